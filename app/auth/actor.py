@@ -1,0 +1,36 @@
+"""Who is asking: a frozen value that is passed explicitly, never looked up."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import orjson
+
+from app.models.user import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    user_id: int
+    username: str
+    role: Role
+    project_ids: frozenset[int]
+    session_id: UUID
+
+    @property
+    def sees_everything(self) -> bool:
+        return self.role is Role.ADMIN
+
+    @property
+    def scope(self) -> str:
+        """Two actors of one scope see the same rows, so they may share a cached page."""
+        return "all" if self.sees_everything else ",".join(map(str, sorted(self.project_ids)))
+
+    def to_json(self) -> bytes:
+        return orjson.dumps(
+            [self.user_id, self.username, self.role.value, sorted(self.project_ids), str(self.session_id)]
+        )
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "Actor":
+        user_id, username, role, project_ids, session_id = orjson.loads(text)
+        return cls(user_id, username, Role(role), frozenset(project_ids), UUID(session_id))

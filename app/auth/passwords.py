@@ -1,0 +1,36 @@
+"""How passwords are kept and compared: Argon2id with OWASP's minimum of 19 MiB, two passes, one lane."""
+
+import threading
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+MIN_PASSWORD_LENGTH = 8
+MAX_PASSWORD_LENGTH = 128
+
+_hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+# Each hash takes 19 MiB and a core: a burst of log-ins queues here rather than take the machine.
+_slots = threading.BoundedSemaphore(4)
+
+
+def hash_password(password: str) -> str:
+    with _slots:
+        return _hasher.hash(password)
+
+
+# Compared against when there is nobody to compare with, so that the answer takes as long for an unknown name.
+_NOBODYS_HASH = _hasher.hash("nobody has this password, and nobody may log in with it")
+
+
+def is_password(password: str, password_hash: str | None) -> bool:
+    """Whether the password matches; None stands for nobody and takes as long as a real answer."""
+    with _slots:
+        try:
+            matches = _hasher.verify(password_hash or _NOBODYS_HASH, password)
+        except (VerificationError, InvalidHashError):
+            return False
+    return matches and password_hash is not None
+
+
+def needs_rehash(password_hash: str) -> bool:
+    return _hasher.check_needs_rehash(password_hash)

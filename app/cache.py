@@ -1,0 +1,113 @@
+"""What is worth remembering for a while: pages that are expensive and the same for many. Fails open: Redis is a help.
+
+Entries are forgotten by *generation*: every key holds the random generation of the spaces it was made from, and to forget
+a space is to give it a new generation, one write. A reader takes the generations before it loads, so an answer loaded
+before a write but stored after it lands under a key that nobody looks at any more.
+"""
+
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+logger = logging.getLogger(__name__)
+
+SOCKET_TIMEOUT_SECONDS = 0.25
+# After a failure Redis is left alone this long, so a frozen server slows one request and not each.
+REST_SECONDS = 2.0
+GENERATION_TTL_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    value: bytes
+    was_cached: bool
+
+
+def make_redis(url: str) -> Redis:
+    return Redis.from_url(
+        url,
+        socket_timeout=SOCKET_TIMEOUT_SECONDS,
+        socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+    )
+
+
+class Cache:
+    def __init__(self, client: Redis, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._now = now
+        self._rests_until = 0.0
+        # Spaces whose forgetting did not reach Redis: it may come back with its memory whole.
+        self._still_to_forget: set[str] = set()
+
+    def remember(
+        self, spaces: Sequence[str], key: str, load: Callable[[], bytes], *, ttl_seconds: int
+    ) -> Remembered:
+        """The cached value under `key`, or what `load` returns, kept until a space is forgotten or the TTL is over."""
+        full_key = self._key_of_this_generation(spaces, key)
+        if full_key is not None:
+            cached = self._try(lambda: self._client.get(full_key))
+            if cached is not None:
+                return Remembered(cached, was_cached=True)
+        value = load()
+        if full_key is not None:
+            self._try(lambda: self._client.set(full_key, value, ex=ttl_seconds))
+        return Remembered(value, was_cached=False)
+
+    def forget(self, *spaces: str) -> None:
+        self._still_to_forget.update(spaces)
+        self._forget_outstanding()
+
+    def is_reachable(self) -> bool:
+        try:
+            return bool(self._client.ping())
+        except RedisError:
+            return False
+
+    def _key_of_this_generation(self, spaces: Sequence[str], key: str) -> str | None:
+        """None while Redis cannot be trusted to know what was forgotten."""
+        if self._still_to_forget and not self._forget_outstanding():
+            return None
+        names = [f"generation:{space}" for space in spaces]
+        generations = self._try(lambda: self._client.mget(names))
+        if generations is None:
+            return None
+        if None in generations:
+            for name, generation in zip(names, generations, strict=True):
+                if generation is None:
+                    fresh = secrets.token_hex(8)
+                    self._try(lambda n=name, g=fresh: self._client.set(n, g, nx=True, ex=GENERATION_TTL_SECONDS))
+            generations = self._try(lambda: self._client.mget(names))
+            if generations is None or None in generations:
+                return None
+        digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+        return f"page:{digest}:" + ":".join(generation.decode() for generation in generations)
+
+    def _forget_outstanding(self) -> bool:
+        spaces = sorted(self._still_to_forget)
+        fresh = {f"generation:{space}": secrets.token_hex(8) for space in spaces}
+        if self._try(lambda: self._client.mset(fresh)) is None:
+            return False
+        self._still_to_forget.difference_update(spaces)
+        return True
+
+    def _try(self, command: Callable[[], Any]) -> Any:
+        """The command's answer; None when Redis fails or rests."""
+        if self._now() < self._rests_until:
+            return None
+        try:
+            return command()
+        except RedisError as error:
+            self._rests_until = self._now() + REST_SECONDS
+            logger.warning("cache unavailable, going on without: %s", type(error).__name__)
+            return None

@@ -1,0 +1,199 @@
+"""Who is wired to what: the parts of this process, the services of this request or job, and what follows each event."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+
+from app.cache import Cache, make_redis
+from app.database import UnitOfWork, is_migrated, is_reachable, make_engine, make_session_factory
+from app.events import (
+    DayLogged,
+    DayLogRequested,
+    Event,
+    ProjectChanged,
+    SessionEnded,
+    TaskChanged,
+    TasksImported,
+    UserChanged,
+)
+from app.job_queue import JobName, JobQueue
+from app.repositories.imports import ImportRepository
+from app.repositories.projects import ProjectRepository
+from app.repositories.sessions import LoginAttemptRepository, SessionRepository
+from app.repositories.task_list import TaskListRepository
+from app.repositories.task_log_table import TaskLogTableRepository
+from app.repositories.task_logs import TaskLogRepository
+from app.repositories.tasks import TaskRepository
+from app.repositories.users import UserRepository
+from app.services.authentication import AuthenticationPolicy, AuthenticationService
+from app.services.clock import Clock, system_clock
+from app.services.imports import ImportService
+from app.services.projects import ProjectService
+from app.services.task_logs import TaskLogService
+from app.services.tasks import TaskService
+from app.services.users import UserService
+from app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Which dependencies answer, by name."""
+
+    database: bool
+    migrations: bool
+    redis: bool
+
+    @property
+    def is_ready(self) -> bool:
+        """Without Redis everything works, more slowly: that alone takes nobody out of service."""
+        return self.database and self.migrations
+
+
+class Parts:
+    """What a process has one of. Connections open with first use, so a process that forks has none to share."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        job_queue: JobQueue,
+        cache: Cache | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        self.settings = settings
+        self.engine = make_engine(settings.database_url, pool_size=settings.database_pool_size)
+        self.new_session = make_session_factory(self.engine)
+        self.cache = cache or Cache(make_redis(settings.redis_url))
+        self.job_queue = job_queue
+        self.clock = clock
+
+    def after_fork(self) -> None:
+        """A child must not close the connections that are its parent's."""
+        self.engine.dispose(close=False)
+
+    def readiness(self) -> Readiness:
+        is_up = is_reachable(self.engine)
+        return Readiness(
+            database=is_up, migrations=is_up and is_migrated(self.engine), redis=self.cache.is_reachable()
+        )
+
+    def react_to(self, event: Event) -> None:
+        """What happens after each event. The commit is past: a reaction that fails is logged and stops nothing."""
+        try:
+            match event:
+                case TaskChanged() | TasksImported():
+                    self.cache.forget("tasks")
+                case DayLogged():
+                    self.cache.forget("task_logs")
+                case DayLogRequested():
+                    self.job_queue.enqueue(JobName.LOG_DUE_DAYS)
+                case UserChanged() | ProjectChanged():
+                    # Their names stand on pages too.
+                    self.cache.forget("actors", "tasks", "task_logs")
+                case SessionEnded():
+                    self.cache.forget("actors")
+        except Exception:
+            logger.exception("reaction to %s failed", type(event).__name__)
+
+
+class Services:
+    """The use cases of one request or job, on one session."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._settings = parts.settings
+        self._session = parts.new_session()
+        self._uow = UnitOfWork(self._session, parts.react_to)
+
+    def close(self) -> None:
+        self._session.close()
+
+    @cached_property
+    def authentication(self) -> AuthenticationService:
+        settings = self._settings
+        policy = AuthenticationPolicy(
+            session_lifetime=timedelta(days=settings.session_days),
+            is_registration_open=settings.self_registration_enabled,
+            login_limit=settings.rate_limits.login if settings.rate_limits.enabled else None,
+        )
+        return AuthenticationService(
+            self._uow,
+            UserRepository(self._session),
+            SessionRepository(self._session),
+            LoginAttemptRepository(self._session),
+            self._parts.cache,
+            self._parts.clock,
+            policy,
+        )
+
+    @cached_property
+    def users(self) -> UserService:
+        return UserService(
+            self._uow, UserRepository(self._session), SessionRepository(self._session), self._parts.clock
+        )
+
+    @cached_property
+    def projects(self) -> ProjectService:
+        return ProjectService(
+            self._uow, ProjectRepository(self._session), UserRepository(self._session), self._parts.clock
+        )
+
+    @cached_property
+    def tasks(self) -> TaskService:
+        return TaskService(
+            self._uow,
+            TaskRepository(self._session),
+            TaskListRepository(self._session),
+            ProjectRepository(self._session),
+            UserRepository(self._session),
+            self._parts.cache,
+            self._parts.clock,
+            self._settings.time_zone,
+        )
+
+    @cached_property
+    def task_logs(self) -> TaskLogService:
+        return TaskLogService(
+            self._uow,
+            TaskLogRepository(self._session),
+            TaskLogTableRepository(self._session),
+            self._parts.cache,
+            self._parts.clock,
+            self._settings.time_zone,
+        )
+
+    @cached_property
+    def imports(self) -> ImportService:
+        return ImportService(
+            self._uow,
+            ImportRepository(self._session),
+            ProjectRepository(self._session),
+            self._parts.clock,
+            self._settings.time_zone,
+        )
+
+
+_current: ContextVar[Services] = ContextVar("services")
+
+
+def services() -> Services:
+    """The services of the request or job that is running. Raises LookupError outside of one."""
+    return _current.get()
+
+
+@contextmanager
+def serving(parts: Parts) -> Iterator[Services]:
+    """Services for one request, job or command; its session is closed at the end, its open transaction rolled back."""
+    of_this_scope = Services(parts)
+    token = _current.set(of_this_scope)
+    try:
+        yield of_this_scope
+    finally:
+        _current.reset(token)
+        of_this_scope.close()

@@ -1,0 +1,136 @@
+"""How the process talks to PostgreSQL: one engine a process, one session a request or job, one transaction a use case."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.errors import UnavailableError
+from app.events import Event
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_SECONDS = 2
+POOL_TIMEOUT_SECONDS = 2
+# A request is answered or refused, never left hanging: the server ends what takes longer.
+SERVER_OPTIONS = (
+    "-c timezone=UTC -c statement_timeout=30s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s"
+)
+
+
+def make_engine(url: str, *, pool_size: int) -> Engine:
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "options": SERVER_OPTIONS,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 2,
+            "tcp_user_timeout": 10_000,
+            "application_name": "tasktrackerpro",
+        },
+    )
+
+
+def make_session_factory(engine: Engine) -> sessionmaker[Session]:
+    # Responses are built after the commit, so a commit must not empty the objects they are built from.
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+class Transactions(Protocol):
+    """What a service needs of a unit of work."""
+
+    def transaction(self) -> "Transaction": ...
+
+    def publish(self, event: Event) -> None: ...
+
+
+class Transaction(Protocol):
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *exc_info: object) -> bool | None: ...
+
+
+class UnitOfWork:
+    """Commits when the block ends, rolls all of it back when the block raises, does not nest.
+
+    Events published inside are released only after the commit; after a rollback they never happened.
+    """
+
+    def __init__(self, session: Session, release: Callable[[Event], None]) -> None:
+        self._session = session
+        self._release = release
+        self._events: list[Event] = []
+        self._is_open = False
+
+    def publish(self, event: Event) -> None:
+        if not self._is_open:
+            raise RuntimeError("an event is published inside the transaction that makes it true")
+        self._events.append(event)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Raises UnavailableError when the server is gone, full or too slow; the block had no effect then."""
+        if self._is_open:
+            raise RuntimeError("transactions do not nest; call one use case, not two")
+        self._is_open = True
+        self._events = []
+        try:
+            yield
+            self._session.commit()
+        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+            self._roll_back()
+            logger.warning("database unavailable: %s", type(error.__cause__ or error).__name__)
+            raise UnavailableError("the database does not answer; try again shortly", retry_after_seconds=2) from error
+        except BaseException:
+            self._roll_back()
+            raise
+        finally:
+            self._is_open = False
+        events, self._events = self._events, []
+        for event in events:
+            self._release(event)
+
+    def _roll_back(self) -> None:
+        try:
+            self._session.rollback()
+        except DBAPIError:
+            self._session.invalidate()
+
+
+def violated_constraint(error: IntegrityError) -> str | None:
+    """The name of the constraint that refused the statement, as PostgreSQL reports it."""
+    diagnostics = getattr(error.orig, "diag", None)
+    return getattr(diagnostics, "constraint_name", None)
+
+
+def is_reachable(engine: Engine) -> bool:
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except (DBAPIError, PoolTimeoutError):
+        return False
+    return True
+
+
+def is_migrated(engine: Engine) -> bool:
+    """Whether the schema is at the newest migration of this release."""
+    head = ScriptDirectory.from_config(Config("alembic.ini")).get_current_head()
+    try:
+        with engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision() == head
+    except (DBAPIError, PoolTimeoutError):
+        return False

@@ -1,0 +1,108 @@
+"""What can go wrong, in the words of the domain; `http/error_handlers.py` says which status each base becomes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One thing wrong with the input. `pointer` is a JSON Pointer (RFC 6901) into it."""
+
+    pointer: str
+    detail: str
+
+
+class TaskTrackerError(Exception):
+    """The base of all that callers are told about. `code` is stable: clients may branch on it."""
+
+    code = "error"
+
+    def __init__(self, detail: str, *, problems: Sequence[FieldProblem] = ()) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.problems = tuple(problems)
+
+
+class UnauthenticatedError(TaskTrackerError):
+    code = "unauthenticated"
+
+
+class ForbiddenError(TaskTrackerError):
+    code = "forbidden"
+
+
+class NotFoundError(TaskTrackerError):
+    code = "not_found"
+
+
+class ConflictError(TaskTrackerError):
+    code = "conflict"
+
+
+class PreconditionFailedError(TaskTrackerError):
+    code = "precondition_failed"
+
+
+class TooLargeError(TaskTrackerError):
+    code = "too_large"
+
+
+class InvalidError(TaskTrackerError):
+    code = "invalid"
+
+    @classmethod
+    def of(cls, field: str, detail: str) -> "InvalidError":
+        """The one-field case, which is most of them."""
+        return cls(f"{field}: {detail}", problems=[FieldProblem(f"/{field}", detail)])
+
+
+class RetryLaterError(TaskTrackerError):
+    """The same request may succeed after `retry_after_seconds`."""
+
+    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyRequestsError(RetryLaterError):
+    code = "too_many_requests"
+
+
+class UnavailableError(RetryLaterError):
+    code = "unavailable"
+
+
+class WrongCredentialsError(UnauthenticatedError):
+    code = "wrong_credentials"
+
+
+class SessionEndedError(UnauthenticatedError):
+    code = "session_ended"
+
+
+class RefreshTokenReusedError(UnauthenticatedError):
+    code = "refresh_token_reused"
+
+
+class RegistrationClosedError(ForbiddenError):
+    code = "registration_closed"
+
+
+class UsernameTakenError(ConflictError):
+    code = "username_taken"
+
+
+class EmailTakenError(ConflictError):
+    code = "email_taken"
+
+
+class ProjectKeyTakenError(ConflictError):
+    code = "project_key_taken"
+
+
+class LastAdminError(ConflictError):
+    code = "last_admin"
+
+
+class UnreadableCsvError(InvalidError):
+    code = "unreadable_csv"

@@ -1,0 +1,143 @@
+"""Whose request this is: bearer tokens signed and read, and the permission that each route declares."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import Any, TypeVar
+from uuid import UUID
+
+from flask import Flask, current_app, g, request
+from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token, get_jwt, verify_jwt_in_request
+from flask_jwt_extended.exceptions import JWTExtendedException, NoAuthorizationError
+from jwt.exceptions import ExpiredSignatureError, PyJWTError
+
+from app.auth.actor import Actor
+from app.auth.permissions import Permission, ensure_may
+from app.auth.tokens import Grant
+from app.composition import services
+from app.errors import UnauthenticatedError
+from app.settings import Settings
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+ISSUER = "tasktrackerpro"
+
+
+class TokenMissingError(UnauthenticatedError):
+    code = "token_missing"
+
+
+class TokenExpiredError(UnauthenticatedError):
+    code = "token_expired"
+
+
+class TokenInvalidError(UnauthenticatedError):
+    code = "token_invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token that we signed says. `refresh_id` is None in an access token."""
+
+    user_id: int
+    session_id: UUID
+    refresh_id: UUID | None
+
+
+def init_authentication(app: Flask, settings: Settings) -> None:
+    app.config.update(
+        JWT_SECRET_KEY=settings.jwt_secret_key,
+        JWT_ALGORITHM="HS256",
+        JWT_TOKEN_LOCATION=["headers"],
+        JWT_ENCODE_ISSUER=ISSUER,
+        JWT_DECODE_ISSUER=ISSUER,
+        JWT_ACCESS_TOKEN_EXPIRES=timedelta(minutes=settings.access_token_minutes),
+    )
+    JWTManager(app)
+
+
+def access_token_for(grant: Grant, *, minutes: int | None = None) -> str:
+    lifetime = None if minutes is None else timedelta(minutes=minutes)
+    return create_access_token(
+        str(grant.user_id), additional_claims={"sid": str(grant.session_id)}, expires_delta=lifetime
+    )
+
+
+def token_pair_for(grant: Grant) -> dict[str, Any]:
+    """The answer to a log-in, in OAuth 2.0's words (RFC 6749 §5.1). `expires_in` is in seconds."""
+    claims = {"sid": str(grant.session_id), "rid": str(grant.refresh_id)}
+    lifetime: timedelta = current_app.config["JWT_ACCESS_TOKEN_EXPIRES"]
+    return {
+        "access_token": access_token_for(grant),
+        "refresh_token": create_refresh_token(
+            str(grant.user_id), additional_claims=claims, expires_delta=grant.expires_at - datetime.now(UTC)
+        ),
+        "token_type": "Bearer",
+        "expires_in": int(lifetime.total_seconds()),
+    }
+
+
+def current_claims() -> Claims:
+    """Of this request's access token, without asking whether its session still stands. Raises UnauthenticatedError."""
+    if "claims" not in g:
+        g.claims = _read_claims(is_refresh=False)
+    claims: Claims = g.claims
+    return claims
+
+
+def refresh_claims() -> Claims:
+    """Of this request's refresh token. Raises UnauthenticatedError."""
+    return _read_claims(is_refresh=True)
+
+
+def current_actor() -> Actor:
+    actor: Actor = g.actor
+    return actor
+
+
+def me_or(user_id: int) -> int:
+    """The id that a path names, where 0 stands for `me`."""
+    return user_id or current_actor().user_id
+
+
+def requires(permission: Permission) -> Callable[[View], View]:
+    """Gate one: refuse a request without a good token (401) or whose role may not do this at all (403)."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            claims = current_claims()
+            g.actor = services().authentication.get_actor(session_id=claims.session_id, user_id=claims.user_id)
+            ensure_may(g.actor, permission)
+            return view(*args, **kwargs)
+
+        guarded.permission = permission  # type: ignore[attr-defined]
+        return guarded  # type: ignore[return-value]
+
+    return decorate
+
+
+def public(view: View) -> View:
+    """Say that a route is open to everybody on purpose; a guard test refuses a route that says neither."""
+    view.permission = None  # type: ignore[attr-defined]
+    return view
+
+
+def _read_claims(*, is_refresh: bool) -> Claims:
+    try:
+        verify_jwt_in_request(refresh=is_refresh)
+        token = get_jwt()
+        return Claims(
+            user_id=int(token["sub"]),
+            session_id=UUID(token["sid"]),
+            refresh_id=UUID(token["rid"]) if is_refresh else None,
+        )
+    except NoAuthorizationError:
+        if request.headers.get("Authorization"):
+            raise TokenInvalidError("the Authorization header must read: Bearer <token>") from None
+        raise TokenMissingError("a bearer token is needed: log in first") from None
+    except ExpiredSignatureError:
+        raise TokenExpiredError("the token has expired") from None
+    except (JWTExtendedException, PyJWTError, KeyError, ValueError):
+        raise TokenInvalidError("the token is not a good one") from None

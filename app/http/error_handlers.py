@@ -1,0 +1,129 @@
+"""What an error looks like on the wire: RFC 9457 problem details, and `{"error": …}` for the TaskTrackerPro table."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from app.errors import (
+    ConflictError,
+    FieldProblem,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    PreconditionFailedError,
+    RetryLaterError,
+    TaskTrackerError,
+    TooLargeError,
+    TooManyRequestsError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from app.http.request_ids import current_request_id
+
+logger = logging.getLogger(__name__)
+
+STATUS_OF: dict[type[TaskTrackerError], HTTPStatus] = {
+    UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
+    NotFoundError: HTTPStatus.NOT_FOUND,
+    ConflictError: HTTPStatus.CONFLICT,
+    PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
+    TooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    InvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
+    UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+# Only these of an HTTPException's own headers belong to the answer; its Content-Type is that of a page we do not send.
+KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
+PLAIN_WORDS = {
+    400: "the request cannot be read",
+    404: "there is nothing here",
+    405: "this resource does not take that method",
+    413: "the request body is too large",
+    415: "the body must be JSON, with Content-Type: application/json",
+    429: "too many requests; wait before the next",
+    500: "something went wrong here; the request id finds it in the log",
+}
+
+
+def init_error_handlers(app: Flask, *, table_blueprint: str) -> None:
+    """After the routes: which paths are the table's is read from them."""
+    table_roots = {
+        rule.rule.split("/")[1]
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.startswith(f"{table_blueprint}.") and rule.rule != "/"
+    }
+
+    def answer(
+        status: int, code: str, detail: str, problems: tuple[FieldProblem, ...] = (), headers: Mapping[str, str] = {}  # noqa: B006
+    ) -> Response:
+        if request.path.split("/")[1] in table_roots:
+            body, content_type = orjson.dumps({"error": detail}), "application/json"
+        else:
+            body, content_type = _problem(status, code, detail, problems), "application/problem+json"
+        return Response(body, status, dict(headers), content_type=content_type)
+
+    @app.errorhandler(TaskTrackerError)
+    def domain_error(error: TaskTrackerError) -> Response:
+        status = next(STATUS_OF[base] for base in type(error).__mro__ if base in STATUS_OF)
+        headers = {}
+        if isinstance(error, RetryLaterError):
+            headers["Retry-After"] = str(error.retry_after_seconds)
+        if status is HTTPStatus.UNAUTHORIZED:
+            headers["WWW-Authenticate"] = 'Bearer realm="tasktrackerpro"'
+        return answer(status, error.code, error.detail, error.problems, headers)
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response:
+        if error.response is not None:
+            return error.response  # type: ignore[return-value]
+        status = error.code or 500
+        given = dict(error.get_headers())
+        headers = {name: given[name] for name in KEPT_HEADERS if name in given}
+        problems = tuple(_schema_problems(error))
+        detail = PLAIN_WORDS.get(status) or error.description or HTTPStatus(status).phrase
+        if problems:
+            detail = "; ".join(f"{problem.pointer.strip('/')}: {problem.detail}" for problem in problems[:3])
+        code = "invalid" if problems else HTTPStatus(status).phrase.lower().replace(" ", "_")
+        return answer(status, code, detail, problems, headers)
+
+    @app.errorhandler(Exception)
+    def unforeseen(error: Exception) -> Response:
+        logger.error("unforeseen error in %s %s", request.method, request.path, exc_info=error)
+        return http_error(InternalServerError())
+
+
+def _problem(status: int, code: str, detail: str, problems: tuple[FieldProblem, ...]) -> bytes:
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": detail,
+        "code": code,
+        "request_id": current_request_id(),
+    }
+    if problems:
+        body["errors"] = [{"pointer": problem.pointer, "detail": problem.detail} for problem in problems]
+    return orjson.dumps(body)
+
+
+def _schema_problems(error: HTTPException) -> Iterator[FieldProblem]:
+    """What marshmallow found wrong, as webargs hands it on: {location: {field: [words] or nested}}."""
+    found = getattr(error, "data", None) or {}
+    for messages in (found.get("messages") or {}).values():
+        yield from _flattened("", messages)
+
+
+def _flattened(pointer: str, messages: Any) -> Iterator[FieldProblem]:
+    if isinstance(messages, dict):
+        for key, inner in messages.items():
+            step = "" if key == "_schema" else "/" + str(key).replace("~", "~0").replace("/", "~1")
+            yield from _flattened(pointer + step, inner)
+    else:
+        words = messages if isinstance(messages, list) else [messages]
+        yield from (FieldProblem(pointer, str(word)) for word in words)

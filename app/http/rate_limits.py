@@ -1,0 +1,94 @@
+"""How often one may ask: counted in Redis for all processes together, and in each process alone while Redis is away."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from flask import Flask, Response, request
+from flask_limiter import Limiter
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app.cache import SOCKET_TIMEOUT_SECONDS
+from app.errors import UnauthenticatedError
+from app.http.authentication import current_claims
+from app.settings import RateLimits, Settings
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class LimitName(StrEnum):
+    """Limits of single routes, beside the one that all requests share. Log-ins are counted in PostgreSQL instead."""
+
+    TASKS = "tasks"
+    UPLOAD = "upload"
+
+
+def limited(name: LimitName) -> Callable[[View], View]:
+    """Routes that say the same name share one count."""
+
+    def mark(view: View) -> View:
+        view.limit_name = name  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def init_rate_limits(app: Flask, settings: Settings) -> None:
+    """After the routes: those that are marked get their limit here."""
+    limits = settings.rate_limits
+    if not limits.enabled:
+        return
+    limiter = Limiter(
+        _who_asks,
+        application_limits=[str(limits.default)],
+        application_limits_exempt_when=_is_asked_by_operators,
+        storage_uri=settings.redis_url,
+        # flask-limiter's defaults wait for ever on a Redis that accepts and says nothing.
+        storage_options={
+            "socket_timeout": SOCKET_TIMEOUT_SECONDS,
+            "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS,
+            "retry": Retry(NoBackoff(), 0),  # type: ignore[dict-item]
+        },
+        strategy="fixed-window",
+        in_memory_fallback_enabled=True,
+        swallow_errors=True,
+        headers_enabled=True,
+        key_prefix="rate",
+    )
+    for endpoint, view in list(app.view_functions.items()):
+        name: LimitName | None = getattr(view, "limit_name", None)
+        if name is not None:
+            limit = str(_limit_of(limits, name))
+            app.view_functions[endpoint] = limiter.shared_limit(limit, scope=name.value)(view)
+    limiter.init_app(app)
+
+    @app.after_request
+    def add_draft_headers(response: Response) -> Response:
+        """RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers), from what X-RateLimit-* says."""
+        current = limiter.current_limit
+        if current is not None and "X-RateLimit-Remaining" in response.headers:
+            window_seconds = current.limit.get_expiry()
+            wait_seconds = response.headers.get("Retry-After", window_seconds)
+            response.headers["RateLimit-Policy"] = f'"default";q={current.limit.amount};w={window_seconds}'
+            remaining = response.headers["X-RateLimit-Remaining"]
+            response.headers["RateLimit"] = f'"default";r={remaining};t={wait_seconds}'
+            if response.status_code != 429:  # noqa: PLR2004
+                del response.headers["Retry-After"]
+        return response
+
+
+def _limit_of(limits: RateLimits, name: LimitName) -> object:
+    return {LimitName.TASKS: limits.tasks, LimitName.UPLOAD: limits.upload}[name]
+
+
+def _who_asks() -> str:
+    """By user where a token says one, else by address. A bad token is counted with its address and refused later."""
+    try:
+        return f"user:{current_claims().user_id}"
+    except UnauthenticatedError:
+        return f"address:{request.remote_addr}"
+
+
+def _is_asked_by_operators() -> bool:
+    return request.path in {"/healthz", "/readyz"}

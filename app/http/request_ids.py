@@ -1,0 +1,28 @@
+"""Which request this is: an X-Request-ID that is accepted, made up where there is none, echoed, and in every log line."""
+
+import re
+from uuid import uuid4
+
+import structlog
+from flask import Flask, Response, g, request
+
+ACCEPTED = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
+
+
+def init_request_ids(app: Flask) -> None:
+    @app.before_request
+    def take_request_id() -> None:
+        given = request.headers.get("X-Request-ID", "")
+        g.request_id = given if ACCEPTED.match(given) else uuid4().hex
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+    @app.after_request
+    def echo_request_id(response: Response) -> Response:
+        response.headers["X-Request-ID"] = current_request_id()
+        return response
+
+
+def current_request_id() -> str:
+    request_id: str = g.get("request_id", "")
+    return request_id

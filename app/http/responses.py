@@ -1,0 +1,69 @@
+"""How an answer is put together: JSON as it comes from PostgreSQL, ETags from versions, links to the next page."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from flask import Flask, Response, request
+from flask.json.provider import JSONProvider
+
+from app.repositories.pages import Page
+from app.services.tasks import Precondition, TaskView
+
+
+class OrjsonProvider(JSONProvider):
+    """Flask's JSON by orjson, which refuses NaN and lone surrogates where the standard library lets them in."""
+
+    def dumps(self, obj: Any, **_kwargs: Any) -> str:
+        return orjson.dumps(obj).decode()
+
+    def loads(self, s: str | bytes, **_kwargs: Any) -> Any:
+        return orjson.loads(s)
+
+
+def init_json(app: Flask) -> None:
+    app.json = OrjsonProvider(app)
+
+
+def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(body, status, headers, content_type="application/json")
+
+
+def no_content() -> Response:
+    return Response(status=204)
+
+
+def task_response(view: TaskView, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """With the version as a strong ETag; a 304 to who has that version already."""
+    tag = _tag(view.id, view.version)
+    if request.method == "GET" and request.if_none_match.contains(tag):
+        response = Response(status=304)
+    else:
+        response = json_response(view.body, status, headers)
+    response.set_etag(tag)
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def precondition_of(task_id: int) -> Precondition | None:
+    """What If-Match asks for (RFC 9110 §13.1.1); None when the request does not ask."""
+    if "If-Match" not in request.headers:
+        return None
+    wanted = request.if_match
+    return lambda version: wanted.contains(_tag(task_id, version))
+
+
+def page_response(page: Page, *, was_cached: bool | None = None) -> Response:
+    """A page, where the next one is (RFC 8288), and whether it came from the cache where there is one."""
+    response = json_response(page.body)
+    if page.next_cursor is not None:
+        query = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
+        url = f"{request.path}?{urlencode([*query, ('cursor', page.next_cursor)])}"
+        response.headers["Link"] = f'<{url}>; rel="next"'
+    if was_cached is not None:
+        response.headers["X-Cache"] = "hit" if was_cached else "miss"
+    return response
+
+
+def _tag(task_id: int, version: int) -> str:
+    return f"{task_id}.{version}"

@@ -1,0 +1,16 @@
+"""What beat rings for, and how often. Ticks only: each job finds for itself what is due, so a lost or doubled tick is harmless."""
+
+from typing import Any
+
+from app.job_queue import JobName
+
+
+def _every(seconds: int, name: JobName) -> dict[str, Any]:
+    # A tick that nobody took before the next one is of no use any more.
+    return {"task": name.value, "schedule": seconds, "options": {"expires": seconds}}
+
+
+SCHEDULE: dict[str, dict[str, Any]] = {
+    "log due days": _every(300, JobName.LOG_DUE_DAYS),
+    "sweep sessions": _every(3600, JobName.SWEEP_SESSIONS),
+}

@@ -1,0 +1,12 @@
+"""The jobs of the record."""
+
+from celery import Celery
+
+from app.composition import services
+from app.job_queue import JobName
+
+
+def register(celery_app: Celery) -> None:
+    @celery_app.task(name=JobName.LOG_DUE_DAYS.value)
+    def log_due_days() -> None:
+        services().task_logs.log_due_days()

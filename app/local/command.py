@@ -1,0 +1,191 @@
+"""`python main.py`: the whole tracker on one machine, from an empty directory to the ready block, until Ctrl-C or TERM."""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from http import HTTPStatus
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from app.local.data_dir import locked, read_or_make_secrets
+from app.local.errors import StartError
+from app.local.first_run import Admin, ensure_admin, migrate
+from app.local.servers import PostgresServer, ValkeyServer, wait_until_ready
+from app.local.supervisor import Part, say, stop_all
+from app.local.system_user import ServerUser, server_user
+from app.settings import LaunchSettings, Settings, SettingsError, read_launch_settings, read_settings
+
+READY_SECONDS = 60.0
+SERVER_READY_SECONDS = 30.0
+STOP_APP_SECONDS = 8.0
+STOP_SERVERS_SECONDS = 5.0
+# A tracker that was killed leaves an api that takes a moment to end.
+PORT_SECONDS = 8.0
+TICK_SECONDS = 0.2
+
+
+class Stopped(Exception):  # noqa: N818 - no error: somebody pressed Ctrl-C before the tracker was ready
+    pass
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return the exit status: 0 after an orderly stop, 1 when it could not start, 2 for wrong settings."""
+    argparse.ArgumentParser(prog="main.py", description=__doc__).parse_args(arguments)
+    stopping = threading.Event()
+    for stop_signal in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop_signal, lambda *_: stopping.set())
+    try:
+        launch = read_launch_settings()
+        with locked(launch.data_dir), ExitStack() as running:
+            _run(launch, running, stopping)
+    except SettingsError as error:
+        print(f"These settings are wrong:\n{error}", file=sys.stderr)
+        return 2
+    except StartError as error:
+        print(f"The tracker did not start: {error}.", file=sys.stderr)
+        return 1
+    except Stopped:
+        pass
+    say("tracker", "stopped; the data is kept")
+    return 0
+
+
+def _run(launch: LaunchSettings, running: ExitStack, stopping: threading.Event) -> None:
+    """Start in order, then keep everything running. `running` stops it in the opposite order, whatever happens here."""
+    servers: list[Part] = []
+    running.callback(stop_all, servers, seconds=STOP_SERVERS_SECONDS)
+    os.environ.update(_start_servers(launch, servers))
+    settings = read_settings()
+    migrate()
+    admin = ensure_admin(settings, launch)
+    _wait_for_port(launch, stopping)
+    apps = _app_parts(launch, settings)
+    running.callback(stop_all, apps, seconds=STOP_APP_SECONDS)
+    for part in apps:
+        part.start()
+    _wait_until_serving(launch, apps, stopping)
+    print(_ready_block(launch, admin), flush=True)
+    while not stopping.wait(TICK_SECONDS):
+        for part in (*servers, *apps):
+            part.keep_running()
+    say("tracker", "stopping")
+
+
+def _start_servers(launch: LaunchSettings, parts: list[Part]) -> dict[str, str]:
+    """Start or adopt the bundled servers that no setting replaces; return the environment that leads to them."""
+    kept = read_or_make_secrets(launch.data_dir)
+    environment = {"JWT_SECRET_KEY": launch.jwt_secret_key or kept.jwt_secret_key}
+    needs_valkey = not launch.redis_url
+    user = server_user() if needs_valkey or not launch.database_url else ServerUser()
+    if not launch.database_url:
+        postgres = PostgresServer(launch.data_dir, user)
+        _start_or_adopt(postgres, parts)
+        postgres.make_database()
+        environment["DATABASE_URL"] = postgres.url
+    if needs_valkey:
+        valkey = ValkeyServer(launch.data_dir, user, kept.valkey_password)
+        _start_or_adopt(valkey, parts)
+        environment["REDIS_URL"] = valkey.url(0)
+        environment["CELERY_BROKER_URL"] = launch.celery_broker_url or valkey.url(1)
+    return environment
+
+
+def _start_or_adopt(server: PostgresServer | ValkeyServer, parts: list[Part]) -> None:
+    server.prepare()
+    part = Part(server.name, server.command, stop_signal=server.stop_signal, dies_with_us=False)
+    parts.append(part)
+    pid = server.running_pid()
+    if pid is not None:
+        part.adopt(pid)
+    else:
+        part.start()
+    wait_until_ready(server, seconds=SERVER_READY_SECONDS)
+
+
+def _app_parts(launch: LaunchSettings, settings: Settings) -> list[Part]:
+    python = [sys.executable, "-m"]
+    celery = [*python, "celery", "-A", "celery_worker"]
+    api = [*python, "granian", "--interface", "wsgi", "--http", "1", "--no-ws", "--host", launch.host]
+    api += ["--port", str(launch.port), "--workers", str(launch.api_processes)]
+    # A thread for each connection that the pool may open: none waits for the pool, none is idle.
+    api += ["--blocking-threads", str(settings.database_pool_size), "--respawn-failed-workers"]
+    api += ["--workers-kill-timeout", "5", "--log-level", "warning", "main:app"]
+    worker = [*celery, "worker", "--concurrency", str(launch.worker_processes), "--without-gossip"]
+    worker += ["--without-mingle", "--loglevel", settings.log_level]
+    beat = [*celery, "beat", "--scheduler", "celery.beat:Scheduler", "--loglevel", settings.log_level]
+    return [
+        Part("api", lambda: api),
+        Part("worker", lambda: worker, ready_words=" ready."),
+        Part("beat", lambda: beat, ready_words="beat: Starting"),
+    ]
+
+
+def _wait_for_port(launch: LaunchSettings, stopping: threading.Event) -> None:
+    deadline = time.monotonic() + PORT_SECONDS
+    family = socket.AF_INET6 if ":" in launch.host else socket.AF_INET
+    while True:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((launch.host, launch.port))
+            except OSError as error:
+                problem = error.strerror
+            else:
+                return
+        if time.monotonic() > deadline:
+            raise StartError(f"{launch.host} port {launch.port} cannot be used ({problem}); set HOST or PORT to another")
+        if stopping.wait(TICK_SECONDS):
+            raise Stopped
+
+
+def _wait_until_serving(launch: LaunchSettings, apps: Sequence[Part], stopping: threading.Event) -> None:
+    api, *others = apps
+    deadline = time.monotonic() + READY_SECONDS
+    while not (_answers(launch) and all(part.is_ready.is_set() for part in others)):
+        if time.monotonic() > deadline:
+            raise StartError(f"the tracker did not get ready within {READY_SECONDS:.0f} s; the lines above say why")
+        if stopping.wait(TICK_SECONDS / 2):
+            raise Stopped
+        for part in (api, *others):
+            part.keep_running()
+
+
+def _answers(launch: LaunchSettings) -> bool:
+    try:
+        with urlopen(f"{_url(launch)}/readyz", timeout=2) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == HTTPStatus.OK)
+    except (URLError, OSError):
+        return False
+
+
+def _url(launch: LaunchSettings) -> str:
+    """Where this machine reaches the api, also when it listens on every address."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(launch.host, launch.host)  # noqa: S104
+    return f"http://{host}:{launch.port}"
+
+
+def _ready_block(launch: LaunchSettings, admin: Admin) -> str:
+    url = _url(launch)
+    if admin.new_password is not None:
+        login = f"{admin.username} / {admin.new_password}   (made for you; shown this once)"
+    elif admin.is_new:
+        login = f"{admin.username}, with the password of ADMIN_PASSWORD"
+    else:
+        login = "as before; the admins and their passwords are kept"
+    lines = (
+        "TaskTrackerPro is ready",
+        "",
+        f"  URL      {url}",
+        f"  Docs     {url}/docs   (ReDoc: {url}/redoc)",
+        f"  Log in   {login}",
+        f"  Data     {launch.data_dir}",
+        "  Stop     Ctrl-C",
+    )
+    rule = "-" * max(map(len, lines))
+    return "\n".join(("", rule, *lines, rule, ""))

@@ -1,0 +1,5 @@
+"""Why the tracker cannot start here, in one sentence for the person at the terminal."""
+
+
+class StartError(Exception):
+    pass

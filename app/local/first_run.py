@@ -1,0 +1,63 @@
+"""What a new tracker needs before anybody can use it: the tables, and one admin."""
+
+import secrets
+from dataclasses import dataclass
+
+from alembic import command
+from alembic.config import Config
+from marshmallow import ValidationError
+
+from app.composition import Parts, serving
+from app.errors import TaskTrackerError
+from app.job_queue import JobName
+from app.local.errors import StartError
+from app.schemas.users import UserInput
+from app.settings import LaunchSettings, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """`new_password` is set on the run that made it up, the only one that can show it."""
+
+    username: str
+    new_password: str | None
+    is_new: bool
+
+
+class NoJobs:
+    """Nothing that is done here wakes a worker: none runs yet, and beat's first tick finds what there is to do."""
+
+    def enqueue(self, name: JobName) -> None:
+        pass
+
+
+def migrate() -> None:
+    """Bring the database that DATABASE_URL names to this release's schema."""
+    command.upgrade(Config("alembic.ini"), "head")
+
+
+def ensure_admin(settings: Settings, launch: LaunchSettings) -> Admin:
+    """Make the first admin where there is none. An existing one keeps its password, whatever ADMIN_PASSWORD says."""
+    parts = Parts(settings, job_queue=NoJobs())
+    with serving(parts) as services:
+        try:
+            if services.users.has_admin():
+                return Admin(launch.admin_username, None, is_new=False)
+            password = launch.admin_password or secrets.token_urlsafe(12)
+            wanted = {"username": launch.admin_username, "email": launch.admin_email, "password": password}
+            _ensure_good(wanted)
+            is_new = services.users.create_first_admin(**wanted)
+        except TaskTrackerError as error:
+            raise StartError(f"the first admin cannot be made: {error.detail}") from None
+    parts.engine.dispose()
+    made_up = password if is_new and launch.admin_password is None else None
+    return Admin(launch.admin_username, made_up, is_new=is_new)
+
+
+def _ensure_good(wanted: dict[str, str]) -> None:
+    """The first admin keeps the rules that every later user keeps."""
+    try:
+        UserInput().load({**wanted, "role": "admin"})
+    except ValidationError as error:
+        problems = "; ".join(f"ADMIN_{name.upper()}: {' '.join(words)}" for name, words in error.messages_dict.items())
+        raise StartError(f"the first admin cannot be made: {problems}") from None

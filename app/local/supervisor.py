@@ -1,0 +1,145 @@
+"""Keeps the parts of the tracker running: starts them, restarts what dies, prefixes what they say, stops all of them."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+PR_SET_PDEATHSIG = 1
+FIRST_BACKOFF_SECONDS = 0.5
+MAX_BACKOFF_SECONDS = 30.0
+# A part that ran this long had started well: its next death is a new story.
+SETTLED_SECONDS = 30.0
+NAME_WIDTH = 8
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_print_lock = threading.Lock()
+
+
+def say(name: str, line: str) -> None:
+    with _print_lock:
+        print(f"{name:<{NAME_WIDTH}} | {line}", flush=True)
+
+
+@dataclass
+class Part:
+    """A program that should be running. `command` is asked anew at each start."""
+
+    name: str
+    command: Callable[[], Sequence[str]]
+    stop_signal: signal.Signals = signal.SIGTERM
+    environment: Mapping[str, str] | None = None
+    # Servers may outlive a killed tracker, to be adopted; what serves people must not.
+    dies_with_us: bool = True
+    # A line that the part prints once it works; None when its readiness is asked for elsewhere.
+    ready_words: str | None = None
+    is_ready: threading.Event = field(default_factory=threading.Event)
+    _process: subprocess.Popen[str] | None = None
+    _adopted_pid: int | None = None
+    _started_at: float = 0.0
+    _restart_at: float | None = None
+    _backoff_seconds: float = FIRST_BACKOFF_SECONDS
+
+    def adopt(self, pid: int) -> None:
+        self._adopted_pid = pid
+        say(self.name, f"adopted process {pid}, which outlived its tracker")
+
+    def start(self) -> None:
+        self._restart_at = None
+        self._started_at = time.monotonic()
+        self.is_ready.clear()
+        self._process = subprocess.Popen(
+            self.command(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=None if self.environment is None else {**os.environ, **self.environment},
+            # A group of its own: Ctrl-C reaches the supervisor alone, which stops the parts in order.
+            process_group=0,
+            preexec_fn=_die_with_parent if self.dies_with_us else None,  # noqa: PLW1509 - one prctl call
+        )
+        threading.Thread(target=self._relay, args=(self._process,), daemon=True).start()
+
+    def keep_running(self) -> None:
+        """Start again what has died, waiting longer after each death that follows soon."""
+        if self.is_running():
+            if time.monotonic() - self._started_at > SETTLED_SECONDS:
+                self._backoff_seconds = FIRST_BACKOFF_SECONDS
+            return
+        if self._restart_at is None:
+            say(self.name, f"{self._how_it_ended()}; starting again in {self._backoff_seconds:g} s")
+            self._adopted_pid = None
+            self._kill_group()
+            self._restart_at = time.monotonic() + self._backoff_seconds
+            self._backoff_seconds = min(self._backoff_seconds * 2, MAX_BACKOFF_SECONDS)
+        elif time.monotonic() >= self._restart_at:
+            self.start()
+
+    def is_running(self) -> bool:
+        if self._adopted_pid is not None:
+            return _is_alive(self._adopted_pid)
+        return self._process is not None and self._process.poll() is None
+
+    def ask_to_stop(self) -> None:
+        pid = self._adopted_pid or (self._process.pid if self._process else None)
+        if pid is not None and self.is_running():
+            os.kill(pid, self.stop_signal)
+
+    def kill(self) -> None:
+        if self._adopted_pid is not None and _is_alive(self._adopted_pid):
+            os.kill(self._adopted_pid, signal.SIGKILL)
+        self._kill_group()
+
+    def _kill_group(self) -> None:
+        """What is left of the part: its children, or all of it."""
+        if self._process is not None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self._process.wait()
+
+    def _how_it_ended(self) -> str:
+        if self._process is None or self._process.returncode is None:
+            return "ended"
+        code = self._process.returncode
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+
+    def _relay(self, process: subprocess.Popen[str]) -> None:
+        for line in process.stdout or ():
+            say(self.name, line.rstrip("\n"))
+            if self.ready_words is not None and self.ready_words in line:
+                self.is_ready.set()
+
+
+def stop_all(parts: Sequence[Part], *, seconds: float) -> None:
+    """Ask all of them to stop, wait, and kill what has not."""
+    for part in parts:
+        part.ask_to_stop()
+    deadline = time.monotonic() + seconds
+    while any(part.is_running() for part in parts) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for part in parts:
+        if part.is_running():
+            say(part.name, f"did not stop within {seconds:g} s and is killed")
+        part.kill()
+
+
+def _die_with_parent() -> None:
+    """Runs in the child: get TERM when the supervisor is gone, even by SIGKILL."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _is_alive(pid: int) -> bool:
+    """An adopted process is no child of ours, so its end is read from /proc; a zombie has ended."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - one read, often
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

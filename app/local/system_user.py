@@ -1,0 +1,69 @@
+"""As whom the bundled servers run: as yourself, or, since PostgreSQL refuses root, as a system user of their own."""
+
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.local.errors import StartError
+
+NAME = "tasktracker"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUser:
+    """`uid` and `gid` are None when the servers run as whoever started the tracker."""
+
+    uid: int | None = None
+    gid: int | None = None
+
+    def own(self, path: Path) -> None:
+        """Make a directory that only the server's user can open."""
+        path.mkdir(parents=True, exist_ok=True)
+        if self.uid is not None and self.gid is not None:
+            os.chown(path, self.uid, self.gid)
+        path.chmod(0o700)
+
+    def command(self, arguments: Sequence[str], *, needs: Sequence[Path]) -> list[str]:
+        """The command as this user. `needs` are paths that it must be able to reach.
+
+        A path below somebody's home stays closed: instead of opening its parents to everybody, the server is given the
+        one capability to pass through directories.
+        """
+        if self.uid is None:
+            return list(arguments)
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            raise StartError("setpriv (util-linux) is needed to start the servers as root; or run as an ordinary user")
+        capabilities: list[str] = []
+        if not all(_everybody_can_reach(path) for path in needs):
+            capabilities = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+        return [
+            setpriv, f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups", *capabilities, "--", *arguments,
+        ]  # fmt: skip
+
+
+def server_user() -> ServerUser:
+    """Makes the system user on root's first run. Raises StartError when that cannot be done."""
+    if os.geteuid() != 0:
+        return ServerUser()
+    try:
+        entry = pwd.getpwnam(NAME)
+    except KeyError:
+        useradd = shutil.which("useradd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+        if useradd is None:
+            raise StartError("root cannot run PostgreSQL and useradd is not here; run as an ordinary user") from None
+        arguments = [useradd, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", NAME]
+        made = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            raise StartError(f"the system user {NAME} cannot be made: {made.stderr.strip()}") from None
+        entry = pwd.getpwnam(NAME)
+    return ServerUser(entry.pw_uid, entry.pw_gid)
+
+
+def _everybody_can_reach(path: Path) -> bool:
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.resolve().parents)

@@ -1,0 +1,36 @@
+"""What every table shares: naming of constraints, and the types that columns are declared with."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Date, DateTime, Enum, MetaData, Text, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import DeclarativeBase
+
+
+class Base(DeclarativeBase):
+    # Constraints are known by name: repositories turn a violated one into a domain error.
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        int: BigInteger,
+        str: Text,
+        datetime: DateTime(timezone=True),
+        date: Date,
+        UUID: Uuid,
+        list[str]: ARRAY(Text),
+    }
+
+
+def word_enum(words: type[StrEnum], name: str) -> Enum:
+    """A PostgreSQL enum of the words' values (SQLAlchemy would take the Python names)."""
+    return Enum(words, name=name, values_callable=lambda members: [member.value for member in members])

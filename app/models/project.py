@@ -1,0 +1,42 @@
+"""What tasks belong to, and who is in it."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base
+
+DEFAULT_PROJECT_KEY = "GEN"
+PROJECT_KEY_PATTERN = r"^[A-Z][A-Z0-9]{1,9}$"
+MAX_PROJECT_NAME_LENGTH = 100
+
+
+class Project(Base):
+    __tablename__ = "projects"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    key: Mapped[str]
+    name: Mapped[str]
+    # The default project has everybody in it without a row for each: nobody can be forgotten.
+    includes_everyone: Mapped[bool] = mapped_column(server_default=text("false"))
+    last_task_number: Mapped[int] = mapped_column(server_default=text("0"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        Index("uq_projects_key", "key", unique=True),
+        CheckConstraint(f"key ~ '{PROJECT_KEY_PATTERN}'", "key_format"),
+        CheckConstraint(f"char_length(name) BETWEEN 1 AND {MAX_PROJECT_NAME_LENGTH}", "name_length"),
+    )
+
+
+class ProjectMember(Base):
+    __tablename__ = "project_members"
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    added_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    # The way from a user to the projects; the primary key is the way back.
+    __table_args__ = (Index(None, "user_id"),)

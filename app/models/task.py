@@ -1,0 +1,127 @@
+"""What a task is, and the rules that one task can keep by itself."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, Computed, ForeignKey, Identity, Index, func, text
+from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base, word_enum
+
+MAX_TITLE_LENGTH = 255
+MAX_DESCRIPTION_LENGTH = 20_000
+MAX_LABELS = 20
+MAX_LABEL_LENGTH = 50
+
+
+class TaskStatus(StrEnum):
+    TODO = "todo"
+    IN_PROGRESS = "in_progress"
+    BLOCKED = "blocked"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class TaskPriority(StrEnum):
+    """In rising order: PostgreSQL sorts an enum by its declaration."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+ACTIVE_STATUSES = (TaskStatus.TODO, TaskStatus.IN_PROGRESS, TaskStatus.BLOCKED)
+
+# The words that other trackers use for the same thing; spaces and hyphens count as underscores, capitals do not count.
+STATUS_ALIASES: dict[str, TaskStatus] = {
+    **{status.value: status for status in TaskStatus},
+    **dict.fromkeys(("pending", "open", "not_started", "to_do", "new", "true", "1", "yes"), TaskStatus.TODO),
+    **dict.fromkeys(("inprogress", "doing", "started"), TaskStatus.IN_PROGRESS),
+    **dict.fromkeys(("completed", "complete", "closed", "false", "0", "no"), TaskStatus.DONE),
+    **dict.fromkeys(("canceled",), TaskStatus.CANCELLED),
+}
+PRIORITY_ALIASES: dict[str, TaskPriority] = {
+    **{priority.value: priority for priority in TaskPriority},
+    "normal": TaskPriority.MEDIUM,
+    "urgent": TaskPriority.CRITICAL,
+}
+
+
+def status_from(word: str) -> TaskStatus | None:
+    """None when no tracker that we know uses the word."""
+    return STATUS_ALIASES.get(_folded(word))
+
+
+def priority_from(word: str) -> TaskPriority | None:
+    return PRIORITY_ALIASES.get(_folded(word))
+
+
+def _folded(word: str) -> str:
+    return word.strip().lower().replace(" ", "_").replace("-", "_")
+
+
+class Task(Base):
+    __tablename__ = "tasks"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    number: Mapped[int]
+    title: Mapped[str]
+    description: Mapped[str] = mapped_column(server_default=text("''"))
+    status: Mapped[TaskStatus] = mapped_column(word_enum(TaskStatus, "task_status"))
+    priority: Mapped[TaskPriority] = mapped_column(word_enum(TaskPriority, "task_priority"))
+    labels: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    creator_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    assignee_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    due_at: Mapped[datetime | None]
+    position: Mapped[float]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    # When the task came to be here; created_at may be older, brought along from another tracker.
+    recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(server_default=text("1"))
+    search: Mapped[str] = mapped_column(
+        TSVECTOR, Computed("to_tsvector('simple', title || ' ' || description)", persisted=True), deferred=True
+    )
+
+    # Every UPDATE says which version it was made from, so an update cannot be lost unseen.
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+    __table_args__ = (
+        # The ref, OPS-42.
+        Index("uq_tasks_project_id_number", "project_id", "number", unique=True),
+        # The list as it opens: newest change first.
+        Index("ix_tasks_updated_at_id", "updated_at", "id", postgresql_where=text("deleted_at IS NULL")),
+        # What is due, and what is overdue.
+        Index("ix_tasks_due_at", "due_at", postgresql_where=text("deleted_at IS NULL AND due_at IS NOT NULL")),
+        # Whose it is; also what deleting a user has to check.
+        Index("ix_tasks_assignee_id", "assignee_id", postgresql_where=text("assignee_id IS NOT NULL")),
+        Index("ix_tasks_search", "search", postgresql_using="gin"),
+        CheckConstraint(f"char_length(title) BETWEEN 1 AND {MAX_TITLE_LENGTH}", "title_length"),
+        CheckConstraint(f"char_length(description) <= {MAX_DESCRIPTION_LENGTH}", "description_length"),
+        CheckConstraint(f"cardinality(labels) <= {MAX_LABELS}", "label_count"),
+    )
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in ACTIVE_STATUSES and self.deleted_at is None
+
+    def change_status(self, status: TaskStatus, *, at: datetime) -> None:
+        """Started when first taken up, completed when it ends either way, and open again when it is reopened."""
+        if status == self.status:
+            return
+        if status is TaskStatus.IN_PROGRESS and self.started_at is None:
+            self.started_at = at
+        self.completed_at = None if status in ACTIVE_STATUSES else at
+        self.status = status
+
+    def delete(self, *, at: datetime) -> None:
+        if self.deleted_at is None:
+            self.deleted_at = at
+
+    def restore(self) -> None:
+        self.deleted_at = None

@@ -1,0 +1,44 @@
+"""Who can log in, and what role each has."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, Identity, Index, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base, word_enum
+
+
+class Role(StrEnum):
+    ADMIN = "admin"
+    MANAGER = "manager"
+    USER = "user"
+    VIEWER = "viewer"
+
+
+MAX_USERNAME_LENGTH = 64
+MAX_EMAIL_LENGTH = 254
+
+
+class User(Base):
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    username: Mapped[str]
+    # An import makes users that nobody has claimed: they have a name only, and cannot log in.
+    email: Mapped[str | None]
+    password_hash: Mapped[str | None]
+    role: Mapped[Role] = mapped_column(word_enum(Role, "user_role"))
+    time_zone: Mapped[str] = mapped_column(server_default=text("'UTC'"))
+    is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        # A name is one person's, however it is capitalised.
+        Index("uq_users_username", text("lower(username)"), unique=True),
+        Index("uq_users_email", text("lower(email)"), unique=True),
+        CheckConstraint(f"char_length(username) BETWEEN 1 AND {MAX_USERNAME_LENGTH}", "username_length"),
+        CheckConstraint(f"char_length(email) <= {MAX_EMAIL_LENGTH}", "email_length"),
+        CheckConstraint("NOT is_active OR password_hash IS NOT NULL", "active_can_log_in"),
+    )

@@ -1,0 +1,114 @@
+"""How a list is cut into pages: JSON made by PostgreSQL, with an opaque cursor to where the next page starts.
+
+A cursor names the sort and the last row's key and id; the next page starts behind that row (keyset), so it costs the same
+however deep it is and neither repeats nor skips rows that stay where they are.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, String, Text, cast, func, literal_column
+
+from app.errors import InvalidError
+
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 200
+MAX_CURSOR_LENGTH = 2000
+MAX_BIGINT = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page as it goes to the client, ready to be cached."""
+
+    body: bytes
+    next_cursor: str | None
+
+    def to_bytes(self) -> bytes:
+        return (self.next_cursor or "").encode() + b"\n" + self.body
+
+    @classmethod
+    def from_bytes(cls, stored: bytes) -> "Page":
+        cursor, body = stored.split(b"\n", 1)
+        return cls(body, cursor.decode() or None)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page ended: the row's sort key as PostgreSQL prints it, and its id."""
+
+    key: str
+    id: int
+
+
+def encode_cursor(sort: str, position: Position) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([sort, position.key, position.id])).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, sort: str, is_valid_key: Callable[[str], bool]) -> Position:
+    """Raises InvalidError for a cursor that is not ours, is of another sort, or has been tampered with."""
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        cursor_sort, key, row_id = orjson.loads(base64.urlsafe_b64decode(padded.encode()))
+    except (ValueError, binascii.Error, TypeError):
+        raise InvalidError.of("cursor", "is not a cursor of this list") from None
+    if cursor_sort != sort:
+        raise InvalidError.of("cursor", "belongs to another sort order; start again without it")
+    if not (isinstance(key, str) and is_valid_key(key) and type(row_id) is int and abs(row_id) <= MAX_BIGINT):
+        raise InvalidError.of("cursor", "is not a cursor of this list")
+    return Position(key, row_id)
+
+
+def page_of(rows: Sequence[Any], *, limit: int, sort: str, total: int | None) -> Page:
+    """`rows` are (json, sort key, id), one more than `limit` where there is a next page."""
+    shown = rows[:limit]
+    next_cursor = encode_cursor(sort, Position(shown[-1][1], shown[-1][2])) if len(rows) > limit else None
+    body = b'{"items":[' + ",".join(row[0] for row in shown).encode() + b'],"next_cursor":' + orjson.dumps(next_cursor)
+    if total is not None:
+        body += b',"total":%d' % total
+    return Page(body + b"}", next_cursor)
+
+
+def json_object(fields: dict[str, ColumnElement[Any]]) -> ColumnElement[str]:
+    """One row as JSON text, made by PostgreSQL."""
+    pairs: list[ColumnElement[Any]] = []
+    for name, column in fields.items():
+        pairs += [literal_column(f"'{name}'", String), column]
+    return cast(func.json_build_object(*pairs), Text)
+
+
+def is_timestamp(key: str) -> bool:
+    if key == "infinity":
+        return True
+    try:
+        return datetime.fromisoformat(key).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def is_date(key: str) -> bool:
+    try:
+        date.fromisoformat(key)
+    except ValueError:
+        return False
+    return True
+
+
+def is_number(key: str) -> bool:
+    try:
+        return abs(float(key)) < float("inf")
+    except ValueError:
+        return False
+
+
+def is_integer(key: str) -> bool:
+    return key.isascii() and key.isdecimal() and int(key) <= MAX_BIGINT
+
+
+def is_text(key: str) -> bool:
+    return "\x00" not in key

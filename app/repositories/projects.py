@@ -1,0 +1,111 @@
+"""The SQL of projects and their members."""
+
+from typing import Any
+
+from sqlalchemy import Select, Text, cast, delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.auth.actor import Actor
+from app.database import violated_constraint
+from app.errors import ProjectKeyTakenError
+from app.models.project import Project, ProjectMember
+from app.models.user import User
+from app.repositories.pages import Page, decode_cursor, is_integer, json_object, page_of
+
+PROJECT_FIELDS: dict[str, Any] = {
+    "id": Project.id,
+    "key": Project.key,
+    "name": Project.name,
+    "includes_everyone": Project.includes_everyone,
+    "created_at": Project.created_at,
+    "updated_at": Project.updated_at,
+}
+MEMBER_FIELDS: dict[str, Any] = {
+    "id": User.id,
+    "username": User.username,
+    "role": User.role,
+    "added_at": ProjectMember.added_at,
+}
+
+
+class ProjectRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get(self, actor: Actor, key: str) -> Project | None:
+        """None when there is no such project, or none that the actor may know of."""
+        return self._session.scalar(_visible_to(actor, select(Project)).where(Project.key == key.upper()))
+
+    def get_by_id(self, project_id: int) -> Project:
+        """The project of a task that the actor has been shown already."""
+        return self._session.get_one(Project, project_id)
+
+    def add(self, project: Project) -> None:
+        """Flushes, so that a key that is taken is told here. Raises ProjectKeyTakenError."""
+        self._session.add(project)
+        try:
+            self._session.flush()
+        except IntegrityError as error:
+            if violated_constraint(error) == "uq_projects_key":
+                raise ProjectKeyTakenError("the project key is taken") from error
+            raise
+
+    def flush(self) -> None:
+        """Write what was changed, for SQL that reads it back."""
+        self._session.flush()
+
+    def take_task_numbers(self, project_id: int, count: int) -> int:
+        """Reserve `count` numbers and return the last before them. Holds the project's row until the commit."""
+        statement = (
+            update(Project)
+            .where(Project.id == project_id)
+            .values(last_task_number=Project.last_task_number + count)
+            .returning(Project.last_task_number)
+            .execution_options(synchronize_session=False)
+        )
+        last: int = self._session.execute(statement).scalar_one()
+        return last - count
+
+    def is_member(self, project: Project, user_id: int) -> bool:
+        if project.includes_everyone:
+            return True
+        return self._session.get(ProjectMember, (project.id, user_id)) is not None
+
+    def add_member(self, project_id: int, user_id: int) -> None:
+        """Idempotent: who is in already stays in."""
+        self._session.execute(
+            insert(ProjectMember).values(project_id=project_id, user_id=user_id).on_conflict_do_nothing()
+        )
+
+    def remove_member(self, project_id: int, user_id: int) -> None:
+        self._session.execute(
+            delete(ProjectMember).where(ProjectMember.project_id == project_id, ProjectMember.user_id == user_id)
+        )
+
+    def get_json(self, project_id: int) -> str:
+        return self._session.execute(select(json_object(PROJECT_FIELDS)).where(Project.id == project_id)).scalar_one()
+
+    def list_page(self, actor: Actor, *, cursor: str | None, limit: int) -> Page:
+        statement = _visible_to(actor, select(json_object(PROJECT_FIELDS), cast(Project.id, Text), Project.id))
+        if cursor is not None:
+            statement = statement.where(Project.id > decode_cursor(cursor, "id", is_integer).id)
+        rows = self._session.execute(statement.order_by(Project.id).limit(limit + 1)).all()
+        return page_of(rows, limit=limit, sort="id", total=None)
+
+    def list_members(self, project_id: int, *, cursor: str | None, limit: int) -> Page:
+        statement = (
+            select(json_object(MEMBER_FIELDS), cast(User.id, Text), User.id)
+            .join(ProjectMember, ProjectMember.user_id == User.id)
+            .where(ProjectMember.project_id == project_id)
+        )
+        if cursor is not None:
+            statement = statement.where(User.id > decode_cursor(cursor, "id", is_integer).id)
+        rows = self._session.execute(statement.order_by(User.id).limit(limit + 1)).all()
+        return page_of(rows, limit=limit, sort="id", total=None)
+
+
+def _visible_to(actor: Actor, statement: Select[Any]) -> Select[Any]:
+    """Every look at projects starts here, so none can forget who is asking."""
+    return statement if actor.sees_everything else statement.where(Project.id.in_(actor.project_ids))

@@ -1,0 +1,69 @@
+"""The SQL behind the TaskTrackerPro table's view of the record: numbered pages, and a row with its task inside."""
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.auth.actor import Actor
+from app.models.task import Task
+from app.models.task_log import TaskLog
+from app.models.user import User
+from app.repositories.pages import json_object
+from app.repositories.task_logs import TaskLogQuery, log_conditions, visible_to
+
+# A logged task was active, which is all that `status` says in the table.
+IS_ACTIVE = func.to_json(True)  # noqa: FBT003
+
+
+class TaskLogTableRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def list_numbered(self, actor: Actor, query: TaskLogQuery, *, page: int, per_page: int) -> bytes:
+        """The rows of one numbered page as a JSON array, newest day first."""
+        chosen = (
+            select(TaskLog.log_date, TaskLog.task_id)
+            .where(*log_conditions(actor, query))
+            .order_by(TaskLog.log_date.desc(), TaskLog.task_id)
+            .limit(per_page)
+            .offset((page - 1) * per_page)
+            .subquery("page")
+        )
+        row = json_object(
+            {
+                "id": TaskLog.id,
+                "task_id": TaskLog.task_id,
+                "date_logged": TaskLog.log_date,
+                "status": IS_ACTIVE,
+                "task": func.json_build_object(
+                    "task_name", TaskLog.title, "description", func.coalesce(Task.description, "")
+                ),
+            }
+        )
+        statement = (
+            select(row)
+            .join(chosen, (chosen.c.log_date == TaskLog.log_date) & (chosen.c.task_id == TaskLog.task_id))
+            .outerjoin(Task, Task.id == TaskLog.task_id)
+            .order_by(TaskLog.log_date.desc(), TaskLog.task_id)
+        )
+        return b"[" + ",".join(self._session.scalars(statement)).encode() + b"]"
+
+    def get_json(self, actor: Actor, log_id: int) -> bytes | None:
+        task = func.json_build_object(
+            *("id", TaskLog.task_id),
+            *("task_name", TaskLog.title),
+            *("description", func.coalesce(Task.description, "")),
+            *("priority", TaskLog.priority),
+            *("created_at", Task.created_at),
+            *("assigned_user", User.username),
+        )
+        row = json_object(
+            {"log_id": TaskLog.id, "date_logged": TaskLog.log_date, "status": IS_ACTIVE, "task": task}
+        )
+        statement = (
+            select(row)
+            .outerjoin_from(TaskLog, Task, Task.id == TaskLog.task_id)
+            .outerjoin(User, User.id == TaskLog.assignee_id)
+            .where(TaskLog.id == log_id, visible_to(actor))
+        )
+        found = self._session.scalar(statement)
+        return None if found is None else found.encode()

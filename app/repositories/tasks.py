@@ -1,0 +1,106 @@
+"""The SQL of single tasks: finding, locking, adding, and a task as its JSON."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, Text, cast, func, select, true
+from sqlalchemy.orm import Session, aliased
+
+from app.auth.actor import Actor
+from app.models.project import Project
+from app.models.task import ACTIVE_STATUSES, Task
+from app.models.user import User
+from app.repositories.pages import json_object
+
+Assignee = aliased(User, name="assignee")
+Creator = aliased(User, name="creator")
+
+# A task as clients see it. `schemas/tasks.py` documents these fields, and a test holds the two together.
+TASK_FIELDS: dict[str, Any] = {
+    "id": Task.id,
+    "ref": Project.key + "-" + cast(Task.number, Text),
+    "project": Project.key,
+    "title": Task.title,
+    "description": Task.description,
+    "status": Task.status,
+    "priority": Task.priority,
+    "labels": Task.labels,
+    "creator": Creator.username,
+    "assignee": Assignee.username,
+    "due_at": Task.due_at,
+    "position": Task.position,
+    "created_at": Task.created_at,
+    "updated_at": Task.updated_at,
+    "started_at": Task.started_at,
+    "completed_at": Task.completed_at,
+    "deleted_at": Task.deleted_at,
+    "version": Task.version,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """A task as it goes to the client, and the version that its ETag is made from."""
+
+    id: int
+    title: str
+    version: int
+    body: bytes
+
+
+class TaskRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get_for_update(self, actor: Actor, task_id: int, *, deleted: bool = False) -> Task | None:
+        """Locked until the commit, with the values it has now: a row this session knew already is read afresh."""
+        statement = select(Task).where(Task.id == task_id, visible_to(actor), _is_deleted(deleted))
+        return self._session.scalar(statement.with_for_update().execution_options(populate_existing=True))
+
+    def add(self, task: Task) -> None:
+        """Flushes, so that the task has its id."""
+        self._session.add(task)
+        self._session.flush()
+
+    def save_if_changed(self, task: Task, *, at: datetime) -> bool:
+        """Whether there was anything to save. A change that changes nothing makes no new version."""
+        if not self._session.is_modified(task):
+            return False
+        task.updated_at = at
+        self._session.flush()
+        return True
+
+    def get_view(self, actor: Actor, task_id: int, *, deleted_too: bool) -> TaskView | None:
+        statement = with_names(select(Task.id, Task.title, Task.version, json_object(TASK_FIELDS)))
+        statement = statement.where(Task.id == task_id, visible_to(actor))
+        if not deleted_too:
+            statement = statement.where(_is_deleted(False))
+        row = self._session.execute(statement).one_or_none()
+        return None if row is None else TaskView(row[0], row[1], row[2], row[3].encode())
+
+    def list_active_json(self, actor: Actor) -> bytes:
+        """Every active task the actor may see, oldest first, as the TaskTrackerPro table wants it: [{id, task_name}]."""
+        fields = json_object({"id": Task.id, "task_name": Task.title})
+        statement = select(func.coalesce(func.string_agg(fields, ",\n"), "")).where(
+            visible_to(actor), _is_deleted(False), Task.status.in_(ACTIVE_STATUSES)
+        )
+        return b"[" + (self._session.scalar(statement) or "").encode() + b"]"
+
+
+def visible_to(actor: Actor) -> Any:
+    """Every look at tasks takes this condition, so none can forget who is asking."""
+    return true() if actor.sees_everything else Task.project_id.in_(actor.project_ids)
+
+
+def with_names(statement: Select[Any]) -> Select[Any]:
+    """Join what TASK_FIELDS takes names from."""
+    return (
+        statement.join_from(Task, Project, Project.id == Task.project_id)
+        .join(Creator, Creator.id == Task.creator_id)
+        .outerjoin(Assignee, Assignee.id == Task.assignee_id)
+    )
+
+
+def _is_deleted(deleted: bool) -> Any:
+    return Task.deleted_at.is_not(None) if deleted else Task.deleted_at.is_(None)

@@ -1,0 +1,103 @@
+"""The SQL of users: finding, adding and listing them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, Text, cast, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.database import violated_constraint
+from app.errors import EmailTakenError, UsernameTakenError
+from app.models.project import Project, ProjectMember
+from app.models.user import Role, User
+from app.repositories.pages import Page, decode_cursor, is_integer, json_object, page_of
+
+USER_FIELDS: dict[str, Any] = {
+    "id": User.id,
+    "username": User.username,
+    "email": User.email,
+    "role": User.role,
+    "time_zone": User.time_zone,
+    "is_active": User.is_active,
+    "created_at": User.created_at,
+    "updated_at": User.updated_at,
+}
+# Whoever changes who the admins are takes this lock first, so that two cannot each remove the other.
+ADMIN_ROLL_LOCK = 7_203_114_119
+
+
+class UserRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get(self, user_id: int) -> User | None:
+        return self._session.get(User, user_id)
+
+    def get_for_update(self, user_id: int) -> User | None:
+        return self._session.get(User, user_id, with_for_update=True, populate_existing=True)
+
+    def get_by_login(self, login: str) -> User | None:
+        """By username or email. A username has no @, so a name cannot stand for somebody else's address."""
+        column = User.email if "@" in login else User.username
+        return self._session.scalar(select(User).where(func.lower(column) == func.lower(login)))
+
+    def get_by_username(self, username: str) -> User | None:
+        return self._session.scalar(select(User).where(func.lower(User.username) == func.lower(username)))
+
+    def list_by_username(self, usernames: Sequence[str]) -> Sequence[User]:
+        folded = [username.lower() for username in usernames]
+        return self._session.scalars(select(User).where(func.lower(User.username).in_(folded))).all()
+
+    def has_admin(self) -> bool:
+        return self._session.scalar(select(User.id).where(User.role == Role.ADMIN, User.is_active).limit(1)) is not None
+
+    def lock_admin_roll(self) -> None:
+        self._session.execute(select(func.pg_advisory_xact_lock(ADMIN_ROLL_LOCK)))
+
+    def count_other_admins(self, user_id: int) -> int:
+        statement = select(func.count()).where(User.role == Role.ADMIN, User.is_active, User.id != user_id)
+        return self._session.scalar(statement) or 0
+
+    def add(self, user: User) -> None:
+        """Flushes, so that a name or address that is taken is told here. Raises UsernameTakenError, EmailTakenError."""
+        self._session.add(user)
+        self.flush()
+
+    def flush(self) -> None:
+        """Raises UsernameTakenError or EmailTakenError when another user has the name or address."""
+        try:
+            self._session.flush()
+        except IntegrityError as error:
+            match violated_constraint(error):
+                case "uq_users_username":
+                    raise UsernameTakenError("the username is taken") from error
+                case "uq_users_email":
+                    raise EmailTakenError("the email address is taken") from error
+            raise
+
+    def add_unclaimed(self, usernames: Sequence[str]) -> None:
+        """Make inactive users of the names that nobody has yet."""
+        if usernames:
+            rows = [{"username": name, "role": Role.USER, "is_active": False} for name in usernames]
+            self._session.execute(insert(User).on_conflict_do_nothing(), rows)
+
+    def list_project_ids(self, user_id: int) -> frozenset[int]:
+        """The projects that the user is in, by membership or because everybody is."""
+        member_of = select(ProjectMember.project_id).where(ProjectMember.user_id == user_id)
+        statement = select(Project.id).where(Project.includes_everyone | Project.id.in_(member_of))
+        return frozenset(self._session.scalars(statement))
+
+    def get_json(self, user_id: int) -> bytes | None:
+        found = self._session.scalar(select(json_object(USER_FIELDS)).where(User.id == user_id))
+        return None if found is None else found.encode()
+
+    def list_page(self, *, q: str | None, cursor: str | None, limit: int) -> Page:
+        statement: Select[Any] = select(json_object(USER_FIELDS), cast(User.id, Text), User.id)
+        if q:
+            statement = statement.where(User.username.icontains(q, autoescape=True))
+        if cursor is not None:
+            statement = statement.where(User.id > decode_cursor(cursor, "id", is_integer).id)
+        rows = self._session.execute(statement.order_by(User.id).limit(limit + 1)).all()
+        return page_of(rows, limit=limit, sort="id", total=None)

@@ -1,0 +1,76 @@
+"""/api/v1/auth: registering, logging in and out, tokens, one's own password."""
+
+from typing import Any
+
+from flask import Response, request
+
+from app.auth.permissions import Permission
+from app.composition import services
+from app.http.authentication import current_actor, public, refresh_claims, requires, token_pair_for
+from app.http.openapi import Blueprint
+from app.http.responses import json_response, no_content
+from app.schemas.authentication import Login, PasswordChange, Registration, TokenPair
+from app.schemas.users import User
+
+blueprint = Blueprint("auth", __name__, url_prefix="/api/v1/auth", description="Logging in and out")
+
+
+@blueprint.post("/register")
+@public
+@blueprint.arguments(Registration)
+@blueprint.response(201, User)
+def register(values: dict[str, Any]) -> Response:
+    """Make an account for yourself, with the role `user`. Closed in production unless the operator opens it."""
+    return json_response(services().authentication.register(**values), 201)
+
+
+@blueprint.post("/login")
+@public
+@blueprint.arguments(Login)
+@blueprint.response(200, TokenPair)
+def log_in(values: dict[str, Any]) -> dict[str, Any]:
+    """Exchange username or email and password for an access token and a refresh token."""
+    return token_pair_for(
+        services().authentication.log_in(
+            login=values["username"], password=values["password"], address=request.remote_addr or ""
+        )
+    )
+
+
+@blueprint.post("/refresh")
+@public
+@blueprint.doc(security=[{"bearer": []}])
+@blueprint.response(200, TokenPair)
+def refresh() -> dict[str, Any]:
+    """Exchange the refresh token, sent as the bearer, for the next pair. Using one twice ends the session."""
+    claims = refresh_claims()
+    return token_pair_for(
+        services().authentication.refresh(session_id=claims.session_id, refresh_id=claims.refresh_id)
+    )
+
+
+@blueprint.post("/logout")
+@requires(Permission.SESSION_OWN)
+@blueprint.response(204)
+def log_out() -> Response:
+    """End this session: its access and refresh tokens are refused from now on."""
+    services().authentication.log_out(current_actor())
+    return no_content()
+
+
+@blueprint.get("/me")
+@requires(Permission.USER_READ)
+@blueprint.response(200, User)
+def show_me() -> Response:
+    """Who you are."""
+    return json_response(services().users.get(current_actor(), current_actor().user_id))
+
+
+@blueprint.put("/password")
+@requires(Permission.SESSION_OWN)
+@blueprint.arguments(PasswordChange)
+@blueprint.response(204)
+def change_password(values: dict[str, Any]) -> Response:
+    """Change your password. Every other session of yours ends."""
+    services().authentication.change_password(current_actor(), address=request.remote_addr or "", **values)
+    return no_content()

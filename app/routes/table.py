@@ -1,0 +1,158 @@
+"""The TaskTrackerPro table, at the root: kept to the letter for clients that were written against it, on the same services."""
+
+from datetime import date
+from typing import Any
+
+import orjson
+from flask import Response, current_app, request
+
+from app.auth.permissions import Permission
+from app.composition import services
+from app.http.authentication import access_token_for, current_actor, public, requires
+from app.http.bodies import takes_file
+from app.http.openapi import Blueprint
+from app.http.rate_limits import LimitName, limited
+from app.http.responses import json_response, page_response
+from app.schemas.authentication import Login, TableToken
+from app.schemas.base import TableMessage
+from app.schemas.imports import CsvFile, TableUploaded
+from app.schemas.table import (
+    TableLogDetail,
+    TableLogPage,
+    TableLogQuery,
+    TableTaskCreated,
+    TableTaskDeleted,
+    TableTaskInput,
+    TableTaskPatch,
+)
+from app.schemas.users import TableUser, TableUserInput
+from app.services.task_logs import TaskLogQuery
+from app.services.tasks import TaskChanges
+
+blueprint = Blueprint("table", __name__, description="The TaskTrackerPro table; errors are `{\"error\": …}`")
+
+
+@blueprint.get("/")
+@public
+@blueprint.response(200, TableMessage)
+def welcome() -> dict[str, str]:
+    """Say where you are."""
+    return {"message": "Welcome to TaskTrackerPro!"}
+
+
+@blueprint.get("/ping")
+@public
+@blueprint.response(200, TableMessage)
+def ping() -> dict[str, str]:
+    """Answer."""
+    return {"message": "pong!"}
+
+
+@blueprint.post("/login")
+@public
+@blueprint.arguments(Login)
+@blueprint.response(200, TableToken)
+def log_in(values: dict[str, Any]) -> dict[str, str]:
+    """Exchange username and password for a token; five times a minute."""
+    grant = services().authentication.log_in(
+        login=values["username"], password=values["password"], address=request.remote_addr or ""
+    )
+    return {"token": access_token_for(grant, minutes=current_app.config["TABLE_TOKEN_MINUTES"])}
+
+
+@blueprint.post("/user")
+@requires(Permission.USER_MANAGE)
+@blueprint.arguments(TableUserInput)
+@blueprint.response(201, TableUser)
+def create_user(values: dict[str, Any]) -> Any:
+    """Make a user with a role. Admins."""
+    return orjson.loads(services().users.create(current_actor(), **values))
+
+
+@blueprint.post("/task")
+@requires(Permission.TASK_CREATE)
+@blueprint.arguments(TableTaskInput)
+@blueprint.response(201, TableTaskCreated)
+def create_task(values: TaskChanges) -> dict[str, Any]:
+    """Create a task."""
+    task = services().tasks.create(current_actor(), values)
+    return {"id": task.id, "task_name": task.title}
+
+
+@blueprint.put("/task/<id:task_id>")
+@requires(Permission.TABLE_TASK_UPDATE)
+@blueprint.arguments(TableTaskPatch)
+@blueprint.response(200, TableMessage)
+def change_task(values: TaskChanges, task_id: int) -> dict[str, str]:
+    """Change any of a task's fields. Managers and admins."""
+    services().tasks.change(current_actor(), task_id, values, permission=Permission.TABLE_TASK_UPDATE)
+    return {"message": "Task updated"}
+
+
+@blueprint.delete("/task/<id:task_id>")
+@requires(Permission.TASK_DELETE)
+@blueprint.response(200, TableTaskDeleted)
+def delete_task(task_id: int) -> dict[str, Any]:
+    """Delete a task softly. Managers and admins."""
+    services().tasks.delete(current_actor(), task_id)
+    return {"message": "Task soft-deleted successfully", "task_id": task_id, "status": False}
+
+
+@blueprint.get("/task/<id:logger_id>")
+@requires(Permission.TASK_LOG_READ)
+@blueprint.response(200, TableLogDetail)
+def show_task_logger(logger_id: int) -> Response:
+    """One log row with its task."""
+    return json_response(services().task_logs.get_table_row(current_actor(), logger_id))
+
+
+@blueprint.get("/tasklogger/<id:log_id>")
+@requires(Permission.TASK_LOG_READ)
+@blueprint.response(200, TableLogDetail)
+def show_task_log(log_id: int) -> Response:
+    """One log row with its task."""
+    return json_response(services().task_logs.get_table_row(current_actor(), log_id))
+
+
+@blueprint.get("/tasks")
+@limited(LimitName.TASKS)
+@requires(Permission.TASK_LOG_READ)
+@blueprint.arguments(TableLogQuery, location="query")
+@blueprint.response(200, TableLogPage)
+def list_logged_tasks(query: dict[str, Any]) -> Response:
+    """List log rows by numbered pages, newest day first; from the cache where it can. 60 times a minute."""
+    on: date | None = query.pop("date")
+    page, was_cached = services().task_logs.list_numbered(current_actor(), TaskLogQuery(on=on), **query)
+    return page_response(page, was_cached=was_cached)
+
+
+@blueprint.get("/activetasks")
+@requires(Permission.TASK_READ)
+@blueprint.response(200, TableTaskCreated(many=True))
+def list_active_tasks() -> Response:
+    """List every active task you can see."""
+    return json_response(services().tasks.list_active(current_actor()))
+
+
+@blueprint.post("/upload-csv")
+@limited(LimitName.UPLOAD)
+@takes_file
+@requires(Permission.IMPORT_CREATE)
+@blueprint.arguments(CsvFile, location="files")
+@blueprint.response(200, TableUploaded)
+def upload_csv(files: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Import a CSV. `Location` leads to the report on what was skipped. Managers and admins; ten an hour."""
+    upload = files["file"]
+    outcome = services().imports.import_csv(current_actor(), upload.stream, filename=upload.filename or "")
+    message = f"{outcome.created_count} tasks uploaded successfully"
+    answer = {"message": message, "skipped": outcome.refused_count}
+    return answer, {"Location": f"/api/v1/imports/{outcome.import_id}"}
+
+
+@blueprint.post("/log-tasks")
+@requires(Permission.TASK_LOG_RUN)
+@blueprint.response(202, TableMessage)
+def log_tasks() -> dict[str, str]:
+    """Have today logged now, by a worker. Managers and admins."""
+    services().task_logs.request_day(current_actor(), None)
+    return {"message": "Logging of active tasks has been triggered."}

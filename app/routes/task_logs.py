@@ -1,0 +1,72 @@
+"""/api/v1/task-logs: the record of which tasks were active on which day."""
+
+from datetime import date
+from typing import Any
+
+from flask import Response
+
+from app.auth.permissions import Permission
+from app.composition import services
+from app.http.authentication import current_actor, requires
+from app.http.openapi import Blueprint
+from app.http.responses import json_response, page_response
+from app.schemas.base import PageQuery
+from app.schemas.task_logs import (
+    DayQuery,
+    LogDayPage,
+    LogRequest,
+    LogRequested,
+    LogRunPage,
+    TaskLog,
+    TaskLogListQuery,
+    TaskLogPage,
+)
+from app.services.task_logs import TaskLogQuery
+
+blueprint = Blueprint("task_logs", __name__, url_prefix="/api/v1/task-logs", description="The daily log")
+
+
+@blueprint.get("")
+@requires(Permission.TASK_LOG_READ)
+@blueprint.arguments(TaskLogListQuery, location="query")
+@blueprint.response(200, TaskLogPage)
+def list_task_logs(query: TaskLogQuery) -> Response:
+    """List log rows, newest day first. `X-Cache` tells whether the page came from the cache."""
+    page, was_cached = services().task_logs.list_page(current_actor(), query)
+    return page_response(page, was_cached=was_cached)
+
+
+@blueprint.get("/<id:log_id>")
+@requires(Permission.TASK_LOG_READ)
+@blueprint.response(200, TaskLog)
+def show_task_log(log_id: int) -> Response:
+    """One log row."""
+    return json_response(services().task_logs.get(current_actor(), log_id))
+
+
+@blueprint.get("/days")
+@requires(Permission.TASK_LOG_READ)
+@blueprint.arguments(DayQuery, location="query")
+@blueprint.response(200, LogDayPage)
+def list_days(query: TaskLogQuery) -> Response:
+    """Count the logged tasks per day and status, newest day first."""
+    return page_response(services().task_logs.count_by_day(current_actor(), query))
+
+
+@blueprint.get("/runs")
+@requires(Permission.TASK_LOG_READ)
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, LogRunPage)
+def list_runs(query: dict[str, Any]) -> Response:
+    """List how each day was logged, newest first."""
+    return page_response(services().task_logs.list_runs(**query))
+
+
+@blueprint.post("/runs")
+@requires(Permission.TASK_LOG_RUN)
+@blueprint.arguments(LogRequest, required=False)
+@blueprint.response(202, LogRequested)
+def request_run(values: dict[str, date | None]) -> dict[str, Any]:
+    """Have a day logged now, by a worker: today unless you name yesterday. Managers and admins."""
+    log_date = services().task_logs.request_day(current_actor(), values["date"])
+    return {"log_date": log_date, "message": "Logging of active tasks has been triggered."}

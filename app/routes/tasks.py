@@ -1,0 +1,91 @@
+"""/api/v1/tasks: the tasks themselves."""
+
+from flask import Response
+
+from app.auth.permissions import Permission
+from app.composition import services
+from app.http.authentication import current_actor, requires
+from app.http.openapi import Blueprint
+from app.http.responses import no_content, page_response, precondition_of, task_response
+from app.schemas.tasks import Task, TaskInput, TaskListQuery, TaskPage, TaskPatch, TaskReplacement, TaskStatusChange
+from app.services.tasks import TaskChanges, TaskQuery
+
+blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1/tasks", description="Tasks")
+
+
+@blueprint.get("")
+@requires(Permission.TASK_READ)
+@blueprint.arguments(TaskListQuery, location="query")
+@blueprint.response(200, TaskPage)
+def list_tasks(query: TaskQuery) -> Response:
+    """List the tasks you can see, newest change first. `X-Cache` tells whether the page came from the cache."""
+    page, was_cached = services().tasks.list_page(current_actor(), query)
+    return page_response(page, was_cached=was_cached)
+
+
+@blueprint.post("")
+@requires(Permission.TASK_CREATE)
+@blueprint.arguments(TaskInput)
+@blueprint.response(201, Task)
+def create_task(values: TaskChanges) -> Response:
+    """Create a task; in the project GEN unless you name another."""
+    task = services().tasks.create(current_actor(), values)
+    return task_response(task, 201, {"Location": f"/api/v1/tasks/{task.id}"})
+
+
+@blueprint.get("/<id:task_id>")
+@requires(Permission.TASK_READ)
+@blueprint.response(200, Task)
+def show_task(task_id: int) -> Response:
+    """One task. Its ETag is its version: `If-None-Match` saves the body."""
+    return task_response(services().tasks.get(current_actor(), task_id))
+
+
+@blueprint.put("/<id:task_id>")
+@requires(Permission.TASK_UPDATE)
+@blueprint.arguments(TaskReplacement)
+@blueprint.response(200, Task)
+def replace_task(values: TaskChanges, task_id: int) -> Response:
+    """Replace a task. With `If-Match`, 412 when somebody changed it since you read it."""
+    return task_response(
+        services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition_of(task_id))
+    )
+
+
+@blueprint.patch("/<id:task_id>")
+@requires(Permission.TASK_UPDATE)
+@blueprint.arguments(TaskPatch)
+@blueprint.response(200, Task)
+def change_task(values: TaskChanges, task_id: int) -> Response:
+    """Change some fields: absent stays, null takes away. With `If-Match`, 412 when somebody was faster."""
+    return task_response(
+        services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition_of(task_id))
+    )
+
+
+@blueprint.route("/<id:task_id>/status", methods=["PUT", "PATCH"])
+@requires(Permission.TASK_UPDATE)
+@blueprint.arguments(TaskStatusChange)
+@blueprint.response(200, Task)
+def change_task_status(values: TaskChanges, task_id: int) -> Response:
+    """Change the status, the deadline, or both."""
+    return task_response(
+        services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition_of(task_id))
+    )
+
+
+@blueprint.delete("/<id:task_id>")
+@requires(Permission.TASK_DELETE)
+@blueprint.response(204)
+def delete_task(task_id: int) -> Response:
+    """Delete a task softly; it can be restored. Managers and admins."""
+    services().tasks.delete(current_actor(), task_id, may_overwrite=precondition_of(task_id))
+    return no_content()
+
+
+@blueprint.post("/<id:task_id>/restore")
+@requires(Permission.TASK_RESTORE)
+@blueprint.response(200, Task)
+def restore_task(task_id: int) -> Response:
+    """Bring a deleted task back. Managers and admins."""
+    return task_response(services().tasks.restore(current_actor(), task_id))

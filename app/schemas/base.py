@@ -1,0 +1,103 @@
+"""What every schema does: refuse unknown fields, and text that no table can hold."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+from app.repositories.pages import DEFAULT_PAGE_SIZE, MAX_CURSOR_LENGTH, MAX_PAGE_SIZE
+
+LATEST_YEAR = 9998
+
+
+class StrictSchema(Schema):
+    class Meta:
+        unknown = RAISE
+
+
+class Text(fields.String):
+    """Stripped text without NUL, of a length in characters."""
+
+    default_error_messages = {"nul": "Must not contain a NUL character."}  # noqa: RUF012
+
+    def __init__(self, *, min_length: int = 0, max_length: int, **kwargs: Any) -> None:
+        given = kwargs.pop("validate", [])
+        length = validate.Length(min=min_length or None, max=max_length)
+        super().__init__(validate=[length, *(given if isinstance(given, list) else [given])], **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        words: str = super()._deserialize(value, attr, data, **kwargs)  # type: ignore[assignment]
+        if "\x00" in words:
+            raise self.make_error("nul")
+        return words.strip()
+
+
+class Password(fields.String):
+    """Taken as it is, spaces included; never shown."""
+
+    def __init__(self, *, min_length: int, max_length: int, **kwargs: Any) -> None:
+        metadata = {"format": "password"}
+        super().__init__(
+            validate=validate.Length(min=min_length, max=max_length), load_only=True, metadata=metadata, **kwargs
+        )
+
+
+class Moment(fields.AwareDateTime):
+    """ISO 8601; UTC where no offset is named."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(format="iso", default_timezone=UTC, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+        if not isinstance(value, str):
+            raise ValidationError("Not a valid datetime.")
+        moment: datetime = super()._deserialize(value, attr, data, **kwargs)  # type: ignore[assignment]
+        if not 1 < moment.year <= LATEST_YEAR:
+            raise ValidationError("Not a year that can be kept.")
+        return moment
+
+
+class PageQuery(StrictSchema):
+    cursor = fields.String(
+        validate=validate.Length(max=MAX_CURSOR_LENGTH), metadata={"description": "`next_cursor` of the page before"}
+    )
+    limit = fields.Integer(
+        load_default=DEFAULT_PAGE_SIZE,
+        validate=validate.Range(1, MAX_PAGE_SIZE),
+        metadata={"description": "items per page"},
+    )
+
+
+class Problem(Schema):
+    """RFC 9457 problem details."""
+
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    code = fields.String(required=True, metadata={"description": "stable: clients may branch on it"})
+    request_id = fields.String(required=True)
+    errors = fields.List(
+        fields.Nested(Schema.from_dict({"pointer": fields.String(), "detail": fields.String()}, name="FieldProblem"))
+    )
+
+
+class TableError(Schema):
+    error = fields.String(required=True)
+
+
+class TableMessage(Schema):
+    message = fields.String(required=True)
+
+
+def page_schema(item: type[Schema], name: str) -> type[Schema]:
+    """A page of items, as lists answer it."""
+    return Schema.from_dict(
+        {
+            "items": fields.List(fields.Nested(item), required=True),
+            "next_cursor": fields.String(required=True, allow_none=True),
+            "total": fields.Integer(metadata={"description": "only with `include_total=true`"}),
+        },
+        name=name,
+    )

@@ -1,0 +1,80 @@
+"""The shape of the record: log rows, counts per day, runs."""
+
+from typing import Any
+
+from marshmallow import Schema, fields, post_load, validate
+
+from app.models.task import TaskPriority, TaskStatus
+from app.models.task_log import LogSource
+from app.models.user import MAX_USERNAME_LENGTH
+from app.repositories.pages import MAX_BIGINT
+from app.repositories.task_logs import TaskLogQuery
+from app.schemas.base import PageQuery, StrictSchema, Text, page_schema
+from app.schemas.tasks import ProjectKey
+
+
+class TaskLogListQuery(PageQuery):
+    date = fields.Date(metadata={"description": "one day"})
+    since = fields.Date(data_key="from", metadata={"description": "this day and later"})
+    until = fields.Date(data_key="to", metadata={"description": "this day and earlier"})
+    task = fields.Integer(validate=validate.Range(1, MAX_BIGINT))
+    project = ProjectKey()
+    assignee = Text(max_length=MAX_USERNAME_LENGTH)
+    include_total = fields.Boolean(load_default=False)
+
+    @post_load
+    def _query(self, values: dict[str, Any], **_kwargs: Any) -> TaskLogQuery:
+        return TaskLogQuery(on=values.pop("date", None), task_id=values.pop("task", None), **values)
+
+
+class DayQuery(PageQuery):
+    since = fields.Date(data_key="from", metadata={"description": "this day and later"})
+    until = fields.Date(data_key="to", metadata={"description": "this day and earlier"})
+    project = ProjectKey()
+
+    @post_load
+    def _query(self, values: dict[str, Any], **_kwargs: Any) -> TaskLogQuery:
+        return TaskLogQuery(**values)
+
+
+class LogRequest(StrictSchema):
+    date = fields.Date(load_default=None, allow_none=True, metadata={"description": "today where absent"})
+
+
+class LogRequested(Schema):
+    log_date = fields.Date(required=True)
+    message = fields.String(required=True)
+
+
+class TaskLog(Schema):
+    id = fields.Integer(required=True)
+    log_date = fields.Date(required=True)
+    task_id = fields.Integer(required=True)
+    ref = fields.String(required=True, allow_none=True, metadata={"description": "null once the task is purged"})
+    project = fields.String(required=True, allow_none=True)
+    title = fields.String(required=True)
+    status = fields.Enum(TaskStatus, by_value=True, required=True)
+    priority = fields.Enum(TaskPriority, by_value=True, required=True)
+    assignee = fields.String(required=True, allow_none=True)
+    due_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class LogDay(Schema):
+    log_date = fields.Date(required=True)
+    task_count = fields.Integer(required=True)
+    by_status = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+
+
+class LogRun(Schema):
+    log_date = fields.Date(required=True)
+    time_zone = fields.String(required=True)
+    started_at = fields.AwareDateTime(required=True)
+    finished_at = fields.AwareDateTime(required=True)
+    task_count = fields.Integer(required=True)
+    source = fields.Enum(LogSource, by_value=True, required=True)
+    is_final = fields.Boolean(required=True, metadata={"description": "false while the day still lasts"})
+
+
+TaskLogPage = page_schema(TaskLog, "TaskLogPage")
+LogDayPage = page_schema(LogDay, "LogDayPage")
+LogRunPage = page_schema(LogRun, "LogRunPage")

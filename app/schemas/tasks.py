@@ -1,0 +1,183 @@
+"""The shape of tasks as they come in and go out, and of the questions that a list answers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
+from webargs.fields import DelimitedList
+
+from app.models.project import DEFAULT_PROJECT_KEY
+from app.models.task import (
+    MAX_DESCRIPTION_LENGTH,
+    MAX_LABEL_LENGTH,
+    MAX_LABELS,
+    MAX_TITLE_LENGTH,
+    TaskPriority,
+    TaskStatus,
+    priority_from,
+    status_from,
+)
+from app.models.user import MAX_USERNAME_LENGTH
+from app.repositories.task_list import SORT_NAMES, TaskQuery
+from app.schemas.base import Moment, PageQuery, StrictSchema, Text, page_schema
+
+MAX_SEARCH_LENGTH = 200
+MAX_FILTER_VALUES = 20
+
+
+class Status(fields.String):
+    """A status, by our word for it or another tracker's."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(metadata={"enum": list(TaskStatus)}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> TaskStatus:  # type: ignore[override]
+        status = status_from(str(super()._deserialize(value, attr, data, **kwargs)))
+        if status is None:
+            raise ValidationError(f"Must be one of: {', '.join(TaskStatus)}.")
+        return status
+
+
+class Priority(fields.String):
+    """A priority, by our word for it or another tracker's."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(metadata={"enum": list(TaskPriority)}, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> TaskPriority:  # type: ignore[override]
+        priority = priority_from(str(super()._deserialize(value, attr, data, **kwargs)))
+        if priority is None:
+            raise ValidationError(f"Must be one of: {', '.join(TaskPriority)}.")
+        return priority
+
+
+class ProjectKey(fields.String):
+    """In any case, as people type it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Regexp(r"^[A-Z][A-Z0-9]{1,9}$", error="Not a project key."), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        return str(super()._deserialize(value, attr, data, **kwargs)).upper()
+
+
+def _labels() -> fields.List:
+    label = Text(min_length=1, max_length=MAX_LABEL_LENGTH)
+    return fields.List(label, validate=validate.Length(max=MAX_LABELS))
+
+
+class _TaskFields(StrictSchema):
+    description = Text(max_length=MAX_DESCRIPTION_LENGTH)
+    status = Status()
+    priority = Priority()
+    labels = _labels()
+    assignee = Text(
+        min_length=1, max_length=MAX_USERNAME_LENGTH, allow_none=True, metadata={"description": "a username"}
+    )
+    due_at = Moment(allow_none=True)
+    position = fields.Float(allow_nan=False, metadata={"description": "where on the board, smallest first"})
+
+
+class TaskInput(_TaskFields):
+    """A new task."""
+
+    title = Text(min_length=1, max_length=MAX_TITLE_LENGTH, required=True)
+    project = ProjectKey(load_default=DEFAULT_PROJECT_KEY)
+
+
+class TaskReplacement(_TaskFields):
+    """A whole task: what is absent goes back to its default; the project and the position stay where they are absent."""
+
+    title = Text(min_length=1, max_length=MAX_TITLE_LENGTH, required=True)
+    project = ProjectKey()
+
+    @post_load
+    def _fill_in(self, values: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+        defaults = {
+            "description": "",
+            "status": TaskStatus.TODO,
+            "priority": TaskPriority.MEDIUM,
+            "labels": [],
+            "assignee": None,
+            "due_at": None,
+        }
+        return defaults | values
+
+
+class TaskPatch(_TaskFields):
+    """What is absent stays as it is; null takes away."""
+
+    title = Text(min_length=1, max_length=MAX_TITLE_LENGTH)
+    project = ProjectKey()
+
+    @validates_schema
+    def _says_something(self, values: dict[str, Any], **_kwargs: Any) -> None:
+        if not values:
+            raise ValidationError("Name at least one field to change.")
+
+
+class TaskStatusChange(StrictSchema):
+    """A status, a deadline, or both."""
+
+    status = Status()
+    due_at = Moment(allow_none=True)
+
+    @validates_schema
+    def _says_something(self, values: dict[str, Any], **_kwargs: Any) -> None:
+        if not values:
+            raise ValidationError("Say a status, a due_at, or both.")
+
+
+class TaskListQuery(PageQuery):
+    status = DelimitedList(Status(), validate=validate.Length(max=MAX_FILTER_VALUES))
+    priority = DelimitedList(Priority(), validate=validate.Length(max=MAX_FILTER_VALUES))
+    project = DelimitedList(ProjectKey(), validate=validate.Length(max=MAX_FILTER_VALUES))
+    assignee = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, an id, `me` or `none`"})
+    creator = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, an id or `me`"})
+    label = DelimitedList(
+        Text(max_length=MAX_LABEL_LENGTH),
+        validate=validate.Length(max=MAX_FILTER_VALUES),
+        metadata={"description": "tasks that have all of them"},
+    )
+    due_before = Moment()
+    due_after = Moment()
+    overdue = fields.Boolean()
+    updated_since = Moment()
+    q = Text(max_length=MAX_SEARCH_LENGTH, metadata={"description": "words in title or description"})
+    deleted = fields.Boolean(load_default=False, metadata={"description": "the deleted ones instead; managers, admins"})
+    sort = fields.String(load_default="-updated_at", validate=validate.OneOf(SORT_NAMES))
+    include_total = fields.Boolean(load_default=False)
+
+    @post_load
+    def _query(self, values: dict[str, Any], **_kwargs: Any) -> TaskQuery:
+        return TaskQuery(
+            statuses=tuple(values.pop("status", ())),
+            priorities=tuple(values.pop("priority", ())),
+            projects=tuple(values.pop("project", ())),
+            labels=tuple(values.pop("label", ())),
+            **values,
+        )
+
+
+class Task(Schema):
+    id = fields.Integer(required=True)
+    ref = fields.String(required=True, metadata={"example": "OPS-42"})
+    project = fields.String(required=True)
+    title = fields.String(required=True)
+    description = fields.String(required=True)
+    status = fields.Enum(TaskStatus, by_value=True, required=True)
+    priority = fields.Enum(TaskPriority, by_value=True, required=True)
+    labels = fields.List(fields.String(), required=True)
+    creator = fields.String(required=True)
+    assignee = fields.String(required=True, allow_none=True)
+    due_at = fields.AwareDateTime(required=True, allow_none=True)
+    position = fields.Float(required=True)
+    created_at = fields.AwareDateTime(required=True)
+    updated_at = fields.AwareDateTime(required=True)
+    started_at = fields.AwareDateTime(required=True, allow_none=True)
+    completed_at = fields.AwareDateTime(required=True, allow_none=True)
+    deleted_at = fields.AwareDateTime(required=True, allow_none=True)
+    version = fields.Integer(required=True)
+
+
+TaskPage = page_schema(Task, "TaskPage")

@@ -1,0 +1,200 @@
+"""How people prove who they are: registering, logging in and out, refreshing, changing the password."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from app.auth.actor import Actor
+from app.auth.passwords import hash_password, is_password, needs_rehash
+from app.auth.tokens import Grant
+from app.cache import Cache
+from app.database import UnitOfWork
+from app.errors import (
+    InvalidError,
+    RefreshTokenReusedError,
+    RegistrationClosedError,
+    SessionEndedError,
+    TooManyRequestsError,
+    WrongCredentialsError,
+)
+from app.events import SessionEnded, UserChanged
+from app.models.session import LoginSession
+from app.models.user import Role, User
+from app.repositories.sessions import LoginAttemptRepository, SessionRepository
+from app.repositories.users import UserRepository
+from app.services.clock import Clock
+from app.services.lookups import not_found
+from app.settings import RateLimit
+
+# How long an actor may be served from the cache when Redis was away as the session ended.
+ACTOR_TTL_SECONDS = 5
+# One account is tried from many addresses before its own limit bites: a stranger cannot lock somebody out cheaply.
+ACCOUNT_LIMIT_FACTOR = 4
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationPolicy:
+    session_lifetime: timedelta
+    is_registration_open: bool
+    # None: log-ins are not counted.
+    login_limit: RateLimit | None
+
+
+class AuthenticationService:
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        users: UserRepository,
+        sessions: SessionRepository,
+        attempts: LoginAttemptRepository,
+        cache: Cache,
+        clock: Clock,
+        policy: AuthenticationPolicy,
+    ) -> None:
+        self._uow = uow
+        self._users = users
+        self._sessions = sessions
+        self._attempts = attempts
+        self._cache = cache
+        self._now = clock
+        self._policy = policy
+
+    def register(self, *, username: str, email: str, password: str) -> bytes:
+        """Always makes a `user`: a role is given by an admin."""
+        if not self._policy.is_registration_open:
+            raise RegistrationClosedError("registration is closed; ask an admin for an account")
+        ensure_not_guessable(password, username, email)
+        password_hash = hash_password(password)
+        with self._uow.transaction():
+            user = User(username=username, email=email, password_hash=password_hash, role=Role.USER)
+            self._users.add(user)
+            self._uow.publish(UserChanged(user.id))
+            return self._users.get_json(user.id) or not_found("user", user.id)
+
+    def log_in(self, *, login: str, password: str, address: str) -> Grant:
+        """By username or email. An unknown name, a wrong password and an inactive account answer alike and as slowly."""
+        account = f"account:{login.lower()}"
+        self._count_attempt(f"address:{address}", account)
+        with self._uow.transaction():
+            user = self._users.get_by_login(login)
+            password_hash = user.password_hash if user is not None and user.is_active else None
+        # Hashing takes tens of milliseconds: no connection is held meanwhile.
+        if not is_password(password, password_hash) or user is None or password_hash is None:
+            raise WrongCredentialsError("the username or password is wrong")
+        new_hash = hash_password(password) if needs_rehash(password_hash) else None
+        with self._uow.transaction():
+            user = self._users.get_for_update(user.id)
+            if user is None or not user.is_active or user.password_hash != password_hash:
+                raise WrongCredentialsError("the username or password is wrong")
+            user.password_hash = new_hash or password_hash
+            self._attempts.forgive(account)
+            login_session = LoginSession(
+                id=uuid4(),
+                user_id=user.id,
+                refresh_id=uuid4(),
+                expires_at=self._now() + self._policy.session_lifetime,
+            )
+            self._sessions.add(login_session)
+        return _grant(login_session)
+
+    def refresh(self, *, session_id: UUID, refresh_id: UUID) -> Grant:
+        """Exchange a refresh token for the next. One that was spent already ends the session for whoever holds it."""
+        with self._uow.transaction():
+            login_session = self._sessions.get_for_update(session_id)
+            if login_session is None or not login_session.is_open(self._now()):
+                raise SessionEndedError("the session has ended; log in again")
+            user = self._users.get(login_session.user_id)
+            is_reused = login_session.refresh_id != refresh_id
+            if is_reused or user is None or not user.is_active:
+                login_session.end(self._now())
+                self._uow.publish(SessionEnded(session_id))
+            else:
+                login_session.refresh_id = uuid4()
+        if is_reused:
+            raise RefreshTokenReusedError("the refresh token was used before, so the session has ended; log in again")
+        if login_session.ended_at is not None:
+            raise SessionEndedError("the session has ended; log in again")
+        return _grant(login_session)
+
+    def log_out(self, actor: Actor) -> None:
+        with self._uow.transaction():
+            login_session = self._sessions.get_for_update(actor.session_id)
+            if login_session is not None:
+                login_session.end(self._now())
+            self._uow.publish(SessionEnded(actor.session_id))
+
+    def change_password(self, actor: Actor, *, current_password: str, new_password: str, address: str) -> None:
+        """Ends every other session of the user."""
+        self._count_attempt(f"address:{address}", f"account:{actor.username.lower()}")
+        with self._uow.transaction():
+            user = self._users.get(actor.user_id)
+            password_hash = user.password_hash if user is not None else None
+        if user is None or not is_password(current_password, password_hash):
+            raise InvalidError.of("current_password", "is not your password")
+        ensure_not_guessable(new_password, user.username, user.email)
+        new_hash = hash_password(new_password)
+        with self._uow.transaction():
+            user = self._users.get_for_update(actor.user_id)
+            if user is None or user.password_hash != password_hash:
+                raise InvalidError.of("current_password", "is not your password")
+            user.password_hash = new_hash
+            user.updated_at = self._now()
+            self._sessions.end_all_of(user.id, at=self._now(), but=actor.session_id)
+            self._uow.publish(UserChanged(user.id))
+
+    def get_actor(self, *, session_id: UUID, user_id: int) -> Actor:
+        """Who stands behind an access token, as of now: an ended session or an inactive user is nobody."""
+        found = self._cache.remember(
+            ("actors",),
+            f"actor|{session_id}|{user_id}",
+            lambda: self._load_actor(session_id, user_id),
+            ttl_seconds=ACTOR_TTL_SECONDS,
+        )
+        return Actor.from_json(found.value)
+
+    def sweep(self) -> None:
+        """Delete sessions and counters that can no longer matter."""
+        with self._uow.transaction():
+            self._sessions.delete_expired(before=self._now())
+            self._attempts.delete_over(before=self._now() - timedelta(days=1))
+
+    def _load_actor(self, session_id: UUID, user_id: int) -> bytes:
+        with self._uow.transaction():
+            login_session = self._sessions.get(session_id)
+            user = self._users.get(user_id)
+            if login_session is None or login_session.user_id != user_id or not login_session.is_open(self._now()):
+                raise SessionEndedError("the session has ended; log in again")
+            if user is None or not user.is_active:
+                raise SessionEndedError("the account is not active")
+            project_ids = self._users.list_project_ids(user_id)
+        return Actor(user.id, user.username, user.role, project_ids, session_id).to_json()
+
+    def _count_attempt(self, by_address: str, by_account: str) -> None:
+        limit = self._policy.login_limit
+        if limit is None:
+            return
+        # Counted in a transaction of its own: a refused attempt counts too.
+        with self._uow.transaction():
+            now, window = self._now(), timedelta(seconds=limit.seconds)
+            of_address, address_since = self._attempts.count(by_address, at=now, window=window)
+            of_account, account_since = self._attempts.count(by_account, at=now, window=window)
+        if of_address > limit.amount:
+            raise _too_many(address_since + window - now)
+        if of_account > limit.amount * ACCOUNT_LIMIT_FACTOR:
+            raise _too_many(account_since + window - now)
+
+
+def ensure_not_guessable(password: str, username: str, email: str | None) -> None:
+    """Raises InvalidError for a password that anybody would try first. Lengths are the schema's business."""
+    if password.lower() in {username.lower(), (email or "").lower(), (email or "").lower().partition("@")[0]}:
+        raise InvalidError.of("password", "must not be the username or email address")
+
+
+def _grant(login_session: LoginSession) -> Grant:
+    return Grant(login_session.user_id, login_session.id, login_session.refresh_id, login_session.expires_at)
+
+
+def _too_many(wait: timedelta) -> TooManyRequestsError:
+    return TooManyRequestsError(
+        "too many log-in attempts; wait before the next", retry_after_seconds=max(1, int(wait.total_seconds()) + 1)
+    )

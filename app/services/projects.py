@@ -1,0 +1,84 @@
+"""What is done with projects: making them, naming them, and who is in them."""
+
+from app.auth.actor import Actor
+from app.auth.permissions import Permission, ensure_may
+from app.database import UnitOfWork
+from app.errors import ConflictError, ForbiddenError, InvalidError
+from app.events import ProjectChanged
+from app.models.project import Project
+from app.models.user import User
+from app.repositories.pages import Page
+from app.repositories.projects import ProjectRepository
+from app.repositories.users import UserRepository
+from app.services.clock import Clock
+from app.services.lookups import not_found
+
+
+class ProjectService:
+    def __init__(self, uow: UnitOfWork, projects: ProjectRepository, users: UserRepository, clock: Clock) -> None:
+        self._uow = uow
+        self._projects = projects
+        self._users = users
+        self._now = clock
+
+    def create(self, actor: Actor, *, key: str, name: str) -> bytes:
+        """Whoever makes a project is its first member."""
+        ensure_may(actor, Permission.PROJECT_CREATE)
+        with self._uow.transaction():
+            project = Project(key=key, name=name)
+            self._projects.add(project)
+            self._projects.add_member(project.id, actor.user_id)
+            self._uow.publish(ProjectChanged(project.id))
+            return self._projects.get_json(project.id).encode()
+
+    def get(self, actor: Actor, key: str) -> bytes:
+        with self._uow.transaction():
+            return self._projects.get_json(self._get(actor, key).id).encode()
+
+    def list_page(self, actor: Actor, *, cursor: str | None, limit: int) -> Page:
+        with self._uow.transaction():
+            return self._projects.list_page(actor, cursor=cursor, limit=limit)
+
+    def rename(self, actor: Actor, key: str, *, name: str) -> bytes:
+        with self._uow.transaction():
+            project = self._get(actor, key)
+            self._ensure_may_update(actor, project)
+            project.name = name
+            project.updated_at = self._now()
+            self._projects.flush()
+            self._uow.publish(ProjectChanged(project.id))
+            return self._projects.get_json(project.id).encode()
+
+    def list_members(self, actor: Actor, key: str, *, cursor: str | None, limit: int) -> Page:
+        with self._uow.transaction():
+            return self._projects.list_members(self._get(actor, key).id, cursor=cursor, limit=limit)
+
+    def add_member(self, actor: Actor, key: str, *, username: str) -> None:
+        with self._uow.transaction():
+            project, user = self._get_with_user(actor, key, username)
+            self._projects.add_member(project.id, user.id)
+            self._uow.publish(ProjectChanged(project.id))
+
+    def remove_member(self, actor: Actor, key: str, *, username: str) -> None:
+        with self._uow.transaction():
+            project, user = self._get_with_user(actor, key, username)
+            self._projects.remove_member(project.id, user.id)
+            self._uow.publish(ProjectChanged(project.id))
+
+    def _get(self, actor: Actor, key: str) -> Project:
+        return self._projects.get(actor, key) or not_found("project", key)
+
+    def _get_with_user(self, actor: Actor, key: str, username: str) -> tuple[Project, User]:
+        project = self._get(actor, key)
+        self._ensure_may_update(actor, project)
+        if project.includes_everyone:
+            raise ConflictError(f"everybody is in {project.key}; its members cannot be changed")
+        user = self._users.get_by_username(username)
+        if user is None:
+            raise InvalidError.of("username", f"there is no user {username}")
+        return project, user
+
+    def _ensure_may_update(self, actor: Actor, project: Project) -> None:
+        ensure_may(actor, Permission.PROJECT_UPDATE)
+        if project.includes_everyone and not actor.sees_everything:
+            raise ForbiddenError("only an admin changes the project that everybody is in")

@@ -1,0 +1,232 @@
+"""What is done with tasks: creating, reading, changing, deleting, restoring."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import TypedDict
+from zoneinfo import ZoneInfo
+
+from app.auth.actor import Actor
+from app.auth.permissions import Permission, ensure_may, may
+from app.cache import Cache
+from app.database import UnitOfWork
+from app.errors import InvalidError, PreconditionFailedError
+from app.events import TaskChanged
+from app.models.project import DEFAULT_PROJECT_KEY, Project
+from app.models.task import Task, TaskPriority, TaskStatus
+from app.models.user import Role, User
+from app.repositories.pages import Page
+from app.repositories.projects import ProjectRepository
+from app.repositories.task_list import TaskListRepository, TaskQuery
+from app.repositories.tasks import TaskRepository, TaskView
+from app.repositories.users import UserRepository
+from app.services.clock import Clock
+from app.services.lookups import not_found
+from app.services.moments import in_zone
+
+__all__ = ["Precondition", "TaskChanges", "TaskQuery", "TaskService", "TaskView"]
+
+# A page is forgotten when anything on it may have changed; this bounds its age should that word not arrive.
+PAGE_TTL_SECONDS = 30
+
+# Says whether a task of that version may be written over; made from If-Match.
+Precondition = Callable[[int], bool]
+
+
+class TaskChanges(TypedDict, total=False):
+    """What may be said of a task; what is absent stays as it is, None takes it away."""
+
+    title: str
+    description: str
+    project: str
+    status: TaskStatus
+    # What the TaskTrackerPro table knows of a status: an active task stays what it is, an ended one opens again.
+    is_active: bool
+    priority: TaskPriority
+    labels: list[str]
+    assignee: str | None
+    due_at: datetime | None
+    position: float
+    created_at: datetime
+
+
+class TaskService:
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        tasks: TaskRepository,
+        task_list: TaskListRepository,
+        projects: ProjectRepository,
+        users: UserRepository,
+        cache: Cache,
+        clock: Clock,
+        time_zone: ZoneInfo,
+    ) -> None:
+        self._uow = uow
+        self._tasks = tasks
+        self._task_list = task_list
+        self._projects = projects
+        self._users = users
+        self._cache = cache
+        self._now = clock
+        self._time_zone = time_zone
+
+    def create(self, actor: Actor, values: TaskChanges) -> TaskView:
+        ensure_may(actor, Permission.TASK_CREATE)
+        with self._uow.transaction():
+            now = self._now()
+            project = self._find_project(actor, values.get("project", DEFAULT_PROJECT_KEY))
+            # Numbers last: taking them locks the project's row until the commit.
+            assignee = self._find_assignee(project, values.get("assignee"))
+            number = self._projects.take_task_numbers(project.id, 1) + 1
+            task = Task(
+                project_id=project.id,
+                number=number,
+                title=values["title"],
+                description=values.get("description", ""),
+                status=TaskStatus.TODO,
+                priority=values.get("priority", TaskPriority.MEDIUM),
+                labels=values.get("labels", []),
+                creator_id=actor.user_id,
+                assignee_id=assignee.id if assignee else None,
+                due_at=values.get("due_at"),
+                position=values.get("position", float(number)),
+                created_at=in_zone(values.get("created_at", now), self._time_zone),
+                updated_at=now,
+            )
+            task.change_status(_status_of(values, task), at=now)
+            self._tasks.add(task)
+            self._uow.publish(TaskChanged(task.id))
+            return self._view(actor, task.id)
+
+    def get(self, actor: Actor, task_id: int) -> TaskView:
+        """A deleted task is found too, by its deleted_at, for those who may restore it."""
+        with self._uow.transaction():
+            return self._view(actor, task_id)
+
+    def list_page(self, actor: Actor, query: TaskQuery) -> tuple[Page, bool]:
+        """The page, and whether it came from the cache."""
+        if query.deleted:
+            ensure_may(actor, Permission.TASK_RESTORE)
+        query = replace(query, assignee=_me(actor, query.assignee), creator=_me(actor, query.creator))
+        found = self._cache.remember(
+            ("tasks",),
+            f"tasks|{actor.scope}|{query!r}",
+            lambda: self._load_page(actor, query).to_bytes(),
+            ttl_seconds=PAGE_TTL_SECONDS,
+        )
+        return Page.from_bytes(found.value), found.was_cached
+
+    def list_active(self, actor: Actor) -> bytes:
+        with self._uow.transaction():
+            return self._tasks.list_active_json(actor)
+
+    def change(
+        self,
+        actor: Actor,
+        task_id: int,
+        changes: TaskChanges,
+        *,
+        may_overwrite: Precondition | None = None,
+        permission: Permission = Permission.TASK_UPDATE,
+    ) -> TaskView:
+        """Absent is not None: only what `changes` names is changed. A change that changes nothing keeps the version."""
+        with self._uow.transaction():
+            task = self._get_for_update(actor, task_id, permission, may_overwrite)
+            self._apply(actor, task, changes)
+            if self._tasks.save_if_changed(task, at=self._now()):
+                self._uow.publish(TaskChanged(task_id))
+            return self._view(actor, task_id)
+
+    def delete(self, actor: Actor, task_id: int, *, may_overwrite: Precondition | None = None) -> None:
+        """Softly: the record keeps it, and it can be restored."""
+        with self._uow.transaction():
+            task = self._get_for_update(actor, task_id, Permission.TASK_DELETE, may_overwrite)
+            task.delete(at=self._now())
+            self._tasks.save_if_changed(task, at=self._now())
+            self._uow.publish(TaskChanged(task_id))
+
+    def restore(self, actor: Actor, task_id: int) -> TaskView:
+        """Restoring what is not deleted finds nothing to restore, and says so with a 404."""
+        ensure_may(actor, Permission.TASK_RESTORE)
+        with self._uow.transaction():
+            task = self._tasks.get_for_update(actor, task_id, deleted=True) or not_found("deleted task", task_id)
+            task.restore()
+            self._tasks.save_if_changed(task, at=self._now())
+            self._uow.publish(TaskChanged(task_id))
+            return self._view(actor, task_id)
+
+    def _get_for_update(
+        self, actor: Actor, task_id: int, permission: Permission, may_overwrite: Precondition | None
+    ) -> Task:
+        task = self._tasks.get_for_update(actor, task_id) or not_found("task", task_id)
+        ensure_may(actor, permission, task)
+        if may_overwrite is not None and not may_overwrite(task.version):
+            raise PreconditionFailedError("the task has changed since you read it; read it again")
+        return task
+
+    def _apply(self, actor: Actor, task: Task, changes: TaskChanges) -> None:
+        now = self._now()
+        task.title = changes.get("title", task.title)
+        task.description = changes.get("description", task.description)
+        task.priority = changes.get("priority", task.priority)
+        task.labels = changes.get("labels", task.labels)
+        task.position = changes.get("position", task.position)
+        if "created_at" in changes:
+            task.created_at = in_zone(changes["created_at"], self._time_zone)
+        if "due_at" in changes:
+            task.due_at = changes["due_at"]
+        task.change_status(_status_of(changes, task), at=now)
+        if "project" in changes or "assignee" in changes:
+            self._apply_project_and_assignee(actor, task, changes)
+
+    def _apply_project_and_assignee(self, actor: Actor, task: Task, changes: TaskChanges) -> None:
+        """Together, since an assignee must be in the project that the task ends up in."""
+        project = self._projects.get_by_id(task.project_id)
+        if "project" in changes:
+            target = self._find_project(actor, changes["project"])
+            if target.id != project.id:
+                task.project_id = target.id
+                task.number = self._projects.take_task_numbers(target.id, 1) + 1
+            project = target
+        if "assignee" in changes:
+            assignee = self._find_assignee(project, changes["assignee"])
+            task.assignee_id = assignee.id if assignee else None
+        elif task.assignee_id is not None and not self._projects.is_member(project, task.assignee_id):
+            raise InvalidError.of("project", f"the assignee is not in {project.key}; change the assignee too")
+
+    def _find_project(self, actor: Actor, key: str) -> Project:
+        project = self._projects.get(actor, key)
+        if project is None:
+            raise InvalidError.of("project", f"there is no project {key}")
+        return project
+
+    def _find_assignee(self, project: Project, username: str | None) -> User | None:
+        if username is None:
+            return None
+        user = self._users.get_by_username(username)
+        if user is None or not user.is_active:
+            raise InvalidError.of("assignee", f"there is no active user {username}")
+        if user.role is not Role.ADMIN and not self._projects.is_member(project, user.id):
+            raise InvalidError.of("assignee", f"{username} is not in {project.key}")
+        return user
+
+    def _load_page(self, actor: Actor, query: TaskQuery) -> Page:
+        with self._uow.transaction():
+            return self._task_list.list_page(actor, query, now=self._now())
+
+    def _view(self, actor: Actor, task_id: int) -> TaskView:
+        may_see_deleted = may(actor, Permission.TASK_RESTORE)
+        return self._tasks.get_view(actor, task_id, deleted_too=may_see_deleted) or not_found("task", task_id)
+
+
+def _status_of(changes: TaskChanges, task: Task) -> TaskStatus:
+    if "status" in changes:
+        return changes["status"]
+    if "is_active" in changes and changes["is_active"] is not task.is_active:
+        return TaskStatus.TODO if changes["is_active"] else TaskStatus.DONE
+    return task.status
+
+
+def _me(actor: Actor, person: str | None) -> str | None:
+    return str(actor.user_id) if person == "me" else person

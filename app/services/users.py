@@ -1,0 +1,114 @@
+"""What is done with users: admins make and change them, managers see them, everybody sees themselves."""
+
+from typing import TypedDict
+
+from app.auth.actor import Actor
+from app.auth.passwords import hash_password
+from app.auth.permissions import Permission, ensure_may, may
+from app.database import UnitOfWork
+from app.errors import ForbiddenError, InvalidError, LastAdminError
+from app.events import UserChanged
+from app.models.user import Role, User
+from app.repositories.pages import Page
+from app.repositories.sessions import SessionRepository
+from app.repositories.users import UserRepository
+from app.services.authentication import ensure_not_guessable
+from app.services.clock import Clock
+from app.services.lookups import not_found
+
+
+class UserChanges(TypedDict, total=False):
+    """What an admin may change; what is absent stays."""
+
+    username: str
+    email: str
+    password: str
+    role: Role
+    time_zone: str
+    is_active: bool
+
+
+class UserService:
+    def __init__(self, uow: UnitOfWork, users: UserRepository, sessions: SessionRepository, clock: Clock) -> None:
+        self._uow = uow
+        self._users = users
+        self._sessions = sessions
+        self._now = clock
+
+    def create(
+        self, actor: Actor, *, username: str, email: str, password: str, role: Role, time_zone: str = "UTC"
+    ) -> bytes:
+        ensure_may(actor, Permission.USER_MANAGE)
+        ensure_not_guessable(password, username, email)
+        password_hash = hash_password(password)
+        with self._uow.transaction():
+            user = User(username=username, email=email, password_hash=password_hash, role=role, time_zone=time_zone)
+            self._users.add(user)
+            self._uow.publish(UserChanged(user.id))
+            return self._json(user.id)
+
+    def create_first_admin(self, *, username: str, email: str, password: str) -> bool:
+        """Whether there was none yet. Two that start at once make one."""
+        ensure_not_guessable(password, username, email)
+        password_hash = hash_password(password)
+        with self._uow.transaction():
+            self._users.lock_admin_roll()
+            if self._users.has_admin():
+                return False
+            user = User(username=username, email=email, password_hash=password_hash, role=Role.ADMIN)
+            self._users.add(user)
+            self._uow.publish(UserChanged(user.id))
+        return True
+
+    def has_admin(self) -> bool:
+        with self._uow.transaction():
+            return self._users.has_admin()
+
+    def get(self, actor: Actor, user_id: int) -> bytes:
+        with self._uow.transaction():
+            self._ensure_may_read(actor, user_id)
+            return self._json(user_id)
+
+    def list_page(self, actor: Actor, *, q: str | None, cursor: str | None, limit: int) -> Page:
+        ensure_may(actor, Permission.USER_READ_ALL)
+        with self._uow.transaction():
+            return self._users.list_page(q=q, cursor=cursor, limit=limit)
+
+    def change(self, actor: Actor, user_id: int, changes: UserChanges) -> bytes:
+        """A changed password or a deactivation ends the user's sessions. The last admin stays one."""
+        ensure_may(actor, Permission.USER_MANAGE)
+        new_hash = hash_password(changes["password"]) if "password" in changes else None
+        with self._uow.transaction():
+            self._users.lock_admin_roll()
+            user = self._users.get_for_update(user_id) or not_found("user", user_id)
+            was_admin = user.role is Role.ADMIN and user.is_active
+            user.username = changes.get("username", user.username)
+            user.email = changes.get("email", user.email)
+            user.role = changes.get("role", user.role)
+            user.time_zone = changes.get("time_zone", user.time_zone)
+            if new_hash is not None:
+                ensure_not_guessable(changes["password"], user.username, user.email)
+                user.password_hash = new_hash
+            user.is_active = changes.get("is_active", user.is_active)
+            if user.is_active and user.password_hash is None:
+                raise InvalidError.of("password", "is needed before the user can be active")
+            if was_admin and not (user.role is Role.ADMIN and user.is_active) and not self._users.count_other_admins(user_id):
+                raise LastAdminError("this is the last admin; make another one first")
+            if new_hash is not None or not user.is_active:
+                but = actor.session_id if user_id == actor.user_id and user.is_active else None
+                self._sessions.end_all_of(user_id, at=self._now(), but=but)
+            user.updated_at = self._now()
+            self._users.flush()
+            self._uow.publish(UserChanged(user_id))
+            return self._json(user_id)
+
+    def deactivate(self, actor: Actor, user_id: int) -> None:
+        """Users are never deleted: the record names them."""
+        self.change(actor, user_id, {"is_active": False})
+
+    def _ensure_may_read(self, actor: Actor, user_id: int) -> None:
+        if user_id != actor.user_id and not may(actor, Permission.USER_READ_ALL):
+            raise ForbiddenError("you may see your own account only")
+
+    def _json(self, user_id: int) -> bytes:
+        return self._users.get_json(user_id) or not_found("user", user_id)

@@ -1,0 +1,192 @@
+"""What the environment decides. Read once, here and nowhere else; every problem is reported by name, never by value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from zoneinfo import ZoneInfo, available_timezones
+
+from environs import Env, EnvValidationError, validate
+from limits import parse as parse_limit
+from marshmallow import ValidationError
+
+MIN_SECRET_BYTES = 32
+PLACEHOLDER_WORDS = ("change-me", "changeme", "replace-me", "placeholder", "example", "notsecret", "your-secret")
+
+
+class SettingsError(Exception):
+    """Lists every setting that is wrong; names only, since a value may be a secret."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("\n".join(f"  {name}: {problem}" for name, problem in sorted(problems.items())))
+        self.problems = dict(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """So many requests in so many seconds."""
+
+    amount: int
+    seconds: int
+
+    @classmethod
+    def parse(cls, text: str) -> "RateLimit":
+        """Read "5/minute", "60 per 2 hours" and the like. Raises ValueError."""
+        item = parse_limit(text)
+        return cls(item.amount, item.get_expiry())
+
+    def __str__(self) -> str:
+        return f"{self.amount} per {self.seconds} second"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimits:
+    enabled: bool
+    default: RateLimit
+    login: RateLimit
+    tasks: RateLimit
+    upload: RateLimit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What api, worker and beat need to know; README and .env.example describe each."""
+
+    environment: str
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    celery_broker_url: str = field(repr=False)
+    jwt_secret_key: str = field(repr=False)
+    access_token_minutes: int
+    table_token_minutes: int
+    session_days: int
+    self_registration_enabled: bool
+    time_zone: ZoneInfo
+    database_pool_size: int
+    max_body_bytes: int
+    max_upload_bytes: int
+    trusted_proxy_hops: int
+    log_level: str
+    rate_limits: RateLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchSettings:
+    """What `python main.py` needs to know to start everything on one machine."""
+
+    host: str
+    port: int
+    data_dir: Path
+    api_processes: int
+    worker_processes: int
+    admin_username: str
+    admin_email: str
+    admin_password: str | None = field(repr=False)
+    database_url: str | None = field(repr=False)
+    redis_url: str | None = field(repr=False)
+    celery_broker_url: str | None = field(repr=False)
+    jwt_secret_key: str | None = field(repr=False)
+
+
+def read_settings() -> Settings:
+    env = Env(eager=False)
+    environment = env.str("ENVIRONMENT", "development", validate=validate.OneOf(["development", "production"]))
+    redis_url = env.str("REDIS_URL")
+    settings = Settings(
+        environment=environment,
+        database_url=psycopg2_url(env.str("DATABASE_URL") or ""),
+        redis_url=redis_url,
+        celery_broker_url=env.str("CELERY_BROKER_URL", None) or redis_url,
+        jwt_secret_key=env.str("JWT_SECRET_KEY", validate=_secret_for(environment)),
+        access_token_minutes=env.int("ACCESS_TOKEN_MINUTES", 15, validate=validate.Range(1, 24 * 60)),
+        table_token_minutes=env.int("TABLE_TOKEN_MINUTES", 60, validate=validate.Range(1, 24 * 60)),
+        session_days=env.int("SESSION_DAYS", 30, validate=validate.Range(1, 365)),
+        self_registration_enabled=env.bool("SELF_REGISTRATION_ENABLED", environment != "production"),
+        time_zone=ZoneInfo(env.str("TIME_ZONE", "UTC", validate=_known_time_zone) or "UTC"),
+        database_pool_size=env.int("DATABASE_POOL_SIZE", 10, validate=validate.Range(1, 200)),
+        max_body_bytes=env.int("MAX_BODY_BYTES", 1024 * 1024, validate=validate.Range(min=1024)),
+        max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 64 * 1024 * 1024, validate=validate.Range(min=1024)),
+        trusted_proxy_hops=env.int("TRUSTED_PROXY_HOPS", 0, validate=validate.Range(0, 10)),
+        log_level=(env.str("LOG_LEVEL", "INFO", validate=_known_log_level) or "INFO").upper(),
+        rate_limits=RateLimits(
+            enabled=env.bool("RATE_LIMIT_ENABLED", True),
+            default=_rate_limit(env, "RATE_LIMIT_DEFAULT", "600/minute"),
+            login=_rate_limit(env, "RATE_LIMIT_LOGIN", "5/minute"),
+            tasks=_rate_limit(env, "RATE_LIMIT_TASKS", "60/minute"),
+            upload=_rate_limit(env, "RATE_LIMIT_UPLOAD", "10/hour"),
+        ),
+    )
+    _seal(env)
+    return settings
+
+
+def read_launch_settings() -> LaunchSettings:
+    env = Env(eager=False)
+    settings = LaunchSettings(
+        host=env.str("HOST", "127.0.0.1"),
+        port=env.int("PORT", 8000, validate=validate.Range(1, 65535)),
+        data_dir=Path(env.str("DATA_DIR", ".data") or ".data").expanduser().resolve(),
+        api_processes=env.int("API_PROCESSES", 2, validate=validate.Range(1, 64)),
+        worker_processes=env.int("WORKER_PROCESSES", 2, validate=validate.Range(1, 64)),
+        admin_username=env.str("ADMIN_USERNAME", "admin"),
+        admin_email=env.str("ADMIN_EMAIL", "admin@localhost.localdomain"),
+        admin_password=env.str("ADMIN_PASSWORD", None),
+        database_url=env.str("DATABASE_URL", None),
+        redis_url=env.str("REDIS_URL", None),
+        celery_broker_url=env.str("CELERY_BROKER_URL", None),
+        jwt_secret_key=env.str("JWT_SECRET_KEY", None),
+    )
+    _seal(env)
+    return settings
+
+
+def _seal(env: Env) -> None:
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        raise SettingsError(
+            {name: " ".join(str(message) for message in messages) for name, messages in error.error_messages.items()}
+        ) from None
+
+
+def _rate_limit(env: Env, name: str, default: str) -> RateLimit:
+    text = env.str(name, default, validate=_parses_as_rate_limit) or default
+    try:
+        return RateLimit.parse(text)
+    except ValueError:
+        return RateLimit.parse(default)  # already noted as a problem; _seal() raises it with the others
+
+
+def _parses_as_rate_limit(text: str) -> None:
+    try:
+        RateLimit.parse(text)
+    except ValueError:
+        raise ValidationError('is not a rate limit such as "5/minute"') from None
+
+
+def _known_time_zone(name: str) -> None:
+    if name not in available_timezones():
+        raise ValidationError("is not an IANA time zone such as Europe/Berlin")
+
+
+def _known_log_level(name: str) -> None:
+    if name.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+        raise ValidationError("is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL")
+
+
+class _secret_for:  # noqa: N801 - reads as the function it is used as
+    def __init__(self, environment: str | None) -> None:
+        self._environment = environment
+
+    def __call__(self, secret: str) -> None:
+        if len(secret.encode()) < MIN_SECRET_BYTES:
+            raise ValidationError(f"is shorter than {MIN_SECRET_BYTES} bytes")
+        if self._environment == "production" and any(word in secret.lower() for word in PLACEHOLDER_WORDS):
+            raise ValidationError("is a placeholder; production needs a secret of its own")
+
+
+def psycopg2_url(url: str) -> str:
+    """SQLAlchemy 2.1 reads a bare postgresql:// as psycopg 3, and postgres:// not at all."""
+    for scheme in ("postgres://", "postgresql://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg2://" + url.removeprefix(scheme)
+    return url
