@@ -106,6 +106,8 @@ def init_logging(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    # Says at every look at the schema how it looks.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def _serve_each_request(app: Flask, parts: Parts) -> None:

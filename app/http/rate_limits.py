@@ -56,13 +56,7 @@ def init_rate_limits(app: Flask, settings: Settings) -> None:
         headers_enabled=True,
         key_prefix="rate",
     )
-    for endpoint, view in list(app.view_functions.items()):
-        name: LimitName | None = getattr(view, "limit_name", None)
-        if name is not None:
-            limit = str(_limit_of(limits, name))
-            app.view_functions[endpoint] = limiter.shared_limit(limit, scope=name.value)(view)
-    limiter.init_app(app)
-
+    # Flask runs these in reverse: registered before the limiter's own, it sees the headers that one sets.
     @app.after_request
     def add_draft_headers(response: Response) -> Response:
         """RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers), from what X-RateLimit-* says."""
@@ -76,6 +70,13 @@ def init_rate_limits(app: Flask, settings: Settings) -> None:
             if response.status_code != 429:  # noqa: PLR2004
                 del response.headers["Retry-After"]
         return response
+
+    for endpoint, view in list(app.view_functions.items()):
+        name: LimitName | None = getattr(view, "limit_name", None)
+        if name is not None:
+            limit = str(_limit_of(limits, name))
+            app.view_functions[endpoint] = limiter.shared_limit(limit, scope=name.value)(view)
+    limiter.init_app(app)
 
 
 def _limit_of(limits: RateLimits, name: LimitName) -> object:

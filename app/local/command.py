@@ -110,7 +110,7 @@ def _start_or_adopt(server: PostgresServer | ValkeyServer, parts: list[Part]) ->
 
 def _app_parts(launch: LaunchSettings, settings: Settings) -> list[Part]:
     python = [sys.executable, "-m"]
-    celery = [*python, "celery", "-A", "celery_worker"]
+    celery = [*python, "celery", "--quiet", "-A", "celery_worker"]
     api = [*python, "granian", "--interface", "wsgi", "--http", "1", "--no-ws", "--host", launch.host]
     api += ["--port", str(launch.port), "--workers", str(launch.api_processes)]
     # A thread for each connection that the pool may open: none waits for the pool, none is idle.

@@ -60,6 +60,7 @@ class Moment(fields.AwareDateTime):
 
 class PageQuery(StrictSchema):
     cursor = fields.String(
+        load_default=None,
         validate=validate.Length(max=MAX_CURSOR_LENGTH), metadata={"description": "`next_cursor` of the page before"}
     )
     limit = fields.Integer(

@@ -44,7 +44,7 @@ class TableUserInput(StrictSchema):
 
 
 class UserQuery(PageQuery):
-    q = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "part of the username"})
+    q = Text(load_default=None, max_length=MAX_USERNAME_LENGTH, metadata={"description": "part of the username"})
 
 
 class User(Schema):

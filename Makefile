@@ -1,0 +1,51 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+
+help: ## Show what there is to run
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/run.stamp ## Start the whole tracker on this machine
+	@exec $(BIN)/python main.py
+
+test: .venv/dev.stamp ## Run the tests on servers of their own (or TEST_DATABASE_URL, TEST_REDIS_URL)
+	$(BIN)/pytest -n auto
+
+check: .venv/dev.stamp ## Format, lint, types, import rules, migrations
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.check_migrations
+
+format: .venv/dev.stamp ## Format the code and mend what lint can mend
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+bench: .venv/dev.stamp ## Measure the speed, as ratios within one run
+	$(BIN)/python -m bench
+
+postman: .venv/run.stamp ## Run the Postman collection against a fresh tracker (needs Node)
+	$(BIN)/python postman/run.py
+
+migration: .venv/dev.stamp ## Draft a migration: make migration name="add due reminders"
+	$(BIN)/alembic revision --autogenerate --message "$(name)"
+
+lock: .venv/dev.stamp ## Resolve the dependencies anew
+	$(BIN)/pip install --quiet uv
+	PATH="$(BIN):$$PATH" $(BIN)/python .ci/lock
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "TaskTrackerPro needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+
+.venv/run.stamp: requirements.lock | .venv/bin/python
+	sed '/^# --- dev/,$$d' requirements.lock | $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r /dev/stdin
+	@touch $@
+
+.venv/dev.stamp: requirements.lock .venv/run.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@touch $@
+
+.PHONY: help run test check format bench postman migration lock

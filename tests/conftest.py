@@ -1,0 +1,167 @@
+"""Real PostgreSQL and Valkey for every test; each test in a transaction that is rolled back."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from zoneinfo import ZoneInfo
+
+import pytest
+from flask import Flask
+from redis import Redis
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.auth.actor import Actor
+from app.composition import Parts, Services, serving
+from app.factory import create_app
+from app.models.user import Role
+from app.models.user import User as UserModel
+from app.repositories.users import UserRepository
+from app.settings import RateLimit, RateLimits, Settings
+from tests import factories as all_factories
+from tests import servers
+from tests.client import Client
+from tests.fakes import FakeJobQueue, FixedClock
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with servers.postgres(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with servers.valkey(tmp_path_factory.mktemp("valkey")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def database_url(postgres_url: str) -> Iterator[str]:
+    with servers.migrated_database(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = create_engine(database_url, connect_args={"options": "-c timezone=UTC"})
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def connection(engine: Engine) -> Iterator[Connection]:
+    """Whatever a test commits on it is gone afterwards."""
+    with engine.connect() as connection:
+        outer = connection.begin()
+        yield connection
+        outer.rollback()
+
+
+@pytest.fixture
+def session(connection: Connection) -> Iterator[Session]:
+    """The test's own session; the code under test has another one on the same connection."""
+    with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
+        yield session
+
+
+@pytest.fixture
+def factories(session: Session) -> ModuleType:
+    all_factories.bind(session)
+    return all_factories
+
+
+@pytest.fixture(scope="session")
+def base_settings(database_url: str, redis_url: str) -> Settings:
+    unlimited = RateLimit(1_000_000, 60)
+    return Settings(
+        environment="development",
+        database_url=database_url,
+        redis_url=redis_url,
+        celery_broker_url=redis_url,
+        jwt_secret_key="a secret of the tests that is long enough",
+        access_token_minutes=15,
+        table_token_minutes=60,
+        session_days=30,
+        self_registration_enabled=True,
+        time_zone=ZoneInfo("UTC"),
+        database_pool_size=5,
+        max_body_bytes=1024 * 1024,
+        max_upload_bytes=8 * 1024 * 1024,
+        trusted_proxy_hops=0,
+        log_level="WARNING",
+        rate_limits=RateLimits(
+            enabled=True, default=unlimited, login=unlimited, tasks=unlimited, upload=unlimited
+        ),
+    )
+
+
+@pytest.fixture
+def settings(base_settings: Settings) -> Settings:
+    """Override in a module to test under others: `replace(settings, …)`."""
+    return base_settings
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock(datetime.now(UTC))
+
+
+@pytest.fixture
+def job_queue() -> FakeJobQueue:
+    return FakeJobQueue()
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    client = Redis.from_url(redis_url)
+    client.flushdb()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def parts(
+    settings: Settings, connection: Connection, job_queue: FakeJobQueue, clock: FixedClock, redis: Redis
+) -> Iterator[Parts]:
+    parts = Parts(settings, job_queue=job_queue, clock=clock)
+    parts.new_session = sessionmaker(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
+    yield parts
+    parts.engine.dispose()
+
+
+@pytest.fixture
+def services(parts: Parts) -> Iterator[Services]:
+    with serving(parts) as services:
+        yield services
+
+
+@pytest.fixture
+def app(settings: Settings, parts: Parts) -> Flask:
+    return create_app(settings, parts=parts)
+
+
+@pytest.fixture
+def client(app: Flask, factories: ModuleType) -> Client:
+    """Without a token; `client.acting_as(user)` has one."""
+    return Client(app)
+
+
+@pytest.fixture
+def admin(factories: ModuleType) -> UserModel:
+    return factories.User(role=Role.ADMIN)
+
+
+@pytest.fixture
+def acting_as(session: Session, factories: ModuleType):  # noqa: ANN201 - a function of the test's own
+    """The actor that a user is, for calling services."""
+
+    def make(user: UserModel) -> Actor:
+        project_ids = UserRepository(session).list_project_ids(user.id)
+        login_session = factories.LoginSession(user_id=user.id)
+        return Actor(user.id, user.username, user.role, project_ids, login_session.id)
+
+    return make
+
+

@@ -1,0 +1,97 @@
+"""Valid rows with nothing said. `factories.Task(title="…")` in a test says what matters to it and no more."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import factory
+from factory.alchemy import SQLAlchemyModelFactory
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.auth.passwords import hash_password
+from app.models.project import Project as ProjectModel
+from app.models.project import ProjectMember as ProjectMemberModel
+from app.models.session import LoginSession as LoginSessionModel
+from app.models.task import Task as TaskModel
+from app.models.task import TaskPriority, TaskStatus
+from app.models.user import Role
+from app.models.user import User as UserModel
+
+PASSWORD = "correct horse battery"
+# Hashed once: each hash takes tens of milliseconds on purpose.
+PASSWORD_HASH = hash_password(PASSWORD)
+
+
+class Base(SQLAlchemyModelFactory):
+    class Meta:
+        abstract = True
+        sqlalchemy_session_persistence = "flush"
+
+
+class User(Base):
+    class Meta:
+        model = UserModel
+
+    username = factory.Sequence(lambda n: f"user{n}")
+    email = factory.LazyAttribute(lambda user: f"{user.username}@example.org")
+    password_hash = PASSWORD_HASH
+    role = Role.USER
+    is_active = True
+
+
+class Project(Base):
+    class Meta:
+        model = ProjectModel
+
+    key = factory.Sequence(lambda n: f"P{n}")
+    name = factory.LazyAttribute(lambda project: f"Project {project.key}")
+    last_task_number = 0
+    includes_everyone = False
+
+
+class ProjectMember(Base):
+    class Meta:
+        model = ProjectMemberModel
+
+
+class LoginSession(Base):
+    class Meta:
+        model = LoginSessionModel
+
+    id = factory.LazyFunction(uuid4)
+    refresh_id = factory.LazyFunction(uuid4)
+    expires_at = factory.LazyFunction(lambda: datetime.now(UTC) + timedelta(days=1))
+
+
+class Task(Base):
+    """In GEN, by a user of its own, unless told otherwise."""
+
+    class Meta:
+        model = TaskModel
+
+    title = factory.Sequence(lambda n: f"Task {n}")
+    description = ""
+    status = TaskStatus.TODO
+    priority = TaskPriority.MEDIUM
+    labels = factory.LazyFunction(list)
+    project_id = factory.LazyFunction(lambda: general_project(Task._meta.sqlalchemy_session).id)
+    creator_id = factory.LazyFunction(lambda: User().id)
+    position = factory.LazyAttribute(lambda task: float(task.number))
+
+    @factory.lazy_attribute
+    def number(self) -> int:
+        project = Task._meta.sqlalchemy_session.get_one(ProjectModel, self.project_id)
+        project.last_task_number += 1
+        return project.last_task_number
+
+
+def general_project(session: Session) -> ProjectModel:
+    return session.scalars(select(ProjectModel).where(ProjectModel.key == "GEN")).one()
+
+
+ALL = (User, Project, ProjectMember, LoginSession, Task)
+
+
+def bind(session: Session) -> None:
+    for each in ALL:
+        each._meta.sqlalchemy_session = session

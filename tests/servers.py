@@ -1,0 +1,96 @@
+"""The servers that tests run on: bundled ones of their own, or yours by TEST_DATABASE_URL and TEST_REDIS_URL."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg2
+from alembic import command
+from alembic.config import Config
+from psycopg2 import sql
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+
+from app.local.servers import PostgresServer, ValkeyServer, wait_until_ready
+from app.local.system_user import server_user
+from app.settings import psycopg2_url
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@contextmanager
+def postgres(data_dir: Path) -> Iterator[str]:
+    """The URL of a database in which other databases may be made."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    server = PostgresServer(data_dir, server_user())
+    with running(server):
+        yield server.url.replace("//tasktracker@/tasktracker", "//postgres@/postgres")
+
+
+@contextmanager
+def valkey(data_dir: Path) -> Iterator[str]:
+    """The URL of a Redis whose database may be emptied."""
+    given = os.environ.get("TEST_REDIS_URL")
+    if given:
+        yield given
+        return
+    server = ValkeyServer(data_dir, server_user(), "test-password")
+    with running(server):
+        yield server.url(0)
+
+
+@contextmanager
+def running(server: PostgresServer | ValkeyServer) -> Iterator[subprocess.Popen[bytes]]:
+    server.prepare()
+    process = subprocess.Popen(server.command(), stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, process_group=0)
+    try:
+        wait_until_ready(server, seconds=30)
+        yield process
+    finally:
+        process.send_signal(server.stop_signal)
+        process.wait(timeout=20)
+
+
+@contextmanager
+def migrated_database(server_url: str) -> Iterator[str]:
+    """A fresh database with the real migrations run; dropped in the end."""
+    name = f"test_{uuid4().hex[:12]}"
+    url = make_url(psycopg2_url(server_url))
+    with ExitStack() as stack:
+        _administer(server_url, "CREATE DATABASE {}", name)
+        stack.callback(_administer, server_url, "DROP DATABASE {} WITH (FORCE)", name)
+        database_url = url.set(database=name).render_as_string(hide_password=False)
+        engine = create_engine(database_url)
+        with engine.connect() as connection:
+            config = Config(ROOT / "alembic.ini")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        engine.dispose()
+        yield database_url
+
+
+def _administer(server_url: str, statement: str, name: str) -> None:
+    connection = psycopg2.connect(server_url.replace("postgresql+psycopg2://", "postgresql://"))
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(sql.SQL(statement).format(sql.Identifier(name)))
+    finally:
+        connection.close()
+
+
+def wait_for(condition: object, *, seconds: float = 10.0) -> bool:
+    """Ask until it holds; for what another process does in its own time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():  # type: ignore[operator]
+            return True
+        time.sleep(0.05)
+    return False

@@ -1,0 +1,199 @@
+from dataclasses import replace
+
+import orjson
+import pytest
+
+from app.errors import ForbiddenError, InvalidError, NotFoundError, PreconditionFailedError
+from app.models.task import Task, TaskStatus
+from app.models.user import Role
+from app.repositories.task_list import TaskQuery
+
+
+class TestCreate:
+    def test_numbers_follow_each_other_within_a_project(self, service, user):
+        first = service.create(user, {"title": "One"})
+        second = service.create(user, {"title": "Two"})
+
+        refs = [ref_of(first), ref_of(second)]
+        assert int(refs[1].removeprefix("GEN-")) == int(refs[0].removeprefix("GEN-")) + 1
+
+    def test_a_viewer_may_not(self, service, factories, acting_as):
+        viewer = acting_as(factories.User(role=Role.VIEWER))
+
+        with pytest.raises(ForbiddenError):
+            service.create(viewer, {"title": "One"})
+
+    def test_a_project_that_one_is_not_in_is_not_there(self, service, user, factories):
+        factories.Project(key="SECRET")
+
+        with pytest.raises(InvalidError, match="there is no project SECRET"):
+            service.create(user, {"title": "One", "project": "SECRET"})
+
+    def test_an_assignee_must_be_in_the_project(self, service, factories, acting_as):
+        project = factories.Project(key="OPS")
+        member = factories.User()
+        factories.ProjectMember(project_id=project.id, user_id=member.id)
+        stranger = factories.User()
+
+        with pytest.raises(InvalidError, match="is not in OPS"):
+            service.create(acting_as(member), {"title": "One", "project": "OPS", "assignee": stranger.username})
+
+
+class TestChange:
+    def test_absent_is_not_none(self, service, user, factories, session):
+        assignee = factories.User()
+        task = factories.Task(assignee_id=assignee.id, description="kept")
+
+        service.change(user, task.id, {"title": "New"})
+
+        session.refresh(task)
+        assert (task.title, task.description, task.assignee_id) == ("New", "kept", assignee.id)
+
+    def test_a_change_that_changes_nothing_makes_no_version(self, service, user, factories):
+        task = factories.Task(title="Same")
+
+        view = service.change(user, task.id, {"title": "Same"})
+
+        assert view.version == 1
+
+    def test_a_stale_precondition_is_refused_and_changes_nothing(self, service, user, factories, session):
+        task = factories.Task(title="Old")
+
+        with pytest.raises(PreconditionFailedError):
+            service.change(user, task.id, {"title": "New"}, may_overwrite=lambda version: version == 7)
+
+        session.refresh(task)
+        assert task.title == "Old"
+
+    def test_a_task_of_a_project_one_is_not_in_is_not_found(self, service, user, factories):
+        task = factories.Task(project_id=factories.Project().id)
+
+        with pytest.raises(NotFoundError):
+            service.change(user, task.id, {"title": "New"})
+
+    def test_what_the_session_knew_before_is_read_afresh_under_the_lock(self, services, user, factories, session):
+        """Without populate_existing the lock hands back the old values: a lost update that nobody sees."""
+        task = factories.Task(title="First")
+        services.tasks.change(user, task.id, {"description": "now it is in the session"})
+        session.refresh(task)
+        task.title = "Second"
+        session.flush()
+
+        services.tasks.change(user, task.id, {"description": "changed again"})
+
+        session.refresh(task)
+        assert task.title == "Second"
+
+    def test_moving_to_another_project_gives_a_new_ref(self, service, factories, acting_as):
+        project = factories.Project(key="OPS", last_task_number=41)
+        task = factories.Task()
+
+        view = service.change(acting_as(factories.User(role=Role.ADMIN)), task.id, {"project": "OPS"})
+
+        assert ref_of(view) == "OPS-42"
+        assert project.key == "OPS"
+
+
+class TestDelete:
+    def test_a_user_may_not(self, service, user, factories):
+        task = factories.Task()
+
+        with pytest.raises(ForbiddenError):
+            service.delete(user, task.id)
+
+    def test_a_deleted_task_is_gone_from_the_list_and_can_be_restored(self, service, factories, manager):
+        task = factories.Task()
+
+        service.delete(manager, task.id)
+        page, _ = service.list_page(manager, TaskQuery())
+        assert str(task.id).encode() not in page.body
+
+        service.restore(manager, task.id)
+        page, _ = service.list_page(manager, TaskQuery())
+        assert task.title.encode() in page.body
+
+
+class TestListPage:
+    def test_the_second_look_comes_from_the_cache(self, service, user, factories):
+        factories.Task()
+
+        _, was_cached_at_first = service.list_page(user, TaskQuery())
+        _, was_cached_then = service.list_page(user, TaskQuery())
+
+        assert (was_cached_at_first, was_cached_then) == (False, True)
+
+    def test_a_change_is_seen_at_once(self, service, user, factories):
+        task = factories.Task(title="Old")
+        service.list_page(user, TaskQuery())
+
+        service.change(user, task.id, {"title": "New"})
+
+        page, was_cached = service.list_page(user, TaskQuery())
+        assert b"New" in page.body
+        assert not was_cached
+
+    def test_another_scope_does_not_share_a_page(self, service, factories, acting_as, user):
+        project = factories.Project()
+        member = factories.User()
+        factories.ProjectMember(project_id=project.id, user_id=member.id)
+        factories.Task(project_id=project.id, title="For members")
+
+        of_member, _ = service.list_page(acting_as(member), TaskQuery())
+        of_stranger, _ = service.list_page(user, TaskQuery())
+
+        assert b"For members" in of_member.body
+        assert b"For members" not in of_stranger.body
+
+    @pytest.mark.parametrize("sort", ["id", "-id", "due_at", "-due_at", "priority", "-title", "updated_at", "position"])
+    def test_pages_join_without_a_gap_or_a_double(self, service, user, factories, sort):
+        expected = sorted(factories.Task(title=f"T{n % 3}").id for n in range(7))
+
+        seen: list[int] = []
+        query = TaskQuery(sort=sort, limit=2)
+        while True:
+            page, _ = service.list_page(user, query)
+            seen += ids_of(page)
+            if page.next_cursor is None:
+                break
+            query = replace(query, cursor=page.next_cursor)
+
+        assert sorted(seen) == expected
+
+
+class TestStatus:
+    def test_times_follow_the_status(self, clock):
+        task = Task(status=TaskStatus.TODO)
+
+        task.change_status(TaskStatus.IN_PROGRESS, at=clock())
+        assert task.started_at == clock()
+        task.change_status(TaskStatus.DONE, at=clock())
+        assert task.completed_at == clock()
+        task.change_status(TaskStatus.TODO, at=clock())
+        assert task.completed_at is None
+
+
+def ref_of(view):
+    return fields_of(view)["ref"]
+
+
+def fields_of(view):
+    return orjson.loads(view.body)
+
+
+def ids_of(page):
+    return [item["id"] for item in orjson.loads(page.body)["items"]]
+
+
+@pytest.fixture
+def service(services):
+    return services.tasks
+
+
+@pytest.fixture
+def user(factories, acting_as):
+    return acting_as(factories.User())
+
+
+@pytest.fixture
+def manager(factories, acting_as):
+    return acting_as(factories.User(role=Role.MANAGER))
