@@ -1,8 +1,8 @@
 """What is worth remembering for a while: pages that are expensive and the same for many. Fails open: Redis is a help.
 
-Entries are forgotten by *generation*: every key holds the random generation of the spaces it was made from, and to forget
-a space is to give it a new generation, one write. A reader takes the generations before it loads, so an answer loaded
-before a write but stored after it lands under a key that nobody looks at any more.
+Entries are forgotten by *generation*: every key holds the random generation of the spaces it was made from, and to
+forget a space is to give it a new generation, one write. A reader takes the generations before it loads, so an answer
+loaded before a write but stored after it lands under a key that nobody looks at any more.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from redis import Redis
@@ -50,9 +51,7 @@ class Cache:
         # Spaces whose forgetting did not reach Redis: it may come back with its memory whole.
         self._still_to_forget: set[str] = set()
 
-    def remember(
-        self, spaces: Sequence[str], key: str, load: Callable[[], bytes], *, ttl_seconds: int
-    ) -> Remembered:
+    def remember(self, spaces: Sequence[str], key: str, load: Callable[[], bytes], *, ttl_seconds: int) -> Remembered:
         """The cached value under `key`, or what `load` returns, kept until a space is forgotten or the TTL is over."""
         full_key = self._key_of_this_generation(spaces, key)
         if full_key is not None:
@@ -86,7 +85,7 @@ class Cache:
             for name, generation in zip(names, generations, strict=True):
                 if generation is None:
                     fresh = secrets.token_hex(8)
-                    self._try(lambda n=name, g=fresh: self._client.set(n, g, nx=True, ex=GENERATION_TTL_SECONDS))
+                    self._try(partial(self._client.set, name, fresh, nx=True, ex=GENERATION_TTL_SECONDS))
             generations = self._try(lambda: self._client.mget(names))
             if generations is None or None in generations:
                 return None

@@ -79,9 +79,7 @@ class Parts:
 
     def readiness(self) -> Readiness:
         is_up = is_reachable(self.engine)
-        return Readiness(
-            database=is_up, migrations=is_up and is_migrated(self.engine), redis=self.cache.is_reachable()
-        )
+        return Readiness(database=is_up, migrations=is_up and is_migrated(self.engine), redis=self.cache.is_reachable())
 
     def react_to(self, event: Event) -> None:
         """What happens after each event. The commit is past: a reaction that fails is logged and stops nothing."""

@@ -1,4 +1,4 @@
-"""How the process talks to PostgreSQL: one engine a process, one session a request or job, one transaction a use case."""
+"""How we talk to PostgreSQL: one engine a process, one session a request or job, one transaction a use case."""
 
 import logging
 from collections.abc import Callable, Iterator

@@ -143,9 +143,10 @@ def _seal(env: Env) -> None:
     try:
         env.seal()
     except EnvValidationError as error:
-        raise SettingsError(
-            {name: " ".join(str(message) for message in messages) for name, messages in error.error_messages.items()}
-        ) from None
+        if not isinstance(error.error_messages, Mapping):
+            raise
+        problems = {name: " ".join(map(str, words)) for name, words in error.error_messages.items()}
+        raise SettingsError(problems) from None
 
 
 def _rate_limit(env: Env, name: str, default: str) -> RateLimit:

@@ -15,7 +15,7 @@ ADVISORY_LOCK = 7_203_114_118
 PARTITION_NAME = re.compile(r"^task_logs_\d{4}_\d{2}$")
 
 
-def is_ours(item: SchemaItem, name: str | None, kind: str, _reflected: bool, _compare_to: SchemaItem | None) -> bool:  # noqa: FBT001
+def is_ours(item: SchemaItem, name: str | None, kind: str, _reflected: bool, _compare_to: SchemaItem | None) -> bool:
     """The monthly partitions are the log's own business, made as months come."""
     table_name = name if kind == "table" else getattr(getattr(item, "table", None), "name", None)
     return not PARTITION_NAME.match(table_name or "")

@@ -19,7 +19,11 @@ def main() -> int:
     if len(heads) != 1:
         print(f"there is more than one head: {', '.join(heads)}", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory() as data_dir, postgres(Path(data_dir)) as server, migrated_database(server) as url:
+    with (
+        tempfile.TemporaryDirectory() as data_dir,
+        postgres(Path(data_dir)) as server,
+        migrated_database(server) as url,
+    ):
         engine = create_engine(url)
         with engine.connect() as connection:
             config.attributes["connection"] = connection

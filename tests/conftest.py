@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from types import ModuleType
 from zoneinfo import ZoneInfo
 
@@ -91,9 +90,7 @@ def base_settings(database_url: str, redis_url: str) -> Settings:
         max_upload_bytes=8 * 1024 * 1024,
         trusted_proxy_hops=0,
         log_level="WARNING",
-        rate_limits=RateLimits(
-            enabled=True, default=unlimited, login=unlimited, tasks=unlimited, upload=unlimited
-        ),
+        rate_limits=RateLimits(enabled=True, default=unlimited, login=unlimited, tasks=unlimited, upload=unlimited),
     )
 
 
@@ -154,7 +151,7 @@ def admin(factories: ModuleType) -> UserModel:
 
 
 @pytest.fixture
-def acting_as(session: Session, factories: ModuleType):  # noqa: ANN201 - a function of the test's own
+def acting_as(session: Session, factories: ModuleType):
     """The actor that a user is, for calling services."""
 
     def make(user: UserModel) -> Actor:
@@ -163,5 +160,3 @@ def acting_as(session: Session, factories: ModuleType):  # noqa: ANN201 - a func
         return Actor(user.id, user.username, user.role, project_ids, login_session.id)
 
     return make
-
-

@@ -1,6 +1,7 @@
 """Whose request this is: bearer tokens signed and read, and the permission that each route declares."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import wraps
@@ -38,11 +39,15 @@ class TokenInvalidError(UnauthenticatedError):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token that we signed says. `refresh_id` is None in an access token."""
+    """What a token that we signed says."""
 
     user_id: int
     session_id: UUID
-    refresh_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshClaims(Claims):
+    refresh_id: UUID
 
 
 def init_authentication(app: Flask, settings: Settings) -> None:
@@ -59,9 +64,9 @@ def init_authentication(app: Flask, settings: Settings) -> None:
 
 def access_token_for(grant: Grant, *, minutes: int | None = None) -> str:
     lifetime = None if minutes is None else timedelta(minutes=minutes)
-    return create_access_token(
-        str(grant.user_id), additional_claims={"sid": str(grant.session_id)}, expires_delta=lifetime
-    )
+    claims = {"sid": str(grant.session_id)}
+    token: str = create_access_token(str(grant.user_id), additional_claims=claims, expires_delta=lifetime)
+    return token
 
 
 def token_pair_for(grant: Grant) -> dict[str, Any]:
@@ -81,14 +86,20 @@ def token_pair_for(grant: Grant) -> dict[str, Any]:
 def current_claims() -> Claims:
     """Of this request's access token, without asking whether its session still stands. Raises UnauthenticatedError."""
     if "claims" not in g:
-        g.claims = _read_claims(is_refresh=False)
+        with _refusing_bad_tokens():
+            verify_jwt_in_request()
+            token = get_jwt()
+            g.claims = Claims(int(token["sub"]), UUID(token["sid"]))
     claims: Claims = g.claims
     return claims
 
 
-def refresh_claims() -> Claims:
+def refresh_claims() -> RefreshClaims:
     """Of this request's refresh token. Raises UnauthenticatedError."""
-    return _read_claims(is_refresh=True)
+    with _refusing_bad_tokens():
+        verify_jwt_in_request(refresh=True)
+        token = get_jwt()
+        return RefreshClaims(int(token["sub"]), UUID(token["sid"]), UUID(token["rid"]))
 
 
 def current_actor() -> Actor:
@@ -124,15 +135,10 @@ def public(view: View) -> View:
     return view
 
 
-def _read_claims(*, is_refresh: bool) -> Claims:
+@contextmanager
+def _refusing_bad_tokens() -> Iterator[None]:
     try:
-        verify_jwt_in_request(refresh=is_refresh)
-        token = get_jwt()
-        return Claims(
-            user_id=int(token["sub"]),
-            session_id=UUID(token["sid"]),
-            refresh_id=UUID(token["rid"]) if is_refresh else None,
-        )
+        yield
     except NoAuthorizationError:
         if request.headers.get("Authorization"):
             raise TokenInvalidError("the Authorization header must read: Bearer <token>") from None

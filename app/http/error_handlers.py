@@ -60,7 +60,11 @@ def init_error_handlers(app: Flask, *, table_blueprint: str) -> None:
     }
 
     def answer(
-        status: int, code: str, detail: str, problems: tuple[FieldProblem, ...] = (), headers: Mapping[str, str] = {}  # noqa: B006
+        status: int,
+        code: str,
+        detail: str,
+        problems: tuple[FieldProblem, ...] = (),
+        headers: Mapping[str, str] = {},
     ) -> Response:
         if request.path.split("/")[1] in table_roots:
             body, content_type = orjson.dumps({"error": detail}), "application/json"

@@ -1,44 +1,100 @@
-"""How routes are declared and described: flask-smorest for arguments and OpenAPI 3.1, without its own error bodies."""
+"""How routes are declared and described: arguments and OpenAPI 3.1 by flask-smorest, errors by ourselves."""
 
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator
+from typing import Any, Never, Protocol, TypeVar
 
 from flask import Flask, Response
 from flask_smorest import Api
 from flask_smorest import Blueprint as SmorestBlueprint
+from marshmallow import Schema, fields
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest
 from werkzeug.routing import IntegerConverter
 
 from app.http.responses import json_response
 from app.repositories.pages import MAX_BIGINT
-from app.schemas.base import Problem
+
+
+class Problem(Schema):
+    """RFC 9457 problem details."""
+
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    code = fields.String(required=True, metadata={"description": "stable: clients may branch on it"})
+    request_id = fields.String(required=True)
+    errors = fields.List(
+        fields.Nested(Schema.from_dict({"pointer": fields.String(), "detail": fields.String()}, name="FieldProblem"))
+    )
+
 
 PROBLEM = "application/problem+json"
 DESCRIPTION = """
 A self-hosted, API-first task tracker for teams that must trust their record.
 
 Log in at `POST /api/v1/auth/login` and send the access token as `Authorization: Bearer <token>`. Errors are
-`application/problem+json` (RFC 9457) with a stable `code`. Lists are pages: follow `next_cursor`, or `Link: rel="next"`.
+`application/problem+json` (RFC 9457) with a stable `code`. Lists are pages:
+follow `next_cursor`, or `Link: rel="next"`.
 """
 
 
 class _Parser(FlaskParser):
     # A misspelt filter would otherwise silently list everything.
-    DEFAULT_UNKNOWN_BY_LOCATION: ClassVar[dict[str, str | None]] = {
+    DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012 - webargs declares it for instances
         **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
         "query": None,
         "form": None,
         "files": None,
     }
 
-    def _handle_invalid_json_error(self, error: Any, _request: Any, *_args: Any, **_kwargs: Any) -> Any:
+    def _handle_invalid_json_error(self, error: Any, req: Any, *args: Any, **kwargs: Any) -> Never:  # noqa: ARG002
         raise BadRequest("the body is not JSON") from error
 
 
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Decorator(Protocol):
+    """Leaves a view what it was."""
+
+    def __call__(self, view: View, /) -> View: ...
+
+
 class Blueprint(SmorestBlueprint):  # type: ignore[misc]
+    """flask-smorest's, with types."""
+
     ARGUMENTS_PARSER = _Parser()
-    # Whose errors the TaskTrackerPro table's clients expect.
-    is_table = False
+
+    def arguments(self, schema: type[Schema], *, location: str = "json", **options: Any) -> Decorator:
+        return super().arguments(schema, location=location, **options)  # type: ignore[no-any-return]
+
+    def response(self, status: int, schema: type[Schema] | Schema | None = None, **options: Any) -> Decorator:
+        return super().response(status, schema, **options)  # type: ignore[no-any-return]
+
+    def alt_response(self, status: int, schema: type[Schema], **options: Any) -> Decorator:
+        return super().alt_response(status, schema=schema, **options)  # type: ignore[no-any-return]
+
+    def doc(self, **options: Any) -> Decorator:
+        return super().doc(**options)  # type: ignore[no-any-return]
+
+    def route(self, rule: str, **options: Any) -> Decorator:
+        return super().route(rule, **options)  # type: ignore[no-any-return]
+
+    def get(self, rule: str, **options: Any) -> Decorator:
+        return self.route(rule, methods=["GET"], **options)
+
+    def post(self, rule: str, **options: Any) -> Decorator:
+        return self.route(rule, methods=["POST"], **options)
+
+    def put(self, rule: str, **options: Any) -> Decorator:
+        return self.route(rule, methods=["PUT"], **options)
+
+    def patch(self, rule: str, **options: Any) -> Decorator:
+        return self.route(rule, methods=["PATCH"], **options)
+
+    def delete(self, rule: str, **options: Any) -> Decorator:
+        return self.route(rule, methods=["DELETE"], **options)
 
 
 class IdConverter(IntegerConverter):
@@ -103,20 +159,25 @@ def _completed(app: Flask, api: Api) -> dict[str, Any]:
                 operation["security"] = [] if permission is None else [{"bearer": []}]
                 if permission is not None:
                     operation["x-permission"] = permission.value
-    for responses in (operation["responses"] for path in spec["paths"].values() for operation in path.values() if isinstance(operation, dict) and "responses" in operation):
+    for responses in _responses_in(spec):
         _name_problem_type(responses)
-    for response in spec["components"].get("responses", {}).values():
-        _name_problem_type({"default": response})
     return spec
 
 
+def _responses_in(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in spec["paths"].values():
+        for operation in path.values():
+            if isinstance(operation, dict) and "responses" in operation:
+                yield operation["responses"]
+    yield spec["components"].get("responses", {})
+
+
 def _name_problem_type(responses: dict[str, Any]) -> None:
-    for status, response in responses.items():
+    for response in responses.values():
         content = response.get("content", {})
-        if (status == "default" or status >= "400") and "application/json" in content:
-            schema = content["application/json"].get("schema", {})
-            if schema.get("$ref", "").endswith("/Problem"):
-                content[PROBLEM] = content.pop("application/json")
+        schema = content.get("application/json", {}).get("schema", {})
+        if schema.get("$ref", "").endswith("/Problem"):
+            content[PROBLEM] = content.pop("application/json")
 
 
 def _as_openapi_path(rule: str) -> str:

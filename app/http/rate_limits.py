@@ -46,8 +46,8 @@ def init_rate_limits(app: Flask, settings: Settings) -> None:
         storage_uri=settings.redis_url,
         # flask-limiter's defaults wait for ever on a Redis that accepts and says nothing.
         storage_options={
-            "socket_timeout": SOCKET_TIMEOUT_SECONDS,
-            "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS,
+            "socket_timeout": SOCKET_TIMEOUT_SECONDS,  # type: ignore[dict-item]
+            "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS,  # type: ignore[dict-item]
             "retry": Retry(NoBackoff(), 0),  # type: ignore[dict-item]
         },
         strategy="fixed-window",
@@ -56,6 +56,7 @@ def init_rate_limits(app: Flask, settings: Settings) -> None:
         headers_enabled=True,
         key_prefix="rate",
     )
+
     # Flask runs these in reverse: registered before the limiter's own, it sees the headers that one sets.
     @app.after_request
     def add_draft_headers(response: Response) -> Response:
@@ -75,7 +76,7 @@ def init_rate_limits(app: Flask, settings: Settings) -> None:
         name: LimitName | None = getattr(view, "limit_name", None)
         if name is not None:
             limit = str(_limit_of(limits, name))
-            app.view_functions[endpoint] = limiter.shared_limit(limit, scope=name.value)(view)
+            app.view_functions[endpoint] = limiter.shared_limit(limit, scope=name.value)(view)  # type: ignore[assignment]
     limiter.init_app(app)
 
 

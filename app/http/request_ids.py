@@ -1,4 +1,4 @@
-"""Which request this is: an X-Request-ID that is accepted, made up where there is none, echoed, and in every log line."""
+"""Which request this is: an X-Request-ID that is accepted or made up, echoed, and in every log line."""
 
 import re
 from uuid import uuid4

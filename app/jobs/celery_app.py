@@ -1,4 +1,4 @@
-"""How Celery is set up: messages are doorbells, so they may be lost, doubled or late, and nothing waits for a broker."""
+"""How Celery is set up: messages are doorbells that may be lost, doubled or late, and nothing waits for a broker."""
 
 from celery import Celery
 

@@ -1,4 +1,7 @@
-"""What beat rings for, and how often. Ticks only: each job finds for itself what is due, so a lost or doubled tick is harmless."""
+"""What beat rings for, and how often.
+
+Ticks only: each job finds for itself what is due, so a lost or doubled tick is harmless.
+"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`python main.py`: the whole tracker on one machine, from an empty directory to the ready block, until Ctrl-C or TERM."""
+"""`python main.py`: the whole tracker on one machine, from an empty directory to the ready block and the end."""
 
 import argparse
 import os
@@ -139,7 +139,9 @@ def _wait_for_port(launch: LaunchSettings, stopping: threading.Event) -> None:
             else:
                 return
         if time.monotonic() > deadline:
-            raise StartError(f"{launch.host} port {launch.port} cannot be used ({problem}); set HOST or PORT to another")
+            raise StartError(
+                f"{launch.host} port {launch.port} cannot be used ({problem}); set HOST or PORT to another"
+            )
         if stopping.wait(TICK_SECONDS):
             raise Stopped
 

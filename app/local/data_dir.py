@@ -1,4 +1,4 @@
-"""Where everything is kept between runs: one directory, one tracker at a time, and the secrets made on the first run."""
+"""Where everything is kept between runs: one directory, one tracker at a time, secrets made on the first run."""
 
 import fcntl
 import json

@@ -113,9 +113,7 @@ class PostgresServer:
                     cursor.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(DATABASE)))
                 cursor.execute("SELECT FROM pg_database WHERE datname = %s", (DATABASE,))
                 if cursor.rowcount == 0:
-                    cursor.execute(
-                        sql.SQL("CREATE DATABASE {0} OWNER {0}").format(sql.Identifier(DATABASE))
-                    )
+                    cursor.execute(sql.SQL("CREATE DATABASE {0} OWNER {0}").format(sql.Identifier(DATABASE)))
         finally:
             connection.close()
 
@@ -193,7 +191,9 @@ def _package_dir(package: str) -> Path:
     """Where a package lies, without importing it: these two start things as they are imported."""
     found = importlib.util.find_spec(package)
     if found is None or not found.submodule_search_locations:
-        raise StartError(f"the package {package} is not installed; set DATABASE_URL and REDIS_URL to use servers of your own")
+        raise StartError(
+            f"the package {package} is not installed; set DATABASE_URL and REDIS_URL to use servers of your own"
+        )
     return Path(found.submodule_search_locations[0])
 
 

@@ -1,4 +1,4 @@
-"""Keeps the parts of the tracker running: starts them, restarts what dies, prefixes what they say, stops all of them."""
+"""Keeps the parts of the tracker running: starts them, restarts what dies, prefixes what they say, stops them."""
 
 import ctypes
 import os
@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 PR_SET_PDEATHSIG = 1
@@ -99,10 +100,8 @@ class Part:
     def _kill_group(self) -> None:
         """What is left of the part: its children, or all of it."""
         if self._process is not None:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             self._process.wait()
 
     def _how_it_ended(self) -> str:

@@ -10,7 +10,7 @@ from app.models.base import Base
 
 
 class LoginSession(Base):
-    """Refresh tokens rotate: only `refresh_id` is good, and any other one presented ends the session (RFC 9700 §4.14)."""
+    """Refresh tokens rotate: only `refresh_id` is good, and any other one ends the session (RFC 9700 §4.14)."""
 
     __tablename__ = "sessions"
 

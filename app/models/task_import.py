@@ -40,7 +40,7 @@ class TaskImport(Base):
 
 
 class ImportRow(Base):
-    """A good row on its way to become a task. (import, row number) is unique: a row lands once, however often it is tried."""
+    """A good row on its way to become a task. (import, row number) is unique: it lands once, however often tried."""
 
     __tablename__ = "import_rows"
 

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import Identity, Index, PrimaryKeyConstraint, func, text
+from sqlalchemy import Identity, Index, PrimaryKeyConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, word_enum
@@ -19,8 +19,8 @@ class LogSource(StrEnum):
 class TaskLog(Base):
     """A task that was active at the end of `log_date`, with the state it had then.
 
-    The primary key makes a second row for the same day and task impossible, whoever runs the job how often. There are no
-    foreign keys: the record outlives what it speaks of. Partitioned by month.
+    The primary key makes a second row for the same day and task impossible, whoever runs the job how often. There are
+    no foreign keys: the record outlives what it speaks of. Partitioned by month.
     """
 
     __tablename__ = "task_logs"
@@ -54,7 +54,7 @@ class LogRun(Base):
     finished_at: Mapped[datetime]
     task_count: Mapped[int]
     source: Mapped[LogSource] = mapped_column(word_enum(LogSource, "log_source"))
-    # False while the day still lasts: the first run after its midnight completes it, and nothing rewrites it after that.
+    # False while the day lasts: the first run after its midnight completes it, and nothing rewrites it after that.
     is_final: Mapped[bool]
 
 

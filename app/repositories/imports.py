@@ -14,7 +14,7 @@ from app.models.project import Project
 from app.models.task import TaskPriority, TaskStatus
 from app.models.task_import import RowError, TaskImport
 from app.models.user import User
-from app.repositories.pages import Page, decode_cursor, is_integer, json_object, page_of
+from app.repositories.pages import AnySelect, Page, decode_cursor, is_integer, json_object, page_of
 
 IMPORT_FIELDS: dict[str, Any] = {
     "id": TaskImport.id,
@@ -117,7 +117,7 @@ class ImportRepository:
         """COPY the rows into staging as they come: memory does not grow with their number."""
         # The statement lasts as long as the file takes to read, which is the sender's pace, not the server's.
         self._session.execute(text("SET LOCAL statement_timeout = '30min'"))
-        connection = self._session.connection().connection
+        connection: Any = self._session.connection().connection
         with connection.cursor() as cursor:
             source = _CopySource(_copy_line(import_id, row) for row in rows)
             try:
@@ -178,7 +178,10 @@ class ImportRepository:
         self._session.execute(text("DELETE FROM import_rows WHERE import_id = :import_id"), {"import_id": import_id})
 
     def get_json(self, actor: Actor, import_id: int) -> str | None:
-        return self._session.scalar(_visible_to(actor, select(json_object(IMPORT_FIELDS))).where(TaskImport.id == import_id))
+        found: str | None = self._session.scalar(
+            _visible_to(actor, select(json_object(IMPORT_FIELDS))).where(TaskImport.id == import_id)
+        )
+        return found
 
     def list_page(self, actor: Actor, *, cursor: str | None, limit: int) -> Page:
         """Newest first."""
@@ -206,7 +209,7 @@ class ImportRepository:
         return page_of(rows, limit=limit, sort="row", total=None)
 
 
-def _visible_to(actor: Actor, statement: Any) -> Any:
+def _visible_to(actor: Actor, statement: AnySelect) -> AnySelect:
     """Every look at imports starts here: one's own, and those into one's projects."""
     statement = statement.join_from(TaskImport, Project, Project.id == TaskImport.project_id).join(
         User, User.id == TaskImport.creator_id

@@ -1,20 +1,22 @@
 """How a list is cut into pages: JSON made by PostgreSQL, with an opaque cursor to where the next page starts.
 
-A cursor names the sort and the last row's key and id; the next page starts behind that row (keyset), so it costs the same
-however deep it is and neither repeats nor skips rows that stay where they are.
+A cursor names the sort and the last row's key and id; the next page starts behind that row (keyset), so it costs the
+same however deep it is and neither repeats nor skips rows that stay where they are.
 """
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, String, Text, cast, func, literal_column
+from sqlalchemy import ColumnElement, Select, String, Text, cast, func, literal_column
 
 from app.errors import InvalidError
+
+AnySelect = Select[*tuple[Any, ...]]
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
@@ -74,7 +76,7 @@ def page_of(rows: Sequence[Any], *, limit: int, sort: str, total: int | None) ->
     return Page(body + b"}", next_cursor)
 
 
-def json_object(fields: dict[str, ColumnElement[Any]]) -> ColumnElement[str]:
+def json_object(fields: Mapping[str, Any]) -> ColumnElement[str]:
     """One row as JSON text, made by PostgreSQL."""
     pairs: list[ColumnElement[Any]] = []
     for name, column in fields.items():

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Select, Text, cast, delete, select, update
+from sqlalchemy import Text, cast, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -12,7 +12,7 @@ from app.database import violated_constraint
 from app.errors import ProjectKeyTakenError
 from app.models.project import Project, ProjectMember
 from app.models.user import User
-from app.repositories.pages import Page, decode_cursor, is_integer, json_object, page_of
+from app.repositories.pages import AnySelect, Page, decode_cursor, is_integer, json_object, page_of
 
 PROJECT_FIELDS: dict[str, Any] = {
     "id": Project.id,
@@ -36,7 +36,10 @@ class ProjectRepository:
 
     def get(self, actor: Actor, key: str) -> Project | None:
         """None when there is no such project, or none that the actor may know of."""
-        return self._session.scalar(_visible_to(actor, select(Project)).where(Project.key == key.upper()))
+        found: Project | None = self._session.scalar(
+            _visible_to(actor, select(Project)).where(Project.key == key.upper())
+        )
+        return found
 
     def get_by_id(self, project_id: int) -> Project:
         """The project of a task that the actor has been shown already."""
@@ -106,6 +109,6 @@ class ProjectRepository:
         return page_of(rows, limit=limit, sort="id", total=None)
 
 
-def _visible_to(actor: Actor, statement: Select[Any]) -> Select[Any]:
+def _visible_to(actor: Actor, statement: AnySelect) -> AnySelect:
     """Every look at projects starts here, so none can forget who is asking."""
     return statement if actor.sees_everything else statement.where(Project.id.in_(actor.project_ids))

@@ -1,6 +1,6 @@
 """The SQL of the task list: every filter, every sort, by keyset."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -82,7 +82,7 @@ class TaskListRepository:
             here = tuple_(sort.key, Task.id)
             last = tuple_(cast(literal(position.key, Text), sort.key.type), literal(position.id))
             chosen = chosen.where(here < last if is_descending else here > last)
-        order = (sort.key.desc(), Task.id.desc()) if is_descending else (sort.key, Task.id)
+        order: tuple[Any, ...] = (sort.key.desc(), Task.id.desc()) if is_descending else (sort.key, Task.id)
         # The page is cut before names are joined to it, so that no join is made for rows that nobody will see.
         page = chosen.order_by(*order).limit(query.limit + 1).subquery("page")
         order = (page.c.key.desc(), page.c.id.desc()) if is_descending else (page.c.key, page.c.id)
@@ -96,31 +96,37 @@ class TaskListRepository:
 
 
 def _conditions(actor: Actor, query: TaskQuery, now: datetime) -> list[ColumnElement[bool]]:
-    conditions = [visible_to(actor), Task.deleted_at.is_not(None) if query.deleted else Task.deleted_at.is_(None)]
+    is_deleted = Task.deleted_at.is_not(None) if query.deleted else Task.deleted_at.is_(None)
+    return [visible_to(actor), is_deleted, *_conditions_of_state(query), *_conditions_of_time(query, now)]
+
+
+def _conditions_of_state(query: TaskQuery) -> Iterator[ColumnElement[bool]]:
     if query.statuses:
-        conditions.append(Task.status.in_(query.statuses))
+        yield Task.status.in_(query.statuses)
     if query.priorities:
-        conditions.append(Task.priority.in_(query.priorities))
+        yield Task.priority.in_(query.priorities)
     if query.projects:
-        conditions.append(Task.project_id.in_(select(Project.id).where(Project.key.in_(query.projects))))
+        yield Task.project_id.in_(select(Project.id).where(Project.key.in_(query.projects)))
     if query.assignee is not None:
-        conditions.append(_is_person(Task.assignee_id, query.assignee))
+        yield _is_person(Task.assignee_id, query.assignee)
     if query.creator is not None:
-        conditions.append(_is_person(Task.creator_id, query.creator))
+        yield _is_person(Task.creator_id, query.creator)
     if query.labels:
-        conditions.append(Task.labels.contains(list(query.labels)))
-    if query.due_before is not None:
-        conditions.append(Task.due_at < query.due_before)
-    if query.due_after is not None:
-        conditions.append(Task.due_at >= query.due_after)
-    if query.overdue is not None:
-        is_overdue = (Task.due_at < now) & Task.status.in_(ACTIVE_STATUSES)
-        conditions.append(func.coalesce(is_overdue, False) if query.overdue else ~func.coalesce(is_overdue, False))
-    if query.updated_since is not None:
-        conditions.append(Task.updated_at >= query.updated_since)
+        yield Task.labels.contains(list(query.labels))
     if query.q:
-        conditions.append(Task.search.bool_op("@@")(func.websearch_to_tsquery("simple", query.q)))
-    return conditions
+        yield Task.search.bool_op("@@")(func.websearch_to_tsquery("simple", query.q))
+
+
+def _conditions_of_time(query: TaskQuery, now: datetime) -> Iterator[ColumnElement[bool]]:
+    if query.due_before is not None:
+        yield Task.due_at < query.due_before
+    if query.due_after is not None:
+        yield Task.due_at >= query.due_after
+    if query.overdue is not None:
+        is_overdue = func.coalesce((Task.due_at < now) & Task.status.in_(ACTIVE_STATUSES), literal(False))
+        yield is_overdue if query.overdue else ~is_overdue
+    if query.updated_since is not None:
+        yield Task.updated_at >= query.updated_since
 
 
 def _is_person(column: Any, person: str) -> ColumnElement[bool]:

@@ -11,7 +11,7 @@ from app.repositories.pages import json_object
 from app.repositories.task_logs import TaskLogQuery, log_conditions, visible_to
 
 # A logged task was active, which is all that `status` says in the table.
-IS_ACTIVE = func.to_json(True)  # noqa: FBT003
+IS_ACTIVE = func.to_json(True)
 
 
 class TaskLogTableRepository:
@@ -56,9 +56,7 @@ class TaskLogTableRepository:
             *("created_at", Task.created_at),
             *("assigned_user", User.username),
         )
-        row = json_object(
-            {"log_id": TaskLog.id, "date_logged": TaskLog.log_date, "status": IS_ACTIVE, "task": task}
-        )
+        row = json_object({"log_id": TaskLog.id, "date_logged": TaskLog.log_date, "status": IS_ACTIVE, "task": task})
         statement = (
             select(row)
             .outerjoin_from(TaskLog, Task, Task.id == TaskLog.task_id)

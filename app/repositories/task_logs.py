@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, cast, delete, func, literal, select, text, true, tuple_
+from sqlalchemy import ColumnElement, Text, cast, delete, func, literal, select, text, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -13,7 +13,7 @@ from app.models.project import Project
 from app.models.task import Task
 from app.models.task_log import LogRequest, LogRun, TaskLog
 from app.models.user import User
-from app.repositories.pages import DEFAULT_PAGE_SIZE, Page, decode_cursor, is_date, json_object, page_of
+from app.repositories.pages import DEFAULT_PAGE_SIZE, AnySelect, Page, decode_cursor, is_date, json_object, page_of
 
 # One run at a time, whoever starts it: the second waits and finds the day written.
 LOG_LOCK = 7_203_114_120
@@ -40,7 +40,7 @@ RUN_FIELDS: dict[str, Any] = {
     "is_final": LogRun.is_final,
 }
 
-# Active at the instant: here already, and not yet deleted or ended then. A task that has ended since was open, or in progress if begun.
+# Active at the instant: here already, and not yet deleted or ended. What has ended since was open, or begun.
 _WRITE_DAY = text("""
     INSERT INTO task_logs (log_date, task_id, project_id, title, status, priority, assignee_id, due_at)
     SELECT :log_date, id, project_id, title,
@@ -54,7 +54,8 @@ _WRITE_DAY = text("""
        AND recorded_at < :instant
     ON CONFLICT (log_date, task_id) DO UPDATE
        SET (project_id, title, status, priority, assignee_id, due_at)
-         = (excluded.project_id, excluded.title, excluded.status, excluded.priority, excluded.assignee_id, excluded.due_at)
+         = (excluded.project_id, excluded.title, excluded.status, excluded.priority, excluded.assignee_id,
+            excluded.due_at)
 """)
 # What an earlier run of the same, unfinished day logged and is no longer active.
 _FORGET_INACTIVE = text("""
@@ -159,7 +160,8 @@ class TaskLogRepository:
 
     def get_json(self, actor: Actor, log_id: int) -> str | None:
         statement = _with_names(select(json_object(LOG_FIELDS)))
-        return self._session.scalar(statement.where(TaskLog.id == log_id, visible_to(actor)))
+        found: str | None = self._session.scalar(statement.where(TaskLog.id == log_id, visible_to(actor)))
+        return found
 
     def list_runs(self, *, cursor: str | None, limit: int) -> Page:
         statement = select(json_object(RUN_FIELDS), cast(LogRun.log_date, Text), literal(0))
@@ -202,7 +204,7 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
     return true() if actor.sees_everything else TaskLog.project_id.in_(actor.project_ids)
 
 
-def _with_names(statement: Select[Any]) -> Select[Any]:
+def _with_names(statement: AnySelect) -> AnySelect:
     """Join what LOG_FIELDS takes names from; a task that was purged leaves its rows without a ref."""
     return (
         statement.join_from(TaskLog, Project, Project.id == TaskLog.project_id, isouter=True)

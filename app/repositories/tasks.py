@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, Text, cast, func, select, true
+from sqlalchemy import Text, cast, func, select, true
 from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
 from app.models.project import Project
 from app.models.task import ACTIVE_STATUSES, Task
 from app.models.user import User
-from app.repositories.pages import json_object
+from app.repositories.pages import AnySelect, json_object
 
 Assignee = aliased(User, name="assignee")
 Creator = aliased(User, name="creator")
@@ -80,7 +80,7 @@ class TaskRepository:
         return None if row is None else TaskView(row[0], row[1], row[2], row[3].encode())
 
     def list_active_json(self, actor: Actor) -> bytes:
-        """Every active task the actor may see, oldest first, as the TaskTrackerPro table wants it: [{id, task_name}]."""
+        """Every active task the actor may see, as the TaskTrackerPro table wants it: [{id, task_name}]."""
         fields = json_object({"id": Task.id, "task_name": Task.title})
         statement = select(func.coalesce(func.string_agg(fields, ",\n"), "")).where(
             visible_to(actor), _is_deleted(False), Task.status.in_(ACTIVE_STATUSES)
@@ -93,7 +93,7 @@ def visible_to(actor: Actor) -> Any:
     return true() if actor.sees_everything else Task.project_id.in_(actor.project_ids)
 
 
-def with_names(statement: Select[Any]) -> Select[Any]:
+def with_names(statement: AnySelect) -> AnySelect:
     """Join what TASK_FIELDS takes names from."""
     return (
         statement.join_from(Task, Project, Project.id == Task.project_id)

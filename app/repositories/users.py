@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, Text, cast, func, select
+from sqlalchemy import Text, cast, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -12,7 +12,7 @@ from app.database import violated_constraint
 from app.errors import EmailTakenError, UsernameTakenError
 from app.models.project import Project, ProjectMember
 from app.models.user import Role, User
-from app.repositories.pages import Page, decode_cursor, is_integer, json_object, page_of
+from app.repositories.pages import AnySelect, Page, decode_cursor, is_integer, json_object, page_of
 
 USER_FIELDS: dict[str, Any] = {
     "id": User.id,
@@ -94,7 +94,7 @@ class UserRepository:
         return None if found is None else found.encode()
 
     def list_page(self, *, q: str | None, cursor: str | None, limit: int) -> Page:
-        statement: Select[Any] = select(json_object(USER_FIELDS), cast(User.id, Text), User.id)
+        statement: AnySelect = select(json_object(USER_FIELDS), cast(User.id, Text), User.id)
         if q:
             statement = statement.where(User.username.icontains(q, autoescape=True))
         if cursor is not None:

@@ -44,9 +44,7 @@ def log_in(values: dict[str, Any]) -> dict[str, Any]:
 def refresh() -> dict[str, Any]:
     """Exchange the refresh token, sent as the bearer, for the next pair. Using one twice ends the session."""
     claims = refresh_claims()
-    return token_pair_for(
-        services().authentication.refresh(session_id=claims.session_id, refresh_id=claims.refresh_id)
-    )
+    return token_pair_for(services().authentication.refresh(session_id=claims.session_id, refresh_id=claims.refresh_id))
 
 
 @blueprint.post("/logout")

@@ -1,4 +1,4 @@
-"""The TaskTrackerPro table, at the root: kept to the letter for clients that were written against it, on the same services."""
+"""The TaskTrackerPro table, at the root: kept to the letter for its clients, on the same services."""
 
 from datetime import date
 from typing import Any
@@ -29,7 +29,7 @@ from app.schemas.users import TableUser, TableUserInput
 from app.services.task_logs import TaskLogQuery
 from app.services.tasks import TaskChanges
 
-blueprint = Blueprint("table", __name__, description="The TaskTrackerPro table; errors are `{\"error\": …}`")
+blueprint = Blueprint("table", __name__, description='The TaskTrackerPro table; errors are `{"error": …}`')
 
 
 @blueprint.get("/")

@@ -48,9 +48,9 @@ def show_user(user_id: int) -> Response:
 @requires(Permission.USER_MANAGE)
 @blueprint.arguments(UserPatch)
 @blueprint.response(200, User)
-def change_user(values: dict[str, Any], user_id: int) -> Response:
+def change_user(values: UserChanges, user_id: int) -> Response:
     """Change a user. A new password or a deactivation ends the user's sessions. Admins."""
-    return json_response(services().users.change(current_actor(), me_or(user_id), UserChanges(**values)))
+    return json_response(services().users.change(current_actor(), me_or(user_id), values))
 
 
 @blueprint.delete("/<user:user_id>")

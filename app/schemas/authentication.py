@@ -8,7 +8,8 @@ from app.schemas.base import Password, StrictSchema, Text
 
 # Begins with a letter, so that an id and a name cannot be confused; has no @, so that an address and a name cannot be.
 USERNAME = validate.Regexp(
-    r"^[A-Za-z][A-Za-z0-9._-]*$", error="Must begin with a letter and hold letters, digits, dots, dashes and underscores."
+    r"^[A-Za-z][A-Za-z0-9._-]*$",
+    error="Must begin with a letter and hold letters, digits, dots, dashes and underscores.",
 )
 RESERVED_USERNAMES = validate.NoneOf(["me", "none"], error="Is a word of the API.")
 

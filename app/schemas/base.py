@@ -12,7 +12,7 @@ LATEST_YEAR = 9998
 
 
 class StrictSchema(Schema):
-    class Meta:
+    class Meta:  # noqa: D106
         unknown = RAISE
 
 
@@ -27,7 +27,7 @@ class Text(fields.String):
         super().__init__(validate=[length, *(given if isinstance(given, list) else [given])], **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        words: str = super()._deserialize(value, attr, data, **kwargs)  # type: ignore[assignment]
+        words: str = super()._deserialize(value, attr, data, **kwargs)
         if "\x00" in words:
             raise self.make_error("nul")
         return words.strip()
@@ -52,7 +52,7 @@ class Moment(fields.AwareDateTime):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
         if not isinstance(value, str):
             raise ValidationError("Not a valid datetime.")
-        moment: datetime = super()._deserialize(value, attr, data, **kwargs)  # type: ignore[assignment]
+        moment: datetime = super()._deserialize(value, attr, data, **kwargs)
         if not 1 < moment.year <= LATEST_YEAR:
             raise ValidationError("Not a year that can be kept.")
         return moment
@@ -61,31 +61,14 @@ class Moment(fields.AwareDateTime):
 class PageQuery(StrictSchema):
     cursor = fields.String(
         load_default=None,
-        validate=validate.Length(max=MAX_CURSOR_LENGTH), metadata={"description": "`next_cursor` of the page before"}
+        validate=validate.Length(max=MAX_CURSOR_LENGTH),
+        metadata={"description": "`next_cursor` of the page before"},
     )
     limit = fields.Integer(
         load_default=DEFAULT_PAGE_SIZE,
         validate=validate.Range(1, MAX_PAGE_SIZE),
         metadata={"description": "items per page"},
     )
-
-
-class Problem(Schema):
-    """RFC 9457 problem details."""
-
-    type = fields.String(required=True)
-    title = fields.String(required=True)
-    status = fields.Integer(required=True)
-    detail = fields.String(required=True)
-    code = fields.String(required=True, metadata={"description": "stable: clients may branch on it"})
-    request_id = fields.String(required=True)
-    errors = fields.List(
-        fields.Nested(Schema.from_dict({"pointer": fields.String(), "detail": fields.String()}, name="FieldProblem"))
-    )
-
-
-class TableError(Schema):
-    error = fields.String(required=True)
 
 
 class TableMessage(Schema):

@@ -31,7 +31,7 @@ class Status(fields.String):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(metadata={"enum": list(TaskStatus)}, **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> TaskStatus:  # type: ignore[override]
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> TaskStatus:
         status = status_from(str(super()._deserialize(value, attr, data, **kwargs)))
         if status is None:
             raise ValidationError(f"Must be one of: {', '.join(TaskStatus)}.")
@@ -44,7 +44,7 @@ class Priority(fields.String):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(metadata={"enum": list(TaskPriority)}, **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> TaskPriority:  # type: ignore[override]
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> TaskPriority:
         priority = priority_from(str(super()._deserialize(value, attr, data, **kwargs)))
         if priority is None:
             raise ValidationError(f"Must be one of: {', '.join(TaskPriority)}.")
@@ -61,7 +61,7 @@ class ProjectKey(fields.String):
         return str(super()._deserialize(value, attr, data, **kwargs)).upper()
 
 
-def _labels() -> fields.List:
+def _labels() -> fields.List[str]:
     label = Text(min_length=1, max_length=MAX_LABEL_LENGTH)
     return fields.List(label, validate=validate.Length(max=MAX_LABELS))
 
@@ -86,14 +86,14 @@ class TaskInput(_TaskFields):
 
 
 class TaskReplacement(_TaskFields):
-    """A whole task: what is absent goes back to its default; the project and the position stay where they are absent."""
+    """A whole task: what is absent goes back to its default, but for the project and the position, which stay."""
 
     title = Text(min_length=1, max_length=MAX_TITLE_LENGTH, required=True)
     project = ProjectKey()
 
     @post_load
     def _fill_in(self, values: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
-        defaults = {
+        defaults: dict[str, Any] = {
             "description": "",
             "status": TaskStatus.TODO,
             "priority": TaskPriority.MEDIUM,

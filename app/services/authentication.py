@@ -72,7 +72,7 @@ class AuthenticationService:
             return self._users.get_json(user.id) or not_found("user", user.id)
 
     def log_in(self, *, login: str, password: str, address: str) -> Grant:
-        """By username or email. An unknown name, a wrong password and an inactive account answer alike and as slowly."""
+        """By username or email. An unknown name, a wrong password and an inactive account answer alike, as slowly."""
         account = f"account:{login.lower()}"
         self._count_attempt(f"address:{address}", account)
         with self._uow.transaction():

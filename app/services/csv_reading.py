@@ -70,9 +70,7 @@ def read_rows(stream: BinaryIO, *, time_zone: ZoneInfo) -> Iterator[ReadRow]:
         raise UnreadableCsvError(f"the file is not {error.encoding} text from line {reader.line_num + 1} on") from None
 
 
-def _read(
-    reader: "csv._reader", header: Sequence[str], columns: Sequence[str], time_zone: ZoneInfo
-) -> Iterator[ReadRow]:
+def _read(reader: Any, header: Sequence[str], columns: Sequence[str], time_zone: ZoneInfo) -> Iterator[ReadRow]:
     parsers = [_PARSERS[column] for column in columns]
     row_number = 0
     line_number = reader.line_num + 1
@@ -130,7 +128,7 @@ def _decoded(stream: BinaryIO) -> io.TextIOWrapper:
 def _is_utf_8(stream: BinaryIO) -> bool:
     stream.seek(0)
     try:
-        for _ in io.TextIOWrapper(_Kept(stream), encoding="utf-8"):
+        for _ in io.TextIOWrapper(io.BufferedReader(_Kept(stream)), encoding="utf-8"):
             pass
     except UnicodeDecodeError:
         return False
@@ -174,7 +172,9 @@ def _delimiter_of(header_line: str) -> str:
 
 
 def _columns_of(header: Sequence[str]) -> list[str]:
-    known = ", ".join(sorted({"task_name", "description", "status", "priority", "created_at", "assigned_user", "due_at"}))
+    known = ", ".join(
+        sorted({"task_name", "description", "status", "priority", "created_at", "assigned_user", "due_at"})
+    )
     found = [HEADER_ALIASES.get(_folded(name)) for name in header]
     if "title" not in found:
         raise UnreadableCsvError(

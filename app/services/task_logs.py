@@ -1,7 +1,7 @@
 """How each day's active tasks come to be logged exactly once, and how the record is read.
 
-A day is logged in one transaction with its run: all of it or nothing. While a day lasts it may be logged "up to now" as
-often as somebody asks; after its midnight, in the workspace's time zone, the next run completes it, and then it is final.
+A day is logged in one transaction with its run: all of it or nothing. While a day lasts it may be logged "up to now"
+as often as somebody asks; after its midnight, in the workspace's time zone, the next run completes it for good.
 """
 
 from collections.abc import Callable
@@ -63,7 +63,7 @@ class TaskLogService:
         return wanted
 
     def log_due_days(self) -> list[date]:
-        """Log what was asked for, and yesterday unless that is done. Safe to run twice and at once; returns the days logged."""
+        """Log what was asked for, and yesterday unless that is done; return the days logged. May run twice at once."""
         with self._uow.transaction():
             requested = self._logs.list_requested_days()
         yesterday = self._today() - timedelta(days=1)

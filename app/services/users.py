@@ -92,7 +92,11 @@ class UserService:
             user.is_active = changes.get("is_active", user.is_active)
             if user.is_active and user.password_hash is None:
                 raise InvalidError.of("password", "is needed before the user can be active")
-            if was_admin and not (user.role is Role.ADMIN and user.is_active) and not self._users.count_other_admins(user_id):
+            if (
+                was_admin
+                and not (user.role is Role.ADMIN and user.is_active)
+                and not self._users.count_other_admins(user_id)
+            ):
                 raise LastAdminError("this is the last admin; make another one first")
             if new_hash is not None or not user.is_active:
                 but = actor.session_id if user_id == actor.user_id and user.is_active else None
