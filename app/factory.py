@@ -25,6 +25,7 @@ from app.jobs import task_logs as task_log_jobs
 from app.jobs.celery_app import make_celery
 from app.routes import authentication, health, imports, projects, table, task_logs, tasks, users
 from app.settings import Settings, read_settings
+from app.web import documentation
 
 BLUEPRINTS = (authentication, users, projects, tasks, task_logs, imports, table, health)
 
@@ -50,6 +51,7 @@ def create_app(
     api = init_openapi(app)
     for module in BLUEPRINTS:
         api.register_blueprint(module.blueprint)
+    app.register_blueprint(documentation.blueprint)
     init_spec_route(app, api)
     init_rate_limits(app, settings)
     init_error_handlers(app, table_blueprint=table.blueprint.name)

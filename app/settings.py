@@ -90,10 +90,10 @@ class LaunchSettings:
 def read_settings() -> Settings:
     env = Env(eager=False)
     environment = env.str("ENVIRONMENT", "development", validate=validate.OneOf(["development", "production"]))
-    redis_url = env.str("REDIS_URL")
+    redis_url = env.str("REDIS_URL", validate=validate.Length(min=1))
     settings = Settings(
         environment=environment,
-        database_url=psycopg2_url(env.str("DATABASE_URL") or ""),
+        database_url=psycopg2_url(env.str("DATABASE_URL", validate=validate.Length(min=1)) or ""),
         redis_url=redis_url,
         celery_broker_url=env.str("CELERY_BROKER_URL", None) or redis_url,
         jwt_secret_key=env.str("JWT_SECRET_KEY", validate=_secret_for(environment)),
@@ -129,11 +129,11 @@ def read_launch_settings() -> LaunchSettings:
         worker_processes=env.int("WORKER_PROCESSES", 2, validate=validate.Range(1, 64)),
         admin_username=env.str("ADMIN_USERNAME", "admin"),
         admin_email=env.str("ADMIN_EMAIL", "admin@localhost.localdomain"),
-        admin_password=env.str("ADMIN_PASSWORD", None),
-        database_url=env.str("DATABASE_URL", None),
-        redis_url=env.str("REDIS_URL", None),
-        celery_broker_url=env.str("CELERY_BROKER_URL", None),
-        jwt_secret_key=env.str("JWT_SECRET_KEY", None),
+        admin_password=env.str("ADMIN_PASSWORD", None) or None,
+        database_url=env.str("DATABASE_URL", None) or None,
+        redis_url=env.str("REDIS_URL", None) or None,
+        celery_broker_url=env.str("CELERY_BROKER_URL", None) or None,
+        jwt_secret_key=env.str("JWT_SECRET_KEY", None) or None,
     )
     _seal(env)
     return settings

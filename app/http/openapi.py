@@ -156,7 +156,7 @@ def _completed(app: Flask, api: Api) -> dict[str, Any]:
                 if method.upper() not in (rule.methods or ()):
                     continue
                 permission = getattr(view, "permission", None)
-                operation["security"] = [] if permission is None else [{"bearer": []}]
+                operation.setdefault("security", [] if permission is None else [{"bearer": []}])
                 if permission is not None:
                     operation["x-permission"] = permission.value
     for responses in _responses_in(spec):

@@ -42,7 +42,7 @@ def init_rate_limits(app: Flask, settings: Settings) -> None:
     limiter = Limiter(
         _who_asks,
         application_limits=[str(limits.default)],
-        application_limits_exempt_when=_is_asked_by_operators,
+        application_limits_exempt_when=_is_free,
         storage_uri=settings.redis_url,
         # flask-limiter's defaults wait for ever on a Redis that accepts and says nothing.
         storage_options={
@@ -92,5 +92,5 @@ def _who_asks() -> str:
         return f"address:{request.remote_addr}"
 
 
-def _is_asked_by_operators() -> bool:
-    return request.path in {"/healthz", "/readyz"}
+def _is_free() -> bool:
+    return request.path in {"/healthz", "/readyz"} or request.endpoint == "web.static"
