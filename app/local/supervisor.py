@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import IO
 
 PR_SET_PDEATHSIG = 1
 FIRST_BACKOFF_SECONDS = 0.5
@@ -65,7 +66,7 @@ class Part:
             process_group=0,
             preexec_fn=_die_with_parent if self.dies_with_us else None,  # noqa: PLW1509 - one prctl call
         )
-        threading.Thread(target=self._relay, args=(self._process,), daemon=True).start()
+        threading.Thread(target=self._relay, args=(self._process.stdout,), daemon=True).start()
 
     def keep_running(self) -> None:
         """Start again what has died, waiting longer after each death that follows soon."""
@@ -110,11 +111,12 @@ class Part:
         code = self._process.returncode
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
-    def _relay(self, process: subprocess.Popen[str]) -> None:
-        for line in process.stdout or ():
-            say(self.name, line.rstrip("\n"))
-            if self.ready_words is not None and self.ready_words in line:
-                self.is_ready.set()
+    def _relay(self, lines: IO[str]) -> None:
+        with lines:
+            for line in lines:
+                say(self.name, line.rstrip("\n"))
+                if self.ready_words is not None and self.ready_words in line:
+                    self.is_ready.set()
 
 
 def stop_all(parts: Sequence[Part], *, seconds: float) -> None:

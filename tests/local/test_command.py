@@ -1,0 +1,183 @@
+"""`python main.py` as a person runs it: real servers, real processes, real signals."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.servers import ROOT, wait_for
+
+PASSWORD = "a password of the tests"
+
+
+class TestMain:
+    def test_a_killed_tracker_comes_back_with_its_data_and_a_stopped_one_leaves_no_process(self, tracker):
+        first = tracker.start()
+        block = first.wait_until_ready()
+        assert f"http://127.0.0.1:{tracker.port}" in block
+        assert str(tracker.data_dir) in block
+        token = tracker.log_in()
+        task_id = tracker.call("POST", "/task", {"task_name": "Survive"}, token)["id"]
+
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait()
+        second = tracker.start()
+        second.wait_until_ready()
+
+        assert {"id": task_id, "task_name": "Survive"} in tracker.call("GET", "/activetasks", None, token)
+        assert "adopted" in second.output()
+        second.process.send_signal(signal.SIGTERM)
+        assert second.process.wait(timeout=15) == 0
+        assert tracker.processes() == []
+
+    def test_a_part_that_dies_comes_back(self, tracker):
+        run = tracker.start()
+        run.wait_until_ready()
+        api = next(pid for pid, command in tracker.processes() if "granian" in command)
+
+        os.kill(api, signal.SIGKILL)
+
+        assert wait_for(lambda: "api      | was killed by SIGKILL" in run.output())
+        assert wait_for(tracker.answers, seconds=20)
+
+    def test_the_day_is_logged_by_the_worker(self, tracker):
+        tracker.start().wait_until_ready()
+        token = tracker.log_in()
+        tracker.call("POST", "/task", {"task_name": "Open today"}, token)
+
+        tracker.call("POST", "/log-tasks", None, token)
+
+        assert wait_for(lambda: tracker.call("GET", "/tasks", None, token)["total"] == 1)
+
+    def test_a_second_tracker_on_the_same_data_is_refused(self, tracker):
+        tracker.start().wait_until_ready()
+
+        second = tracker.start()
+
+        assert second.process.wait(timeout=20) == 1
+        assert "is running on" in second.output()
+
+    def test_a_port_in_use_is_named(self, tracker):
+        with socket.create_server(("127.0.0.1", tracker.port)):
+            run = tracker.start()
+
+            assert run.process.wait(timeout=40) == 1
+        assert f"port {tracker.port} cannot be used" in run.output()
+        assert tracker.processes() == []
+
+    def test_a_weak_admin_password_is_refused_by_name(self, tracker):
+        run = tracker.start(ADMIN_PASSWORD="short")
+
+        assert run.process.wait(timeout=40) == 1
+        assert "ADMIN_PASSWORD" in run.output()
+        assert "short" not in run.output().replace("Shorter", "")
+
+    def test_wrong_settings_are_all_named(self, tracker):
+        run = tracker.start(PORT="none", RATE_LIMIT_LOGIN="often")
+
+        assert run.process.wait(timeout=40) == 2
+        assert "PORT" in run.output()
+
+    def test_a_password_that_is_made_up_is_shown_and_works(self, tracker):
+        block = tracker.start(ADMIN_PASSWORD="").wait_until_ready()
+
+        password = re.search(r"Log in +admin / (\S+)", block)[1]
+
+        assert tracker.log_in(password)
+
+
+class Run:
+    def __init__(self, process: "subprocess.Popen[str]", log: Path) -> None:
+        self.process = process
+        self._log = log
+
+    def output(self) -> str:
+        return self._log.read_text()
+
+    def wait_until_ready(self) -> str:
+        ready = wait_for(
+            lambda: "TaskTrackerPro is ready" in self.output() or self.process.poll() is not None, seconds=60
+        )
+        assert ready, self.output()
+        assert self.process.poll() is None, self.output()
+        return self.output().partition("TaskTrackerPro is ready")[2]
+
+
+class Tracker:
+    def __init__(self, directory: Path) -> None:
+        self.data_dir = directory / "data"
+        self._directory = directory
+        self._runs: list[Run] = []
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+
+    def start(self, **environment: str) -> Run:
+        log = self._directory / f"run{len(self._runs)}.log"
+        ours = {"PORT": str(self.port), "DATA_DIR": str(self.data_dir), "ADMIN_PASSWORD": PASSWORD}
+        inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, "main.py"],
+                cwd=ROOT,
+                env=inherited | ours | {"API_PROCESSES": "1", "WORKER_PROCESSES": "1"} | environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self._runs.append(Run(process, log))
+        return self._runs[-1]
+
+    def stop(self) -> None:
+        for run in self._runs:
+            if run.process.poll() is None:
+                run.process.send_signal(signal.SIGTERM)
+                run.process.wait(timeout=20)
+
+    def processes(self) -> list[tuple[int, str]]:
+        """What runs for this tracker: its servers name its directory, its programs have it in their environment."""
+        found = []
+        marks = (os.fsencode(str(self.data_dir)),)
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal() and int(entry.name) not in {run.process.pid for run in self._runs}:
+                try:
+                    command = (entry / "cmdline").read_bytes()
+                    environment = (entry / "environ").read_bytes()
+                except OSError:
+                    continue
+                if command and any(mark in command + environment for mark in marks):
+                    found.append((int(entry.name), command.replace(b"\0", b" ").decode(errors="replace")))
+        return sorted(found)
+
+    def answers(self) -> bool:
+        try:
+            return self.call("GET", "/ping", None, None) == {"message": "pong!"}
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def log_in(self, password: str = PASSWORD) -> str:
+        return self.call("POST", "/login", {"username": "admin", "password": password}, None)["token"]
+
+    def call(self, method: str, path: str, body: object, token: str | None) -> object:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
+        if body is not None:
+            request.data = json.dumps(body).encode()
+            request.add_header("Content-Type", "application/json")
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            return json.load(answer)
+
+
+@pytest.fixture
+def tracker(tmp_path):
+    tracker = Tracker(tmp_path)
+    yield tracker
+    tracker.stop()

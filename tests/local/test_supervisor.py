@@ -1,0 +1,115 @@
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.local.supervisor import Part, stop_all
+from tests.servers import wait_for
+
+
+class TestPart:
+    def test_what_it_says_is_prefixed_with_its_name(self, start, capsys):
+        start("print('hello from inside', flush=True)")
+
+        assert wait_for(lambda: "speaker  | hello from inside" in collected(capsys))
+
+    def test_it_is_ready_when_it_says_so(self, start):
+        part = start("import time; print('at your service', flush=True); time.sleep(60)", ready_words="at your service")
+
+        assert part.is_ready.wait(10)
+
+    def test_it_is_started_again_when_it_dies(self, start, tmp_path):
+        part = start(f"open({str(tmp_path / 'starts')!r}, 'a').write('x'); raise SystemExit(3)")
+
+        def has_started_twice():
+            part.keep_running()
+            return len((tmp_path / "starts").read_text()) >= 2 if (tmp_path / "starts").exists() else False
+
+        assert wait_for(has_started_twice)
+
+    def test_it_waits_longer_after_each_death_that_follows_soon(self, start, capsys):
+        part = start("raise SystemExit(3)")
+
+        def has_died_twice():
+            part.keep_running()
+            return "starting again in 1 s" in collected(capsys)
+
+        assert wait_for(has_died_twice)
+
+    def test_what_it_started_dies_with_it(self, start, tmp_path):
+        child = "import time; time.sleep(60)"
+        part = start(
+            "import subprocess, sys, time\n"
+            f"child = subprocess.Popen([sys.executable, '-c', {child!r}])\n"
+            f"open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid))\n"
+            "time.sleep(60)"
+        )
+        assert wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+
+        stop_all([part], seconds=5)
+
+        assert wait_for(lambda: not is_alive(int((tmp_path / "pid").read_text())))
+
+
+class TestStopAll:
+    def test_one_that_will_not_go_is_killed(self, start, capsys):
+        part = start(
+            "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('stubborn', flush=True); "
+            "time.sleep(60)",
+            ready_words="stubborn",
+        )
+        assert part.is_ready.wait(10)
+
+        stop_all([part], seconds=0.3)
+
+        assert not part.is_running()
+        assert "did not stop within 0.3 s and is killed" in collected(capsys)
+
+    def test_one_that_goes_by_itself_is_left_to_finish(self, start, tmp_path):
+        part = start(
+            "import signal, sys, time\n"
+            f"path = {str(tmp_path / 'end')!r}\n"
+            "signal.signal(signal.SIGINT, lambda *_: (open(path, 'w').write('in order'), sys.exit()))\n"
+            "print('waiting', flush=True)\n"
+            "time.sleep(60)",
+            ready_words="waiting",
+            stop_signal=signal.SIGINT,
+        )
+        assert part.is_ready.wait(10)
+
+        stop_all([part], seconds=10)
+
+        assert (tmp_path / "end").read_text() == "in order"
+
+
+_heard: list[str] = []
+
+
+def collected(capsys):
+    _heard.append(capsys.readouterr().out)
+    return "".join(_heard)
+
+
+def is_alive(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@pytest.fixture
+def start():
+    parts = []
+    _heard.clear()
+
+    def start_part(code, **kwargs):
+        part = Part("speaker", lambda: [sys.executable, "-c", code], **kwargs)
+        parts.append(part)
+        part.start()
+        return part
+
+    yield start_part
+    for part in parts:
+        part.kill()
