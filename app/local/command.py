@@ -36,12 +36,23 @@ class Stopped(Exception):  # noqa: N818 - no error: somebody pressed Ctrl-C befo
 
 def main(arguments: Sequence[str]) -> int:
     """Return the exit status: 0 after an orderly stop, 1 when it could not start, 2 for wrong settings."""
-    argparse.ArgumentParser(prog="main.py", description=__doc__).parse_args(arguments)
+    parser = argparse.ArgumentParser(prog="main.py", description=__doc__)
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=("run", "prepare"),
+        default="run",
+        help="run everything here (the default), or only bring the database of DATABASE_URL up to date, with a first admin",
+    )
+    is_to_run = parser.parse_args(arguments).command == "run"
     stopping = threading.Event()
     for stop_signal in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop_signal, lambda *_: stopping.set())
     try:
         launch = read_launch_settings()
+        if not is_to_run:
+            print(f"The database is ready. Log in: {_login(_prepare(read_settings(), launch))}")
+            return 0
         with locked(launch.data_dir), ExitStack() as running:
             _run(launch, running, stopping)
     except SettingsError as error:
@@ -62,8 +73,7 @@ def _run(launch: LaunchSettings, running: ExitStack, stopping: threading.Event) 
     running.callback(stop_all, servers, seconds=STOP_SERVERS_SECONDS)
     os.environ.update(_start_servers(launch, servers))
     settings = read_settings()
-    migrate()
-    admin = ensure_admin(settings, launch)
+    admin = _prepare(settings, launch)
     _wait_for_port(launch, stopping)
     apps = _app_parts(launch, settings)
     running.callback(stop_all, apps, seconds=STOP_APP_SECONDS)
@@ -75,6 +85,11 @@ def _run(launch: LaunchSettings, running: ExitStack, stopping: threading.Event) 
         for part in (*servers, *apps):
             part.keep_running()
     say("tracker", "stopping")
+
+
+def _prepare(settings: Settings, launch: LaunchSettings) -> Admin:
+    migrate()
+    return ensure_admin(settings, launch)
 
 
 def _start_servers(launch: LaunchSettings, parts: list[Part]) -> dict[str, str]:
@@ -174,20 +189,22 @@ def _url(launch: LaunchSettings) -> str:
 
 def _ready_block(launch: LaunchSettings, admin: Admin) -> str:
     url = _url(launch)
-    if admin.new_password is not None:
-        login = f"{admin.username} / {admin.new_password}   (made for you; shown this once)"
-    elif admin.is_new:
-        login = f"{admin.username}, with the password of ADMIN_PASSWORD"
-    else:
-        login = "as before; the admins and their passwords are kept"
     lines = (
         "TaskTrackerPro is ready",
         "",
         f"  URL      {url}",
         f"  Docs     {url}/docs   (ReDoc: {url}/redoc)",
-        f"  Log in   {login}",
+        f"  Log in   {_login(admin)}",
         f"  Data     {launch.data_dir}",
         "  Stop     Ctrl-C",
     )
     rule = "-" * max(map(len, lines))
     return "\n".join(("", rule, *lines, rule, ""))
+
+
+def _login(admin: Admin) -> str:
+    if admin.new_password is not None:
+        return f"{admin.username} / {admin.new_password}   (made for you; shown this once)"
+    if admin.is_new:
+        return f"{admin.username}, with the password of ADMIN_PASSWORD"
+    return "as before; the admins and their passwords are kept"
