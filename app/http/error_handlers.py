@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from app.errors import (
@@ -77,7 +77,7 @@ def init_error_handlers(app: Flask, *, table_blueprint: str) -> None:
         status = next(STATUS_OF[base] for base in type(error).__mro__ if base in STATUS_OF)
         headers = {}
         if isinstance(error, RetryLaterError):
-            headers["Retry-After"] = str(error.retry_after_seconds)
+            headers["Retry-After"] = g.retry_after = str(error.retry_after_seconds)
         if status is HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = 'Bearer realm="tasktrackerpro"'
         return answer(status, error.code, error.detail, error.problems, headers)

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any, TypeVar
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from flask_limiter import Limiter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -68,7 +69,10 @@ def init_rate_limits(app: Flask, settings: Settings) -> None:
             response.headers["RateLimit-Policy"] = f'"default";q={current.limit.amount};w={window_seconds}'
             remaining = response.headers["X-RateLimit-Remaining"]
             response.headers["RateLimit"] = f'"default";r={remaining};t={wait_seconds}'
-            if response.status_code != 429:  # noqa: PLR2004
+            # flask-limiter says it on every answer, though only a refused request has anything to wait for.
+            if "retry_after" in g:
+                response.headers["Retry-After"] = g.retry_after
+            elif response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
                 del response.headers["Retry-After"]
         return response
 

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
         nargs="?",
         choices=("run", "prepare"),
         default="run",
-        help="run everything here (the default), or only bring the database of DATABASE_URL up to date, with a first admin",
+        help="run everything here (default), or only bring the database of DATABASE_URL up to date, with an admin",
     )
     is_to_run = parser.parse_args(arguments).command == "run"
     stopping = threading.Event()

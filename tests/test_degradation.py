@@ -1,0 +1,135 @@
+"""What the tracker promises while a server is gone, frozen or flushed."""
+
+import socket
+import time
+from dataclasses import replace
+
+import pytest
+from sqlalchemy.orm import sessionmaker
+
+from app.composition import Parts
+from app.factory import create_app
+from app.job_queue import CeleryJobQueue
+from app.jobs.celery_app import make_celery
+from app.models.user import Role
+from app.settings import RateLimit
+from tests.client import Client
+from tests.factories import PASSWORD
+
+
+@pytest.mark.parametrize("redis_state", ["dead", "frozen"])
+class TestWithoutRedis:
+    def test_the_api_answers(self, client_without_redis, admin):
+        client = client_without_redis().acting_as(admin)
+
+        created = client.post("/api/v1/tasks", {"title": "Needs no Redis"})
+        listed = client.get("/api/v1/tasks")
+
+        assert created.status_code == 201
+        assert listed.status_code == 200
+        assert listed.headers["X-Cache"] == "miss"
+        assert [item["title"] for item in listed.json["items"]] == ["Needs no Redis"]
+
+    def test_one_timeout_is_paid_and_not_one_for_each_request(self, client_without_redis, admin):
+        client = client_without_redis().acting_as(admin)
+        client.get("/api/v1/tasks")
+
+        started = time.monotonic()
+        for _ in range(10):
+            assert client.get("/api/v1/tasks").status_code == 200
+
+        # Ten frozen look-ups alone would be 2.5 s of waiting.
+        assert time.monotonic() - started < 2.0
+
+    def test_limits_still_bite(self, client_without_redis, admin, settings):
+        limits = replace(settings.rate_limits, tasks=RateLimit(3, 60))
+        client = client_without_redis(limits).acting_as(admin)
+
+        statuses = [client.get("/tasks").status_code for _ in range(5)]
+
+        assert statuses == [200, 200, 200, 429, 429]
+
+    def test_log_ins_are_counted_all_the_same(self, client_without_redis, factories, settings):
+        user = factories.User()
+        limits = replace(settings.rate_limits, login=RateLimit(2, 60))
+        client = client_without_redis(limits)
+
+        answers = [client.post("/login", {"username": user.username, "password": PASSWORD}) for _ in range(3)]
+
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+
+    def test_a_request_for_a_job_is_kept_though_nobody_can_be_woken(self, client_without_redis, admin, services):
+        answer = client_without_redis().acting_as(admin).post("/log-tasks")
+
+        assert answer.status_code == 202
+        assert len(services.task_logs.log_due_days()) == 1
+
+
+class TestFlushedRedis:
+    def test_nothing_but_speed_is_lost(self, client, admin, redis, services):
+        client = client.acting_as(admin)
+        client.post("/api/v1/tasks", {"title": "Still here"})
+        client.get("/api/v1/tasks")
+        client.post("/log-tasks")
+
+        redis.flushall()
+
+        again = client.get("/api/v1/tasks")
+        assert again.headers["X-Cache"] == "miss"
+        assert [item["title"] for item in again.json["items"]] == ["Still here"]
+        assert len(services.task_logs.log_due_days()) == 1
+
+
+class TestWithoutPostgres:
+    def test_the_answer_is_503_soon_and_says_when_to_come_again(self, settings, closed_port, factories):
+        away = replace(settings, database_url=f"postgresql+psycopg2://nobody@127.0.0.1:{closed_port}/none")
+        client = Client(create_app(away)).acting_as(factories.User(role=Role.ADMIN))
+
+        started = time.monotonic()
+        answer = client.get("/api/v1/tasks")
+
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"] == "2"
+        assert answer.json["code"] == "unavailable"
+        assert time.monotonic() - started < 3
+        assert client.get("/healthz").status_code == 200
+        readiness = client.get("/readyz")
+        assert readiness.status_code == 503
+        assert readiness.json["checks"]["database"] is False
+
+
+@pytest.fixture
+def redis_url_of_state(redis_state, closed_port):
+    if redis_state == "dead":
+        yield f"redis://127.0.0.1:{closed_port}/0"
+        return
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as frozen:
+        yield f"redis://127.0.0.1:{frozen.getsockname()[1]}/0"
+
+
+@pytest.fixture
+def client_without_redis(settings, redis_url_of_state, connection, clock, factories):
+    made = []
+
+    def make(rate_limits=None):
+        without = replace(
+            settings,
+            redis_url=redis_url_of_state,
+            celery_broker_url=redis_url_of_state,
+            rate_limits=rate_limits or settings.rate_limits,
+        )
+        parts = Parts(without, job_queue=CeleryJobQueue(make_celery(without)), clock=clock)
+        parts.new_session = sessionmaker(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
+        made.append(parts)
+        return Client(create_app(without, parts=parts))
+
+    yield make
+    for parts in made:
+        parts.engine.dispose()
+
+
+@pytest.fixture
+def closed_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
