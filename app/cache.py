@@ -43,9 +43,21 @@ def make_redis(url: str) -> Redis:
     )
 
 
+# The generations of the spaces and what is kept under them, in one round trip. Nothing where a space has none yet.
+_LOOK_UP = """
+local generations = redis.call('MGET', unpack(KEYS))
+for i = 1, #KEYS do
+    if not generations[i] then return {} end
+end
+local key = ARGV[1] .. ':' .. table.concat(generations, ':')
+return {key, redis.call('GET', key)}
+"""
+
+
 class Cache:
     def __init__(self, client: Redis, *, now: Callable[[], float] = time.monotonic) -> None:
         self._client = client
+        self._look_up = client.register_script(_LOOK_UP)
         self._now = now
         self._rests_until = 0.0
         # Spaces whose forgetting did not reach Redis: it may come back with its memory whole.
@@ -53,11 +65,9 @@ class Cache:
 
     def remember(self, spaces: Sequence[str], key: str, load: Callable[[], bytes], *, ttl_seconds: int) -> Remembered:
         """The cached value under `key`, or what `load` returns, kept until a space is forgotten or the TTL is over."""
-        full_key = self._key_of_this_generation(spaces, key)
-        if full_key is not None:
-            cached = self._try(lambda: self._client.get(full_key))
-            if cached is not None:
-                return Remembered(cached, was_cached=True)
+        full_key, cached = self._find(spaces, key)
+        if cached is not None:
+            return Remembered(cached, was_cached=True)
         value = load()
         if full_key is not None:
             self._try(lambda: self._client.set(full_key, value, ex=ttl_seconds))
@@ -73,24 +83,19 @@ class Cache:
         except RedisError:
             return False
 
-    def _key_of_this_generation(self, spaces: Sequence[str], key: str) -> str | None:
-        """None while Redis cannot be trusted to know what was forgotten."""
+    def _find(self, spaces: Sequence[str], key: str) -> tuple[bytes | None, bytes | None]:
+        """The key of this generation and what is there; no key while Redis cannot be trusted to know what to forget."""
         if self._still_to_forget and not self._forget_outstanding():
-            return None
+            return None, None
         names = [f"generation:{space}" for space in spaces]
-        generations = self._try(lambda: self._client.mget(names))
-        if generations is None:
-            return None
-        if None in generations:
-            for name, generation in zip(names, generations, strict=True):
-                if generation is None:
-                    fresh = secrets.token_hex(8)
-                    self._try(partial(self._client.set, name, fresh, nx=True, ex=GENERATION_TTL_SECONDS))
-            generations = self._try(lambda: self._client.mget(names))
-            if generations is None or None in generations:
-                return None
-        digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
-        return f"page:{digest}:" + ":".join(generation.decode() for generation in generations)
+        digest = f"page:{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}"
+        found = self._try(lambda: self._look_up(names, [digest]))
+        if found == []:
+            for name in names:
+                fresh = secrets.token_hex(8)
+                self._try(partial(self._client.set, name, fresh, nx=True, ex=GENERATION_TTL_SECONDS))
+            found = self._try(lambda: self._look_up(names, [digest]))
+        return (found[0], found[1]) if found else (None, None)
 
     def _forget_outstanding(self) -> bool:
         spaces = sorted(self._still_to_forget)

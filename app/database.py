@@ -8,7 +8,7 @@ from typing import Protocol
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
@@ -33,6 +33,8 @@ def make_engine(url: str, *, pool_size: int) -> Engine:
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_SECONDS,
         pool_pre_ping=True,
+        # What people wrote does not belong in a log, not even with an error.
+        hide_parameters=True,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "options": SERVER_OPTIONS,
@@ -45,9 +47,10 @@ def make_engine(url: str, *, pool_size: int) -> Engine:
     )
 
 
-def make_session_factory(engine: Engine) -> sessionmaker[Session]:
-    # Responses are built after the commit, so a commit must not empty the objects they are built from.
-    return sessionmaker(engine, expire_on_commit=False)
+def make_session_factory(bind: Engine | Connection) -> sessionmaker[Session]:
+    # Responses are built after the commit, so a commit must not empty the objects they are built from. A look-up does
+    # not write what is half changed: repositories flush, each with its reason.
+    return sessionmaker(bind, expire_on_commit=False, autoflush=False, join_transaction_mode="create_savepoint")
 
 
 class Transactions(Protocol):

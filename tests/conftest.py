@@ -9,10 +9,11 @@ import pytest
 from flask import Flask
 from redis import Redis
 from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
 from app.composition import Parts, Services, serving
+from app.database import make_session_factory
 from app.factory import create_app
 from app.models.user import Role
 from app.models.user import User as UserModel
@@ -123,7 +124,7 @@ def parts(
     settings: Settings, connection: Connection, job_queue: FakeJobQueue, clock: FixedClock, redis: Redis
 ) -> Iterator[Parts]:
     parts = Parts(settings, job_queue=job_queue, clock=clock)
-    parts.new_session = sessionmaker(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
+    parts.new_session = make_session_factory(connection)
     yield parts
     parts.engine.dispose()
 

@@ -1,5 +1,6 @@
 """Whose request this is: bearer tokens signed and read, and the permission that each route declares."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ from app.settings import Settings
 View = TypeVar("View", bound=Callable[..., Any])
 
 ISSUER = "tasktrackerpro"
+# What a path's `me` is until the actor is known; no row has it for an id.
+ME = -1
+
+MAX_VERIFIED_TOKENS = 4096
 
 
 class TokenMissingError(UnauthenticatedError):
@@ -60,6 +65,7 @@ def init_authentication(app: Flask, settings: Settings) -> None:
         JWT_ACCESS_TOKEN_EXPIRES=timedelta(minutes=settings.access_token_minutes),
     )
     JWTManager(app)
+    app.extensions["verified_tokens"] = {}
 
 
 def access_token_for(grant: Grant, *, minutes: int | None = None) -> str:
@@ -85,12 +91,20 @@ def token_pair_for(grant: Grant) -> dict[str, Any]:
 
 def current_claims() -> Claims:
     """Of this request's access token, without asking whether its session still stands. Raises UnauthenticatedError."""
-    if "claims" not in g:
-        with _refusing_bad_tokens():
-            verify_jwt_in_request()
-            token = get_jwt()
-            g.claims = Claims(int(token["sub"]), UUID(token["sid"]))
-    claims: Claims = g.claims
+    header = request.headers.get("Authorization", "")
+    # Whether a signature is ours does not change, so it is worked out once for each token and process; when the token
+    # expires and whether its session still stands are asked each time.
+    verified: dict[str, tuple[Claims, float]] = current_app.extensions["verified_tokens"]
+    known = verified.get(header)
+    if known is not None and time.time() < known[1]:
+        return known[0]
+    with _refusing_bad_tokens():
+        verify_jwt_in_request()
+        token = get_jwt()
+        claims = Claims(int(token["sub"]), UUID(token["sid"]))
+    if len(verified) >= MAX_VERIFIED_TOKENS:
+        verified.clear()
+    verified[header] = claims, token["exp"]
     return claims
 
 
@@ -108,8 +122,8 @@ def current_actor() -> Actor:
 
 
 def me_or(user_id: int) -> int:
-    """The id that a path names, where 0 stands for `me`."""
-    return user_id or current_actor().user_id
+    """The id that a path names, where it may say `me`."""
+    return current_actor().user_id if user_id == ME else user_id
 
 
 def requires(permission: Permission) -> Callable[[View], View]:
@@ -145,5 +159,5 @@ def _refusing_bad_tokens() -> Iterator[None]:
         raise TokenMissingError("a bearer token is needed: log in first") from None
     except ExpiredSignatureError:
         raise TokenExpiredError("the token has expired") from None
-    except (JWTExtendedException, PyJWTError, KeyError, ValueError):
+    except (JWTExtendedException, PyJWTError, KeyError, ValueError, TypeError, AttributeError):
         raise TokenInvalidError("the token is not a good one") from None

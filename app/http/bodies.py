@@ -30,7 +30,7 @@ def init_bodies(app: Flask, settings: Settings) -> None:
         if getattr(view, "takes_file", False):
             request.max_content_length = settings.max_upload_bytes
             if request.mimetype != "multipart/form-data":
-                raise UnsupportedMediaType
+                raise UnsupportedMediaType("send the file as the form field `file`, as multipart/form-data")
         elif _has_body() and not request.is_json:
             raise UnsupportedMediaType
 

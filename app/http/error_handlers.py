@@ -40,23 +40,25 @@ STATUS_OF: dict[type[TaskTrackerError], HTTPStatus] = {
 }
 # Only these of an HTTPException's own headers belong to the answer; its Content-Type is that of a page we do not send.
 KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
+# Of an error that the framework raises: its stable code, and what it means in plain words.
 PLAIN_WORDS = {
-    400: "the request cannot be read",
-    404: "there is nothing here",
-    405: "this resource does not take that method",
-    413: "the request body is too large",
-    415: "the body must be JSON, with Content-Type: application/json",
-    429: "too many requests; wait before the next",
-    500: "something went wrong here; the request id finds it in the log",
+    400: ("bad_request", "the request cannot be read"),
+    404: ("not_found", "there is nothing here"),
+    405: ("method_not_allowed", "this resource does not take that method"),
+    413: ("too_large", "the request body is too large"),
+    415: ("unsupported_media_type", "the body must be JSON, with Content-Type: application/json"),
+    422: ("invalid", "the request is not valid"),
+    429: ("too_many_requests", "too many requests; wait before the next"),
+    500: ("internal_error", "something went wrong here; the request id finds it in the log"),
 }
+# What the TaskTrackerPro table calls our fields.
+TABLE_NAMES = {"title": "task_name", "assignee": "assigned_user"}
 
 
 def init_error_handlers(app: Flask, *, table_blueprint: str) -> None:
     """After the routes: which paths are the table's is read from them."""
     table_roots = {
-        rule.rule.split("/")[1]
-        for rule in app.url_map.iter_rules()
-        if rule.endpoint.startswith(f"{table_blueprint}.") and rule.rule != "/"
+        rule.rule.split("/")[1] for rule in app.url_map.iter_rules() if rule.endpoint.startswith(f"{table_blueprint}.")
     }
 
     def answer(
@@ -67,7 +69,8 @@ def init_error_handlers(app: Flask, *, table_blueprint: str) -> None:
         headers: Mapping[str, str] = {},
     ) -> Response:
         if request.path.split("/")[1] in table_roots:
-            body, content_type = orjson.dumps({"error": detail}), "application/json"
+            words = _in_words(problems, TABLE_NAMES) or detail
+            body, content_type = orjson.dumps({"error": words}), "application/json"
         else:
             body, content_type = _problem(status, code, detail, problems), "application/problem+json"
         return Response(body, status, dict(headers), content_type=content_type)
@@ -89,12 +92,11 @@ def init_error_handlers(app: Flask, *, table_blueprint: str) -> None:
         status = error.code or 500
         given = dict(error.get_headers())
         headers = {name: given[name] for name in KEPT_HEADERS if name in given}
+        code, detail = PLAIN_WORDS.get(status, ("error", HTTPStatus(status).phrase))
+        if error.description and error.description != type(error).description:
+            detail = error.description
         problems = tuple(_schema_problems(error))
-        detail = PLAIN_WORDS.get(status) or error.description or HTTPStatus(status).phrase
-        if problems:
-            detail = "; ".join(f"{problem.pointer.strip('/')}: {problem.detail}" for problem in problems[:3])
-        code = "invalid" if problems else HTTPStatus(status).phrase.lower().replace(" ", "_")
-        return answer(status, code, detail, problems, headers)
+        return answer(status, code, _in_words(problems) or detail, problems, headers)
 
     @app.errorhandler(Exception)
     def unforeseen(error: Exception) -> Response:
@@ -114,6 +116,12 @@ def _problem(status: int, code: str, detail: str, problems: tuple[FieldProblem, 
     if problems:
         body["errors"] = [{"pointer": problem.pointer, "detail": problem.detail} for problem in problems]
     return orjson.dumps(body)
+
+
+def _in_words(problems: tuple[FieldProblem, ...], names: Mapping[str, str] | None = None) -> str:
+    """The first few problems as one line, the fields called by `names`."""
+    called = [(problem.pointer.strip("/"), problem.detail) for problem in problems[:3]]
+    return "; ".join(f"{(names or {}).get(name, name)}: {words}" if name else words for name, words in called)
 
 
 def _schema_problems(error: HTTPException) -> Iterator[FieldProblem]:

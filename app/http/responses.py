@@ -30,13 +30,15 @@ def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None
 
 
 def no_content() -> Response:
-    return Response(status=204)
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
 
 
 def task_response(view: TaskView, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """With the version as a strong ETag; a 304 to who has that version already."""
     tag = _tag(view.id, view.version)
-    if request.method == "GET" and request.if_none_match.contains(tag):
+    if request.method == "GET" and request.if_none_match.contains_weak(tag):
         response = Response(status=304)
     else:
         response = json_response(view.body, status, headers)

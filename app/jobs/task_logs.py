@@ -7,6 +7,6 @@ from app.job_queue import JobName
 
 
 def register(celery_app: Celery) -> None:
-    @celery_app.task(name=JobName.LOG_DUE_DAYS.value)
+    @celery_app.task(name=JobName.LOG_DUE_DAYS.value, shared=False)
     def log_due_days() -> None:
         services().task_logs.log_due_days()

@@ -116,7 +116,10 @@ class Task(Base):
             return
         if status is TaskStatus.IN_PROGRESS and self.started_at is None:
             self.started_at = at
-        self.completed_at = None if status in ACTIVE_STATUSES else at
+        if status in ACTIVE_STATUSES:
+            self.completed_at = None
+        elif self.completed_at is None:
+            self.completed_at = at
         self.status = status
 
     def delete(self, *, at: datetime) -> None:

@@ -46,6 +46,7 @@ class ImportRow(Base):
 
     import_id: Mapped[int] = mapped_column(ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True)
     row_number: Mapped[int] = mapped_column(primary_key=True)
+    line_number: Mapped[int]
     title: Mapped[str]
     description: Mapped[str]
     status: Mapped[TaskStatus] = mapped_column(word_enum(TaskStatus, "task_status"))

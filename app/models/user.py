@@ -18,6 +18,8 @@ class Role(StrEnum):
 
 MAX_USERNAME_LENGTH = 64
 MAX_EMAIL_LENGTH = 254
+# What the API says instead of a name: whoever asks, and nobody.
+RESERVED_USERNAMES = ("me", "none")
 
 
 class User(Base):

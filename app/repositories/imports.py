@@ -40,18 +40,38 @@ ERROR_FIELDS: dict[str, Any] = {
 
 _STAGE = """
     COPY import_rows
-        (import_id, row_number, title, description, status, priority, created_at, due_at, labels, assignee)
+        (import_id, row_number, line_number, title, description, status, priority, created_at, due_at, labels, assignee)
     FROM STDIN
 """
-# People named in the chunk whom nobody knows yet: the first spelling of each becomes an inactive user.
+# A row whose assignee is known and not in the project is refused, as the API refuses it.
+_REFUSE_STRANGERS = text("""
+    WITH strangers AS (
+        SELECT u.username, u.email FROM users AS u
+         WHERE u.role <> 'admin'
+           AND NOT EXISTS (SELECT FROM projects AS p WHERE p.id = :project_id AND p.includes_everyone)
+           AND NOT EXISTS (SELECT FROM project_members AS m WHERE m.project_id = :project_id AND m.user_id = u.id)
+    ), refused AS (
+        DELETE FROM import_rows AS r USING strangers AS s
+         WHERE r.import_id = :import_id AND lower(r.assignee) IN (lower(s.username), lower(s.email))
+        RETURNING r.row_number, r.line_number, r.assignee
+    )
+    INSERT INTO import_errors (import_id, row_number, problem_number, line_number, column_name, value, reason)
+    SELECT :import_id, row_number, 1, line_number, 'assigned_user', assignee, 'is not in the project' FROM refused
+""")
+# People named in the chunk whom nobody knows yet: the first spelling of each becomes an inactive member.
 _ADD_UNKNOWN_ASSIGNEES = text("""
-    INSERT INTO users (username, role, is_active)
-    SELECT DISTINCT ON (lower(assignee)) assignee, 'user'::user_role, false
-      FROM import_rows
-     WHERE import_id = :import_id AND row_number <= :up_to AND assignee IS NOT NULL
-       AND NOT EXISTS (SELECT FROM users WHERE lower(email) = lower(assignee))
-     ORDER BY lower(assignee), row_number
-    ON CONFLICT DO NOTHING
+    WITH added AS (
+        INSERT INTO users (username, role, is_active)
+        SELECT DISTINCT ON (lower(assignee)) assignee, 'user'::user_role, false
+          FROM import_rows
+         WHERE import_id = :import_id AND row_number <= :up_to AND assignee IS NOT NULL
+           AND NOT EXISTS (SELECT FROM users WHERE lower(email) = lower(assignee))
+         ORDER BY lower(assignee), row_number
+        ON CONFLICT DO NOTHING
+        RETURNING id
+    )
+    INSERT INTO project_members (project_id, user_id)
+    SELECT p.id, added.id FROM added JOIN projects AS p ON p.id = :project_id AND NOT p.includes_everyone
 """)
 # Rows leave staging in the statement that makes tasks of them: a row lands once, however often a chunk is tried.
 _LOAD_CHUNK = text("""
@@ -79,6 +99,7 @@ class StagedRow:
     """A row of the file that was found good."""
 
     row_number: int
+    line_number: int
     title: str
     description: str
     status: TaskStatus
@@ -148,6 +169,11 @@ class ImportRepository:
         if numbered:
             self._session.execute(RowError.__table__.insert(), numbered)  # type: ignore[attr-defined]
 
+    def refuse_strangers(self, task_import: TaskImport) -> int:
+        """Move staged rows whose assignee is known and not in the project to the report; return how many."""
+        ids = {"import_id": task_import.id, "project_id": task_import.project_id}
+        return int(self._session.execute(_REFUSE_STRANGERS, ids).rowcount)  # type: ignore[attr-defined]
+
     def find_chunk(self, import_id: int, *, size: int) -> tuple[int, int] | None:
         """The row number that the next `size` staged rows end with and how many they are; None when all are loaded."""
         statement = text("""
@@ -160,13 +186,12 @@ class ImportRepository:
 
     def load_chunk(self, task_import: TaskImport, *, up_to: int, last_number: int, now: datetime) -> int:
         """Make tasks of the staged rows up to that number; return how many."""
-        chunk = {"import_id": task_import.id, "up_to": up_to}
+        chunk = {"import_id": task_import.id, "up_to": up_to, "project_id": task_import.project_id}
         self._session.execute(_ADD_UNKNOWN_ASSIGNEES, chunk)
         result = self._session.execute(
             _LOAD_CHUNK,
             {
                 **chunk,
-                "project_id": task_import.project_id,
                 "creator_id": task_import.creator_id,
                 "last_number": last_number,
                 "now": now,
@@ -257,6 +282,7 @@ def _copy_line(import_id: int, row: StagedRow) -> str:
     fields = (
         str(import_id),
         str(row.row_number),
+        str(row.line_number),
         row.title.translate(_ESCAPES),
         row.description.translate(_ESCAPES),
         row.status.value,

@@ -6,6 +6,8 @@ same however deep it is and neither repeats nor skips rows that stay where they 
 
 import base64
 import binascii
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -22,6 +24,11 @@ DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
 MAX_CURSOR_LENGTH = 2000
 MAX_BIGINT = 2**63 - 1
+
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_INTEGER = re.compile(r"\d{1,19}", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?(e[+-]\d{1,3})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,32 +92,33 @@ def json_object(fields: Mapping[str, Any]) -> ColumnElement[str]:
 
 
 def is_timestamp(key: str) -> bool:
-    if key == "infinity":
-        return True
-    try:
-        return datetime.fromisoformat(key).tzinfo is not None
-    except ValueError:
-        return False
+    """As PostgreSQL prints one in UTC; Python alone would take more, such as a week's date."""
+    return key == "infinity" or (_TIMESTAMP.fullmatch(key) is not None and _is_iso(datetime.fromisoformat, key))
 
 
 def is_date(key: str) -> bool:
-    try:
-        date.fromisoformat(key)
-    except ValueError:
-        return False
-    return True
+    return _DATE.fullmatch(key) is not None and _is_iso(date.fromisoformat, key)
 
 
 def is_number(key: str) -> bool:
-    try:
-        return abs(float(key)) < float("inf")
-    except ValueError:
+    """A finite one that is not too small to be told from zero: PostgreSQL refuses both."""
+    if _NUMBER.fullmatch(key) is None:
         return False
+    number = float(key)
+    return math.isfinite(number) and (number != 0 or not key.partition("e")[0].strip("-0."))
 
 
 def is_integer(key: str) -> bool:
-    return key.isascii() and key.isdecimal() and int(key) <= MAX_BIGINT
+    return _INTEGER.fullmatch(key) is not None and int(key) <= MAX_BIGINT
 
 
 def is_text(key: str) -> bool:
     return "\x00" not in key
+
+
+def _is_iso(parse: Callable[[str], object], key: str) -> bool:
+    try:
+        parse(key)
+    except ValueError:
+        return False
+    return True

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Text, cast, func, select, true
+from sqlalchemy import Text, cast, func, literal, select, true
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
@@ -80,9 +81,10 @@ class TaskRepository:
         return None if row is None else TaskView(row[0], row[1], row[2], row[3].encode())
 
     def list_active_json(self, actor: Actor) -> bytes:
-        """Every active task the actor may see, as the TaskTrackerPro table wants it: [{id, task_name}]."""
+        """Every active task the actor may see, oldest first, as the table wants it: [{id, task_name}]."""
         fields = json_object({"id": Task.id, "task_name": Task.title})
-        statement = select(func.coalesce(func.string_agg(fields, ",\n"), "")).where(
+        in_order = func.string_agg(fields, aggregate_order_by(literal(",\n"), Task.id))
+        statement = select(func.coalesce(in_order, "")).where(
             visible_to(actor), _is_deleted(False), Task.status.in_(ACTIVE_STATUSES)
         )
         return b"[" + (self._session.scalar(statement) or "").encode() + b"]"

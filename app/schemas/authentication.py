@@ -1,21 +1,25 @@
 """The shape of registering, logging in and changing a password."""
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 from app.auth.passwords import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
-from app.models.user import MAX_EMAIL_LENGTH, MAX_USERNAME_LENGTH
-from app.schemas.base import Password, StrictSchema, Text
+from app.models.user import MAX_EMAIL_LENGTH, MAX_USERNAME_LENGTH, RESERVED_USERNAMES
+from app.schemas.base import Password, StrictSchema, Text, WholeRegexp
 
 # Begins with a letter, so that an id and a name cannot be confused; has no @, so that an address and a name cannot be.
-USERNAME = validate.Regexp(
+USERNAME = WholeRegexp(
     r"^[A-Za-z][A-Za-z0-9._-]*$",
     error="Must begin with a letter and hold letters, digits, dots, dashes and underscores.",
 )
-RESERVED_USERNAMES = validate.NoneOf(["me", "none"], error="Is a word of the API.")
+
+
+def not_reserved(username: str) -> None:
+    if username.lower() in RESERVED_USERNAMES:
+        raise ValidationError("Is a word of the API.")
 
 
 def username_field(**kwargs: object) -> Text:
-    return Text(min_length=1, max_length=MAX_USERNAME_LENGTH, validate=[USERNAME, RESERVED_USERNAMES], **kwargs)
+    return Text(min_length=1, max_length=MAX_USERNAME_LENGTH, validate=[USERNAME, not_reserved], **kwargs)
 
 
 def email_field(**kwargs: object) -> fields.Email:

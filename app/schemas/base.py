@@ -7,13 +7,21 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.repositories.pages import DEFAULT_PAGE_SIZE, MAX_CURSOR_LENGTH, MAX_PAGE_SIZE
-
-LATEST_YEAR = 9998
+from app.services.moments import YEARS
 
 
 class StrictSchema(Schema):
     class Meta:  # noqa: D106
         unknown = RAISE
+
+
+class WholeRegexp(validate.Regexp):
+    """Matches all of the text; `$` alone would let a line break follow."""
+
+    def __call__(self, value: Any) -> Any:
+        if self.regex.fullmatch(value) is None:
+            raise ValidationError(self._format_error(value))
+        return value
 
 
 class Text(fields.String):
@@ -53,9 +61,10 @@ class Moment(fields.AwareDateTime):
         if not isinstance(value, str):
             raise ValidationError("Not a valid datetime.")
         moment: datetime = super()._deserialize(value, attr, data, **kwargs)
-        if not 1 < moment.year <= LATEST_YEAR:
+        if moment.year not in YEARS:
             raise ValidationError("Not a year that can be kept.")
-        return moment
+        # PostgreSQL takes fewer offsets than Python.
+        return moment.astimezone(UTC)
 
 
 class PageQuery(StrictSchema):

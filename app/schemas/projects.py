@@ -1,16 +1,16 @@
 """The shape of projects and their members."""
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
 from app.models.project import MAX_PROJECT_NAME_LENGTH, PROJECT_KEY_PATTERN
 from app.models.user import Role
-from app.schemas.base import StrictSchema, Text, page_schema
+from app.schemas.base import StrictSchema, Text, WholeRegexp, page_schema
 
 
 class ProjectInput(StrictSchema):
     key = fields.String(
         required=True,
-        validate=validate.Regexp(PROJECT_KEY_PATTERN, error="2 to 10 capital letters and digits, a letter first."),
+        validate=WholeRegexp(PROJECT_KEY_PATTERN, error="2 to 10 capital letters and digits, a letter first."),
     )
     name = Text(min_length=1, max_length=MAX_PROJECT_NAME_LENGTH, required=True)
 

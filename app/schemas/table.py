@@ -9,7 +9,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate
 from app.models.task import MAX_DESCRIPTION_LENGTH, MAX_TITLE_LENGTH, TaskPriority, status_from
 from app.models.user import MAX_USERNAME_LENGTH
 from app.repositories.pages import MAX_PAGE_SIZE
-from app.schemas.base import LATEST_YEAR, StrictSchema, Text
+from app.schemas.base import StrictSchema, Text
 from app.schemas.tasks import Priority
 from app.services.moments import parse_moment
 
@@ -19,6 +19,8 @@ MAX_PAGE_NUMBER = 1_000_000
 
 class Activity(fields.Boolean):
     """A status as the table has it: whether the task is active. A status word says it too."""
+
+    default_error_messages = {"invalid": "Must be true, false or a status word."}  # noqa: RUF012
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         if isinstance(value, str) and value.strip().lower() not in {"true", "false"}:
@@ -33,7 +35,7 @@ class TableMoment(fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:  # type: ignore[override]
         moment = parse_moment(str(super()._deserialize(value, attr, data, **kwargs)))
-        if moment is None or not 1 < moment.year <= LATEST_YEAR:
+        if moment is None:
             raise ValidationError("Not a date; write YYYY-MM-DD or M/D/YYYY.")
         return moment
 

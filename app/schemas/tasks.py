@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 from webargs.fields import DelimitedList
 
-from app.models.project import DEFAULT_PROJECT_KEY
+from app.models.project import DEFAULT_PROJECT_KEY, PROJECT_KEY_PATTERN
 from app.models.task import (
     MAX_DESCRIPTION_LENGTH,
     MAX_LABEL_LENGTH,
@@ -19,7 +19,7 @@ from app.models.task import (
 )
 from app.models.user import MAX_USERNAME_LENGTH
 from app.repositories.task_list import SORT_NAMES, TaskQuery
-from app.schemas.base import Moment, PageQuery, StrictSchema, Text, page_schema
+from app.schemas.base import Moment, PageQuery, StrictSchema, Text, WholeRegexp, page_schema
 
 MAX_SEARCH_LENGTH = 200
 MAX_FILTER_VALUES = 20
@@ -55,7 +55,7 @@ class ProjectKey(fields.String):
     """In any case, as people type it."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(validate=validate.Regexp(r"^[A-Z][A-Z0-9]{1,9}$", error="Not a project key."), **kwargs)
+        super().__init__(validate=WholeRegexp(PROJECT_KEY_PATTERN, error="Not a project key."), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         return str(super()._deserialize(value, attr, data, **kwargs)).upper()

@@ -131,7 +131,7 @@ class AuthenticationService:
             password_hash = user.password_hash if user is not None else None
         if user is None or not is_password(current_password, password_hash):
             raise InvalidError.of("current_password", "is not your password")
-        ensure_not_guessable(new_password, user.username, user.email)
+        ensure_not_guessable(new_password, user.username, user.email, field="new_password")
         new_hash = hash_password(new_password)
         with self._uow.transaction():
             user = self._users.get_for_update(actor.user_id)
@@ -161,9 +161,9 @@ class AuthenticationService:
     def _load_actor(self, session_id: UUID, user_id: int) -> bytes:
         with self._uow.transaction():
             login_session = self._sessions.get(session_id)
-            user = self._users.get(user_id)
             if login_session is None or login_session.user_id != user_id or not login_session.is_open(self._now()):
                 raise SessionEndedError("the session has ended; log in again")
+            user = self._users.get(user_id)
             if user is None or not user.is_active:
                 raise SessionEndedError("the account is not active")
             project_ids = self._users.list_project_ids(user_id)
@@ -184,10 +184,10 @@ class AuthenticationService:
             raise _too_many(account_since + window - now)
 
 
-def ensure_not_guessable(password: str, username: str, email: str | None) -> None:
+def ensure_not_guessable(password: str, username: str, email: str | None, *, field: str = "password") -> None:
     """Raises InvalidError for a password that anybody would try first. Lengths are the schema's business."""
     if password.lower() in {username.lower(), (email or "").lower(), (email or "").lower().partition("@")[0]}:
-        raise InvalidError.of("password", "must not be the username or email address")
+        raise InvalidError.of(field, "must not be the username or email address")
 
 
 def _grant(login_session: LoginSession) -> Grant:

@@ -19,7 +19,7 @@ from app.models.task import (
     priority_from,
     status_from,
 )
-from app.models.user import MAX_USERNAME_LENGTH
+from app.models.user import MAX_USERNAME_LENGTH, RESERVED_USERNAMES
 from app.repositories.imports import RowProblem, StagedRow
 from app.services.moments import in_zone, parse_moment
 
@@ -59,15 +59,17 @@ def read_rows(stream: BinaryIO, *, time_zone: ZoneInfo) -> Iterator[ReadRow]:
     """
     lines = _decoded(stream)
     header_line = _first_line(lines)
-    reader = csv.reader(lines, delimiter=_delimiter_of(header_line), strict=True)
+    reader = csv.reader(lines, strict=True)
     try:
+        reader = csv.reader(lines, delimiter=_delimiter_of(header_line), strict=True)
         header = next(reader)
         columns = _columns_of(header)
         yield from _read(reader, header, columns, time_zone)
     except csv.Error as error:
         raise UnreadableCsvError(f"line {reader.line_num}: {_in_plain_words(error)}") from None
     except UnicodeDecodeError as error:
-        raise UnreadableCsvError(f"the file is not {error.encoding} text from line {reader.line_num + 1} on") from None
+        encoding = "UTF-16" if error.encoding.startswith("utf-16") else "UTF-8 or Windows-1252"
+        raise UnreadableCsvError(f"the file is not {encoding} text from line {reader.line_num + 1} on") from None
 
 
 def _read(reader: Any, header: Sequence[str], columns: Sequence[str], time_zone: ZoneInfo) -> Iterator[ReadRow]:
@@ -91,12 +93,13 @@ def _read(reader: Any, header: Sequence[str], columns: Sequence[str], time_zone:
             except CellError as error:
                 shown = cell.replace("\x00", "\N{REPLACEMENT CHARACTER}")[:MAX_SHOWN_LENGTH]
                 problems.append(RowProblem(row_number, first_line, name.strip(), shown, str(error)))
-        yield ReadRow(None, tuple(problems)) if problems else ReadRow(_staged(row_number, values))
+        yield ReadRow(None, tuple(problems)) if problems else ReadRow(_staged(row_number, first_line, values))
 
 
-def _staged(row_number: int, values: dict[str, Any]) -> StagedRow:
+def _staged(row_number: int, line_number: int, values: dict[str, Any]) -> StagedRow:
     return StagedRow(
         row_number=row_number,
+        line_number=line_number,
         title=values["title"],
         description=values.get("description", ""),
         status=values.get("status", TaskStatus.TODO),
@@ -248,6 +251,8 @@ def _moment(cell: str, zone: ZoneInfo) -> datetime | None:
 def _assignee(cell: str, _zone: ZoneInfo) -> str | None:
     if cell and not cell.isprintable():
         raise CellError("holds characters that a name cannot have")
+    if cell.lower() in RESERVED_USERNAMES:
+        raise CellError(f"{_shown(cell)} is nobody's name; leave the cell empty for nobody")
     return _text(cell, MAX_USERNAME_LENGTH) or None
 
 

@@ -112,6 +112,7 @@ class ImportService:
         task_import.read_count = task_import.refused_count = task_import.created_count = 0
         self._imports.stage(task_import.id, good_rows())
         self._imports.add_problems(task_import.id, problems)
+        task_import.refused_count += self._imports.refuse_strangers(task_import)
 
     def _load(self, task_import: TaskImport) -> None:
         """A chunk at a time, each leaving staging as its tasks appear."""

@@ -1,10 +1,12 @@
 """How people write points in time, in CSV cells and in the TaskTrackerPro table."""
 
-from datetime import datetime, time
+from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 DAY_PARTS = 3
 YEAR_DIGITS = 4
+# A year from either end, so that no offset leads out of what Python can hold.
+YEARS = range(2, 9999)
 
 
 def parse_moment(words: str) -> datetime | None:
@@ -14,14 +16,15 @@ def parse_moment(words: str) -> datetime | None:
     """
     words = words.strip()
     try:
-        return datetime.fromisoformat(words)
+        moment: datetime | None = datetime.fromisoformat(words)
     except ValueError:
-        return _american_moment(words)
+        moment = _american_moment(words)
+    return moment if moment is not None and moment.year in YEARS else None
 
 
 def in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
-    """A moment without an offset is meant in the workspace's time zone."""
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+    """In UTC, since PostgreSQL takes fewer offsets than we; without an offset the workspace's time zone is meant."""
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _american_moment(words: str) -> datetime | None:
@@ -34,6 +37,6 @@ def _american_moment(words: str) -> datetime | None:
         return None
     try:
         clock = time.fromisoformat(time_words.zfill(5)) if time_words else time.min
-        return datetime(int(year), int(month), int(day), clock.hour, clock.minute, clock.second)  # noqa: DTZ001
+        return datetime.combine(date(int(year), int(month), int(day)), clock)
     except ValueError:
         return None

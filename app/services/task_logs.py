@@ -5,7 +5,7 @@ as often as somebody asks; after its midnight, in the workspace's time zone, the
 """
 
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -52,7 +52,7 @@ class TaskLogService:
         wanted = log_date or today
         if wanted > today:
             raise InvalidError.of("date", f"{wanted} is still to come")
-        if wanted < today - timedelta(days=1):
+        if wanted < self._day_before(today):
             raise InvalidError.of("date", f"{wanted} is over; only today and yesterday can be logged now")
         with self._uow.transaction():
             run = self._logs.get_run(wanted)
@@ -66,7 +66,7 @@ class TaskLogService:
         """Log what was asked for, and yesterday unless that is done; return the days logged. May run twice at once."""
         with self._uow.transaction():
             requested = self._logs.list_requested_days()
-        yesterday = self._today() - timedelta(days=1)
+        yesterday = self._day_before(self._today())
         due = sorted({*requested, yesterday})
         return [day for day in due if self._log_day(day, LogSource.MANUAL if day in requested else LogSource.SCHEDULED)]
 
@@ -142,6 +142,13 @@ class TaskLogService:
     def _today(self) -> date:
         return self._now().astimezone(self._time_zone).date()
 
+    def _day_before(self, day: date) -> date:
+        """Yesterday, unless the zone left it out: Samoa had no 30th of December 2011."""
+        before = day - timedelta(days=1)
+        while self._end_of(before) <= self._end_of(before - timedelta(days=1)):
+            before -= timedelta(days=1)
+        return before
+
     def _end_of(self, log_date: date) -> datetime:
-        """The first instant of the next day: days of 23 and 25 hours end where the zone says."""
-        return datetime.combine(log_date + timedelta(days=1), time.min, tzinfo=self._time_zone)
+        """The first instant of the next day, in UTC: days of 23 and 25 hours end where the zone says."""
+        return datetime.combine(log_date + timedelta(days=1), time.min, tzinfo=self._time_zone).astimezone(UTC)

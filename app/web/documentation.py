@@ -1,11 +1,16 @@
 """/docs and /redoc: the API for people to read and try, from files of our own; nothing loads from elsewhere."""
 
-from flask import Blueprint, Response, make_response, render_template
+from pathlib import Path
+
+from flask import Blueprint, Response, make_response, render_template, send_from_directory
 
 from app.http.authentication import public
 
-blueprint = Blueprint("web", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
+blueprint = Blueprint("web", __name__, template_folder="templates")
 
+STATIC = Path(__file__).parent / "static"
+# Vendored files change with a release, and a release is looked at again within the hour.
+STATIC_MAX_AGE_SECONDS = 3600
 # Both viewers write styles into the page as they render, and ReDoc searches in a worker made of a blob.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
@@ -23,6 +28,12 @@ def show_swagger_ui() -> Response:
 @public
 def show_redoc() -> Response:
     return _page("redoc.html")
+
+
+@blueprint.get("/static/<path:filename>")
+@public
+def static(filename: str) -> Response:
+    return send_from_directory(STATIC, filename, max_age=STATIC_MAX_AGE_SECONDS)
 
 
 def _page(template: str) -> Response:

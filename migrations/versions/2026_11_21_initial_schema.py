@@ -145,6 +145,7 @@ CREATE INDEX ix_imports_creator_id ON imports (creator_id);
 CREATE TABLE import_rows (
     import_id bigint NOT NULL CONSTRAINT fk_import_rows_import_id REFERENCES imports (id) ON DELETE CASCADE,
     row_number bigint NOT NULL,
+    line_number bigint NOT NULL,
     title text NOT NULL,
     description text NOT NULL,
     status task_status NOT NULL,
