@@ -5,9 +5,9 @@ import time
 from dataclasses import replace
 
 import pytest
-from sqlalchemy.orm import sessionmaker
 
 from app.composition import Parts
+from app.database import make_session_factory
 from app.factory import create_app
 from app.job_queue import CeleryJobQueue
 from app.jobs.celery_app import make_celery
@@ -119,7 +119,7 @@ def client_without_redis(settings, redis_url_of_state, connection, clock, factor
             rate_limits=rate_limits or settings.rate_limits,
         )
         parts = Parts(without, job_queue=CeleryJobQueue(make_celery(without)), clock=clock)
-        parts.new_session = sessionmaker(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
+        parts.new_session = make_session_factory(connection)
         made.append(parts)
         return Client(create_app(without, parts=parts))
 

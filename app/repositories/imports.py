@@ -47,7 +47,7 @@ _STAGE = """
 _REFUSE_STRANGERS = text("""
     WITH strangers AS (
         SELECT u.username, u.email FROM users AS u
-         WHERE u.role <> 'admin'
+         WHERE u.role <> 'admin' AND u.password_hash IS NOT NULL
            AND NOT EXISTS (SELECT FROM projects AS p WHERE p.id = :project_id AND p.includes_everyone)
            AND NOT EXISTS (SELECT FROM project_members AS m WHERE m.project_id = :project_id AND m.user_id = u.id)
     ), refused AS (
@@ -58,20 +58,25 @@ _REFUSE_STRANGERS = text("""
     INSERT INTO import_errors (import_id, row_number, problem_number, line_number, column_name, value, reason)
     SELECT :import_id, row_number, 1, line_number, 'assigned_user', assignee, 'is not in the project' FROM refused
 """)
-# People named in the chunk whom nobody knows yet: the first spelling of each becomes an inactive member.
+# People named in the chunk whom nobody knows yet: the first spelling of each becomes an inactive user.
 _ADD_UNKNOWN_ASSIGNEES = text("""
-    WITH added AS (
-        INSERT INTO users (username, role, is_active)
-        SELECT DISTINCT ON (lower(assignee)) assignee, 'user'::user_role, false
-          FROM import_rows
-         WHERE import_id = :import_id AND row_number <= :up_to AND assignee IS NOT NULL
-           AND NOT EXISTS (SELECT FROM users WHERE lower(email) = lower(assignee))
-         ORDER BY lower(assignee), row_number
-        ON CONFLICT DO NOTHING
-        RETURNING id
-    )
+    INSERT INTO users (username, role, is_active)
+    SELECT DISTINCT ON (lower(assignee)) assignee, 'user'::user_role, false
+      FROM import_rows
+     WHERE import_id = :import_id AND row_number <= :up_to AND assignee IS NOT NULL
+       AND NOT EXISTS (SELECT FROM users WHERE lower(email) = lower(assignee))
+     ORDER BY lower(assignee), row_number
+    ON CONFLICT DO NOTHING
+""")
+# Whom only imports know is in every project that imports name them in, ready for whoever claims the account.
+_ADD_UNCLAIMED_MEMBERS = text("""
     INSERT INTO project_members (project_id, user_id)
-    SELECT p.id, added.id FROM added JOIN projects AS p ON p.id = :project_id AND NOT p.includes_everyone
+    SELECT DISTINCT p.id, u.id
+      FROM import_rows AS r
+      JOIN users AS u ON lower(u.username) = lower(r.assignee) AND u.password_hash IS NULL
+      JOIN projects AS p ON p.id = :project_id AND NOT p.includes_everyone
+     WHERE r.import_id = :import_id AND r.row_number <= :up_to
+    ON CONFLICT DO NOTHING
 """)
 # Rows leave staging in the statement that makes tasks of them: a row lands once, however often a chunk is tried.
 _LOAD_CHUNK = text("""
@@ -188,6 +193,7 @@ class ImportRepository:
         """Make tasks of the staged rows up to that number; return how many."""
         chunk = {"import_id": task_import.id, "up_to": up_to, "project_id": task_import.project_id}
         self._session.execute(_ADD_UNKNOWN_ASSIGNEES, chunk)
+        self._session.execute(_ADD_UNCLAIMED_MEMBERS, chunk)
         result = self._session.execute(
             _LOAD_CHUNK,
             {
