@@ -1,10 +1,11 @@
 """Which request bodies are read at all: JSON of a bounded size, and files where a route takes one."""
 
+import io
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from flask import Flask, current_app, request
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from app.settings import Settings
 
@@ -27,13 +28,35 @@ def init_bodies(app: Flask, settings: Settings) -> None:
         if "\x00" in request.path or any("\x00" in name + value for name, value in request.args.items(multi=True)):
             raise BadRequest
         view = current_app.view_functions.get(request.endpoint or "")
-        if getattr(view, "takes_file", False):
+        is_upload = getattr(view, "takes_file", False)
+        is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+        if is_upload:
             request.max_content_length = settings.max_upload_bytes
             if request.mimetype != "multipart/form-data":
                 raise UnsupportedMediaType("send the file as the form field `file`, as multipart/form-data")
-        elif _has_body() and not request.is_json:
+        elif (request.content_length or is_chunked) and not request.is_json:
             raise UnsupportedMediaType
+        if is_chunked:
+            limit = settings.max_upload_bytes if is_upload else settings.max_body_bytes
+            request.environ["wsgi.input"] = io.BufferedReader(_BoundedBody(request.environ["wsgi.input"], limit))
+            request.max_content_length = limit + 1
 
 
-def _has_body() -> bool:
-    return bool(request.content_length) or "chunked" in request.headers.get("Transfer-Encoding", "")
+class _BoundedBody(io.RawIOBase):
+    """A body whose length was not told. Werkzeug would cut it off at the limit and go on as if that were all of it."""
+
+    def __init__(self, stream: BinaryIO, limit: int) -> None:
+        self._stream = stream
+        self._left = limit
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Raises RequestEntityTooLarge at the first byte over the limit."""
+        chunk = self._stream.read(len(buffer))
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise RequestEntityTooLarge
+        buffer[: len(chunk)] = chunk
+        return len(chunk)

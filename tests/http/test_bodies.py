@@ -1,0 +1,52 @@
+"""Bodies whose length is not told; those that tell it are refused before they are read."""
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+
+from app.models.user import Role
+
+
+class TestChunkedBodies:
+    def test_one_within_the_limit_is_read_whole(self, chunked):
+        answer = chunked("/api/v1/tasks", json.dumps({"title": "Told in chunks"}).encode())
+
+        assert answer.status_code == 201
+
+    def test_one_over_the_limit_is_refused_and_not_cut(self, chunked):
+        answer = chunked("/api/v1/tasks", b'{"title": "x", "description": "' + b"d" * 2_000_000 + b'"}')
+
+        assert (answer.status_code, answer.json["code"]) == (413, "too_large")
+
+    def test_a_file_over_the_limit_leaves_no_task(self, chunked, client, admin):
+        rows = b"task_name\n" + b"A task of a file that has no end\n" * 10_000
+        body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="t.csv"\r\n\r\n' + rows + b"\r\n--b--\r\n"
+
+        answer = chunked("/upload-csv", body, content_type="multipart/form-data; boundary=b")
+
+        assert (answer.status_code, answer.json) == (413, {"error": "the request body is too large"})
+        assert client.acting_as(admin).get("/activetasks").json == []
+
+
+@pytest.fixture
+def settings(base_settings):
+    return replace(base_settings, max_upload_bytes=100_000)
+
+
+@pytest.fixture
+def chunked(app, client, factories):
+    token = client.token_of(factories.User(role=Role.ADMIN))
+
+    def post(path, body, content_type="application/json"):
+        """As a WSGI server hands on a chunked body: no length, and a stream that ends."""
+        return app.test_client().post(
+            path,
+            input_stream=io.BytesIO(body),
+            headers={"Transfer-Encoding": "chunked", "Authorization": f"Bearer {token}"},
+            content_type=content_type,
+            environ_overrides={"wsgi.input_terminated": True},
+        )
+
+    return post
