@@ -21,6 +21,7 @@ from app.events import (
     UserChanged,
 )
 from app.job_queue import JobName, JobQueue
+from app.repositories.import_rows import ImportRowRepository
 from app.repositories.imports import ImportRepository
 from app.repositories.projects import ProjectRepository
 from app.repositories.sessions import LoginAttemptRepository, SessionRepository
@@ -171,6 +172,7 @@ class Services:
         return ImportService(
             self._uow,
             ImportRepository(self._session),
+            ImportRowRepository(self._session),
             ProjectRepository(self._session),
             self._parts.clock,
             self._settings.time_zone,

@@ -52,7 +52,7 @@ def create_app(
     for module in BLUEPRINTS:
         api.register_blueprint(module.blueprint)
     app.register_blueprint(documentation.blueprint)
-    init_spec_route(app, api)
+    init_spec_route(app, api, table_blueprint=table.blueprint.name)
     init_rate_limits(app, settings)
     init_error_handlers(app, table_blueprint=table.blueprint.name)
     init_security_headers(app)

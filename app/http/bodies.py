@@ -9,6 +9,9 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMe
 
 from app.settings import Settings
 
+# Werkzeug reads forms, files among them, in pieces of 64 KiB and holds more than one at a time.
+FORM_BUFFER_BYTES = 512 * 1024
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -20,13 +23,16 @@ def takes_file(view: View) -> View:
 
 def init_bodies(app: Flask, settings: Settings) -> None:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = max(settings.max_body_bytes, FORM_BUFFER_BYTES)
 
     @app.before_request
     def check_body() -> None:
         # PostgreSQL's text cannot hold NUL, so nothing with one in its address can be found.
         if "\x00" in request.path or any("\x00" in name + value for name, value in request.args.items(multi=True)):
             raise BadRequest
+        if request.routing_exception is not None:
+            # What is not there, or not for this method, is told before what is wrong with the body.
+            return
         view = current_app.view_functions.get(request.endpoint or "")
         is_upload = getattr(view, "takes_file", False)
         is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()

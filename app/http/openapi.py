@@ -1,6 +1,6 @@
 """How routes are declared and described: arguments and OpenAPI 3.1 by flask-smorest, errors by ourselves."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 import orjson
@@ -31,9 +31,22 @@ class Problem(Schema):
     )
 
 
+class TableError(Schema):
+    """How the TaskTrackerPro table says that something is wrong."""
+
+    error = fields.String(required=True)
+
+
 # More than the largest bigint has, and few enough to be read quickly.
 MAX_DIGITS = 30
-PROBLEM = "application/problem+json"
+PROBLEM = {
+    "description": "What is wrong, and where",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+TABLE_ERROR = {
+    "description": "What is wrong",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/TableError"}}},
+}
 DESCRIPTION = """
 A self-hosted, API-first task tracker for teams that must trust their record.
 
@@ -146,9 +159,10 @@ def init_openapi(app: Flask) -> Api:
     return api
 
 
-def init_spec_route(app: Flask, api: Api) -> None:
+def init_spec_route(app: Flask, api: Api, *, table_blueprint: str) -> None:
     """After the routes: the document is made once, of what is there."""
-    spec = _completed(app, api)
+    api.spec.components.schema("TableError", schema=TableError)
+    spec = _completed(app, api, table_blueprint)
     body = app.json.dumps(spec).encode()
 
     def openapi_json() -> Response:
@@ -158,38 +172,25 @@ def init_spec_route(app: Flask, api: Api) -> None:
     app.add_url_rule("/api/v1/openapi.json", "openapi_json", openapi_json)
 
 
-def _completed(app: Flask, api: Api) -> dict[str, Any]:
+def _completed(app: Flask, api: Api, table_blueprint: str) -> dict[str, Any]:
     """Add what every operation has in common: who may call it, and what its errors look like."""
     spec: dict[str, Any] = api.spec.to_dict()
-    for endpoint, view in app.view_functions.items():
-        for rule in app.url_map.iter_rules(endpoint):
-            operations = spec["paths"].get(_as_openapi_path(rule.rule), {})
-            for method, operation in operations.items():
-                if method.upper() not in (rule.methods or ()):
-                    continue
-                permission = getattr(view, "permission", None)
-                operation.setdefault("security", [] if permission is None else [{"bearer": []}])
-                if permission is not None:
-                    operation["x-permission"] = permission.value
-    for responses in _responses_in(spec):
-        _name_problem_type(responses)
+    for rule in app.url_map.iter_rules():
+        permission = getattr(app.view_functions[rule.endpoint], "permission", None)
+        is_of_table = rule.endpoint.startswith(f"{table_blueprint}.")
+        for method, operation in spec["paths"].get(_as_openapi_path(rule.rule), {}).items():
+            if method.upper() not in (rule.methods or ()):
+                continue
+            operation.setdefault("security", [] if permission is None else [{"bearer": []}])
+            if permission is not None:
+                operation["x-permission"] = permission.value
+            responses = operation["responses"]
+            error = TABLE_ERROR if is_of_table else PROBLEM
+            # flask-smorest refers to error responses of its own, of which none is sent.
+            referred = [status for status, response in responses.items() if "$ref" in response]
+            responses.update(dict.fromkeys([*referred, "default"], error))
+    spec["components"].pop("responses", None)
     return spec
-
-
-def _responses_in(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for path in spec["paths"].values():
-        for operation in path.values():
-            if isinstance(operation, dict) and "responses" in operation:
-                yield operation["responses"]
-    yield spec["components"].get("responses", {})
-
-
-def _name_problem_type(responses: dict[str, Any]) -> None:
-    for response in responses.values():
-        content = response.get("content", {})
-        schema = content.get("application/json", {}).get("schema", {})
-        if schema.get("$ref", "").endswith("/Problem"):
-            content[PROBLEM] = content.pop("application/json")
 
 
 def _as_openapi_path(rule: str) -> str:

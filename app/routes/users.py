@@ -10,7 +10,7 @@ from app.composition import services
 from app.http.authentication import current_actor, me_or, requires
 from app.http.openapi import Blueprint
 from app.http.responses import json_response, no_content, page_response
-from app.schemas.tasks import TaskListQuery, TaskPage
+from app.schemas.tasks import AssignedTaskListQuery, TaskPage
 from app.schemas.users import User, UserInput, UserPage, UserPatch, UserQuery
 from app.services.tasks import TaskQuery
 from app.services.users import UserChanges
@@ -64,7 +64,7 @@ def deactivate_user(user_id: int) -> Response:
 
 @blueprint.get("/<user:user_id>/tasks")
 @requires(Permission.TASK_READ)
-@blueprint.arguments(TaskListQuery, location="query")
+@blueprint.arguments(AssignedTaskListQuery, location="query")
 @blueprint.response(200, TaskPage)
 def list_tasks_of_user(query: TaskQuery, user_id: int) -> Response:
     """List the tasks assigned to a user, of those you can see."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
 from webargs.fields import DelimitedList
 
 from app.models.project import DEFAULT_PROJECT_KEY, PROJECT_KEY_PATTERN
@@ -157,6 +157,14 @@ class TaskListQuery(PageQuery):
             labels=tuple(values.pop("label", ())),
             **values,
         )
+
+
+class AssignedTaskListQuery(TaskListQuery):
+    """Of one assignee, whom the path names already."""
+
+    class Meta:  # noqa: D106
+        unknown = RAISE
+        exclude = ("assignee",)
 
 
 class Task(Schema):

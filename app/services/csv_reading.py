@@ -20,7 +20,7 @@ from app.models.task import (
     status_from,
 )
 from app.models.user import MAX_USERNAME_LENGTH, RESERVED_USERNAMES
-from app.repositories.imports import RowProblem, StagedRow
+from app.repositories.import_rows import RowProblem, StagedRow
 from app.services.moments import in_zone, parse_moment
 
 DELIMITERS = ",;\t|"

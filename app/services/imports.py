@@ -12,7 +12,8 @@ from app.errors import InvalidError
 from app.events import TasksImported
 from app.models.project import DEFAULT_PROJECT_KEY
 from app.models.task_import import ImportState, TaskImport
-from app.repositories.imports import ImportRepository, RowProblem, StagedRow
+from app.repositories.import_rows import ImportRowRepository, RowProblem, StagedRow
+from app.repositories.imports import ImportRepository
 from app.repositories.pages import Page
 from app.repositories.projects import ProjectRepository
 from app.services.clock import Clock
@@ -37,12 +38,14 @@ class ImportService:
         self,
         uow: UnitOfWork,
         imports: ImportRepository,
+        rows: ImportRowRepository,
         projects: ProjectRepository,
         clock: Clock,
         time_zone: ZoneInfo,
     ) -> None:
         self._uow = uow
         self._imports = imports
+        self._rows = rows
         self._projects = projects
         self._now = clock
         self._time_zone = time_zone
@@ -74,7 +77,7 @@ class ImportService:
             self._imports.add(task_import)
             self._stage(task_import, stream)
             if is_dry_run:
-                self._imports.drop_staged(task_import.id)
+                self._rows.drop_staged(task_import.id)
             else:
                 self._load(task_import)
             task_import.state = ImportState.FINISHED
@@ -110,17 +113,17 @@ class ImportService:
                     problems.extend(row.problems)
 
         task_import.read_count = task_import.refused_count = task_import.created_count = 0
-        self._imports.stage(task_import.id, good_rows())
-        self._imports.add_problems(task_import.id, problems)
-        task_import.refused_count += self._imports.refuse_strangers(task_import)
+        self._rows.stage(task_import.id, good_rows())
+        self._rows.add_problems(task_import.id, problems)
+        task_import.refused_count += self._rows.refuse_strangers(task_import)
 
     def _load(self, task_import: TaskImport) -> None:
         """A chunk at a time, each leaving staging as its tasks appear."""
         task_import.state = ImportState.LOADING
-        while (chunk := self._imports.find_chunk(task_import.id, size=CHUNK_ROWS)) is not None:
+        while (chunk := self._rows.find_chunk(task_import.id, size=CHUNK_ROWS)) is not None:
             up_to, count = chunk
             last_number = self._projects.take_task_numbers(task_import.project_id, count)
-            task_import.created_count += self._imports.load_chunk(
+            task_import.created_count += self._rows.load_chunk(
                 task_import, up_to=up_to, last_number=last_number, now=self._now()
             )
 

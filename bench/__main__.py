@@ -1,0 +1,157 @@
+"""`make bench`: how fast the tracker is, as ratios to the barest thing that does the same, in one run.
+
+Requests are timed as calls of the WSGI app, so what the HTTP server costs both sides does not flatter the ratio. Sizes:
+BENCH_TASKS (200,000) tasks for import, log and list; BENCH_SECONDS (3) for each pair of requests.
+"""
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from app.composition import Parts
+from app.factory import create_app
+from app.settings import RateLimit, RateLimits, Settings
+from bench.bare import bare_app, bare_copy, bare_log
+from bench.workload import Workload
+from tests import servers
+from tests.fakes import FakeJobQueue
+
+TASKS = int(os.environ.get("BENCH_TASKS", "200000"))
+SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
+BATCH = 20
+
+Call = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    what: str
+    against: str
+    ours: str
+    bare: str
+    ratio: float
+    goal: str
+    is_met: bool
+
+
+def main() -> None:
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        redis_url = stack.enter_context(servers.valkey(directory / "valkey"))
+        database = stack.enter_context(servers.postgres(directory / "postgres"))
+        database_url = stack.enter_context(servers.migrated_database(database))
+        settings = _settings(database_url, redis_url)
+        parts = Parts(settings, job_queue=FakeJobQueue())
+        stack.callback(parts.engine.dispose)
+        work = Workload(create_app(settings, parts=parts), parts)
+        results = [*_requests(work, settings), *_bulk(work, settings)]
+    _print(results)
+
+
+def _requests(work: Workload, settings: Settings) -> list[Result]:
+    work.add_tasks(10_000)
+    bare = bare_app(settings)
+    uncached = create_app(settings, parts=_without_cache(settings))
+    task_id = work.any_task_id()
+    by_id = f"/api/v1/tasks/{task_id}"
+    pairs = [
+        ("list page of 50, cached", "a Flask view of one Redis GET", work.get(work.app, "/api/v1/tasks"),
+         work.get(bare, "/cached"), 0.5),
+        ("list page of 50, not cached", "a Flask view, psycopg2, orjson", work.get(uncached, "/api/v1/tasks"),
+         work.get(bare, "/list"), 0.6),
+        ("one task by id", "the same, raw", work.get(work.app, by_id), work.get(bare, f"/tasks/{task_id}"), 0.5),
+        ("create one task", "the same, raw", work.post(work.app, "/api/v1/tasks", {"title": "Measured"}),
+         work.post(bare, "/tasks", {"title": "Measured"}), 0.5),
+    ]  # fmt: skip
+    return [_compare(what, against, ours, theirs, goal) for what, against, ours, theirs, goal in pairs]
+
+
+def _compare(what: str, against: str, ours: Call, bare: Call, goal: float) -> Result:
+    """Both in turn, a batch at a time, so that a machine that slows down slows both; the ratio is of the medians."""
+    for warm_up in (ours, bare):
+        for _ in range(BATCH):
+            warm_up()
+    times: tuple[list[float], list[float]] = ([], [])
+    deadline = time.perf_counter() + SECONDS
+    while time.perf_counter() < deadline:
+        for call, taken in zip((ours, bare), times, strict=True):
+            started = time.perf_counter()
+            for _ in range(BATCH):
+                call()
+            taken.append((time.perf_counter() - started) / BATCH)
+    our_time, bare_time = (statistics.median(taken) for taken in times)
+    ratio = bare_time / our_time
+    return Result(what, against, f"{1 / our_time:,.0f}/s", f"{1 / bare_time:,.0f}/s", ratio, f"≥ {goal}", ratio >= goal)
+
+
+def _bulk(work: Workload, settings: Settings) -> list[Result]:
+    csv_seconds = work.import_csv(TASKS)
+    copy_seconds = bare_copy(settings, TASKS)
+    log_seconds = work.log_today()
+    insert_seconds = bare_log(settings)
+    small, large = work.time_of_list(project="SMALL"), work.time_of_list(project=None)
+    return [
+        _rows("CSV import, end to end", "COPY into the same table", TASKS, csv_seconds, copy_seconds, 0.5),
+        _rows("daily log", "one bare INSERT … SELECT", work.count_active(), log_seconds, insert_seconds, 0.7),
+        Result(
+            f"list page at {work.count_active():,} tasks",
+            "at 10,000 tasks",
+            f"{large * 1000:.2f} ms",
+            f"{small * 1000:.2f} ms",
+            large / small,
+            "≤ 1.2",
+            large / small <= 1.2,
+        ),
+    ]
+
+
+def _rows(what: str, against: str, count: int, ours: float, bare: float, goal: float) -> Result:
+    ratio = bare / ours
+    rates = f"{count / ours:,.0f} rows/s", f"{count / bare:,.0f} rows/s"
+    return Result(f"{what} of {count:,}", against, *rates, ratio, f"≥ {goal}", ratio >= goal)
+
+
+def _without_cache(settings: Settings) -> Parts:
+    return Parts(replace(settings, redis_url="redis://127.0.0.1:1/0"), job_queue=FakeJobQueue())
+
+
+def _settings(database_url: str, redis_url: str) -> Settings:
+    plenty = RateLimit(100_000_000, 60)
+    return Settings(
+        environment="development",
+        database_url=database_url,
+        redis_url=redis_url,
+        celery_broker_url=redis_url,
+        jwt_secret_key="a secret for measuring, long enough",
+        access_token_minutes=600,
+        table_token_minutes=600,
+        session_days=1,
+        self_registration_enabled=False,
+        time_zone=ZoneInfo("UTC"),
+        database_pool_size=5,
+        max_body_bytes=1024 * 1024,
+        max_upload_bytes=1024**3,
+        trusted_proxy_hops=0,
+        log_level="ERROR",
+        rate_limits=RateLimits(enabled=True, default=plenty, login=plenty, tasks=plenty, upload=plenty),
+    )
+
+
+def _print(results: list[Result]) -> None:
+    columns = [
+        (r.what, r.against, r.ours, r.bare, f"{r.ratio:.2f}", r.goal, "" if r.is_met else "missed") for r in results
+    ]
+    heading = ("what", "against", "ours", "bare", "ratio", "goal", "")
+    widths = [max(len(row[index]) for row in (heading, *columns)) for index in range(len(heading))]
+    for row in (heading, *columns):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+from dataclasses import FrozenInstanceError
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from app.auth.actor import Actor
+from app.models.user import Role
+
+# How long an example takes is the machine's affair.
+UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+SESSION_ID = UUID("0e7a9b8a-6f3c-4b57-9d0a-3a2f1c5d7e90")
+
+
+class TestScope:
+    def test_who_is_in_the_same_projects_shares_a_scope(self):
+        first = actor_of(Role.USER, user_id=1, project_ids=[3, 1, 20])
+        second = actor_of(Role.MANAGER, user_id=2, project_ids=[20, 3, 1])
+
+        assert first.scope == second.scope
+
+    def test_other_projects_are_another_scope(self):
+        assert actor_of(Role.USER, project_ids={1, 23}).scope != actor_of(Role.USER, project_ids={12, 3}).scope
+
+    def test_an_admin_sees_everything_whatever_projects_they_are_in(self):
+        assert actor_of(Role.ADMIN, project_ids={1}).scope == actor_of(Role.ADMIN).scope
+
+    def test_nobody_elses_scope_is_an_admins(self):
+        assert actor_of(Role.USER).scope != actor_of(Role.ADMIN).scope
+
+    @pytest.mark.parametrize("role", [Role.MANAGER, Role.USER, Role.VIEWER])
+    def test_only_an_admin_sees_everything(self, role):
+        assert not actor_of(role).sees_everything
+        assert actor_of(Role.ADMIN).sees_everything
+
+
+class TestJson:
+    @given(
+        user_id=st.integers(1, 2**53),
+        username=st.text(st.characters(exclude_categories=["Cs"]), max_size=64),
+        role=st.sampled_from(Role),
+        project_ids=st.frozensets(st.integers(1, 2**53), max_size=20),
+        session_id=st.uuids(),
+    )
+    @UNHURRIED
+    def test_what_is_written_reads_back(self, user_id, username, role, project_ids, session_id):
+        actor = Actor(user_id, username, role, project_ids, session_id)
+
+        assert Actor.from_json(actor.to_json()) == actor
+
+
+class TestActor:
+    def test_does_not_change(self):
+        with pytest.raises(FrozenInstanceError):
+            actor_of(Role.USER).role = Role.ADMIN
+
+
+def actor_of(role, *, user_id=1, project_ids=()):
+    return Actor(user_id, f"user{user_id}", role, frozenset(project_ids), SESSION_ID)

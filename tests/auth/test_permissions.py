@@ -1,0 +1,79 @@
+import pytest
+
+from app.auth.permissions import PERMISSIONS_OF, Permission, ensure_may, may, may_enter
+from app.errors import ForbiddenError
+from app.models.project import Project
+from app.models.task import Task
+from app.models.user import Role
+from tests.auth.test_actor import actor_of
+
+# Written out again on purpose: who changes who may what has to say it twice.
+MAY = {
+    Permission.TASK_READ: "admin manager user viewer",
+    Permission.TASK_CREATE: "admin manager user",
+    Permission.TASK_UPDATE: "admin manager user",
+    Permission.TASK_DELETE: "admin manager",
+    Permission.TASK_RESTORE: "admin manager",
+    Permission.TABLE_TASK_UPDATE: "admin manager",
+    Permission.TASK_LOG_READ: "admin manager user viewer",
+    Permission.TASK_LOG_RUN: "admin manager",
+    Permission.IMPORT_CREATE: "admin manager",
+    Permission.IMPORT_READ: "admin manager",
+    Permission.PROJECT_READ: "admin manager user viewer",
+    Permission.PROJECT_CREATE: "admin manager",
+    Permission.PROJECT_UPDATE: "admin manager",
+    Permission.USER_READ: "admin manager user viewer",
+    Permission.USER_READ_ALL: "admin manager",
+    Permission.USER_MANAGE: "admin",
+    Permission.SESSION_OWN: "admin manager user viewer",
+}
+CELLS = [(role, permission) for role in Role for permission in Permission]
+
+
+class TestMay:
+    @pytest.mark.parametrize(("role", "permission"), CELLS, ids=[f"{role}-{permission}" for role, permission in CELLS])
+    def test_every_cell_of_the_table(self, role, permission):
+        assert may(actor_of(role), permission) is (role.value in MAY[permission].split())
+
+    def test_every_role_is_in_the_table(self):
+        assert set(PERMISSIONS_OF) == set(Role)
+
+    def test_each_role_may_what_the_one_below_may(self):
+        viewer, user, manager, admin = (
+            PERMISSIONS_OF[role] for role in (Role.VIEWER, Role.USER, Role.MANAGER, Role.ADMIN)
+        )
+
+        assert viewer < user < manager < admin
+
+
+class TestEnsureMay:
+    def test_a_role_that_may_not_is_told_which_permission_it_lacks(self):
+        with pytest.raises(ForbiddenError, match=r"the role viewer may not do this \(task:create\)"):
+            ensure_may(actor_of(Role.VIEWER), Permission.TASK_CREATE)
+
+    def test_a_member_may(self):
+        ensure_may(actor_of(Role.USER, project_ids={7}), Permission.TASK_UPDATE, Task(project_id=7))
+
+    @pytest.mark.parametrize("role", [Role.MANAGER, Role.USER])
+    def test_a_stranger_to_the_project_may_not(self, role):
+        with pytest.raises(ForbiddenError, match="not a member"):
+            ensure_may(actor_of(role, project_ids={7}), Permission.TASK_UPDATE, Task(project_id=8))
+
+    def test_an_admin_may_everywhere(self):
+        ensure_may(actor_of(Role.ADMIN), Permission.TASK_DELETE, Task(project_id=8))
+
+    def test_being_a_member_does_not_make_up_for_the_role(self):
+        with pytest.raises(ForbiddenError):
+            ensure_may(actor_of(Role.USER, project_ids={7}), Permission.TASK_DELETE, Task(project_id=7))
+
+
+class TestMayEnter:
+    @pytest.mark.parametrize("role", [Role.MANAGER, Role.USER, Role.VIEWER])
+    def test_only_ones_own_projects(self, role):
+        actor = actor_of(role, project_ids={7})
+
+        assert may_enter(actor, Project(id=7).id)
+        assert not may_enter(actor, Project(id=8).id)
+
+    def test_an_admin_enters_every_project(self):
+        assert may_enter(actor_of(Role.ADMIN), 8)

@@ -1,0 +1,361 @@
+"""Promise 7: nobody reads or changes what their role and projects do not allow, asked of the app's own routes."""
+
+import io
+import re
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import inspect
+
+from app.auth.permissions import PERMISSIONS_OF
+from app.models.project import ProjectMember
+from app.models.task import Task, TaskPriority
+from app.models.user import Role
+from tests.factories import PASSWORD
+
+PUBLIC = {
+    ("GET", "/"),
+    ("GET", "/ping"),
+    ("POST", "/login"),
+    ("POST", "/api/v1/auth/register"),
+    ("POST", "/api/v1/auth/login"),
+    # Takes a token of its own kind, which it reads itself.
+    ("POST", "/api/v1/auth/refresh"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/api/v1/openapi.json"),
+    ("GET", "/docs"),
+    ("GET", "/redoc"),
+    ("GET", "/static/<path:filename>"),
+}
+PATH_ARGUMENT = re.compile(r"<(\w+:)?(?P<name>\w+)>")
+AUTOMATIC_METHODS = {"HEAD", "OPTIONS"}
+
+TASK_OPERATIONS = {
+    "show": ("GET", "/api/v1/tasks/{id}", None),
+    "replace": ("PUT", "/api/v1/tasks/{id}", {"title": "New", "priority": "low"}),
+    "change": ("PATCH", "/api/v1/tasks/{id}", {"title": "New"}),
+    "put status": ("PUT", "/api/v1/tasks/{id}/status", {"status": "done"}),
+    "patch status": ("PATCH", "/api/v1/tasks/{id}/status", {"due_at": None}),
+    "delete": ("DELETE", "/api/v1/tasks/{id}", None),
+    "restore": ("POST", "/api/v1/tasks/{id}/restore", None),
+    "table change": ("PUT", "/task/{id}", {"task_name": "New"}),
+    "table delete": ("DELETE", "/task/{id}", None),
+}
+EVERYBODY = frozenset(Role)
+WRITERS = EVERYBODY - {Role.VIEWER}
+MANAGERS = frozenset({Role.ADMIN, Role.MANAGER})
+# Said again, in so many words: the table of permissions is what is under test.
+MAY = {
+    "show": EVERYBODY,
+    "replace": WRITERS,
+    "change": WRITERS,
+    "put status": WRITERS,
+    "patch status": WRITERS,
+    "delete": MANAGERS,
+    "restore": MANAGERS,
+    "table change": MANAGERS,
+    "table delete": MANAGERS,
+}
+ROLES_BELOW_ADMIN = [role for role in Role if role is not Role.ADMIN]
+
+
+class TestEveryRoute:
+    def test_says_who_may_or_that_everybody_may(self, app):
+        silent = [rule.rule for rule in app.url_map.iter_rules() if not hasattr(view_of(app, rule), "permission")]
+
+        assert silent == []
+
+    def test_the_public_ones_are_these(self, app):
+        public = {
+            (method, rule.rule)
+            for rule, method in operations(app)
+            if getattr(view_of(app, rule), "permission", None) is None
+        }
+
+        assert public == PUBLIC
+
+    def test_every_permission_is_somebodys_and_is_asked_for(self, app):
+        asked_for = {permission_of(app, rule) for rule, _ in operations(app)} - {None}
+
+        assert asked_for == PERMISSIONS_OF[Role.ADMIN]
+
+    def test_without_a_token_is_a_401(self, app, client, place):
+        answers = {
+            f"{method} {rule.rule}": place.ask(client, method, rule).status_code
+            for rule, method in operations(app)
+            if permission_of(app, rule) is not None
+        }
+
+        assert answers
+        assert {name: status for name, status in answers.items() if status != 401} == {}
+
+    @pytest.mark.parametrize("role", list(Role))
+    def test_is_open_to_the_roles_that_the_table_of_permissions_names(self, app, client, factories, place, role):
+        unexpected = {}
+        for rule, method in operations(app):
+            permission = permission_of(app, rule)
+            if permission is None:
+                continue
+            # A user and a token for each: some of what is asked ends a session, or the user.
+            user = factories.User(role=role)
+            factories.ProjectMember(project_id=place.project.id, user_id=user.id)
+            response = place.ask(client.acting_as(user), method, rule)
+            is_let_in = response.status_code not in {401, 403}
+            if is_let_in is not (permission in PERMISSIONS_OF[role]) or response.status_code >= 500:
+                unexpected[f"{method} {rule.rule}"] = response.status_code
+
+        assert unexpected == {}
+
+    @pytest.mark.parametrize("role", ROLES_BELOW_ADMIN)
+    def test_who_may_not_is_refused_before_the_request_is_looked_at(self, app, client, factories, place, role):
+        """A 422 or a 404 would tell a stranger what is there and what it is made of."""
+        told = {}
+        for rule, method in operations(app):
+            permission = permission_of(app, rule)
+            if permission is None or permission in PERMISSIONS_OF[role]:
+                continue
+            asking = client.acting_as(factories.User(role=role))
+            response = place.ask(asking, method, rule, body={"nonsense": True}, missing=True)
+            if response.status_code != 403:
+                told[f"{method} {rule.rule}"] = response.status_code
+
+        assert told == {}
+
+
+class TestTasks:
+    @pytest.mark.parametrize("role", list(Role))
+    @pytest.mark.parametrize("operation", TASK_OPERATIONS)
+    def test_in_ones_own_project_ones_role_decides(self, client, factories, place, session, role, operation):
+        user = factories.User(role=role)
+        factories.ProjectMember(project_id=place.project.id, user_id=user.id)
+        task = place.task_for(operation)
+        before = state_of(session, task)
+
+        response = ask_for(client.acting_as(user), operation, task)
+
+        if role in MAY[operation]:
+            assert response.status_code in {200, 204}
+        else:
+            assert response.status_code == 403
+            assert state_of(session, task) == before
+
+    @pytest.mark.parametrize("role", ROLES_BELOW_ADMIN)
+    @pytest.mark.parametrize("operation", TASK_OPERATIONS)
+    def test_in_another_project_there_is_nothing(self, client, factories, place, session, role, operation):
+        task = place.task_for(operation)
+        before = state_of(session, task)
+
+        response = ask_for(client.acting_as(factories.User(role=role)), operation, task)
+
+        # Without the permission the answer is the same whatever the id: it tells nothing of the task.
+        assert response.status_code == (404 if role in MAY[operation] else 403)
+        assert task.title not in response.text
+        assert state_of(session, task) == before
+
+    @pytest.mark.parametrize("role", ROLES_BELOW_ADMIN)
+    @pytest.mark.parametrize("operation", TASK_OPERATIONS)
+    def test_what_is_there_and_hidden_answers_as_what_is_not_there(
+        self, client, factories, place, session, role, operation
+    ):
+        stranger = client.acting_as(factories.User(role=role))
+        hidden, absent = place.task_for(operation), Task(id=999_999_999)
+
+        answers = [ask_for(stranger, operation, task) for task in (hidden, absent)]
+
+        of_hidden, of_absent = (
+            (response.status_code, response.text.replace(f"task {task.id}", "task"))
+            for response, task in zip(answers, (hidden, absent), strict=True)
+        )
+        assert of_hidden == of_absent
+
+    @pytest.mark.parametrize("operation", TASK_OPERATIONS)
+    def test_who_has_left_the_project_is_a_stranger_at_once(self, client, factories, place, session, admin, operation):
+        manager = factories.User(role=Role.MANAGER)
+        factories.ProjectMember(project_id=place.project.id, user_id=manager.id)
+        task = place.task_for(operation)
+        asking = client.acting_as(manager)
+        assert asking.get("/api/v1/projects/OPS").status_code == 200
+
+        client.acting_as(admin).delete(f"/api/v1/projects/OPS/members/{manager.username}")
+
+        assert session.get(ProjectMember, (place.project.id, manager.id), populate_existing=True) is None
+        assert ask_for(asking, operation, task).status_code == 404
+
+    @pytest.mark.parametrize("role", ROLES_BELOW_ADMIN)
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/api/v1/tasks?include_total=true",
+            "/api/v1/tasks?project=OPS",
+            "/api/v1/tasks?q=hidden",
+            "/api/v1/users/me/tasks",
+            "/api/v1/task-logs?include_total=true",
+            "/api/v1/task-logs?project=OPS",
+            "/api/v1/task-logs/days",
+            "/api/v1/projects",
+            "/tasks",
+            "/activetasks",
+        ],
+    )
+    def test_no_list_shows_anything_of_it(self, client, factories, place, role, path):
+        # An admin looks first: what the cache keeps for one must not be shown to another.
+        seen_by_admin = client.acting_as(factories.User(role=Role.ADMIN)).get(path)
+        assert seen_by_admin.status_code == 200
+
+        response = client.acting_as(factories.User(role=role)).get(path)
+
+        assert response.status_code == 200
+        for word in (place.task.title, "OPS", "Operations"):
+            assert word not in response.text
+        assert '"total":1' not in response.text.replace(" ", "")
+        assert "task_count" not in response.text
+
+    @pytest.mark.parametrize("role", [Role.MANAGER])
+    def test_the_deleted_ones_of_it_are_not_listed_either(self, client, factories, place, role):
+        place.task_for("restore")
+
+        response = client.acting_as(factories.User(role=role)).get("/api/v1/tasks?deleted=true&include_total=true")
+
+        assert response.json == {"items": [], "next_cursor": None, "total": 0}
+
+    @pytest.mark.parametrize("role", sorted(WRITERS - {Role.ADMIN}))
+    def test_nothing_can_be_put_into_it(self, client, factories, place, session, role):
+        asking = client.acting_as(factories.User(role=role))
+        mine = factories.Task()
+        before = state_of(session, mine)
+
+        created = asking.post("/api/v1/tasks", {"title": "Mine", "project": "OPS"})
+        moved = asking.patch(f"/api/v1/tasks/{mine.id}", {"project": "OPS"})
+        replaced = asking.put(f"/api/v1/tasks/{mine.id}", {"title": "Mine", "project": "OPS"})
+
+        for response in (created, moved, replaced):
+            assert response.status_code == 422
+            assert response.json["errors"] == [{"pointer": "/project", "detail": "there is no project OPS"}]
+        assert state_of(session, mine) == before
+
+    def test_no_csv_can_be_put_into_it(self, client, factories, place):
+        manager = client.acting_as(factories.User(role=Role.MANAGER))
+        form = {"file": (io.BytesIO(b"task_name\nMine\n"), "mine.csv"), "project": "OPS"}
+
+        response = manager.request("POST", "/api/v1/imports", data=form)
+
+        assert response.status_code == 422
+        assert manager.get("/api/v1/imports").json["items"] == []
+
+    @pytest.mark.parametrize("path", ["/api/v1/task-logs/{log}", "/task/{log}", "/tasklogger/{log}"])
+    @pytest.mark.parametrize("role", ROLES_BELOW_ADMIN)
+    def test_no_row_of_its_record_is_shown(self, client, factories, place, path, role):
+        response = client.acting_as(factories.User(role=role)).get(path.format(log=place.log_id))
+
+        assert response.status_code == 404
+
+    @pytest.mark.parametrize("path", ["/api/v1/imports/{id}", "/api/v1/imports/{id}/errors"])
+    def test_no_import_into_it_is_shown(self, client, factories, place, path):
+        manager = client.acting_as(factories.User(role=Role.MANAGER))
+
+        assert manager.get(path.format(id=place.import_id)).status_code == 404
+        assert manager.get("/api/v1/imports").json["items"] == []
+
+    def test_one_cannot_be_given_something_to_do_there(self, client, factories, place):
+        member, stranger = factories.User(), factories.User()
+        factories.ProjectMember(project_id=place.project.id, user_id=member.id)
+
+        response = client.acting_as(member).patch(f"/api/v1/tasks/{place.task.id}", {"assignee": stranger.username})
+
+        assert response.status_code == 422
+
+
+def operations(app):
+    for rule in app.url_map.iter_rules():
+        for method in sorted(rule.methods - AUTOMATIC_METHODS):
+            yield rule, method
+
+
+def view_of(app, rule):
+    return app.view_functions[rule.endpoint]
+
+
+def permission_of(app, rule):
+    return getattr(view_of(app, rule), "permission", None)
+
+
+def ask_for(client, operation, task):
+    method, path, body = TASK_OPERATIONS[operation]
+    # A request id of their own would make two answers differ.
+    return client.request(method, path.format(id=task.id), json=body, headers={"X-Request-ID": "the-same"})
+
+
+def state_of(session, task):
+    session.refresh(task)
+    return {column.key: getattr(task, column.key) for column in inspect(Task).column_attrs if column.key != "search"}
+
+
+class Place:
+    """A project with one of everything in it that a path can name."""
+
+    def __init__(self, factories, client, services, clock, session):
+        self._factories = factories
+        self._session = session
+        self._clock = clock
+        self.project = factories.Project(key="OPS", name="Operations")
+        self.task = factories.Task(
+            project_id=self.project.id, title="Hidden from strangers", priority=TaskPriority.HIGH, recorded_at=clock()
+        )
+        self.user = factories.User()
+        clock.advance(seconds=1)
+        admin = client.acting_as(factories.User(role=Role.ADMIN))
+        admin.post("/log-tasks")
+        services.task_logs.log_due_days()
+        self.log_id = next(
+            row["id"] for row in admin.get("/tasks?per_page=200").json["tasks"] if row["task_id"] == self.task.id
+        )
+        form = {"file": (io.BytesIO(b"task_name,status\nBad,asleep\n"), "bad.csv"), "project": "OPS"}
+        self.import_id = admin.request("POST", "/api/v1/imports", data=form).json["id"]
+
+    def task_for(self, operation):
+        """One more, deleted where the operation is about such."""
+        deleted_at = self._clock() - timedelta(minutes=1) if operation == "restore" else None
+        return self._factories.Task(project_id=self.project.id, title="Another hidden one", deleted_at=deleted_at)
+
+    def ask(self, client, method, rule, *, body=None, missing=False):
+        """A request to that route that makes sense, or one about what is `missing`."""
+        path = PATH_ARGUMENT.sub(lambda found: "999999999" if missing else self._named(found["name"]), rule.rule)
+        if getattr(client.app.view_functions[rule.endpoint], "takes_file", False):
+            return client.request(method, path, data={"file": (io.BytesIO(b"task_name\nOne\n"), "one.csv")})
+        if method == "GET":
+            return client.get(path)
+        return client.request(method, path, json=BODIES.get((method, rule.rule), {}) if body is None else body)
+
+    def _named(self, name):
+        known = {
+            "user_id": "me",
+            "task_id": self._factories.Task(project_id=self.project.id).id,
+            "log_id": self.log_id,
+            "logger_id": self.log_id,
+            "import_id": self.import_id,
+            "key": self.project.key,
+            "username": self.user.username,
+        }
+        return str(known[name])
+
+
+# Where an empty body would not come as far as the service.
+BODIES = {
+    ("POST", "/api/v1/tasks"): {"title": "One"},
+    ("PUT", "/api/v1/tasks/<id:task_id>"): {"title": "One"},
+    ("PATCH", "/api/v1/tasks/<id:task_id>"): {"title": "One"},
+    ("PUT", "/api/v1/tasks/<id:task_id>/status"): {"status": "done"},
+    ("PATCH", "/api/v1/tasks/<id:task_id>/status"): {"status": "done"},
+    ("POST", "/api/v1/projects"): {"key": "WEB", "name": "Web"},
+    ("PATCH", "/api/v1/projects/<key>"): {"name": "Web"},
+    ("PATCH", "/api/v1/users/<user:user_id>"): {"time_zone": "UTC"},
+    ("PUT", "/api/v1/auth/password"): {"current_password": PASSWORD, "new_password": "a brand new password"},
+    ("POST", "/task"): {"task_name": "One"},
+    ("PUT", "/task/<id:task_id>"): {"task_name": "One"},
+}
+
+
+@pytest.fixture
+def place(factories, client, services, clock, session):
+    return Place(factories, client, services, clock, session)

@@ -1,0 +1,58 @@
+"""Promise 8: no input gives a 500, and what is answered is what the OpenAPI document says."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+from app.factory import create_app
+from app.settings import read_settings
+from tests.fakes import FakeJobQueue
+
+
+def described_api():
+    """The document alone: nothing is asked of the servers that these settings name."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DATABASE_URL", "postgresql://nobody@localhost:1/nowhere")
+        environment.setenv("REDIS_URL", "redis://localhost:1/0")
+        environment.setenv("JWT_SECRET_KEY", "a secret that signs nothing whatsoever")
+        environment.setenv("RATE_LIMIT_ENABLED", "false")
+        app = create_app(read_settings(), job_queue=FakeJobQueue())
+    return schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)
+
+
+API = described_api()
+
+
+@API.parametrize()
+@settings(
+    max_examples=15,
+    derandomize=True,
+    deadline=None,
+    # A transaction of its own for each operation is enough: its examples may meet each other's leavings.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+def test_every_operation_keeps_its_word(case, app, client, admin):
+    # A token for each: some operations end the session, and that is no reason to refuse the next example.
+    response = case.call(app=app, headers={"Authorization": f"Bearer {client.token_of(admin)}"})
+
+    checks = [
+        not_a_server_error,
+        status_code_conformance,
+        content_type_conformance,
+        response_headers_conformance,
+        response_schema_conformance,
+        unsupported_method,
+    ]
+    # A query knows words only: what should have been null or a list arrives as some, and they may be good ones.
+    if not case.query:
+        checks.append(negative_data_rejection)
+    case.validate_response(response, checks=checks)

@@ -1,0 +1,85 @@
+"""Every event has a reaction, or is listed here as having none."""
+
+from dataclasses import is_dataclass
+from datetime import date
+from typing import get_args
+from uuid import UUID
+
+import pytest
+
+from app.cache import Cache, make_redis
+from app.composition import Parts
+from app.events import (
+    DayLogged,
+    DayLogRequested,
+    Event,
+    ProjectChanged,
+    SessionEnded,
+    TaskChanged,
+    TasksImported,
+    UserChanged,
+)
+from app.job_queue import JobName
+
+DAY = date(2026, 3, 9)
+SESSION_ID = UUID("0e7a9b8a-6f3c-4b57-9d0a-3a2f1c5d7e90")
+SPACES = ("actors", "tasks", "task_logs")
+
+# What follows: spaces of the cache that are forgotten, and jobs that a worker is woken for.
+REACTIONS = {
+    TaskChanged(task_id=1): {"tasks"},
+    TasksImported(import_id=1, created=2): {"tasks"},
+    DayLogRequested(log_date=DAY): {JobName.LOG_DUE_DAYS},
+    DayLogged(log_date=DAY, task_count=2): {"task_logs"},
+    UserChanged(user_id=1): {"actors", "tasks", "task_logs"},
+    ProjectChanged(project_id=1): {"actors", "tasks", "task_logs"},
+    SessionEnded(session_id=SESSION_ID): {"actors"},
+}
+WITHOUT_REACTION: set[type] = set()
+
+
+class TestReactions:
+    def test_every_event_is_here(self):
+        assert {type(event) for event in REACTIONS} | WITHOUT_REACTION == set(get_args(Event))
+
+    @pytest.mark.parametrize(
+        ("event", "expected"), REACTIONS.items(), ids=[type(event).__name__ for event in REACTIONS]
+    )
+    def test_what_follows_is_what_is_said_here(self, parts, job_queue, event, expected):
+        remember_all(parts.cache)
+
+        parts.react_to(event)
+
+        assert forgotten(parts.cache) | set(job_queue.enqueued) == expected
+
+    def test_each_is_a_frozen_value(self):
+        for event_class in get_args(Event):
+            assert is_dataclass(event_class)
+            assert event_class.__dataclass_params__.frozen
+
+    @pytest.mark.parametrize("event", REACTIONS, ids=[type(event).__name__ for event in REACTIONS])
+    def test_a_reaction_that_fails_stops_nothing(self, settings, caplog, event):
+        parts = Parts(settings, job_queue=BrokenJobQueue(), cache=BrokenCache(make_redis(settings.redis_url)))
+
+        parts.react_to(event)
+
+        assert f"reaction to {type(event).__name__} failed" in caplog.text
+
+
+def remember_all(cache):
+    for space in SPACES:
+        cache.remember((space,), space, lambda: b"", ttl_seconds=30)
+
+
+def forgotten(cache):
+    return {space for space in SPACES if not cache.remember((space,), space, lambda: b"", ttl_seconds=30).was_cached}
+
+
+class BrokenCache(Cache):
+    def forget(self, *_spaces):
+        raise LookupError("broken on purpose")
+
+
+class BrokenJobQueue:
+    def enqueue(self, _name):
+        raise LookupError("broken on purpose")

@@ -1,0 +1,91 @@
+from dataclasses import replace
+
+import pytest
+
+from app.factory import create_celery
+from app.job_queue import JobName
+from app.jobs.celery_app import VISIBILITY_TIMEOUT_SECONDS, make_celery
+from app.jobs.schedule import SCHEDULE
+
+
+class TestRegisteredJobs:
+    def test_every_name_has_a_job_and_every_job_a_name(self, celery_app):
+        registered = {name for name in celery_app.tasks if not name.startswith("celery.")}
+
+        assert registered == {name.value for name in JobName}
+
+    @pytest.mark.parametrize("name", list(JobName))
+    def test_with_nothing_to_do_it_does_nothing_however_often(self, celery_app, name):
+        for _ in range(2):
+            assert celery_app.tasks[name.value]() is None
+
+    @pytest.mark.parametrize("name", list(JobName))
+    def test_none_has_its_own_mind_about_being_lost(self, celery_app, name):
+        job = celery_app.tasks[name.value]
+
+        assert (job.acks_late, job.reject_on_worker_lost, job.ignore_result) == (True, True, True)
+
+
+class TestSchedule:
+    def test_every_entry_names_a_job(self):
+        assert {entry["task"] for entry in SCHEDULE.values()} <= {name.value for name in JobName}
+
+    def test_the_record_is_looked_after_at_least_every_ten_minutes(self):
+        assert min(entry["schedule"] for entry in SCHEDULE.values() if entry["task"] == JobName.LOG_DUE_DAYS) <= 600
+
+    def test_a_tick_is_of_no_use_after_the_next_one(self):
+        for entry in SCHEDULE.values():
+            assert entry["options"]["expires"] <= entry["schedule"]
+
+    def test_ticks_carry_nothing(self):
+        for entry in SCHEDULE.values():
+            assert set(entry) == {"task", "schedule", "options"}
+
+    def test_it_is_what_beat_reads(self, celery_app):
+        assert celery_app.conf.beat_schedule == SCHEDULE
+        assert celery_app.conf.timezone == "UTC"
+
+
+class TestSettings:
+    def test_a_job_ends_before_its_message_comes_back(self, celery_app):
+        conf = celery_app.conf
+
+        assert conf.task_soft_time_limit < conf.task_time_limit <= 60
+        assert conf.task_time_limit < VISIBILITY_TIMEOUT_SECONDS
+        assert conf.broker_transport_options["visibility_timeout"] == VISIBILITY_TIMEOUT_SECONDS
+
+    def test_a_worker_that_dies_gives_its_job_back_at_once(self, celery_app):
+        conf = celery_app.conf
+
+        assert conf.task_acks_late
+        assert conf.task_reject_on_worker_lost
+        assert conf.worker_prefetch_multiplier == 1
+        assert conf.broker_transport_options["unacked_restore_interval"] == 1
+        assert conf.broker_transport_options["unacked_restore_throttle"] == 1
+
+    def test_only_json_is_written_and_read(self, celery_app):
+        assert celery_app.conf.task_serializer == "json"
+        assert list(celery_app.conf.accept_content) == ["json"]
+
+    def test_results_are_kept_nowhere(self, celery_app):
+        assert celery_app.conf.task_ignore_result
+        assert celery_app.conf.result_backend is None
+
+    def test_publishing_does_not_wait_for_a_broker(self, celery_app):
+        options = celery_app.conf.broker_transport_options
+
+        assert not celery_app.conf.task_publish_retry
+        assert options["max_retries"] == 0
+        assert options["socket_timeout"] <= 2
+        assert options["socket_connect_timeout"] <= 2
+
+    def test_another_broker_gets_none_of_the_options_of_redis(self, settings):
+        celery_app = make_celery(replace(settings, celery_broker_url="amqp://rabbit//"))
+
+        assert celery_app.conf.broker_transport_options == {"max_retries": 0}
+        assert celery_app.conf.broker_url == "amqp://rabbit//"
+
+
+@pytest.fixture
+def celery_app(settings):
+    return create_celery(settings)

@@ -1,0 +1,172 @@
+"""What PostgreSQL makes the JSON of, and what the contract says that it holds, field by field."""
+
+import io
+from datetime import timedelta
+from uuid import uuid4
+
+import orjson
+import pytest
+from marshmallow import RAISE
+
+from app.models.task import TaskStatus
+from app.models.user import Role
+from app.repositories.imports import ERROR_FIELDS, IMPORT_FIELDS
+from app.repositories.projects import MEMBER_FIELDS, PROJECT_FIELDS
+from app.repositories.task_list import TaskQuery
+from app.repositories.task_logs import LOG_FIELDS, RUN_FIELDS, TaskLogQuery
+from app.repositories.tasks import TASK_FIELDS
+from app.repositories.users import USER_FIELDS
+from app.schemas.imports import Import, ImportPage, ImportProblem, ImportProblemPage
+from app.schemas.projects import Member, MemberPage, Project, ProjectPage
+from app.schemas.table import TableLogDetail, TableLogPage
+from app.schemas.task_logs import LogDayPage, LogRun, LogRunPage, TaskLog, TaskLogPage
+from app.schemas.tasks import Task, TaskPage
+from app.schemas.users import User, UserPage
+
+PAIRS = {
+    "tasks": (TASK_FIELDS, Task),
+    "users": (USER_FIELDS, User),
+    "projects": (PROJECT_FIELDS, Project),
+    "members": (MEMBER_FIELDS, Member),
+    "imports": (IMPORT_FIELDS, Import),
+    "import errors": (ERROR_FIELDS, ImportProblem),
+    "task logs": (LOG_FIELDS, TaskLog),
+    "log runs": (RUN_FIELDS, LogRun),
+}
+
+
+class TestNames:
+    @pytest.mark.parametrize(("made", "schema"), PAIRS.values(), ids=PAIRS.keys())
+    def test_the_schema_has_exactly_the_fields_that_are_made(self, made, schema):
+        assert {field.data_key or name for name, field in schema().fields.items()} == set(made)
+
+    @pytest.mark.parametrize("schema", [schema for _made, schema in PAIRS.values()], ids=PAIRS.keys())
+    def test_every_field_is_promised(self, schema):
+        assert [name for name, field in schema().fields.items() if not field.required] == []
+
+
+class TestTasks:
+    def test_one_with_all_that_a_task_can_have(self, services, boss, full_task):
+        ensure_matches(Task, services.tasks.get(boss, full_task.id).body)
+
+    def test_one_with_nothing_said(self, services, boss, factories):
+        ensure_matches(Task, services.tasks.get(boss, factories.Task().id).body)
+
+    def test_a_page(self, services, boss, full_task, factories):
+        factories.Task()
+
+        for deleted in (False, True):
+            page, _ = services.tasks.list_page(boss, TaskQuery(deleted=deleted, include_total=True, limit=1))
+            ensure_matches(TaskPage, page.body)
+            assert orjson.loads(page.body)["items"]
+
+
+class TestUsers:
+    def test_one_with_an_address_and_one_without(self, services, boss, factories):
+        unclaimed = factories.User(email=None, password_hash=None, is_active=False)
+
+        for user_id in (boss.user_id, unclaimed.id):
+            ensure_matches(User, services.users.get(boss, user_id))
+
+    def test_a_page(self, services, boss, factories):
+        factories.User()
+
+        ensure_matches(UserPage, services.users.list_page(boss, q=None, cursor=None, limit=1).body)
+
+
+class TestProjects:
+    def test_one_and_a_page_and_its_members(self, services, boss):
+        ensure_matches(Project, services.projects.create(boss, key="OPS", name="Operations"))
+        ensure_matches(ProjectPage, services.projects.list_page(boss, cursor=None, limit=1).body)
+
+        page = services.projects.list_members(boss, "OPS", cursor=None, limit=1)
+        ensure_matches(MemberPage, page.body)
+        (member,) = orjson.loads(page.body)["items"]
+        ensure_matches(Member, orjson.dumps(member))
+
+
+class TestImports:
+    def test_one_and_a_page_and_its_errors(self, services, boss):
+        content = b"task_name,status\nGood,todo\nBad,maybe\nToo few\n"
+        outcome = services.imports.import_csv(boss, io.BytesIO(content), filename="tasks.csv")
+
+        ensure_matches(Import, outcome.body)
+        ensure_matches(Import, services.imports.get(boss, outcome.import_id))
+        ensure_matches(ImportPage, services.imports.list_page(boss, cursor=None, limit=1).body)
+        page = services.imports.list_errors(boss, outcome.import_id, cursor=None, limit=10)
+        ensure_matches(ImportProblemPage, page.body)
+        assert len(orjson.loads(page.body)["items"]) == 2
+        for problem in orjson.loads(page.body)["items"]:
+            ensure_matches(ImportProblem, orjson.dumps(problem))
+
+
+class TestTaskLogs:
+    def test_a_row_and_a_page(self, services, boss, logged_ids):
+        for log_id in logged_ids:
+            ensure_matches(TaskLog, services.task_logs.get(boss, log_id))
+
+        page, _ = services.task_logs.list_page(boss, TaskLogQuery(limit=1, include_total=True))
+        ensure_matches(TaskLogPage, page.body)
+
+    def test_counts_per_day(self, services, boss, logged_ids):
+        ensure_matches(LogDayPage, services.task_logs.count_by_day(boss, TaskLogQuery()).body)
+
+    def test_runs(self, services, logged_ids):
+        page = services.task_logs.list_runs(cursor=None, limit=10)
+
+        ensure_matches(LogRunPage, page.body)
+        for run in orjson.loads(page.body)["items"]:
+            ensure_matches(LogRun, orjson.dumps(run))
+
+    def test_a_row_and_a_page_of_the_table(self, services, boss, logged_ids):
+        for log_id in logged_ids:
+            ensure_matches(TableLogDetail, services.task_logs.get_table_row(boss, log_id))
+
+        page, _ = services.task_logs.list_numbered(boss, TaskLogQuery(), page=1, per_page=10)
+        ensure_matches(TableLogPage, page.body)
+
+    def test_of_a_task_that_was_purged(self, services, boss, logged_ids, full_task, session):
+        session.delete(full_task)
+        session.flush()
+
+        for log_id in logged_ids:
+            ensure_matches(TaskLog, services.task_logs.get(boss, log_id))
+            ensure_matches(TableLogDetail, services.task_logs.get_table_row(boss, log_id))
+
+
+def ensure_matches(schema, body):
+    assert schema(unknown=RAISE).validate(orjson.loads(body)) == {}
+
+
+@pytest.fixture
+def boss(admin, acting_as):
+    return acting_as(admin)
+
+
+@pytest.fixture
+def full_task(factories, clock, admin):
+    return factories.Task(
+        title=f"Everything {uuid4()}",
+        description="with words",
+        status=TaskStatus.BLOCKED,
+        labels=["red", "green"],
+        creator_id=admin.id,
+        assignee_id=factories.User(role=Role.MANAGER).id,
+        due_at=clock() + timedelta(days=1),
+        started_at=clock() - timedelta(days=1, microseconds=1),
+        completed_at=clock(),
+        deleted_at=clock() + timedelta(hours=1),
+        recorded_at=clock() - timedelta(days=3),
+    )
+
+
+@pytest.fixture
+def logged_ids(services, boss, full_task, factories, clock):
+    """Rows of a task with everything, and of one with nothing said."""
+    factories.Task(recorded_at=clock() - timedelta(days=3))
+    services.task_logs.request_day(boss, None)
+    services.task_logs.log_due_days()
+    page, _ = services.task_logs.list_page(boss, TaskLogQuery())
+    ids = [item["id"] for item in orjson.loads(page.body)["items"]]
+    assert len(ids) == 4
+    return ids

@@ -1,0 +1,430 @@
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from argon2 import PasswordHasher
+from sqlalchemy import func, select
+
+from app.auth.passwords import is_password, needs_rehash
+from app.composition import serving
+from app.errors import (
+    EmailTakenError,
+    InvalidError,
+    RefreshTokenReusedError,
+    RegistrationClosedError,
+    SessionEndedError,
+    TooManyRequestsError,
+    UsernameTakenError,
+    WrongCredentialsError,
+)
+from app.models.login_attempt import LoginAttempt
+from app.models.session import LoginSession
+from app.models.user import Role, User
+from app.services.authentication import ACCOUNT_LIMIT_FACTOR
+from app.settings import RateLimit
+from tests.factories import PASSWORD
+
+LIMIT = RateLimit(3, 60)
+HOME = "192.0.2.1"
+
+
+class TestRegister:
+    def test_makes_a_user_and_never_more(self, service, session):
+        service.register(username="ada", email="ada@example.org", password=PASSWORD)
+
+        user = session.scalars(select(User).where(User.username == "ada")).one()
+        assert (user.role, user.is_active) == (Role.USER, True)
+        assert is_password(PASSWORD, user.password_hash)
+
+    def test_the_answer_does_not_hold_the_hash(self, service):
+        body = service.register(username="ada", email="ada@example.org", password=PASSWORD)
+
+        assert b"argon2" not in body
+
+    def test_a_name_is_taken_however_it_is_capitalised(self, service, factories):
+        factories.User(username="Ada")
+
+        with pytest.raises(UsernameTakenError):
+            service.register(username="aDA", email="other@example.org", password=PASSWORD)
+
+    def test_an_address_is_taken_however_it_is_capitalised(self, service, factories):
+        factories.User(email="Ada@example.org")
+
+        with pytest.raises(EmailTakenError):
+            service.register(username="ada", email="ada@EXAMPLE.org", password=PASSWORD)
+
+    @pytest.mark.parametrize("password", ["Lovelace-1815", "lovelace@example.org", "LOVELACE"])
+    def test_the_name_or_address_is_no_password(self, service, password):
+        with pytest.raises(InvalidError, match="must not be the username or email address"):
+            service.register(username="lovelace-1815", email="Lovelace@example.org", password=password)
+
+    def test_closed_it_makes_nobody(self, closed_service, session):
+        with pytest.raises(RegistrationClosedError):
+            closed_service.register(username="ada", email="ada@example.org", password=PASSWORD)
+
+        assert session.scalar(select(func.count()).select_from(User)) == 0
+
+
+class TestLogIn:
+    @pytest.mark.parametrize("login", ["ada", "ADA", "ada@example.org", "Ada@Example.ORG"])
+    def test_by_name_or_address_in_any_case(self, service, ada, login):
+        grant = service.log_in(login=login, password=PASSWORD, address=HOME)
+
+        assert grant.user_id == ada.id
+
+    def test_the_session_lasts_as_long_as_the_settings_say(self, service, ada, clock, settings):
+        grant = service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+        assert grant.expires_at == clock() + timedelta(days=settings.session_days)
+
+    def test_unknown_wrong_and_inactive_answer_alike(self, service, ada, factories):
+        factories.User(username="gone", is_active=False)
+        factories.User(username="unclaimed", is_active=False, password_hash=None, email=None)
+
+        answers = set()
+        for number, (login, password) in enumerate(
+            [("nobody", PASSWORD), ("ada", "wrong"), ("gone", PASSWORD), ("unclaimed", PASSWORD), ("x@y.z", "x")]
+        ):
+            with pytest.raises(WrongCredentialsError) as caught:
+                service.log_in(login=login, password=password, address=f"192.0.2.{number}")
+            answers.add((type(caught.value), caught.value.detail))
+
+        assert len(answers) == 1
+
+    def test_a_name_does_not_stand_for_an_address(self, service, factories):
+        factories.User(username="ada", email="ada@example.org", is_active=False, password_hash=None)
+        factories.User(username="eve", email="eve@example.org")
+
+        with pytest.raises(WrongCredentialsError):
+            service.log_in(login="ada@example.org", password=PASSWORD, address=HOME)
+
+    def test_a_hash_of_weaker_parameters_is_made_anew(self, service, factories, session):
+        weaker = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash(PASSWORD)
+        user = factories.User(username="ada", password_hash=weaker)
+
+        service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+        session.refresh(user)
+        assert user.password_hash != weaker
+        assert not needs_rehash(user.password_hash)
+        assert is_password(PASSWORD, user.password_hash)
+
+    def test_a_hash_of_todays_stays(self, service, ada, session):
+        before = ada.password_hash
+
+        service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+        session.refresh(ada)
+        assert ada.password_hash == before
+
+
+class TestLimitOfAnAddress:
+    def test_bites_whatever_the_password(self, service, ada):
+        fail(service, times=LIMIT.amount, address=HOME)
+
+        with pytest.raises(TooManyRequestsError):
+            service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+    def test_says_how_long_to_wait_and_that_is_enough(self, service, ada, clock):
+        fail(service, times=LIMIT.amount, address=HOME)
+        clock.advance(seconds=20)
+        with pytest.raises(TooManyRequestsError) as caught:
+            service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+        assert 40 <= caught.value.retry_after_seconds <= 41
+        clock.advance(seconds=caught.value.retry_after_seconds)
+        assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
+
+    def test_counts_log_ins_that_succeed_too(self, service, ada):
+        for _ in range(LIMIT.amount):
+            service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+        with pytest.raises(TooManyRequestsError):
+            service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+    def test_counts_over_all_accounts(self, service, ada):
+        for name in ("first", "second", "third"):
+            with pytest.raises(WrongCredentialsError):
+                service.log_in(login=name, password="wrong", address=HOME)
+
+        with pytest.raises(TooManyRequestsError):
+            service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+    def test_another_address_is_another_count(self, service, ada):
+        fail(service, times=LIMIT.amount, address=HOME)
+
+        assert service.log_in(login="ada", password=PASSWORD, address="192.0.2.2").user_id == ada.id
+
+    def test_switched_off_it_does_not_bite(self, unlimited_service, ada):
+        fail(unlimited_service, times=LIMIT.amount + 1, address=HOME)
+
+        assert unlimited_service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
+
+
+class TestLimitOfAnAccount:
+    def test_bites_wherever_the_attempts_come_from(self, service, ada):
+        fail_from_everywhere(service, "ada", times=LIMIT.amount * ACCOUNT_LIMIT_FACTOR)
+
+        with pytest.raises(TooManyRequestsError):
+            service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+    def test_one_attempt_fewer_does_not_lock_out(self, service, ada):
+        fail_from_everywhere(service, "ada", times=LIMIT.amount * ACCOUNT_LIMIT_FACTOR - 1)
+
+        assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
+
+    def test_capitals_make_no_other_account(self, service, ada):
+        fail_from_everywhere(service, "ADA", times=LIMIT.amount * ACCOUNT_LIMIT_FACTOR)
+
+        with pytest.raises(TooManyRequestsError):
+            service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+    def test_another_account_is_another_count(self, service, ada, factories):
+        factories.User(username="eve")
+        fail_from_everywhere(service, "eve", times=LIMIT.amount * ACCOUNT_LIMIT_FACTOR)
+
+        assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
+
+    def test_is_forgiven_by_a_log_in(self, service, ada):
+        fail_from_everywhere(service, "ada", times=LIMIT.amount * ACCOUNT_LIMIT_FACTOR - 1)
+        service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+        fail_from_everywhere(service, "ada", times=LIMIT.amount, network="198.51.100")
+
+        assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
+
+    def test_ends_with_its_window(self, service, ada, clock):
+        fail_from_everywhere(service, "ada", times=LIMIT.amount * ACCOUNT_LIMIT_FACTOR)
+
+        clock.advance(seconds=LIMIT.seconds)
+
+        assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
+
+
+class TestRefresh:
+    def test_each_token_is_good_for_one_exchange(self, service, grant):
+        second = refresh(service, grant)
+        third = refresh(service, second)
+
+        assert len({grant.refresh_id, second.refresh_id, third.refresh_id}) == 3
+        assert grant.session_id == second.session_id == third.session_id
+        assert third.expires_at == grant.expires_at
+
+    def test_a_spent_one_ends_the_session_for_whoever_holds_it(self, service, grant):
+        newest = refresh(service, grant)
+
+        with pytest.raises(RefreshTokenReusedError):
+            refresh(service, grant)
+        with pytest.raises(SessionEndedError):
+            refresh(service, newest)
+
+    def test_a_spent_one_ends_the_access_tokens_too_at_once(self, service, grant):
+        refresh(service, grant)
+        service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+
+        with pytest.raises(RefreshTokenReusedError):
+            refresh(service, grant)
+
+        with pytest.raises(SessionEndedError):
+            service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+
+    def test_another_session_of_the_user_lives_on(self, service, grant):
+        other = service.log_in(login="ada", password=PASSWORD, address=HOME)
+        refresh(service, grant)
+
+        with pytest.raises(RefreshTokenReusedError):
+            refresh(service, grant)
+
+        assert refresh(service, other).session_id == other.session_id
+
+    def test_a_session_that_is_over_is_not_refreshed(self, service, grant, clock):
+        clock.now = grant.expires_at
+
+        with pytest.raises(SessionEndedError):
+            refresh(service, grant)
+
+    def test_until_then_it_is(self, service, grant, clock):
+        clock.now = grant.expires_at - timedelta(microseconds=1)
+
+        assert refresh(service, grant).session_id == grant.session_id
+
+    def test_a_session_that_never_was_is_not_refreshed(self, service):
+        with pytest.raises(SessionEndedError):
+            service.refresh(session_id=uuid4(), refresh_id=uuid4())
+
+    def test_an_inactive_users_session_ends(self, parts, grant, ada, session):
+        ada.is_active = False
+        session.flush()
+
+        with serving(parts) as services, pytest.raises(SessionEndedError):
+            refresh(services.authentication, grant)
+
+        assert session.get_one(LoginSession, grant.session_id, populate_existing=True).ended_at is not None
+
+
+class TestLogOut:
+    def test_ends_the_session_at_once(self, service, grant):
+        actor = service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+
+        service.log_out(actor)
+
+        with pytest.raises(SessionEndedError):
+            service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+        with pytest.raises(SessionEndedError):
+            refresh(service, grant)
+
+    def test_twice_is_once(self, service, grant):
+        actor = service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+
+        service.log_out(actor)
+        service.log_out(actor)
+
+
+class TestGetActor:
+    def test_is_the_user_with_the_projects_they_are_in(self, service, grant, ada, factories):
+        project = factories.Project()
+        factories.Project()
+        factories.ProjectMember(project_id=project.id, user_id=ada.id)
+
+        actor = service.get_actor(session_id=grant.session_id, user_id=ada.id)
+
+        assert (actor.user_id, actor.username, actor.role) == (ada.id, "ada", Role.USER)
+        assert project.id in actor.project_ids
+        assert len(actor.project_ids) == 2
+
+    def test_somebody_elses_session_makes_nobody(self, service, grant, factories):
+        with pytest.raises(SessionEndedError):
+            service.get_actor(session_id=grant.session_id, user_id=factories.User().id)
+
+    def test_an_inactive_user_is_nobody(self, parts, grant, ada, session):
+        ada.is_active = False
+        session.flush()
+
+        with serving(parts) as services, pytest.raises(SessionEndedError):
+            services.authentication.get_actor(session_id=grant.session_id, user_id=ada.id)
+
+    def test_with_redis_flushed_it_is_the_same(self, service, grant, redis):
+        before = service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+        redis.flushdb()
+
+        assert service.get_actor(session_id=grant.session_id, user_id=grant.user_id) == before
+
+
+class TestChangePassword:
+    def test_the_new_one_is_good_and_the_old_one_not(self, service, grant):
+        change_password(service, grant, new="a new and longer one")
+
+        assert service.log_in(login="ada", password="a new and longer one", address="192.0.2.7")
+        with pytest.raises(WrongCredentialsError):
+            service.log_in(login="ada", password=PASSWORD, address="192.0.2.7")
+
+    def test_every_other_session_ends_and_this_one_stays(self, service, grant):
+        other = service.log_in(login="ada", password=PASSWORD, address="192.0.2.7")
+
+        change_password(service, grant, new="a new and longer one")
+
+        assert refresh(service, grant).user_id == grant.user_id
+        with pytest.raises(SessionEndedError):
+            refresh(service, other)
+        with pytest.raises(SessionEndedError):
+            service.get_actor(session_id=other.session_id, user_id=other.user_id)
+
+    def test_the_current_one_is_needed(self, service, grant, session):
+        with pytest.raises(InvalidError, match="current_password"):
+            change_password(service, grant, current="wrong", new="a new and longer one")
+
+        assert service.log_in(login="ada", password=PASSWORD, address="192.0.2.7")
+
+    def test_guessing_the_current_one_is_counted(self, service, grant):
+        for _ in range(LIMIT.amount):
+            with pytest.raises(InvalidError):
+                change_password(service, grant, current="wrong", new="a new and longer one", address="192.0.2.9")
+
+        with pytest.raises(TooManyRequestsError):
+            change_password(service, grant, new="a new and longer one", address="192.0.2.9")
+
+    def test_ones_own_name_is_no_password(self, service, grant):
+        with pytest.raises(InvalidError, match="must not be the username"):
+            change_password(service, grant, new="ADA@example.org")
+
+
+class TestSweep:
+    def test_what_can_no_longer_matter_goes_and_the_rest_stays(self, service, factories, clock, session):
+        user = factories.User()
+        over = factories.LoginSession(user_id=user.id, expires_at=clock() - timedelta(seconds=1))
+        current = factories.LoginSession(user_id=user.id, expires_at=clock() + timedelta(seconds=1))
+        session.add_all(
+            [
+                LoginAttempt(subject="address:old", window_started_at=clock() - timedelta(days=2), attempts=9),
+                LoginAttempt(subject="address:new", window_started_at=clock() - timedelta(hours=1), attempts=9),
+            ]
+        )
+        session.flush()
+
+        service.sweep()
+
+        assert over.id not in session.scalars(select(LoginSession.id)).all()
+        assert session.scalars(select(LoginSession.id)).all() == [current.id]
+        assert session.scalars(select(LoginAttempt.subject)).all() == ["address:new"]
+
+    def test_with_nothing_to_do_it_does_nothing(self, service, session):
+        service.sweep()
+
+        assert session.scalar(select(func.count()).select_from(LoginSession)) == 0
+
+
+def fail(service, *, times, address, login="nobody"):
+    for _ in range(times):
+        with pytest.raises(WrongCredentialsError):
+            service.log_in(login=login, password="wrong", address=address)
+
+
+def fail_from_everywhere(service, login, *, times, network="203.0.113"):
+    for number in range(times):
+        fail(service, times=1, address=f"{network}.{number}", login=login)
+
+
+def refresh(service, grant):
+    return service.refresh(session_id=grant.session_id, refresh_id=grant.refresh_id)
+
+
+def change_password(service, grant, *, new, current=PASSWORD, address=HOME):
+    actor = service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+    service.change_password(actor, current_password=current, new_password=new, address=address)
+
+
+@pytest.fixture
+def settings(base_settings):
+    return replace(base_settings, rate_limits=replace(base_settings.rate_limits, login=LIMIT))
+
+
+@pytest.fixture
+def service(services):
+    return services.authentication
+
+
+@pytest.fixture
+def closed_service(parts):
+    parts.settings = replace(parts.settings, self_registration_enabled=False)
+    with serving(parts) as services:
+        yield services.authentication
+
+
+@pytest.fixture
+def unlimited_service(parts):
+    parts.settings = replace(parts.settings, rate_limits=replace(parts.settings.rate_limits, enabled=False))
+    with serving(parts) as services:
+        yield services.authentication
+
+
+@pytest.fixture
+def ada(factories):
+    return factories.User(username="ada", email="ada@example.org")
+
+
+@pytest.fixture
+def grant(parts, ada):
+    """Of a log-in some time ago, in a request of its own."""
+    with serving(parts) as services:
+        return services.authentication.log_in(login="ada", password=PASSWORD, address="192.0.2.200")

@@ -1,0 +1,306 @@
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Barrier
+from uuid import uuid4
+
+import orjson
+import pytest
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from app.auth.actor import Actor
+from app.auth.passwords import is_password
+from app.composition import Parts, serving
+from app.errors import (
+    EmailTakenError,
+    ForbiddenError,
+    InvalidError,
+    LastAdminError,
+    NotFoundError,
+    SessionEndedError,
+    UsernameTakenError,
+)
+from app.models.user import Role, User
+from tests import factories as all_factories
+from tests import servers
+from tests.factories import PASSWORD
+
+
+class TestCreate:
+    def test_an_admin_gives_the_role(self, service, boss, session):
+        body = create(service, boss, role=Role.MANAGER)
+
+        assert orjson.loads(body)["role"] == "manager"
+        assert session.scalars(select(User).where(User.username == "ada")).one().is_active
+
+    @pytest.mark.parametrize("role", [Role.MANAGER, Role.USER, Role.VIEWER])
+    def test_nobody_else_may(self, service, factories, acting_as, role):
+        with pytest.raises(ForbiddenError):
+            create(service, acting_as(factories.User(role=role)))
+
+    def test_a_name_is_taken_however_it_is_capitalised(self, service, boss, factories):
+        factories.User(username="ADA")
+
+        with pytest.raises(UsernameTakenError):
+            create(service, boss)
+
+    def test_an_address_is_taken_however_it_is_capitalised(self, service, boss, factories):
+        factories.User(email="ADA@example.org")
+
+        with pytest.raises(EmailTakenError):
+            create(service, boss)
+
+    def test_the_name_is_no_password(self, service, boss):
+        with pytest.raises(InvalidError):
+            create(service, boss, username="Lovelace", password="lovelace")
+
+
+class TestGet:
+    def test_everybody_sees_themselves(self, service, factories, acting_as):
+        viewer = factories.User(role=Role.VIEWER)
+
+        assert orjson.loads(service.get(acting_as(viewer), viewer.id))["username"] == viewer.username
+
+    def test_a_user_does_not_see_another_one_nor_whether_there_is_one(self, service, factories, acting_as):
+        user = acting_as(factories.User())
+
+        for user_id in (factories.User().id, 987_654_321):
+            with pytest.raises(ForbiddenError):
+                service.get(user, user_id)
+
+    def test_who_is_not_there_is_not_found(self, service, boss):
+        with pytest.raises(NotFoundError):
+            service.get(boss, 987_654_321)
+
+
+class TestListPage:
+    def test_pages_join_without_a_gap_or_a_double(self, service, boss, factories):
+        expected = sorted([boss.user_id, *(factories.User().id for _ in range(6))])
+
+        seen, cursor = [], None
+        while True:
+            page = service.list_page(boss, q=None, cursor=cursor, limit=3)
+            seen += [item["id"] for item in orjson.loads(page.body)["items"]]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+
+        assert seen == expected
+
+    @pytest.mark.parametrize(("q", "found"), [("LOVE", 1), ("%", 0), ("_", 1), ("\\", 0)])
+    def test_part_of_a_name_is_looked_for_literally(self, service, boss, factories, q, found):
+        factories.User(username="lovelace")
+        factories.User(username="grace_hopper")
+
+        page = service.list_page(boss, q=q, cursor=None, limit=10)
+
+        assert len(orjson.loads(page.body)["items"]) == found
+
+    def test_a_user_may_not(self, service, factories, acting_as):
+        with pytest.raises(ForbiddenError):
+            service.list_page(acting_as(factories.User()), q=None, cursor=None, limit=10)
+
+
+class TestChange:
+    def test_what_is_absent_stays(self, service, boss, factories, session):
+        user = factories.User(email="old@example.org", time_zone="Europe/Berlin")
+
+        service.change(boss, user.id, {"email": "new@example.org"})
+
+        session.refresh(user)
+        assert (user.email, user.time_zone, user.role) == ("new@example.org", "Europe/Berlin", Role.USER)
+
+    def test_a_new_password_ends_the_users_sessions(self, service, parts, boss, factories, session):
+        user = factories.User()
+        login_session = factories.LoginSession(user_id=user.id)
+
+        service.change(boss, user.id, {"password": "a new and longer one"})
+
+        session.refresh(user)
+        assert is_password("a new and longer one", user.password_hash)
+        with serving(parts) as services, pytest.raises(SessionEndedError):
+            services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
+
+    def test_a_deactivated_user_is_nobody_at_once(self, service, parts, boss, factories):
+        user = factories.User()
+        login_session = factories.LoginSession(user_id=user.id)
+        with serving(parts) as services:
+            services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
+
+        service.deactivate(boss, user.id)
+
+        with serving(parts) as services, pytest.raises(SessionEndedError):
+            services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
+
+    def test_a_new_role_counts_at_once(self, service, parts, boss, factories):
+        user = factories.User()
+        login_session = factories.LoginSession(user_id=user.id)
+        with serving(parts) as services:
+            services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
+
+        service.change(boss, user.id, {"role": Role.MANAGER})
+
+        with serving(parts) as services:
+            actor = services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
+        assert actor.role is Role.MANAGER
+
+    def test_who_has_no_password_cannot_be_active(self, service, boss, factories):
+        unclaimed = factories.User(email=None, password_hash=None, is_active=False)
+
+        with pytest.raises(InvalidError, match="password"):
+            service.change(boss, unclaimed.id, {"is_active": True})
+
+    def test_whom_an_import_made_can_be_claimed(self, service, boss, factories, session):
+        unclaimed = factories.User(email=None, password_hash=None, is_active=False)
+
+        service.change(
+            boss, unclaimed.id, {"is_active": True, "password": "a new and longer one", "email": "x@example.org"}
+        )
+
+        session.refresh(unclaimed)
+        assert unclaimed.is_active
+
+    @pytest.mark.parametrize("changes", [{"role": Role.MANAGER}, {"is_active": False}])
+    def test_the_last_admin_stays_one(self, service, boss, changes, session):
+        with pytest.raises(LastAdminError):
+            service.change(boss, boss.user_id, changes)
+
+        user = session.get_one(User, boss.user_id, populate_existing=True)
+        assert (user.role, user.is_active) == (Role.ADMIN, True)
+
+    def test_an_inactive_admin_does_not_count_as_another(self, service, boss, factories):
+        factories.User(role=Role.ADMIN, is_active=False)
+
+        with pytest.raises(LastAdminError):
+            service.change(boss, boss.user_id, {"role": Role.USER})
+
+    def test_one_of_two_admins_may_go(self, service, boss, factories, session):
+        factories.User(role=Role.ADMIN)
+
+        service.change(boss, boss.user_id, {"role": Role.USER})
+
+        assert session.get_one(User, boss.user_id, populate_existing=True).role is Role.USER
+
+
+class TestCreateFirstAdmin:
+    def test_is_made_once(self, service, session):
+        assert create_first_admin(service, "first")
+        assert not create_first_admin(service, "second")
+
+        assert session.scalars(select(User.username)).all() == ["first"]
+
+    def test_can_log_in(self, services, service):
+        create_first_admin(service, "first")
+
+        assert services.authentication.log_in(login="first", password=PASSWORD, address="192.0.2.1")
+
+    def test_there_is_one_already(self, service, boss):
+        assert service.has_admin()
+        assert not create_first_admin(service, "second")
+
+    def test_an_inactive_one_is_none(self, service, factories):
+        factories.User(role=Role.ADMIN, is_active=False)
+
+        assert not service.has_admin()
+        assert create_first_admin(service, "second")
+
+
+class TestAtOnce:
+    """On a database of its own, where transactions are real."""
+
+    def test_two_that_start_at_once_make_one_admin(self, own_parts):
+        def start(services, number):
+            return create_first_admin(services.users, f"admin{number}")
+
+        made = at_once(own_parts, start, count=2)
+
+        assert sorted(made) == [False, True]
+        assert count_admins(own_parts) == 1
+
+    def test_two_admins_cannot_each_remove_the_other(self, own_parts):
+        ids = make_admins(own_parts, 2)
+
+        def remove_the_other(services, number):
+            actor = Actor(ids[number], f"admin{number}", Role.ADMIN, frozenset(), uuid4())
+            try:
+                services.users.deactivate(actor, ids[1 - number])
+            except LastAdminError:
+                return False
+            return True
+
+        for _ in range(20):
+            removed = at_once(own_parts, remove_the_other, count=2)
+
+            assert sorted(removed) == [False, True]
+            assert count_admins(own_parts) == 1
+            reactivate(own_parts, ids)
+
+    def test_two_of_one_name_are_one(self, own_parts):
+        def register(services, number):
+            try:
+                services.authentication.register(username="Ada", email=f"{number}@example.org", password=PASSWORD)
+            except UsernameTakenError:
+                return False
+            return True
+
+        assert sorted(at_once(own_parts, register, count=2)) == [False, True]
+
+
+def create(service, actor, **values):
+    said = {"username": "ada", "email": "ada@example.org", "password": PASSWORD, "role": Role.USER, **values}
+    return service.create(actor, **said)
+
+
+def create_first_admin(service, username):
+    return service.create_first_admin(username=username, email=f"{username}@example.org", password=PASSWORD)
+
+
+def at_once(parts, do, *, count):
+    """What each of so many threads got, all let go at the same moment, each with services of its own."""
+    barrier = Barrier(count, timeout=20)
+
+    def run(number):
+        with serving(parts) as services:
+            barrier.wait()
+            return do(services, number)
+
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(run, range(count)))
+
+
+def make_admins(parts, count):
+    with Session(parts.engine) as session:
+        all_factories.bind(session)
+        ids = [all_factories.User(role=Role.ADMIN).id for _ in range(count)]
+        session.commit()
+    return ids
+
+
+def reactivate(parts, ids):
+    with parts.new_session() as session:
+        session.execute(update(User).where(User.id.in_(ids)).values(is_active=True))
+        session.commit()
+
+
+def count_admins(parts):
+    with parts.new_session() as session:
+        statement = select(func.count()).select_from(User).where(User.role == Role.ADMIN, User.is_active)
+        return session.scalar(statement)
+
+
+@pytest.fixture
+def service(services):
+    return services.users
+
+
+@pytest.fixture
+def boss(admin, acting_as):
+    return acting_as(admin)
+
+
+@pytest.fixture
+def own_parts(base_settings, postgres_url, job_queue, redis):
+    with servers.migrated_database(postgres_url) as url:
+        parts = Parts(replace(base_settings, database_url=url), job_queue=job_queue)
+        yield parts
+        parts.engine.dispose()

@@ -1,0 +1,297 @@
+import socket
+from contextlib import contextmanager
+
+import pytest
+
+from app.cache import REST_SECONDS, Cache, make_redis
+
+
+class TestRemember:
+    def test_the_second_look_is_a_hit_and_does_not_load(self, cache):
+        first = cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+        second = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
+
+        assert (first.value, first.was_cached) == (b"old", False)
+        assert (second.value, second.was_cached) == (b"old", True)
+
+    def test_another_key_is_another_answer(self, cache):
+        cache.remember(("tasks",), "page 1", Source(b"1"), ttl_seconds=30)
+
+        assert cache.remember(("tasks",), "page 2", Source(b"2"), ttl_seconds=30).value == b"2"
+
+    def test_an_empty_answer_is_remembered_too(self, cache):
+        cache.remember(("tasks",), "page", Source(b""), ttl_seconds=30)
+
+        assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).was_cached
+
+    def test_every_entry_and_every_generation_ends_by_itself(self, cache, redis):
+        cache.remember(("tasks", "task_logs"), "page", Source(b"old"), ttl_seconds=30)
+
+        assert all(redis.ttl(name) > 0 for name in redis.scan_iter())
+
+    def test_a_load_that_fails_is_told_and_not_remembered(self, cache):
+        def fail():
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            cache.remember(("tasks",), "page", fail, ttl_seconds=30)
+
+        assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+
+    def test_another_process_shares_what_is_remembered(self, cache, redis_url):
+        cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+
+        other = Cache(make_redis(redis_url))
+
+        assert other.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"old"
+
+
+class TestForget:
+    def test_what_was_remembered_is_loaded_again(self, cache):
+        cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+
+        cache.forget("tasks")
+
+        found = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
+        assert (found.value, found.was_cached) == (b"new", False)
+
+    def test_one_of_its_spaces_is_enough(self, cache):
+        cache.remember(("task_logs", "tasks"), "page", Source(b"old"), ttl_seconds=30)
+
+        cache.forget("tasks")
+
+        assert cache.remember(("task_logs", "tasks"), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+
+    def test_another_space_is_left_alone(self, cache):
+        cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+
+        cache.forget("actors")
+
+        assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).was_cached
+
+    def test_another_process_has_forgotten_too(self, cache, redis_url):
+        cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+
+        Cache(make_redis(redis_url)).forget("tasks")
+
+        assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+
+    def test_what_was_loaded_before_and_stored_after_is_not_served(self, cache):
+        def load_while_somebody_writes():
+            cache.forget("tasks")
+            return b"old"
+
+        cache.remember(("tasks",), "page", load_while_somebody_writes, ttl_seconds=30)
+
+        found = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
+        assert (found.value, found.was_cached) == (b"new", False)
+
+    def test_the_same_holds_when_nothing_was_remembered_yet_and_another_process_forgets(self, cache, redis_url):
+        other = Cache(make_redis(redis_url))
+
+        def load_while_somebody_writes():
+            other.forget("tasks")
+            return b"old"
+
+        cache.remember(("tasks",), "page", load_while_somebody_writes, ttl_seconds=30)
+
+        assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+
+
+class TestFlushedRedis:
+    def test_is_a_miss_and_then_remembers_again(self, cache, redis):
+        cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+
+        redis.flushdb()
+
+        assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+        assert cache.remember(("tasks",), "page", Source(b"newer"), ttl_seconds=30).value == b"new"
+
+    def test_while_loading_serves_nothing_old_afterwards(self, cache, redis):
+        def load_while_redis_loses_its_memory():
+            redis.flushdb()
+            cache.forget("tasks")
+            return b"old"
+
+        cache.remember(("tasks",), "page", load_while_redis_loses_its_memory, ttl_seconds=30)
+
+        assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+
+
+class TestDeadRedis:
+    def test_is_a_miss_each_time(self, dead_client, ticker):
+        cache = Cache(dead_client, now=ticker)
+        source = Source(b"loaded")
+
+        found = [cache.remember(("tasks",), "page", source, ttl_seconds=30) for _ in range(3)]
+
+        assert [each.value for each in found] == [b"loaded"] * 3
+        assert not any(each.was_cached for each in found)
+        assert source.loads == 3
+
+    def test_forgetting_does_not_raise(self, dead_client):
+        Cache(dead_client).forget("tasks", "actors")
+
+    def test_is_not_reachable(self, dead_client, cache):
+        assert not Cache(dead_client).is_reachable()
+        assert cache.is_reachable()
+
+
+class TestFrozenRedis:
+    """It takes connections and never answers."""
+
+    def test_costs_one_timeout_and_is_then_left_alone(self, frozen, ticker):
+        cache = Cache(make_redis(url_of(frozen)), now=ticker)
+        source = Source(b"loaded")
+
+        for _ in range(5):
+            assert cache.remember(("tasks",), "page", source, ttl_seconds=30).value == b"loaded"
+
+        assert source.loads == 5
+        assert count_connections(frozen) == 1
+
+    def test_is_tried_again_after_the_rest(self, frozen, ticker):
+        cache = Cache(make_redis(url_of(frozen)), now=ticker)
+        cache.remember(("tasks",), "page", Source(b"loaded"), ttl_seconds=30)
+
+        ticker.seconds += REST_SECONDS - 0.01
+        cache.remember(("tasks",), "page", Source(b"loaded"), ttl_seconds=30)
+        assert count_connections(frozen) == 1
+
+        ticker.seconds += 0.02
+        cache.remember(("tasks",), "page", Source(b"loaded"), ttl_seconds=30)
+        assert count_connections(frozen) == 1
+
+    def test_forgetting_costs_one_timeout_too(self, frozen, ticker):
+        cache = Cache(make_redis(url_of(frozen)), now=ticker)
+
+        for _ in range(5):
+            cache.forget("tasks")
+
+        assert count_connections(frozen) == 1
+
+
+class TestForgettingThatDidNotReachRedis:
+    def test_is_made_good_before_anything_is_served_again(self, client, ticker):
+        cache = Cache(client, now=ticker)
+        cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+
+        with away(client):
+            cache.forget("tasks")
+        ticker.seconds += REST_SECONDS
+
+        found = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
+        assert (found.value, found.was_cached) == (b"new", False)
+        assert cache.remember(("tasks",), "page", Source(b"newer"), ttl_seconds=30).value == b"new"
+
+    def test_nothing_is_served_while_redis_rests(self, client, ticker):
+        cache = Cache(client, now=ticker)
+        cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+
+        with away(client):
+            cache.forget("tasks")
+
+        assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+
+    def test_other_processes_see_it_as_soon_as_it_is_made_good(self, client, ticker, redis_url):
+        cache = Cache(client, now=ticker)
+        other = Cache(make_redis(redis_url))
+        other.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+
+        with away(client):
+            cache.forget("tasks")
+        ticker.seconds += REST_SECONDS
+        cache.forget("actors")
+
+        assert other.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+
+    def test_a_space_that_nobody_forgot_is_still_known_afterwards(self, client, ticker):
+        cache = Cache(client, now=ticker)
+        cache.remember(("actors",), "actor", Source(b"old"), ttl_seconds=30)
+
+        with away(client):
+            cache.forget("tasks")
+        ticker.seconds += REST_SECONDS
+
+        assert cache.remember(("actors",), "actor", Source(b"new"), ttl_seconds=30).was_cached
+
+
+class Source:
+    def __init__(self, answer):
+        self.answer = answer
+        self.loads = 0
+
+    def __call__(self):
+        self.loads += 1
+        return self.answer
+
+
+class Ticker:
+    def __init__(self):
+        self.seconds = 1000.0
+
+    def __call__(self):
+        return self.seconds
+
+
+@contextmanager
+def away(client):
+    """The client's server is dead meanwhile, and comes back with its memory whole."""
+    pool = client.connection_pool
+    with closed_port() as port:
+        client.connection_pool = make_redis(f"redis://127.0.0.1:{port}/0").connection_pool
+        yield
+    client.connection_pool = pool
+
+
+@contextmanager
+def closed_port():
+    """A port that is taken, so that nobody else gets it, and on which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def url_of(server):
+    return f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+
+
+def count_connections(server):
+    """How many have come since the last time."""
+    count = 0
+    while True:
+        try:
+            server.accept()[0].close()
+        except BlockingIOError:
+            return count
+        count += 1
+
+
+@pytest.fixture
+def ticker():
+    return Ticker()
+
+
+@pytest.fixture
+def client(redis_url, redis):
+    client = make_redis(redis_url)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def cache(client):
+    return Cache(client)
+
+
+@pytest.fixture
+def dead_client():
+    with closed_port() as port:
+        yield make_redis(f"redis://127.0.0.1:{port}/0")
+
+
+@pytest.fixture
+def frozen():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        yield server

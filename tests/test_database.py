@@ -1,0 +1,245 @@
+# ruff: noqa: PT012 - a block that raises is what these tests are about
+import socket
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import IntegrityError
+
+from app.database import UnitOfWork, is_migrated, is_reachable, make_engine, make_session_factory, violated_constraint
+from app.errors import UnavailableError
+from app.events import TaskChanged
+from app.models.project import Project
+
+
+class TestTransaction:
+    def test_commits_when_the_block_ends(self, uow, own_session, session):
+        with uow.transaction():
+            own_session.add(Project(key="OPS", name="Operations"))
+
+        assert not own_session.in_transaction()
+        assert count_projects(session, "OPS") == 1
+
+    def test_rolls_all_of_it_back_when_the_block_raises(self, uow, own_session, session):
+        with pytest.raises(ZeroDivisionError), uow.transaction():
+            own_session.add(Project(key="OPS", name="Operations"))
+            own_session.flush()
+            raise ZeroDivisionError
+
+        assert count_projects(session, "OPS") == 0
+
+    def test_rolls_back_on_an_interrupt_too(self, uow, own_session, session):
+        with pytest.raises(KeyboardInterrupt), uow.transaction():
+            own_session.add(Project(key="OPS", name="Operations"))
+            own_session.flush()
+            raise KeyboardInterrupt
+
+        assert count_projects(session, "OPS") == 0
+
+    def test_does_not_nest_and_the_outer_one_is_rolled_back(self, uow, own_session, session):
+        with pytest.raises(RuntimeError, match="do not nest"), uow.transaction():
+            own_session.add(Project(key="OPS", name="Operations"))
+            own_session.flush()
+            with uow.transaction():
+                pass
+
+        assert count_projects(session, "OPS") == 0
+
+    def test_one_may_follow_another_whatever_became_of_the_first(self, uow, own_session, session):
+        with pytest.raises(ZeroDivisionError), uow.transaction():
+            raise ZeroDivisionError
+
+        with uow.transaction():
+            own_session.add(Project(key="OPS", name="Operations"))
+
+        assert count_projects(session, "OPS") == 1
+
+    def test_what_was_loaded_can_be_read_after_the_commit(self, uow, own_session):
+        project = Project(key="OPS", name="Operations")
+        with uow.transaction():
+            own_session.add(project)
+
+        assert project.name == "Operations"
+        assert not own_session.in_transaction()
+
+
+class TestPublish:
+    def test_an_event_is_released_after_the_commit(self, own_session):
+        was_open = []
+        uow = UnitOfWork(own_session, lambda _event: was_open.append(own_session.in_transaction()))
+
+        with uow.transaction():
+            own_session.execute(text("SELECT 1"))
+            uow.publish(TaskChanged(1))
+            assert was_open == []
+
+        assert was_open == [False]
+
+    def test_events_are_released_in_order(self, uow, released):
+        with uow.transaction():
+            uow.publish(TaskChanged(1))
+            uow.publish(TaskChanged(2))
+
+        assert released == [TaskChanged(1), TaskChanged(2)]
+
+    def test_after_a_rollback_they_never_happened(self, uow, released):
+        with pytest.raises(ZeroDivisionError), uow.transaction():
+            uow.publish(TaskChanged(1))
+            raise ZeroDivisionError
+        with uow.transaction():
+            pass
+
+        assert released == []
+
+    def test_a_commit_that_fails_releases_nothing(self, uow, own_session, released):
+        with pytest.raises(IntegrityError), uow.transaction():
+            uow.publish(TaskChanged(1))
+            own_session.add(Project(key="GEN", name="A second one"))
+
+        assert released == []
+
+    def test_outside_of_a_transaction_is_a_mistake(self, uow):
+        with pytest.raises(RuntimeError, match="inside the transaction"):
+            uow.publish(TaskChanged(1))
+
+    def test_after_a_transaction_is_a_mistake_too(self, uow, released):
+        with uow.transaction():
+            pass
+
+        with pytest.raises(RuntimeError):
+            uow.publish(TaskChanged(1))
+        assert released == []
+
+    def test_a_reaction_may_start_a_transaction_of_its_own(self, own_session):
+        seen = []
+
+        def react(_event):
+            with uow.transaction():
+                seen.append(own_session.scalar(text("SELECT 1")))
+
+        uow = UnitOfWork(own_session, react)
+        with uow.transaction():
+            uow.publish(TaskChanged(1))
+
+        assert seen == [1]
+
+
+class TestUnavailable:
+    def test_a_server_that_is_away_is_told_with_when_to_try_again(self, engine_of_nobody, released):
+        with make_session_factory(engine_of_nobody)() as session:
+            uow = UnitOfWork(session, released.append)
+
+            with pytest.raises(UnavailableError) as caught, uow.transaction():
+                uow.publish(TaskChanged(1))
+                session.execute(text("SELECT 1"))
+
+        assert caught.value.retry_after_seconds > 0
+        assert released == []
+
+    def test_the_answer_does_not_name_the_server(self, engine_of_nobody):
+        with make_session_factory(engine_of_nobody)() as session:
+            uow = UnitOfWork(session, print)
+
+            with pytest.raises(UnavailableError) as caught, uow.transaction():
+                session.execute(text("SELECT 1"))
+
+        assert "127.0.0.1" not in caught.value.detail
+
+    def test_a_connection_that_is_cut_is_replaced_by_the_next_transaction(self, committing_engine):
+        with make_session_factory(committing_engine)() as session:
+            uow = UnitOfWork(session, print)
+
+            with pytest.raises(UnavailableError), uow.transaction():
+                session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+            with uow.transaction():
+                answer = session.scalar(text("SELECT 1"))
+
+        assert answer == 1
+
+    def test_a_statement_that_takes_too_long_is_given_up(self, uow, own_session):
+        with pytest.raises(UnavailableError), uow.transaction():
+            own_session.execute(text("SET LOCAL statement_timeout = '10ms'"))
+            own_session.execute(text("SELECT pg_sleep(10)"))
+
+    def test_the_server_is_told_to_give_up_by_itself(self, committing_engine):
+        with committing_engine.connect() as connection:
+            limits = [
+                connection.scalar(text(f"SHOW {name}"))
+                for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "timezone")
+            ]
+
+        assert limits == ["30s", "5s", "1min", "UTC"]
+
+
+class TestViolatedConstraint:
+    def test_is_the_name_that_postgresql_reports(self, own_session):
+        own_session.add(Project(key="GEN", name="A second one"))
+
+        with pytest.raises(IntegrityError) as caught:
+            own_session.flush()
+
+        assert violated_constraint(caught.value) == "uq_projects_key"
+
+    def test_a_check_has_a_name_too(self, own_session):
+        own_session.add(Project(key="lower case", name="Not a key"))
+
+        with pytest.raises(IntegrityError) as caught:
+            own_session.flush()
+
+        assert violated_constraint(caught.value) == "ck_projects_key_format"
+
+    def test_none_when_the_driver_does_not_say(self):
+        assert violated_constraint(IntegrityError("INSERT", None, ValueError("no diagnostics"))) is None
+
+
+class TestReadiness:
+    def test_a_migrated_database_that_answers(self, committing_engine):
+        assert is_reachable(committing_engine)
+        assert is_migrated(committing_engine)
+
+    def test_a_database_that_was_never_migrated(self, postgres_url):
+        engine = make_engine(postgres_url.replace("postgresql://", "postgresql+psycopg2://"), pool_size=1)
+
+        assert is_reachable(engine)
+        assert not is_migrated(engine)
+        engine.dispose()
+
+    def test_a_server_that_is_away(self, engine_of_nobody):
+        assert not is_reachable(engine_of_nobody)
+        assert not is_migrated(engine_of_nobody)
+
+
+def count_projects(session, key):
+    return session.scalar(select(func.count()).select_from(Project).where(Project.key == key))
+
+
+@pytest.fixture
+def released():
+    return []
+
+
+@pytest.fixture
+def own_session(parts):
+    with parts.new_session() as session:
+        yield session
+
+
+@pytest.fixture
+def uow(own_session, released):
+    return UnitOfWork(own_session, released.append)
+
+
+@pytest.fixture
+def committing_engine(database_url):
+    engine = make_engine(database_url, pool_size=1)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def engine_of_nobody():
+    """Of a port that is taken, so that nobody else gets it, and on which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        engine = make_engine(f"postgresql+psycopg2://app:secret@127.0.0.1:{taken.getsockname()[1]}/app", pool_size=1)
+        yield engine
+        engine.dispose()

@@ -1,0 +1,205 @@
+import os
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from app.settings import RateLimit, SettingsError, psycopg2_url, read_launch_settings, read_settings
+
+LONG_SECRET = "d41d8cd98f00b204e9800998ecf8427e"
+
+
+class TestReadSettings:
+    def test_three_variables_are_enough(self, environment):
+        settings = read_settings()
+
+        assert settings.environment == "development"
+        assert settings.celery_broker_url == settings.redis_url
+        assert settings.time_zone == ZoneInfo("UTC")
+        assert settings.rate_limits.login == RateLimit(5, 60)
+        assert settings.rate_limits.upload == RateLimit(10, 3600)
+
+    def test_all_problems_are_told_at_once(self, environment):
+        environment.delenv("DATABASE_URL")
+        environment.delenv("REDIS_URL")
+        environment.setenv("JWT_SECRET_KEY", "short")
+        environment.setenv("ENVIRONMENT", "staging")
+        environment.setenv("ACCESS_TOKEN_MINUTES", "soon")
+        environment.setenv("SESSION_DAYS", "0")
+        environment.setenv("RATE_LIMIT_LOGIN", "often")
+        environment.setenv("TIME_ZONE", "Mars/Olympus")
+        environment.setenv("LOG_LEVEL", "LOUD")
+        environment.setenv("TRUSTED_PROXY_HOPS", "-1")
+
+        with pytest.raises(SettingsError) as caught:
+            read_settings()
+
+        assert set(caught.value.problems) == {
+            "DATABASE_URL",
+            "REDIS_URL",
+            "JWT_SECRET_KEY",
+            "ENVIRONMENT",
+            "ACCESS_TOKEN_MINUTES",
+            "SESSION_DAYS",
+            "RATE_LIMIT_LOGIN",
+            "TIME_ZONE",
+            "LOG_LEVEL",
+            "TRUSTED_PROXY_HOPS",
+        }
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "JWT_SECRET_KEY",
+            "ENVIRONMENT",
+            "ACCESS_TOKEN_MINUTES",
+            "SELF_REGISTRATION_ENABLED",
+            "RATE_LIMIT_ENABLED",
+            "RATE_LIMIT_TASKS",
+            "TIME_ZONE",
+            "LOG_LEVEL",
+            "MAX_UPLOAD_BYTES",
+        ],
+    )
+    def test_a_problem_names_the_variable_and_never_its_value(self, environment, name):
+        environment.setenv(name, "zebra-7")
+
+        with pytest.raises(SettingsError) as caught:
+            read_settings()
+
+        assert set(caught.value.problems) == {name}
+        assert name in str(caught.value)
+        assert "zebra" not in str(caught.value)
+        assert "zebra" not in repr(caught.value)
+
+    @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "JWT_SECRET_KEY"])
+    def test_an_empty_one_is_as_bad_as_a_missing_one(self, environment, name):
+        environment.setenv(name, "")
+
+        with pytest.raises(SettingsError) as caught:
+            read_settings()
+
+        assert set(caught.value.problems) == {name}
+
+    def test_no_secret_is_shown_with_the_settings(self, environment):
+        environment.setenv("DATABASE_URL", "postgresql://app:hunter2@db/app")
+        environment.setenv("REDIS_URL", "redis://:hunter2@cache/0")
+        environment.setenv("JWT_SECRET_KEY", "hunter2" * 5)
+
+        assert "hunter2" not in repr(read_settings())
+
+    def test_a_broker_of_its_own_is_taken(self, environment):
+        environment.setenv("CELERY_BROKER_URL", "amqp://rabbit//")
+
+        assert read_settings().celery_broker_url == "amqp://rabbit//"
+
+    def test_self_registration_is_closed_in_production_unless_opened(self, environment):
+        environment.setenv("ENVIRONMENT", "production")
+        assert not read_settings().self_registration_enabled
+
+        environment.setenv("SELF_REGISTRATION_ENABLED", "true")
+        assert read_settings().self_registration_enabled
+
+
+class TestSecret:
+    def test_a_key_of_31_bytes_is_refused(self, environment):
+        environment.setenv("JWT_SECRET_KEY", LONG_SECRET[:31])
+
+        with pytest.raises(SettingsError, match="JWT_SECRET_KEY: is shorter than 32 bytes"):
+            read_settings()
+
+    def test_bytes_count_and_not_characters(self, environment):
+        environment.setenv("JWT_SECRET_KEY", "ü" * 16)
+
+        assert read_settings().jwt_secret_key == "ü" * 16
+
+    @pytest.mark.parametrize("word", ["change-me", "CHANGEME", "Replace-Me", "placeholder", "example", "your-secret"])
+    def test_production_refuses_a_placeholder(self, environment, word):
+        environment.setenv("ENVIRONMENT", "production")
+        environment.setenv("JWT_SECRET_KEY", f"{word}-{LONG_SECRET}")
+
+        with pytest.raises(SettingsError, match="JWT_SECRET_KEY: is a placeholder"):
+            read_settings()
+
+    def test_development_takes_a_placeholder(self, environment):
+        environment.setenv("JWT_SECRET_KEY", f"change-me-{LONG_SECRET}")
+
+        assert read_settings().jwt_secret_key.startswith("change-me")
+
+
+class TestReadLaunchSettings:
+    def test_nothing_needs_to_be_said(self, environment):
+        for name in ("DATABASE_URL", "REDIS_URL", "JWT_SECRET_KEY"):
+            environment.delenv(name)
+
+        settings = read_launch_settings()
+
+        assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+        assert settings.data_dir.is_absolute()
+        assert settings.database_url is None
+
+    def test_all_problems_are_told_at_once(self, environment):
+        environment.setenv("PORT", "70000")
+        environment.setenv("API_PROCESSES", "none")
+        environment.setenv("WORKER_PROCESSES", "0")
+
+        with pytest.raises(SettingsError) as caught:
+            read_launch_settings()
+
+        assert set(caught.value.problems) == {"PORT", "API_PROCESSES", "WORKER_PROCESSES"}
+        assert "70000" not in str(caught.value)
+
+    def test_the_admins_password_is_not_shown(self, environment):
+        environment.setenv("ADMIN_PASSWORD", "hunter2hunter2")
+
+        assert "hunter2" not in repr(read_launch_settings())
+
+
+class TestRateLimit:
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [
+            ("5/minute", RateLimit(5, 60)),
+            ("600 per minute", RateLimit(600, 60)),
+            ("60 per 2 hours", RateLimit(60, 7200)),
+            ("10/hour", RateLimit(10, 3600)),
+            ("1 per day", RateLimit(1, 86400)),
+        ],
+    )
+    def test_reads_as_people_write_it(self, words, expected):
+        assert RateLimit.parse(words) == expected
+
+    @pytest.mark.parametrize("words", ["", "often", "5", "5/fortnight", "/minute", "-5/minute", "five/minute"])
+    def test_refuses_what_is_none(self, words):
+        with pytest.raises(ValueError):  # noqa: PT011 - the message is the library's
+            RateLimit.parse(words)
+
+    def test_what_it_prints_reads_back(self):
+        limit = RateLimit(60, 7200)
+
+        assert RateLimit.parse(str(limit)) == limit
+
+
+class TestPsycopg2Url:
+    @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+    def test_every_spelling_becomes_the_drivers(self, scheme):
+        assert (
+            psycopg2_url(f"{scheme}://app:p%40ss@db:5432/app?x=1") == "postgresql+psycopg2://app:p%40ss@db:5432/app?x=1"
+        )
+
+    @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+    def test_the_settings_have_the_rewritten_one(self, environment, scheme):
+        environment.setenv("DATABASE_URL", f"{scheme}://db/app")
+
+        assert read_settings().database_url == "postgresql+psycopg2://db/app"
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """Only what is needed, whatever the machine has set."""
+    for name in list(os.environ):
+        if not name.startswith("PYTEST"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db/app")
+    monkeypatch.setenv("REDIS_URL", "redis://cache/0")
+    monkeypatch.setenv("JWT_SECRET_KEY", LONG_SECRET)
+    return monkeypatch
