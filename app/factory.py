@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 from celery import Celery, Task
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import setup_logging, worker_process_init, worker_ready
 from flask import Flask, g
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -19,7 +19,7 @@ from app.http.rate_limits import init_rate_limits
 from app.http.request_ids import init_request_ids
 from app.http.responses import init_json
 from app.http.security_headers import init_security_headers
-from app.job_queue import CeleryJobQueue, JobQueue
+from app.job_queue import CeleryJobQueue, JobName, JobQueue
 from app.jobs import authentication as authentication_jobs
 from app.jobs import task_logs as task_log_jobs
 from app.jobs.celery_app import make_celery
@@ -80,6 +80,11 @@ def create_celery(settings: Settings | None = None) -> Celery:
     @worker_process_init.connect(weak=False)
     def forget_inherited_connections(**_kwargs: Any) -> None:
         parts.after_fork()
+
+    @worker_ready.connect(weak=False)
+    def look_for_what_was_missed(**_kwargs: Any) -> None:
+        # Beat's first tick comes an interval after its start; what fell due while nothing ran need not wait for it.
+        parts.job_queue.enqueue(JobName.LOG_DUE_DAYS)
 
     @setup_logging.connect(weak=False)
     def log_as_the_rest_does(**_kwargs: Any) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import psycopg2
@@ -36,10 +37,12 @@ def postgres(data_dir: Path) -> Iterator[str]:
 
 @contextmanager
 def valkey(data_dir: Path) -> Iterator[str]:
-    """The URL of a Redis whose database may be emptied."""
+    """The URL of a Redis whose database may be emptied; of yours, one database each for the tests' processes."""
     given = os.environ.get("TEST_REDIS_URL")
     if given:
-        yield given
+        url = urlsplit(given)
+        number = int(url.path.strip("/") or 0) + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+        yield urlunsplit(url._replace(path=f"/{number}"))
         return
     server = ValkeyServer(data_dir, server_user(), "test-password")
     with running(server):
