@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -51,20 +50,6 @@ def make_session_factory(bind: Engine | Connection) -> sessionmaker[Session]:
     # Responses are built after the commit, so a commit must not empty the objects they are built from. A look-up does
     # not write what is half changed: repositories flush, each with its reason.
     return sessionmaker(bind, expire_on_commit=False, autoflush=False, join_transaction_mode="create_savepoint")
-
-
-class Transactions(Protocol):
-    """What a service needs of a unit of work."""
-
-    def transaction(self) -> "Transaction": ...
-
-    def publish(self, event: Event) -> None: ...
-
-
-class Transaction(Protocol):
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *exc_info: object) -> bool | None: ...
 
 
 class UnitOfWork:

@@ -88,8 +88,6 @@ class TaskLogRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    # Writing
-
     def lock(self) -> None:
         """Held until the commit."""
         self._session.execute(select(func.pg_advisory_xact_lock(LOG_LOCK)))
@@ -132,8 +130,6 @@ class TaskLogRepository:
         """Whether the day had been asked for; the asking is over with this transaction."""
         statement = delete(LogRequest).where(LogRequest.log_date == log_date).returning(LogRequest.log_date)
         return self._session.execute(statement).first() is not None
-
-    # Reading
 
     def list_page(self, actor: Actor, query: TaskLogQuery) -> Page:
         """Newest day first; within a day by task."""

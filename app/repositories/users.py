@@ -1,10 +1,8 @@
 """The SQL of users: finding, adding and listing them."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Text, cast, func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -46,10 +44,6 @@ class UserRepository:
     def get_by_username(self, username: str) -> User | None:
         return self._session.scalar(select(User).where(func.lower(User.username) == func.lower(username)))
 
-    def list_by_username(self, usernames: Sequence[str]) -> Sequence[User]:
-        folded = [username.lower() for username in usernames]
-        return self._session.scalars(select(User).where(func.lower(User.username).in_(folded))).all()
-
     def has_admin(self) -> bool:
         return self._session.scalar(select(User.id).where(User.role == Role.ADMIN, User.is_active).limit(1)) is not None
 
@@ -76,12 +70,6 @@ class UserRepository:
                 case "uq_users_email":
                     raise EmailTakenError("the email address is taken") from error
             raise
-
-    def add_unclaimed(self, usernames: Sequence[str]) -> None:
-        """Make inactive users of the names that nobody has yet."""
-        if usernames:
-            rows = [{"username": name, "role": Role.USER, "is_active": False} for name in usernames]
-            self._session.execute(insert(User).on_conflict_do_nothing(), rows)
 
     def list_project_ids(self, user_id: int) -> frozenset[int]:
         """The projects that the user is in, by membership or because everybody is."""

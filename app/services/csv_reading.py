@@ -111,9 +111,6 @@ def _staged(row_number: int, line_number: int, values: dict[str, Any]) -> Staged
     )
 
 
-# The file as a whole
-
-
 def _decoded(stream: BinaryIO) -> io.TextIOWrapper:
     start = stream.read(SNIFF_BYTES)
     if not start.strip():
@@ -206,9 +203,6 @@ def _in_plain_words(error: csv.Error) -> str:
     if "field limit" in words:
         return f"a cell is longer than {csv.field_size_limit()} characters"
     return words
-
-
-# The cells
 
 
 def _title(cell: str, _zone: ZoneInfo) -> str:
