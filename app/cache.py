@@ -8,6 +8,7 @@ loaded before a write but stored after it lands under a key that nobody looks at
 import hashlib
 import logging
 import secrets
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class Cache:
         self._rests_until = 0.0
         # Spaces whose forgetting did not reach Redis: it may come back with its memory whole.
         self._still_to_forget: set[str] = set()
+        self._lock = threading.Lock()
 
     def remember(self, spaces: Sequence[str], key: str, load: Callable[[], bytes], *, ttl_seconds: int) -> Remembered:
         """The cached value under `key`, or what `load` returns, kept until a space is forgotten or the TTL is over."""
@@ -74,7 +76,8 @@ class Cache:
         return Remembered(value, was_cached=False)
 
     def forget(self, *spaces: str) -> None:
-        self._still_to_forget.update(spaces)
+        with self._lock:
+            self._still_to_forget |= set(spaces)
         self._forget_outstanding()
 
     def is_reachable(self) -> bool:
@@ -98,11 +101,13 @@ class Cache:
         return (found[0], found[1]) if found else (None, None)
 
     def _forget_outstanding(self) -> bool:
-        spaces = sorted(self._still_to_forget)
-        fresh = {f"generation:{space}": secrets.token_hex(8) for space in spaces}
-        if self._try(lambda: self._client.mset(fresh)) is None:
+        with self._lock:
+            spaces, self._still_to_forget = self._still_to_forget, set()
+        fresh = {f"generation:{space}": secrets.token_hex(8) for space in sorted(spaces)}
+        if fresh and self._try(lambda: self._client.mset(fresh)) is None:
+            with self._lock:
+                self._still_to_forget |= spaces
             return False
-        self._still_to_forget.difference_update(spaces)
         return True
 
     def _try(self, command: Callable[[], Any]) -> Any:

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -116,9 +118,18 @@ def is_reachable(engine: Engine) -> bool:
 
 def is_migrated(engine: Engine) -> bool:
     """Whether the schema is at the newest migration of this release."""
-    head = ScriptDirectory.from_config(Config("alembic.ini")).get_current_head()
     try:
         with engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision() == head
+            return MigrationContext.configure(connection).get_current_revision() == _newest_migration()
     except (DBAPIError, PoolTimeoutError):
         return False
+
+
+def alembic_config() -> Config:
+    """Wherever the process was started from."""
+    return Config(Path(__file__).resolve().parent.parent / "alembic.ini")
+
+
+@cache
+def _newest_migration() -> str | None:
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()

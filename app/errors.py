@@ -43,10 +43,6 @@ class PreconditionFailedError(TaskTrackerError):
     code = "precondition_failed"
 
 
-class TooLargeError(TaskTrackerError):
-    code = "too_large"
-
-
 class InvalidError(TaskTrackerError):
     code = "invalid"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 from celery import Celery, Task
-from celery.signals import setup_logging, worker_process_init, worker_ready
+from celery.signals import beat_init, setup_logging, worker_process_init, worker_ready
 from flask import Flask, g
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -26,6 +26,10 @@ from app.jobs.celery_app import make_celery
 from app.routes import authentication, health, imports, projects, table, task_logs, tasks, users
 from app.settings import Settings, read_settings
 from app.web import documentation
+
+# Speaks at every log level: whoever starts the parts waits for what it says.
+lifecycle = logging.getLogger("tasktrackerpro.lifecycle")
+lifecycle.setLevel(logging.INFO)
 
 BLUEPRINTS = (authentication, users, projects, tasks, task_logs, imports, table, health)
 
@@ -83,8 +87,13 @@ def create_celery(settings: Settings | None = None) -> Celery:
 
     @worker_ready.connect(weak=False)
     def look_for_what_was_missed(**_kwargs: Any) -> None:
+        lifecycle.info("worker is ready")
         # Beat's first tick comes an interval after its start; what fell due while nothing ran need not wait for it.
         parts.job_queue.enqueue(JobName.LOG_DUE_DAYS)
+
+    @beat_init.connect(weak=False)
+    def say_that_beat_runs(**_kwargs: Any) -> None:
+        lifecycle.info("beat is ready")
 
     @setup_logging.connect(weak=False)
     def log_as_the_rest_does(**_kwargs: Any) -> None:

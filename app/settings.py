@@ -49,7 +49,7 @@ class RateLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What api, worker and beat need to know; README and .env.example describe each."""
+    """What api, worker and beat need to know; `.env.example` describes each."""
 
     environment: str
     database_url: str = field(repr=False)

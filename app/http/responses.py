@@ -1,7 +1,7 @@
 """How an answer is put together: JSON as it comes from PostgreSQL, ETags from versions, links to the next page."""
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 from flask import Flask, Response, request
@@ -60,7 +60,7 @@ def page_response(page: Page, *, was_cached: bool | None = None) -> Response:
     response = json_response(page.body)
     if page.next_cursor is not None:
         query = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
-        url = f"{request.path}?{urlencode([*query, ('cursor', page.next_cursor)])}"
+        url = f"{quote(request.path)}?{urlencode([*query, ('cursor', page.next_cursor)])}"
         response.headers["Link"] = f'<{url}>; rel="next"'
     if was_cached is not None:
         response.headers["X-Cache"] = "hit" if was_cached else "miss"

@@ -21,7 +21,7 @@ def make_celery(settings: Settings) -> Celery:
         worker_prefetch_multiplier=1,
         task_soft_time_limit=50,
         task_time_limit=60,
-        worker_soft_shutdown_timeout=10,
+        worker_soft_shutdown_timeout=5,
         worker_enable_soft_shutdown_on_idle=True,
         worker_cancel_long_running_tasks_on_connection_loss=True,
         worker_hijack_root_logger=False,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from app.local.data_dir import locked, read_or_make_secrets
 from app.local.errors import StartError
@@ -24,7 +24,7 @@ from app.settings import LaunchSettings, Settings, SettingsError, read_launch_se
 READY_SECONDS = 60.0
 SERVER_READY_SECONDS = 30.0
 STOP_APP_SECONDS = 8.0
-STOP_SERVERS_SECONDS = 5.0
+STOP_SERVERS_SECONDS = 6.0
 # A tracker that was killed leaves an api that takes a moment to end.
 PORT_SECONDS = 8.0
 TICK_SECONDS = 0.2
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     is_to_run = parser.parse_args(arguments).command == "run"
     stopping = threading.Event()
-    for stop_signal in (signal.SIGINT, signal.SIGTERM):
+    for stop_signal in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop_signal, lambda *_: stopping.set())
     try:
         launch = read_launch_settings()
@@ -73,7 +73,10 @@ def _run(launch: LaunchSettings, running: ExitStack, stopping: threading.Event) 
     running.callback(stop_all, servers, seconds=STOP_SERVERS_SECONDS)
     os.environ.update(_start_servers(launch, servers))
     settings = read_settings()
+    _heed(stopping)
     admin = _prepare(settings, launch)
+    # Only the first run needs it; no part has any business with it.
+    os.environ.pop("ADMIN_PASSWORD", None)
     _wait_for_port(launch, stopping)
     apps = _app_parts(launch, settings)
     running.callback(stop_all, apps, seconds=STOP_APP_SECONDS)
@@ -85,6 +88,11 @@ def _run(launch: LaunchSettings, running: ExitStack, stopping: threading.Event) 
         for part in (*servers, *apps):
             part.keep_running()
     say("tracker", "stopping")
+
+
+def _heed(stopping: threading.Event) -> None:
+    if stopping.is_set():
+        raise Stopped
 
 
 def _prepare(settings: Settings, launch: LaunchSettings) -> Admin:
@@ -113,7 +121,11 @@ def _start_servers(launch: LaunchSettings, parts: list[Part]) -> dict[str, str]:
 
 def _start_or_adopt(server: PostgresServer | ValkeyServer, parts: list[Part]) -> None:
     server.prepare()
-    part = Part(server.name, server.command, stop_signal=server.stop_signal, dies_with_us=False)
+    # Of what is in our environment, tokens' key and passwords among it, a server needs nothing.
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
+    part = Part(
+        server.name, server.command, stop_signal=server.stop_signal, environment=environment, dies_with_us=False
+    )
     parts.append(part)
     pid = server.running_pid()
     if pid is not None:
@@ -136,8 +148,8 @@ def _app_parts(launch: LaunchSettings, settings: Settings) -> list[Part]:
     beat = [*celery, "beat", "--scheduler", "celery.beat:Scheduler", "--loglevel", settings.log_level]
     return [
         Part("api", lambda: api),
-        Part("worker", lambda: worker, ready_words=" ready."),
-        Part("beat", lambda: beat, ready_words="beat: Starting"),
+        Part("worker", lambda: worker, ready_words="worker is ready"),
+        Part("beat", lambda: beat, ready_words="beat is ready"),
     ]
 
 
@@ -157,8 +169,8 @@ def _wait_for_port(launch: LaunchSettings, stopping: threading.Event) -> None:
             raise StartError(
                 f"{launch.host} port {launch.port} cannot be used ({problem}); set HOST or PORT to another"
             )
-        if stopping.wait(TICK_SECONDS):
-            raise Stopped
+        stopping.wait(TICK_SECONDS)
+        _heed(stopping)
 
 
 def _wait_until_serving(launch: LaunchSettings, apps: Sequence[Part], stopping: threading.Event) -> None:
@@ -167,15 +179,16 @@ def _wait_until_serving(launch: LaunchSettings, apps: Sequence[Part], stopping: 
     while not (_answers(launch) and all(part.is_ready.is_set() for part in others)):
         if time.monotonic() > deadline:
             raise StartError(f"the tracker did not get ready within {READY_SECONDS:.0f} s; the lines above say why")
-        if stopping.wait(TICK_SECONDS / 2):
-            raise Stopped
+        stopping.wait(TICK_SECONDS / 2)
+        _heed(stopping)
         for part in (api, *others):
             part.keep_running()
 
 
 def _answers(launch: LaunchSettings) -> bool:
     try:
-        with urlopen(f"{_url(launch)}/readyz", timeout=2) as answer:  # noqa: S310 - our own address
+        # Past any proxy that the environment names: this is our own machine.
+        with build_opener(ProxyHandler({})).open(f"{_url(launch)}/readyz", timeout=2) as answer:
             return bool(answer.status == HTTPStatus.OK)
     except (URLError, OSError):
         return False
@@ -183,8 +196,8 @@ def _answers(launch: LaunchSettings) -> bool:
 
 def _url(launch: LaunchSettings) -> str:
     """Where this machine reaches the api, also when it listens on every address."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(launch.host, launch.host)  # noqa: S104
-    return f"http://{host}:{launch.port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(launch.host, launch.host)  # noqa: S104
+    return f"http://[{host}]:{launch.port}" if ":" in host else f"http://{host}:{launch.port}"
 
 
 def _ready_block(launch: LaunchSettings, admin: Admin) -> str:

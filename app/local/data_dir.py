@@ -23,6 +23,8 @@ def locked(data_dir: Path) -> Iterator[None]:
     """Raises StartError when another tracker runs on the directory. A lock dies with its process, however that ends."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
+        if any(data_dir.iterdir()) and not (data_dir / "lock").exists():
+            raise StartError(f"{data_dir} holds other things; set DATA_DIR to a directory of the tracker's own")
         # Entered by the servers' own user when this is root, listed by nobody else.
         data_dir.chmod(0o711 if os.geteuid() == 0 else 0o700)
         lock = (data_dir / "lock").open("a+")
@@ -52,11 +54,14 @@ def read_or_make_secrets(data_dir: Path) -> Secrets:
     return made
 
 
-def write_private(path: Path, text: str) -> None:
-    """All of it or nothing, and readable by nobody else at any moment."""
-    draft = path.with_suffix(".new")
+def write_private(path: Path, text: str, *, owner: tuple[int | None, int | None] = (None, None)) -> None:
+    """All of it or nothing, and readable by nobody but its owner at any moment."""
+    draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        uid, gid = owner
+        if uid is not None and gid is not None:
+            os.fchown(file.fileno(), uid, gid)
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

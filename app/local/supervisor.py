@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 PR_SET_PDEATHSIG = 1
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 30.0
@@ -34,6 +36,7 @@ class Part:
     name: str
     command: Callable[[], Sequence[str]]
     stop_signal: signal.Signals = signal.SIGTERM
+    # All that the part gets to see; None: what we see.
     environment: Mapping[str, str] | None = None
     # Servers may outlive a killed tracker, to be adopted; what serves people must not.
     dies_with_us: bool = True
@@ -61,7 +64,8 @@ class Part:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env=None if self.environment is None else {**os.environ, **self.environment},
+            env=self.environment,
+            cwd=ROOT,
             # A group of its own: Ctrl-C reaches the supervisor alone, which stops the parts in order.
             process_group=0,
             preexec_fn=_die_with_parent if self.dies_with_us else None,  # noqa: PLW1509 - one prctl call
@@ -91,11 +95,13 @@ class Part:
     def ask_to_stop(self) -> None:
         pid = self._adopted_pid or (self._process.pid if self._process else None)
         if pid is not None and self.is_running():
-            os.kill(pid, self.stop_signal)
+            with suppress(ProcessLookupError):
+                os.kill(pid, self.stop_signal)
 
     def kill(self) -> None:
         if self._adopted_pid is not None and _is_alive(self._adopted_pid):
-            os.kill(self._adopted_pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self._adopted_pid, signal.SIGKILL)
         self._kill_group()
 
     def _kill_group(self) -> None:
@@ -104,6 +110,8 @@ class Part:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+            # Its number may be another process's by the time that we look again.
+            self._process = None
 
     def _how_it_ended(self) -> str:
         if self._process is None or self._process.returncode is None:

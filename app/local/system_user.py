@@ -45,7 +45,7 @@ class ServerUser:
             capabilities = [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
             # access(2), by which PostgreSQL finds its own programs, heeds no capability without this.
             capabilities.append("--securebits=+no_setuid_fixup")
-        identity = [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
+        identity = [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups", "--no-new-privs"]
         return [setpriv, *identity, *capabilities, "--", *arguments]
 
 

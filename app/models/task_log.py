@@ -29,6 +29,7 @@ class TaskLog(Base):
     task_id: Mapped[int]
     id: Mapped[int] = mapped_column(Identity(always=True))
     project_id: Mapped[int]
+    number: Mapped[int]
     title: Mapped[str]
     status: Mapped[TaskStatus] = mapped_column(word_enum(TaskStatus, "task_status"))
     priority: Mapped[TaskPriority] = mapped_column(word_enum(TaskPriority, "task_priority"))

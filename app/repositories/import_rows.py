@@ -106,7 +106,7 @@ class ImportRowRepository:
 
     def stage(self, import_id: int, rows: Iterable[StagedRow]) -> None:
         """COPY the rows into staging as they come: memory does not grow with their number."""
-        # The statement lasts as long as the file takes to read, which is the sender's pace, not the server's.
+        # The statement lasts as long as the file takes to read.
         self._session.execute(text("SET LOCAL statement_timeout = '30min'"))
         connection: Any = self._session.connection().connection
         with connection.cursor() as cursor:
@@ -143,6 +143,10 @@ class ImportRowRepository:
         """Move staged rows whose assignee is known and not in the project to the report; return how many."""
         ids = {"import_id": task_import.id, "project_id": task_import.project_id}
         return int(self._session.execute(_REFUSE_STRANGERS, ids).rowcount)  # type: ignore[attr-defined]
+
+    def count_staged(self, import_id: int) -> int:
+        statement = text("SELECT count(*) FROM import_rows WHERE import_id = :import_id")
+        return int(self._session.execute(statement, {"import_id": import_id}).scalar_one())
 
     def find_chunk(self, import_id: int, *, size: int) -> tuple[int, int] | None:
         """The row number that the next `size` staged rows end with and how many they are; None when all are loaded."""

@@ -1,13 +1,14 @@
 """The SQL of imports: how far each is, and the report on what was refused."""
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Text, cast, select
+from sqlalchemy import Text, cast, select, update
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
 from app.models.project import Project
-from app.models.task_import import RowError, TaskImport
+from app.models.task_import import ImportState, RowError, TaskImport
 from app.models.user import User
 from app.repositories.pages import AnySelect, Page, decode_cursor, is_integer, json_object, page_of
 
@@ -47,6 +48,10 @@ class ImportRepository:
         """Write how far the import is, for SQL that reads it back."""
         self._session.flush()
 
+    def fail(self, import_id: int, reason: str, *, at: datetime) -> None:
+        values = {"state": ImportState.FAILED, "failure": reason, "created_count": 0, "finished_at": at}
+        self._session.execute(update(TaskImport).where(TaskImport.id == import_id).values(values))
+
     def get_json(self, actor: Actor, import_id: int) -> str | None:
         found: str | None = self._session.scalar(
             _visible_to(actor, select(json_object(IMPORT_FIELDS))).where(TaskImport.id == import_id)
@@ -80,7 +85,7 @@ class ImportRepository:
 
 
 def _visible_to(actor: Actor, statement: AnySelect) -> AnySelect:
-    """Every look at imports starts here: one's own, and those into one's projects."""
+    """Every look at imports starts here: those into one's projects."""
     statement = statement.join_from(TaskImport, Project, Project.id == TaskImport.project_id).join(
         User, User.id == TaskImport.creator_id
     )

@@ -41,6 +41,12 @@ class ProjectRepository:
         )
         return found
 
+    def get_for_update(self, actor: Actor, key: str) -> Project | None:
+        """Locked until the commit, read afresh."""
+        statement = _visible_to(actor, select(Project)).where(Project.key == key.upper()).with_for_update()
+        found: Project | None = self._session.scalar(statement.execution_options(populate_existing=True))
+        return found
+
     def get_by_id(self, project_id: int) -> Project:
         """The project of a task that the actor has been shown already."""
         return self._session.get_one(Project, project_id)

@@ -1,5 +1,7 @@
 """The SQL behind the TaskTrackerPro table's view of the record: numbered pages, and a row with its task inside."""
 
+from typing import Any
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -7,6 +9,7 @@ from app.auth.actor import Actor
 from app.models.task import Task
 from app.models.task_log import TaskLog
 from app.models.user import User
+from app.repositories import tasks
 from app.repositories.pages import json_object
 from app.repositories.task_logs import TaskLogQuery, log_conditions, visible_to
 
@@ -42,7 +45,7 @@ class TaskLogTableRepository:
         statement = (
             select(row)
             .join(chosen, (chosen.c.log_date == TaskLog.log_date) & (chosen.c.task_id == TaskLog.task_id))
-            .outerjoin(Task, Task.id == TaskLog.task_id)
+            .outerjoin(Task, _is_task_in_sight(actor))
             .order_by(TaskLog.log_date.desc(), TaskLog.task_id)
         )
         return b"[" + ",".join(self._session.scalars(statement)).encode() + b"]"
@@ -59,9 +62,14 @@ class TaskLogTableRepository:
         row = json_object({"log_id": TaskLog.id, "date_logged": TaskLog.log_date, "status": IS_ACTIVE, "task": task})
         statement = (
             select(row)
-            .outerjoin_from(TaskLog, Task, Task.id == TaskLog.task_id)
+            .outerjoin_from(TaskLog, Task, _is_task_in_sight(actor))
             .outerjoin(User, User.id == TaskLog.assignee_id)
             .where(TaskLog.id == log_id, visible_to(actor))
         )
         found = self._session.scalar(statement)
         return None if found is None else found.encode()
+
+
+def _is_task_in_sight(actor: Actor) -> Any:
+    """The row may be seen and its task, which has moved to another project since, may not."""
+    return (Task.id == TaskLog.task_id) & tasks.visible_to(actor)

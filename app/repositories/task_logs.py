@@ -22,7 +22,7 @@ LOG_FIELDS: dict[str, Any] = {
     "id": TaskLog.id,
     "log_date": TaskLog.log_date,
     "task_id": TaskLog.task_id,
-    "ref": Project.key + "-" + cast(Task.number, Text),
+    "ref": Project.key + "-" + cast(TaskLog.number, Text),
     "project": Project.key,
     "title": TaskLog.title,
     "status": TaskLog.status,
@@ -42,8 +42,8 @@ RUN_FIELDS: dict[str, Any] = {
 
 # Active at the instant: here already, and not yet deleted or ended. What has ended since was open, or begun.
 _WRITE_DAY = text("""
-    INSERT INTO task_logs (log_date, task_id, project_id, title, status, priority, assignee_id, due_at)
-    SELECT :log_date, id, project_id, title,
+    INSERT INTO task_logs (log_date, task_id, project_id, number, title, status, priority, assignee_id, due_at)
+    SELECT :log_date, id, project_id, number, title,
            CASE WHEN status IN ('todo', 'in_progress', 'blocked') THEN status
                 WHEN started_at < :instant THEN 'in_progress'::task_status
                 ELSE 'todo'::task_status END,
@@ -53,9 +53,9 @@ _WRITE_DAY = text("""
        AND (status IN ('todo', 'in_progress', 'blocked') OR completed_at >= :instant)
        AND recorded_at < :instant
     ON CONFLICT (log_date, task_id) DO UPDATE
-       SET (project_id, title, status, priority, assignee_id, due_at)
-         = (excluded.project_id, excluded.title, excluded.status, excluded.priority, excluded.assignee_id,
-            excluded.due_at)
+       SET (project_id, number, title, status, priority, assignee_id, due_at)
+         = (excluded.project_id, excluded.number, excluded.title, excluded.status, excluded.priority,
+            excluded.assignee_id, excluded.due_at)
 """)
 # What an earlier run of the same, unfinished day logged and is no longer active.
 _FORGET_INACTIVE = text("""
@@ -201,11 +201,9 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
 
 
 def _with_names(statement: AnySelect) -> AnySelect:
-    """Join what LOG_FIELDS takes names from; a task that was purged leaves its rows without a ref."""
-    return (
-        statement.join_from(TaskLog, Project, Project.id == TaskLog.project_id, isouter=True)
-        .outerjoin(Task, Task.id == TaskLog.task_id)
-        .outerjoin(User, User.id == TaskLog.assignee_id)
+    """Join what LOG_FIELDS takes names from."""
+    return statement.join_from(TaskLog, Project, Project.id == TaskLog.project_id, isouter=True).outerjoin(
+        User, User.id == TaskLog.assignee_id
     )
 
 

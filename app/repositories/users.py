@@ -37,7 +37,7 @@ class UserRepository:
         return self._session.get(User, user_id, with_for_update=True, populate_existing=True)
 
     def get_by_login(self, login: str) -> User | None:
-        """By username or email. A username has no @, so a name cannot stand for somebody else's address."""
+        """By username or email. Nobody who can log in has an @ in the name: it cannot stand for an address."""
         column = User.email if "@" in login else User.username
         return self._session.scalar(select(User).where(func.lower(column) == func.lower(login)))
 

@@ -21,7 +21,7 @@ blueprint = Blueprint("auth", __name__, url_prefix="/api/v1/auth", description="
 @blueprint.response(201, User)
 def register(values: dict[str, Any]) -> Response:
     """Make an account for yourself, with the role `user`. Closed in production unless the operator opens it."""
-    return json_response(services().authentication.register(**values), 201)
+    return json_response(services().authentication.register(**values, address=request.remote_addr or ""), 201)
 
 
 @blueprint.post("/login")

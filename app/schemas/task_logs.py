@@ -50,7 +50,7 @@ class TaskLog(Schema):
     id = fields.Integer(required=True)
     log_date = fields.Date(required=True)
     task_id = fields.Integer(required=True)
-    ref = fields.String(required=True, allow_none=True, metadata={"description": "null once the task is purged"})
+    ref = fields.String(required=True, allow_none=True, metadata={"description": "as it was on that day"})
     project = fields.String(required=True, allow_none=True)
     title = fields.String(required=True)
     status = fields.Enum(TaskStatus, by_value=True, required=True)

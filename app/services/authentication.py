@@ -59,11 +59,12 @@ class AuthenticationService:
         self._now = clock
         self._policy = policy
 
-    def register(self, *, username: str, email: str, password: str) -> bytes:
+    def register(self, *, username: str, email: str, password: str, address: str) -> bytes:
         """Always makes a `user`: a role is given by an admin."""
         if not self._policy.is_registration_open:
             raise RegistrationClosedError("registration is closed; ask an admin for an account")
         ensure_not_guessable(password, username, email)
+        self._count("registration", f"registration:{address}")
         password_hash = hash_password(password)
         with self._uow.transaction():
             user = User(username=username, email=email, password_hash=password_hash, role=Role.USER)
@@ -73,11 +74,12 @@ class AuthenticationService:
 
     def log_in(self, *, login: str, password: str, address: str) -> Grant:
         """By username or email. An unknown name, a wrong password and an inactive account answer alike, as slowly."""
-        account = f"account:{login.lower()}"
-        self._count_attempt(f"address:{address}", account)
+        self._count("log-in", f"address:{address}")
         with self._uow.transaction():
             user = self._users.get_by_login(login)
             password_hash = user.password_hash if user is not None and user.is_active else None
+        account = f"user:{user.id}" if user is not None else f"name:{login.casefold()}"
+        self._count("log-in", account, factor=ACCOUNT_LIMIT_FACTOR)
         # Hashing takes tens of milliseconds: no connection is held meanwhile.
         if not is_password(password, password_hash) or user is None or password_hash is None:
             raise WrongCredentialsError("the username or password is wrong")
@@ -125,7 +127,8 @@ class AuthenticationService:
 
     def change_password(self, actor: Actor, *, current_password: str, new_password: str, address: str) -> None:
         """Ends every other session of the user."""
-        self._count_attempt(f"address:{address}", f"account:{actor.username.lower()}")
+        self._count("log-in", f"address:{address}")
+        self._count("log-in", f"user:{actor.user_id}", factor=ACCOUNT_LIMIT_FACTOR)
         with self._uow.transaction():
             user = self._users.get(actor.user_id)
             password_hash = user.password_hash if user is not None else None
@@ -169,19 +172,23 @@ class AuthenticationService:
             project_ids = self._users.list_project_ids(user_id)
         return Actor(user.id, user.username, user.role, project_ids, session_id).to_json()
 
-    def _count_attempt(self, by_address: str, by_account: str) -> None:
+    def _count(self, what: str, subject: str, *, factor: int = 1) -> None:
+        """Count one more attempt, and refuse it when there are too many.
+
+        An address is counted, and refused, before the account that it names: a stranger cannot use up somebody's.
+        """
         limit = self._policy.login_limit
         if limit is None:
             return
-        # Counted in a transaction of its own: a refused attempt counts too.
+        # In a transaction of its own: a refused attempt counts too.
         with self._uow.transaction():
             now, window = self._now(), timedelta(seconds=limit.seconds)
-            of_address, address_since = self._attempts.count(by_address, at=now, window=window)
-            of_account, account_since = self._attempts.count(by_account, at=now, window=window)
-        if of_address > limit.amount:
-            raise _too_many(address_since + window - now)
-        if of_account > limit.amount * ACCOUNT_LIMIT_FACTOR:
-            raise _too_many(account_since + window - now)
+            attempts, since = self._attempts.count(subject, at=now, window=window)
+        if attempts > limit.amount * factor:
+            wait_seconds = max(1, int((since + window - now).total_seconds()) + 1)
+            raise TooManyRequestsError(
+                f"too many {what} attempts; wait before the next", retry_after_seconds=wait_seconds
+            )
 
 
 def ensure_not_guessable(password: str, username: str, email: str | None, *, field: str = "password") -> None:
@@ -192,9 +199,3 @@ def ensure_not_guessable(password: str, username: str, email: str | None, *, fie
 
 def _grant(login_session: LoginSession) -> Grant:
     return Grant(login_session.user_id, login_session.id, login_session.refresh_id, login_session.expires_at)
-
-
-def _too_many(wait: timedelta) -> TooManyRequestsError:
-    return TooManyRequestsError(
-        "too many log-in attempts; wait before the next", retry_after_seconds=max(1, int(wait.total_seconds()) + 1)
-    )

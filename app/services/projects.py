@@ -41,7 +41,7 @@ class ProjectService:
 
     def rename(self, actor: Actor, key: str, *, name: str) -> bytes:
         with self._uow.transaction():
-            project = self._get(actor, key)
+            project = self._projects.get_for_update(actor, key) or not_found("project", key)
             self._ensure_may_update(actor, project)
             project.name = name
             project.updated_at = self._now()

@@ -76,8 +76,11 @@ class TaskService:
         with self._uow.transaction():
             now = self._now()
             project = self._find_project(actor, values.get("project", DEFAULT_PROJECT_KEY))
+            name = values.get("assignee")
+            assignee = self._find_user(name) if name is not None else None
+            if assignee is not None:
+                self._ensure_assignable(assignee, project)
             # Numbers last: taking them locks the project's row until the commit.
-            assignee = self._find_assignee(project, values.get("assignee"))
             number = self._projects.take_task_numbers(project.id, 1) + 1
             task = Task(
                 project_id=project.id,
@@ -181,19 +184,24 @@ class TaskService:
             self._apply_project_and_assignee(actor, task, changes)
 
     def _apply_project_and_assignee(self, actor: Actor, task: Task, changes: TaskChanges) -> None:
-        """Together, since an assignee must be in the project that the task ends up in."""
+        """Together, since an assignee must be in the project that the task ends up in. What stays may stay."""
         project = self._projects.get_by_id(task.project_id)
+        has_moved = False
         if "project" in changes:
             target = self._find_project(actor, changes["project"])
-            if target.id != project.id:
-                task.project_id = target.id
-                task.number = self._projects.take_task_numbers(target.id, 1) + 1
+            has_moved = target.id != project.id
             project = target
+        user = self._users.get(task.assignee_id) if task.assignee_id is not None else None
         if "assignee" in changes:
-            assignee = self._find_assignee(project, changes["assignee"])
-            task.assignee_id = assignee.id if assignee else None
-        elif task.assignee_id is not None and not self._projects.is_member(project, task.assignee_id):
-            raise InvalidError.of("project", f"the assignee is not in {project.key}; change the assignee too")
+            name = changes["assignee"]
+            user = self._find_user(name) if name is not None else None
+        assignee_id = user.id if user is not None else None
+        if user is not None and (has_moved or assignee_id != task.assignee_id):
+            self._ensure_assignable(user, project, field="assignee" if "assignee" in changes else "project")
+        task.assignee_id = assignee_id
+        if has_moved:
+            task.number = self._projects.take_task_numbers(project.id, 1) + 1
+            task.project_id = project.id
 
     def _find_project(self, actor: Actor, key: str) -> Project:
         project = self._projects.get(actor, key)
@@ -201,15 +209,18 @@ class TaskService:
             raise InvalidError.of("project", f"there is no project {key}")
         return project
 
-    def _find_assignee(self, project: Project, username: str | None) -> User | None:
-        if username is None:
-            return None
+    def _find_user(self, username: str) -> User:
         user = self._users.get_by_username(username)
-        if user is None or not user.is_active:
+        if user is None:
             raise InvalidError.of("assignee", f"there is no active user {username}")
-        if user.role is not Role.ADMIN and not self._projects.is_member(project, user.id):
-            raise InvalidError.of("assignee", f"{username} is not in {project.key}")
         return user
+
+    def _ensure_assignable(self, user: User, project: Project, *, field: str = "assignee") -> None:
+        """An active user in the project, or an admin, who is in all of them."""
+        if not user.is_active:
+            raise InvalidError.of(field, f"there is no active user {user.username}")
+        if user.role is not Role.ADMIN and not self._projects.is_member(project, user.id):
+            raise InvalidError.of(field, f"the assignee {user.username} is not in {project.key}")
 
     def _load_page(self, actor: Actor, query: TaskQuery) -> Page:
         with self._uow.transaction():

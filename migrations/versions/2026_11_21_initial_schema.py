@@ -100,6 +100,7 @@ CREATE TABLE task_logs (
     task_id bigint NOT NULL,
     id bigint GENERATED ALWAYS AS IDENTITY,
     project_id bigint NOT NULL,
+    number bigint NOT NULL,
     title text NOT NULL,
     status task_status NOT NULL,
     priority task_priority NOT NULL,

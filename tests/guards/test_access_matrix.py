@@ -5,11 +5,12 @@ import re
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 
 from app.auth.permissions import PERMISSIONS_OF
 from app.models.project import ProjectMember
 from app.models.task import Task, TaskPriority
+from app.models.task_log import TaskLog
 from app.models.user import Role
 from tests.factories import PASSWORD
 
@@ -264,6 +265,26 @@ class TestTasks:
         response = client.acting_as(member).patch(f"/api/v1/tasks/{place.task.id}", {"assignee": stranger.username})
 
         assert response.status_code == 422
+
+
+class TestTheRecord:
+    @pytest.mark.parametrize("path", ["/tasks", "/task/{}", "/tasklogger/{}"])
+    def test_it_does_not_show_what_a_task_says_since_it_moved_out_of_sight(
+        self, client, factories, services, session, clock, admin, path
+    ):
+        task = factories.Task(description="for all to see")
+        clock.advance(minutes=1)
+        client.acting_as(admin).post("/log-tasks")
+        services.task_logs.log_due_days()
+        log_id = session.scalar(select(TaskLog.id).where(TaskLog.task_id == task.id))
+        factories.Project(key="SECRET")
+        client.acting_as(admin).patch(f"/api/v1/tasks/{task.id}", {"project": "SECRET", "description": "top secret"})
+
+        answer = client.acting_as(factories.User(role=Role.VIEWER)).get(path.format(log_id))
+
+        assert answer.status_code == 200
+        assert task.title in answer.text
+        assert "top secret" not in answer.text
 
 
 def operations(app):

@@ -65,6 +65,45 @@ class TestMain:
         assert second.process.wait(timeout=20) == 1
         assert "is running on" in second.output()
 
+    def test_a_quiet_one_starts_too_and_tells_no_hash(self, tracker):
+        run = tracker.start(LOG_LEVEL="ERROR")
+        run.wait_until_ready()
+        token = tracker.log_in()
+        taken = {"username": "admin", "email": "other@example.org", "password": "a good password", "role": "user"}
+
+        with pytest.raises(urllib.error.HTTPError, match="409"):
+            tracker.call("POST", "/user", taken, token)
+
+        run.process.send_signal(signal.SIGTERM)
+        run.process.wait(timeout=20)
+        assert "argon2" not in run.output()
+        assert "other@example.org" not in run.output()
+
+    def test_a_stranger_with_an_old_number_is_left_alone(self, tracker):
+        """Process numbers are used again; what a file says of one need not be true any more."""
+        first = tracker.start()
+        first.wait_until_ready()
+        tracker.stop()
+        stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "valkey-server"])
+        (tracker.data_dir / "valkey" / "valkey.pid").write_text(str(stranger.pid))
+
+        tracker.start().wait_until_ready()
+        tracker.stop()
+
+        assert stranger.poll() is None
+        stranger.kill()
+        stranger.wait()
+
+    def test_a_directory_of_other_things_is_left_as_it_is(self, tracker):
+        tracker.data_dir.mkdir(mode=0o755)
+        (tracker.data_dir / "letters.txt").write_text("Dear Ada")
+
+        run = tracker.start()
+
+        assert run.process.wait(timeout=20) == 1
+        assert "holds other things" in run.output()
+        assert tracker.data_dir.stat().st_mode & 0o777 == 0o755
+
     def test_a_port_in_use_is_named(self, tracker):
         with socket.create_server(("127.0.0.1", tracker.port)):
             run = tracker.start()

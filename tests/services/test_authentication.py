@@ -31,14 +31,14 @@ HOME = "192.0.2.1"
 
 class TestRegister:
     def test_makes_a_user_and_never_more(self, service, session):
-        service.register(username="ada", email="ada@example.org", password=PASSWORD)
+        service.register(username="ada", email="ada@example.org", password=PASSWORD, address=HOME)
 
         user = session.scalars(select(User).where(User.username == "ada")).one()
         assert (user.role, user.is_active) == (Role.USER, True)
         assert is_password(PASSWORD, user.password_hash)
 
     def test_the_answer_does_not_hold_the_hash(self, service):
-        body = service.register(username="ada", email="ada@example.org", password=PASSWORD)
+        body = service.register(username="ada", email="ada@example.org", password=PASSWORD, address=HOME)
 
         assert b"argon2" not in body
 
@@ -46,22 +46,22 @@ class TestRegister:
         factories.User(username="Ada")
 
         with pytest.raises(UsernameTakenError):
-            service.register(username="aDA", email="other@example.org", password=PASSWORD)
+            service.register(username="aDA", email="other@example.org", password=PASSWORD, address=HOME)
 
     def test_an_address_is_taken_however_it_is_capitalised(self, service, factories):
         factories.User(email="Ada@example.org")
 
         with pytest.raises(EmailTakenError):
-            service.register(username="ada", email="ada@EXAMPLE.org", password=PASSWORD)
+            service.register(username="ada", email="ada@EXAMPLE.org", password=PASSWORD, address=HOME)
 
     @pytest.mark.parametrize("password", ["Lovelace-1815", "lovelace@example.org", "LOVELACE"])
     def test_the_name_or_address_is_no_password(self, service, password):
         with pytest.raises(InvalidError, match="must not be the username or email address"):
-            service.register(username="lovelace-1815", email="Lovelace@example.org", password=password)
+            service.register(username="lovelace-1815", email="Lovelace@example.org", password=password, address=HOME)
 
     def test_closed_it_makes_nobody(self, closed_service, session):
         with pytest.raises(RegistrationClosedError):
-            closed_service.register(username="ada", email="ada@example.org", password=PASSWORD)
+            closed_service.register(username="ada", email="ada@example.org", password=PASSWORD, address=HOME)
 
         assert session.scalar(select(func.count()).select_from(User)) == 0
 
@@ -117,6 +117,16 @@ class TestLogIn:
 
         session.refresh(ada)
         assert ada.password_hash == before
+
+
+class TestLimitOfRegistrations:
+    def test_bites_by_address_and_leaves_log_ins_alone(self, service, ada):
+        for number in range(LIMIT.amount):
+            service.register(username=f"u{number}", email=f"u{number}@example.org", password=PASSWORD, address=HOME)
+
+        with pytest.raises(TooManyRequestsError):
+            service.register(username="late", email="late@example.org", password=PASSWORD, address=HOME)
+        assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
 
 
 class TestLimitOfAnAddress:
@@ -179,6 +189,28 @@ class TestLimitOfAnAccount:
 
         with pytest.raises(TooManyRequestsError):
             service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+    def test_name_and_address_are_one_account(self, service, ada):
+        half = LIMIT.amount * ACCOUNT_LIMIT_FACTOR // 2
+        fail_from_everywhere(service, "ada", times=half)
+        fail_from_everywhere(service, "ada@example.org", times=half, network="198.51.100")
+
+        with pytest.raises(TooManyRequestsError):
+            service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+    def test_one_address_cannot_use_it_up(self, service, ada):
+        for _ in range(LIMIT.amount * ACCOUNT_LIMIT_FACTOR * 2):
+            with pytest.raises((WrongCredentialsError, TooManyRequestsError)):
+                service.log_in(login="ada", password="wrong", address="203.0.113.7")
+
+        assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
+
+    def test_a_refused_address_leaves_no_count_of_the_names_it_makes_up(self, service, session):
+        for number in range(LIMIT.amount * 3):
+            with pytest.raises((WrongCredentialsError, TooManyRequestsError)):
+                service.log_in(login=f"made-up-{number}", password="wrong", address=HOME)
+
+        assert session.scalar(select(func.count()).select_from(LoginAttempt)) == LIMIT.amount + 1
 
     def test_another_account_is_another_count(self, service, ada, factories):
         factories.User(username="eve")

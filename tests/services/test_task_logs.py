@@ -493,7 +493,17 @@ class TestListPage:
         session.flush()
 
         (item,) = items_of(service.list_page(manager, TaskLogQuery()))
-        assert (item["task_id"], item["title"], item["ref"]) == (task.id, task.title, None)
+        assert (item["task_id"], item["title"], item["ref"]) == (task.id, task.title, f"GEN-{task.number}")
+
+    def test_a_row_keeps_its_ref_when_the_task_moves_on(self, service, services, manager, admin, acting_as, factories):
+        task = task_since(LONG_AGO)
+        ref = f"GEN-{task.number}"
+        factories.Project(key="OPS")
+        service.log_due_days()
+
+        services.tasks.change(acting_as(admin), task.id, {"project": "OPS"})
+
+        assert ref in {item["ref"] for item in items_of(service.list_page(manager, TaskLogQuery()))}
 
 
 class TestListNumbered:

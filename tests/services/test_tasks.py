@@ -93,6 +93,24 @@ class TestChange:
         assert ref_of(view) == "OPS-42"
         assert project.key == "OPS"
 
+    def test_a_task_is_taken_back_as_it_was_given(self, service, user, factories):
+        """An import assigns people who have no account yet; writing back what one has read is no change."""
+        unclaimed = factories.User(is_active=False, password_hash=None)
+        task = factories.Task(assignee_id=unclaimed.id)
+        read = fields_of(service.get(user, task.id))
+
+        view = service.change(user, task.id, {"assignee": read["assignee"], "project": read["project"]})
+
+        assert view.version == 1
+
+    def test_an_admin_may_be_assigned_anywhere_and_stays_assigned(self, service, factories, acting_as, admin):
+        project = factories.Project(key="OPS")
+        task = factories.Task(project_id=project.id)
+
+        service.change(acting_as(admin), task.id, {"assignee": admin.username})
+
+        assert fields_of(service.change(acting_as(admin), task.id, {"project": "OPS"}))["assignee"] == admin.username
+
 
 class TestDelete:
     def test_a_user_may_not(self, service, user, factories):

@@ -238,7 +238,9 @@ class TestAtOnce:
     def test_two_of_one_name_are_one(self, own_parts):
         def register(services, number):
             try:
-                services.authentication.register(username="Ada", email=f"{number}@example.org", password=PASSWORD)
+                services.authentication.register(
+                    username="Ada", email=f"{number}@example.org", password=PASSWORD, address="192.0.2.1"
+                )
             except UsernameTakenError:
                 return False
             return True
