@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, TypeVar
 
 from flask import Flask, current_app, request
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from app.settings import Settings
 
@@ -38,10 +38,6 @@ def init_bodies(app: Flask, settings: Settings) -> None:
         is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
         if is_upload:
             request.max_content_length = settings.max_upload_bytes
-            if request.mimetype != "multipart/form-data":
-                raise UnsupportedMediaType("send the file as the form field `file`, as multipart/form-data")
-        elif (request.content_length or is_chunked) and not request.is_json:
-            raise UnsupportedMediaType
         if is_chunked:
             limit = settings.max_upload_bytes if is_upload else settings.max_body_bytes
             request.environ["wsgi.input"] = io.BufferedReader(_BoundedBody(request.environ["wsgi.input"], limit))

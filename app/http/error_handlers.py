@@ -91,7 +91,9 @@ def init_error_handlers(app: Flask, *, table_blueprint: str) -> None:
         given = dict(error.get_headers())
         headers = {name: given[name] for name in KEPT_HEADERS if name in given}
         code, detail = PLAIN_WORDS.get(status, ("error", HTTPStatus(status).phrase))
-        if error.description and error.description != type(error).description:
+        # flask-limiter's description is the limit as it is configured.
+        is_ours = status != HTTPStatus.TOO_MANY_REQUESTS and error.description != type(error).description
+        if error.description and is_ours:
             detail = error.description
         problems = tuple(_schema_problems(error))
         return answer(status, code, _in_words(problems) or detail, problems, headers)

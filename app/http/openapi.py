@@ -9,7 +9,7 @@ from flask_smorest import Api
 from flask_smorest import Blueprint as SmorestBlueprint
 from marshmallow import Schema, fields, missing
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
 from app.http.authentication import ME
@@ -70,10 +70,17 @@ class _Parser(FlaskParser):
         body = req.get_data()
         if not body:
             return missing
+        if not req.is_json:
+            raise UnsupportedMediaType
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError:
             raise BadRequest("the body is not JSON") from None
+
+    def load_files(self, req: Any, schema: Any) -> Any:
+        if req.mimetype != "multipart/form-data":
+            raise UnsupportedMediaType("send the file as the form field `file`, as multipart/form-data")
+        return super().load_files(req, schema)
 
 
 View = TypeVar("View", bound=Callable[..., Any])

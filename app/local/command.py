@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
+from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
@@ -69,21 +70,23 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(launch: LaunchSettings, running: ExitStack, stopping: threading.Event) -> None:
     """Start in order, then keep everything running. `running` stops it in the opposite order, whatever happens here."""
+    _wait_for_port(launch, stopping)
     servers: list[Part] = []
     running.callback(stop_all, servers, seconds=STOP_SERVERS_SECONDS)
     os.environ.update(_start_servers(launch, servers))
     settings = read_settings()
     _heed(stopping)
-    admin = _prepare(settings, launch)
+    unshown = launch.data_dir / "first-password"
+    admin = _prepare(settings, launch, unshown=unshown)
     # Only the first run needs it; no part has any business with it.
     os.environ.pop("ADMIN_PASSWORD", None)
-    _wait_for_port(launch, stopping)
     apps = _app_parts(launch, settings)
     running.callback(stop_all, apps, seconds=STOP_APP_SECONDS)
     for part in apps:
         part.start()
     _wait_until_serving(launch, apps, stopping)
     print(_ready_block(launch, admin), flush=True)
+    unshown.unlink(missing_ok=True)
     while not stopping.wait(TICK_SECONDS):
         for part in (*servers, *apps):
             part.keep_running()
@@ -95,9 +98,9 @@ def _heed(stopping: threading.Event) -> None:
         raise Stopped
 
 
-def _prepare(settings: Settings, launch: LaunchSettings) -> Admin:
+def _prepare(settings: Settings, launch: LaunchSettings, *, unshown: Path | None = None) -> Admin:
     migrate()
-    return ensure_admin(settings, launch)
+    return ensure_admin(settings, launch, unshown=unshown)
 
 
 def _start_servers(launch: LaunchSettings, parts: list[Part]) -> dict[str, str]:
@@ -132,7 +135,8 @@ def _start_or_adopt(server: PostgresServer | ValkeyServer, parts: list[Part]) ->
         part.adopt(pid)
     else:
         part.start()
-    wait_until_ready(server, seconds=SERVER_READY_SECONDS)
+    # One that outlived a killed tracker may be on its way out: its place is free a moment later.
+    wait_until_ready(server, seconds=SERVER_READY_SECONDS, meanwhile=part.keep_running)
 
 
 def _app_parts(launch: LaunchSettings, settings: Settings) -> list[Part]:

@@ -2,6 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 
 from alembic import command
 from alembic.util import CommandError
@@ -12,6 +13,7 @@ from app.composition import Parts, serving
 from app.database import alembic_config
 from app.errors import TaskTrackerError
 from app.job_queue import JobName
+from app.local.data_dir import write_private
 from app.local.errors import StartError
 from app.schemas.users import UserInput
 from app.settings import LaunchSettings, Settings
@@ -19,7 +21,7 @@ from app.settings import LaunchSettings, Settings
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """`new_password` is set on the run that made it up, the only one that can show it."""
+    """`new_password` is one that was made up and that nobody has seen yet."""
 
     username: str
     new_password: str | None
@@ -43,14 +45,21 @@ def migrate() -> None:
         raise StartError(f"the database cannot be brought up to date: {error}") from None
 
 
-def ensure_admin(settings: Settings, launch: LaunchSettings) -> Admin:
-    """Make the first admin where there is none. An existing one keeps its password, whatever ADMIN_PASSWORD says."""
+def ensure_admin(settings: Settings, launch: LaunchSettings, *, unshown: Path | None = None) -> Admin:
+    """Make the first admin where there is none. An existing one keeps its password, whatever ADMIN_PASSWORD says.
+
+    A password that is made up waits in the file `unshown` until the caller has shown it and removes the file: a start
+    that is cut off before must not lock everybody out.
+    """
     parts = Parts(settings, job_queue=NoJobs())
     with serving(parts) as services:
         try:
             if services.users.has_admin():
-                return Admin(launch.admin_username, None, is_new=False)
+                waiting = unshown.read_text() if unshown is not None and unshown.exists() else None
+                return Admin(launch.admin_username, waiting, is_new=False)
             password = launch.admin_password or secrets.token_urlsafe(12)
+            if unshown is not None and launch.admin_password is None:
+                write_private(unshown, password)
             wanted = {"username": launch.admin_username, "email": launch.admin_email, "password": password}
             _ensure_good(wanted)
             is_new = services.users.create_first_admin(**wanted)

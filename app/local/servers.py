@@ -10,6 +10,7 @@ import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg2
@@ -184,9 +185,12 @@ class ValkeyServer:
         return int(self._port_file.read_text())
 
 
-def wait_until_ready(server: PostgresServer | ValkeyServer, *, seconds: float) -> None:
+def wait_until_ready(
+    server: PostgresServer | ValkeyServer, *, seconds: float, meanwhile: Callable[[], None] = lambda: None
+) -> None:
     deadline = time.monotonic() + seconds
     while not server.is_ready():
+        meanwhile()
         if time.monotonic() > deadline:
             raise StartError(f"{server.name} did not get ready within {seconds:.0f} s; its lines above say why")
         time.sleep(0.05)
