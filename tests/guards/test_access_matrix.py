@@ -267,6 +267,16 @@ class TestTasks:
         assert response.status_code == 422
 
 
+class TestUploads:
+    @pytest.mark.parametrize("path", ["/upload-csv", "/api/v1/imports"])
+    def test_who_may_not_is_told_so_before_what_is_wrong_with_the_body(self, client, factories, path):
+        viewer = client.acting_as(factories.User(role=Role.VIEWER))
+
+        answers = [each.request("POST", path, data=b"no form", content_type="text/csv") for each in (client, viewer)]
+
+        assert [answer.status_code for answer in answers] == [401, 403]
+
+
 class TestTheRecord:
     @pytest.mark.parametrize("path", ["/tasks", "/task/{}", "/tasklogger/{}"])
     def test_it_does_not_show_what_a_task_says_since_it_moved_out_of_sight(

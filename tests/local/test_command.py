@@ -104,6 +104,22 @@ class TestMain:
         assert "holds other things" in run.output()
         assert tracker.data_dir.stat().st_mode & 0o777 == 0o755
 
+    def test_a_made_up_password_is_shown_though_the_start_that_made_it_was_killed(self, tracker):
+        waiting = tracker.data_dir / "first-password"
+        first = tracker.start(ADMIN_PASSWORD="")
+        assert wait_for(
+            lambda: waiting.exists() and tracker.data_dir.joinpath("first-password").read_text(), seconds=30
+        )
+        assert wait_for(lambda: "worker is ready" in first.output() or not waiting.exists(), seconds=30)
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait()
+        was_shown = "TaskTrackerPro is ready" in first.output()
+
+        block = (first.output() if was_shown else "") + tracker.start(ADMIN_PASSWORD="").wait_until_ready()
+
+        assert tracker.log_in(re.search(r"Log in +admin / (\S+)", block)[1])
+        assert not waiting.exists()
+
     def test_a_port_in_use_is_named(self, tracker):
         with socket.create_server(("127.0.0.1", tracker.port)):
             run = tracker.start()
