@@ -115,8 +115,9 @@ def bare_log(settings: Settings) -> float:
         connection.commit()
         started = time.perf_counter()
         cursor.execute(
-            "INSERT INTO task_logs (log_date, task_id, project_id, title, status, priority, assignee_id, due_at)"
-            " SELECT '2001-01-01', id, project_id, title, status, priority, assignee_id, due_at FROM tasks"
+            "INSERT INTO task_logs"
+            " (log_date, task_id, project_id, number, title, status, priority, assignee_id, due_at)"
+            " SELECT '2001-01-01', id, project_id, number, title, status, priority, assignee_id, due_at FROM tasks"
             " WHERE deleted_at IS NULL AND status IN ('todo', 'in_progress', 'blocked')"
         )
         connection.commit()
