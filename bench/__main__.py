@@ -63,7 +63,7 @@ def _requests(work: Workload, settings: Settings) -> list[Result]:
     pairs = [
         ("list page of 50, cached", "a Flask view of one Redis GET", work.get(work.app, "/api/v1/tasks"),
          work.get(bare, "/cached"), 0.5),
-        ("list page of 50, not cached", "a Flask view, psycopg2, orjson", work.get(uncached, "/api/v1/tasks"),
+        ("list page of 50, Redis away", "a Flask view, psycopg2, orjson", work.get(uncached, "/api/v1/tasks"),
          work.get(bare, "/list"), 0.6),
         ("one task by id", "the same, raw", work.get(work.app, by_id), work.get(bare, f"/tasks/{task_id}"), 0.5),
         ("create one task", "the same, raw", work.post(work.app, "/api/v1/tasks", {"title": "Measured"}),

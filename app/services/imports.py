@@ -129,7 +129,7 @@ class ImportService:
         return task_import
 
     def _load(self, task_import: TaskImport, last_number: int) -> None:
-        """A chunk at a time, each leaving staging as its tasks appear."""
+        """A chunk at a time, so that no statement grows with the file; they appear together, with the commit."""
         while (chunk := self._rows.find_chunk(task_import.id, size=CHUNK_ROWS)) is not None:
             up_to, count = chunk
             task_import.created_count += self._rows.load_chunk(
