@@ -14,6 +14,7 @@ from app.events import (
     DayLogged,
     DayLogRequested,
     Event,
+    ImportWaiting,
     ProjectChanged,
     SessionEnded,
     TaskChanged,
@@ -21,10 +22,13 @@ from app.events import (
     UserChanged,
 )
 from app.job_queue import JobName, JobQueue
-from app.repositories.import_rows import ImportRowRepository
+from app.repositories.import_batches import ImportBatchRepository
+from app.repositories.import_people import ImportPeopleRepository
+from app.repositories.import_queue import ImportQueueRepository
 from app.repositories.imports import ImportRepository
 from app.repositories.projects import ProjectRepository
 from app.repositories.sessions import LoginAttemptRepository, SessionRepository
+from app.repositories.task_export import TaskExportRepository
 from app.repositories.task_list import TaskListRepository
 from app.repositories.task_log_table import TaskLogTableRepository
 from app.repositories.task_logs import TaskLogRepository
@@ -32,8 +36,10 @@ from app.repositories.tasks import TaskRepository
 from app.repositories.users import UserRepository
 from app.services.authentication import AuthenticationPolicy, AuthenticationService
 from app.services.clock import Clock, system_clock
+from app.services.import_runs import ImportRunService
 from app.services.imports import ImportService
 from app.services.projects import ProjectService
+from app.services.task_export import TaskExportService
 from app.services.task_logs import TaskLogService
 from app.services.tasks import TaskService
 from app.services.users import UserService
@@ -88,6 +94,8 @@ class Parts:
             match event:
                 case TaskChanged() | TasksImported():
                     self.cache.forget("tasks")
+                case ImportWaiting():
+                    self.job_queue.enqueue(JobName.RUN_IMPORTS)
                 case DayLogged():
                     self.cache.forget("task_logs")
                 case DayLogRequested():
@@ -157,6 +165,10 @@ class Services:
         )
 
     @cached_property
+    def task_export(self) -> TaskExportService:
+        return TaskExportService(self._uow, TaskExportRepository(self._session), self._parts.clock)
+
+    @cached_property
     def task_logs(self) -> TaskLogService:
         return TaskLogService(
             self._uow,
@@ -172,10 +184,25 @@ class Services:
         return ImportService(
             self._uow,
             ImportRepository(self._session),
-            ImportRowRepository(self._session),
+            ImportQueueRepository(self._session),
+            ProjectRepository(self._session),
+            self.import_runs,
+            self._parts.clock,
+            self._settings.csv_limits,
+        )
+
+    @cached_property
+    def import_runs(self) -> ImportRunService:
+        return ImportRunService(
+            self._uow,
+            ImportRepository(self._session),
+            ImportQueueRepository(self._session),
+            ImportBatchRepository(self._session),
+            ImportPeopleRepository(self._session),
             ProjectRepository(self._session),
             self._parts.clock,
             self._settings.time_zone,
+            self._settings.csv_limits.cell_characters,
         )
 
 

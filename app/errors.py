@@ -43,6 +43,10 @@ class PreconditionFailedError(TaskTrackerError):
     code = "precondition_failed"
 
 
+class TooLargeError(TaskTrackerError):
+    code = "too_large"
+
+
 class InvalidError(TaskTrackerError):
     code = "invalid"
 
@@ -102,3 +106,11 @@ class LastAdminError(ConflictError):
 
 class UnreadableCsvError(InvalidError):
     code = "unreadable_csv"
+
+
+class ImportUnderWayError(ConflictError):
+    code = "import_under_way"
+
+
+class IdempotencyKeyReusedError(InvalidError):
+    code = "idempotency_key_reused"

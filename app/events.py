@@ -14,8 +14,17 @@ class TaskChanged:
 
 @dataclass(frozen=True, slots=True)
 class TasksImported:
+    """A part of an import was committed."""
+
     import_id: int
-    created: int
+    task_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportWaiting:
+    """An import is staged, or was left to the next worker."""
+
+    import_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +55,13 @@ class ProjectChanged:
     project_id: int
 
 
-Event = TaskChanged | TasksImported | DayLogRequested | DayLogged | UserChanged | SessionEnded | ProjectChanged
+Event = (
+    TaskChanged
+    | TasksImported
+    | ImportWaiting
+    | DayLogRequested
+    | DayLogged
+    | UserChanged
+    | SessionEnded
+    | ProjectChanged
+)

@@ -21,6 +21,7 @@ from app.http.responses import init_json
 from app.http.security_headers import init_security_headers
 from app.job_queue import CeleryJobQueue, JobName, JobQueue
 from app.jobs import authentication as authentication_jobs
+from app.jobs import imports as import_jobs
 from app.jobs import task_logs as task_log_jobs
 from app.jobs.celery_app import make_celery
 from app.routes import authentication, health, imports, projects, table, task_logs, tasks, users
@@ -78,7 +79,7 @@ def create_celery(settings: Settings | None = None) -> Celery:
 
     # How Celery's own documentation does it; its stubs disagree.
     celery_app.Task = ServedTask  # type: ignore[misc]
-    for module in (task_log_jobs, authentication_jobs):
+    for module in (task_log_jobs, import_jobs, authentication_jobs):
         module.register(celery_app)
 
     @worker_process_init.connect(weak=False)
@@ -90,6 +91,7 @@ def create_celery(settings: Settings | None = None) -> Celery:
         lifecycle.info("worker is ready")
         # Beat's first tick comes an interval after its start; what fell due while nothing ran need not wait for it.
         parts.job_queue.enqueue(JobName.LOG_DUE_DAYS)
+        parts.job_queue.enqueue(JobName.RUN_IMPORTS)
 
     @beat_init.connect(weak=False)
     def say_that_beat_runs(**_kwargs: Any) -> None:
@@ -125,6 +127,9 @@ def init_logging(level: str) -> None:
     root.setLevel(level)
     # Says at every look at the schema how it looks.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    if root.level == logging.INFO:
+        # Three lines for each tick would bury what the jobs themselves have to say.
+        logging.getLogger("celery").setLevel(logging.WARNING)
 
 
 def _serve_each_request(app: Flask, parts: Parts) -> None:

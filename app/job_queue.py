@@ -20,6 +20,7 @@ REST_SECONDS = 5.0
 
 class JobName(StrEnum):
     LOG_DUE_DAYS = "task_logs.log_due_days"
+    RUN_IMPORTS = "imports.run_waiting"
     SWEEP_SESSIONS = "authentication.sweep"
 
 

@@ -39,6 +39,15 @@ class RateLimit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CsvLimits:
+    """What an uploaded CSV may have at most."""
+
+    rows: int
+    columns: int
+    cell_characters: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimits:
     enabled: bool
     default: RateLimit
@@ -67,6 +76,7 @@ class Settings:
     trusted_proxy_hops: int
     log_level: str
     rate_limits: RateLimits
+    csv_limits: CsvLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +114,7 @@ def read_settings() -> Settings:
         time_zone=ZoneInfo(env.str("TIME_ZONE", "UTC", validate=_known_time_zone) or "UTC"),
         database_pool_size=env.int("DATABASE_POOL_SIZE", 10, validate=validate.Range(1, 200)),
         max_body_bytes=env.int("MAX_BODY_BYTES", 1024 * 1024, validate=validate.Range(min=1024)),
-        max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 64 * 1024 * 1024, validate=validate.Range(min=1024)),
+        max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 256 * 1024 * 1024, validate=validate.Range(min=1024)),
         trusted_proxy_hops=env.int("TRUSTED_PROXY_HOPS", 0, validate=validate.Range(0, 10)),
         log_level=(env.str("LOG_LEVEL", "INFO", validate=_known_log_level) or "INFO").upper(),
         rate_limits=RateLimits(
@@ -113,6 +123,11 @@ def read_settings() -> Settings:
             login=_rate_limit(env, "RATE_LIMIT_LOGIN", "5/minute"),
             tasks=_rate_limit(env, "RATE_LIMIT_TASKS", "60/minute"),
             upload=_rate_limit(env, "RATE_LIMIT_UPLOAD", "10/hour"),
+        ),
+        csv_limits=CsvLimits(
+            rows=env.int("CSV_MAX_ROWS", 1_000_000, validate=validate.Range(min=1)),
+            columns=env.int("CSV_MAX_COLUMNS", 500, validate=validate.Range(min=1)),
+            cell_characters=env.int("CSV_MAX_CELL_CHARACTERS", 100_000, validate=validate.Range(1, 1_000_000)),
         ),
     )
     _seal(env)

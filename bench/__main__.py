@@ -1,7 +1,8 @@
 """`make bench`: how fast the tracker is, as ratios to the barest thing that does the same, in one run.
 
-Requests are timed as calls of the WSGI app, so what the HTTP server costs both sides does not flatter the ratio. Sizes:
-BENCH_TASKS (200,000) tasks for import, log and list; BENCH_SECONDS (3) for each pair of requests.
+Requests are timed as calls of the WSGI app, so what the HTTP server costs both sides does not flatter the ratio;
+imports as an upload to the tracker's own processes. Sizes: BENCH_ROWS (1,000,000) of the file, BENCH_TASKS (200,000)
+for log and list; BENCH_SECONDS (3) for each pair of requests.
 """
 
 import os
@@ -16,14 +17,17 @@ from zoneinfo import ZoneInfo
 
 from app.composition import Parts
 from app.factory import create_app
-from app.settings import RateLimit, RateLimits, Settings
+from app.settings import CsvLimits, RateLimit, RateLimits, Settings
 from bench.bare import bare_app, bare_copy, bare_log
+from bench.processes import tracker, write_rows
 from bench.workload import Workload
 from tests import servers
 from tests.fakes import FakeJobQueue
 
 TASKS = int(os.environ.get("BENCH_TASKS", "200000"))
+ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
+SMALL_ROWS = 1_000
 BATCH = 20
 
 Call = Callable[[], None]
@@ -50,12 +54,43 @@ def main() -> None:
         parts = Parts(settings, job_queue=FakeJobQueue())
         stack.callback(parts.engine.dispose)
         work = Workload(create_app(settings, parts=parts), parts)
-        results = [*_requests(work, settings), *_bulk(work, settings)]
+        results = [*_imports(database, settings, directory), *_requests(work, settings), *_bulk(work, settings)]
     _print(results)
 
 
+def _imports(server_url: str, settings: Settings, directory: Path) -> list[Result]:
+    """Each in a database of its own, so that all find the same; the bare COPY before and after, on the same machine."""
+    large, small = write_rows(directory / "large.csv", ROWS), write_rows(directory / "small.csv", SMALL_ROWS)
+    copy_seconds = [_copy_seconds(server_url, settings)]
+    with (
+        servers.migrated_database(server_url) as url,
+        tracker(replace(settings, database_url=url), directory / "data") as ours,
+    ):
+        # Once for what every process does only once.
+        ours.import_rows(small)
+        answered = ours.import_rows(small)
+        imported = ours.import_rows(large)
+    copy_seconds.append(_copy_seconds(server_url, settings))
+    return [
+        _rows("CSV import, upload to last task,", "COPY into the same table", ROWS, imported.seconds,
+              statistics.mean(copy_seconds), 0.5),
+        _at_most(f"1 import of {SMALL_ROWS:,} rows", "0.5 s", answered.seconds, 0.5, "s"),
+        _at_most("its api grows by", "64 MB", imported.api_growth / 2**20, 64, "MB"),
+        _at_most("its worker grows by", "128 MB", imported.worker_growth / 2**20, 128, "MB"),
+    ]  # fmt: skip
+
+
+def _copy_seconds(server_url: str, settings: Settings) -> float:
+    with servers.migrated_database(server_url) as url:
+        return bare_copy(replace(settings, database_url=url), ROWS)
+
+
+def _at_most(what: str, against: str, ours: float, limit: float, unit: str) -> Result:
+    return Result(what, against, f"{ours:.2f} {unit}", f"{limit} {unit}", ours / limit, "≤ 1", ours <= limit)
+
+
 def _requests(work: Workload, settings: Settings) -> list[Result]:
-    work.add_tasks(10_000)
+    work.add_tasks("SMALL", 10_000)
     bare = bare_app(settings)
     uncached = create_app(settings, parts=_without_cache(settings))
     task_id = work.any_task_id()
@@ -91,13 +126,11 @@ def _compare(what: str, against: str, ours: Call, bare: Call, goal: float) -> Re
 
 
 def _bulk(work: Workload, settings: Settings) -> list[Result]:
-    csv_seconds = work.import_csv(TASKS)
-    copy_seconds = bare_copy(settings, TASKS)
+    work.add_tasks("GEN", TASKS)
     log_seconds = work.log_today()
     insert_seconds = bare_log(settings)
     small, large = work.time_of_list(project="SMALL"), work.time_of_list(project=None)
     return [
-        _rows("CSV import, end to end", "COPY into the same table", TASKS, csv_seconds, copy_seconds, 0.5),
         _rows("daily log", "one bare INSERT … SELECT", work.count_active(), log_seconds, insert_seconds, 0.7),
         Result(
             f"list page at {work.count_active():,} tasks",
@@ -140,6 +173,7 @@ def _settings(database_url: str, redis_url: str) -> Settings:
         trusted_proxy_hops=0,
         log_level="ERROR",
         rate_limits=RateLimits(enabled=True, default=plenty, login=plenty, tasks=plenty, upload=plenty),
+        csv_limits=CsvLimits(rows=1_000_000, columns=50, cell_characters=100_000),
     )
 
 

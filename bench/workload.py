@@ -1,6 +1,5 @@
 """What the tracker is given to do: requests of an admin, files, a day to log."""
 
-import io
 import statistics
 import time
 from collections.abc import Callable
@@ -30,17 +29,20 @@ class Workload:
         with app.test_request_context():
             self._token = access_token_for(Grant(grant.user_id, grant.session_id, uuid4(), grant.expires_at))
 
-    def add_tasks(self, count: int) -> None:
+    def add_tasks(self, project: str, count: int) -> None:
         """In a project of their own, straight into the table."""
-        self._execute("INSERT INTO projects (key, name) VALUES ('SMALL', 'Small')")
+        self._execute(
+            "INSERT INTO projects (key, name) VALUES (:key, 'Measured') ON CONFLICT (key) DO NOTHING", key=project
+        )
         self._execute(
             "INSERT INTO tasks"
             " (project_id, number, position, title, description, status, priority, creator_id, updated_at)"
-            " SELECT p.id, n, n, 'Task ' || n, 'one of many', 'todo', 'medium', 1, now() - n * interval '1 second'"
-            " FROM projects p, generate_series(1, :count) n WHERE p.key = 'SMALL'",
+            " SELECT p.id, 1000000 + n, n, 'Task ' || n, 'one of many', 'todo', 'medium', 1,"
+            " now() - n * interval '1 second' FROM projects p, generate_series(1, :count) n WHERE p.key = :key",
             count=count,
+            key=project,
         )
-        self._execute("ANALYZE tasks")
+        self._execute("VACUUM ANALYZE tasks")
 
     def any_task_id(self) -> int:
         with self._parts.engine.connect() as connection:
@@ -55,21 +57,6 @@ class Workload:
 
     def post(self, app: Flask, path: str, body: object) -> Callable[[], None]:
         return self._request(app, "POST", path, data=orjson.dumps(body), content_type="application/json")
-
-    def import_csv(self, count: int) -> float:
-        """Seconds for the use case, from the file's first byte to the last task."""
-        file = io.BytesIO(b"task_name,description,status,priority,created_at,assigned_user\n")
-        file.seek(0, io.SEEK_END)
-        for n in range(count):
-            file.write(b"Task %d,from a file of many rows like this one,true,high,3/%d/2026,ada\n" % (n, n % 28 + 1))
-        file.seek(0)
-        with serving(self._parts) as services:
-            started = time.perf_counter()
-            outcome = services.imports.import_csv(self._actor, file, filename="many.csv")
-            seconds = time.perf_counter() - started
-        assert outcome.created_count == count
-        self._execute("ANALYZE tasks")
-        return seconds
 
     def log_today(self) -> float:
         with serving(self._parts) as services:
@@ -103,5 +90,5 @@ class Workload:
         return call
 
     def _execute(self, statement: str, **values: Any) -> None:
-        with self._parts.engine.begin() as connection:
+        with self._parts.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             connection.execute(text(statement), values)

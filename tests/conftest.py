@@ -18,11 +18,16 @@ from app.factory import create_app
 from app.models.user import Role
 from app.models.user import User as UserModel
 from app.repositories.users import UserRepository
-from app.settings import RateLimit, RateLimits, Settings
+from app.settings import CsvLimits, RateLimit, RateLimits, Settings
 from tests import factories as all_factories
 from tests import servers
 from tests.client import Client
 from tests.fakes import FakeJobQueue, FixedClock
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that nobody waits for one at the end while the other processes have nothing to do."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +97,7 @@ def base_settings(database_url: str, redis_url: str) -> Settings:
         trusted_proxy_hops=0,
         log_level="WARNING",
         rate_limits=RateLimits(enabled=True, default=unlimited, login=unlimited, tasks=unlimited, upload=unlimited),
+        csv_limits=CsvLimits(rows=100_000, columns=50, cell_characters=50_000),
     )
 
 

@@ -1,6 +1,7 @@
 """The servers that tests run on: bundled ones of their own, or yours by TEST_DATABASE_URL and TEST_REDIS_URL."""
 
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -87,6 +88,12 @@ def _administer(server_url: str, statement: str, name: str) -> None:
             cursor.execute(sql.SQL(statement).format(sql.Identifier(name)))
     finally:
         connection.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: object, *, seconds: float = 10.0) -> bool:

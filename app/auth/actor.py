@@ -25,6 +25,10 @@ class Actor:
         """Two actors of one scope see the same rows, so they may share a cached page."""
         return "all" if self.sees_everything else ",".join(map(str, sorted(self.project_ids)))
 
+    def meant_by(self, person: str | None) -> str | None:
+        """Whom a filter means that may say `me`."""
+        return str(self.user_id) if person == "me" else person
+
     def to_json(self) -> bytes:
         return orjson.dumps(
             [self.user_id, self.username, self.role.value, sorted(self.project_ids), str(self.session_id)]

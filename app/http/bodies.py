@@ -5,12 +5,9 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, TypeVar
 
 from flask import Flask, current_app, request
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from app.settings import Settings
-
-# Werkzeug reads forms, files among them, in pieces of 64 KiB and holds more than one at a time.
-FORM_BUFFER_BYTES = 512 * 1024
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -23,7 +20,6 @@ def takes_file(view: View) -> View:
 
 def init_bodies(app: Flask, settings: Settings) -> None:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.config["MAX_FORM_MEMORY_SIZE"] = max(settings.max_body_bytes, FORM_BUFFER_BYTES)
 
     @app.before_request
     def check_body() -> None:
@@ -33,6 +29,8 @@ def init_bodies(app: Flask, settings: Settings) -> None:
         if request.routing_exception is not None:
             # What is not there, or not for this method, is told before what is wrong with the body.
             return
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise UnsupportedMediaType("send the body as it is: Content-Encoding is not taken")
         view = current_app.view_functions.get(request.endpoint or "")
         is_upload = getattr(view, "takes_file", False)
         is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()

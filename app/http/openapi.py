@@ -9,11 +9,13 @@ from flask_smorest import Api
 from flask_smorest import Blueprint as SmorestBlueprint
 from marshmallow import Schema, fields, missing
 from webargs.flaskparser import FlaskParser
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
 from app.http.authentication import ME
 from app.http.responses import json_response
+from app.http.uploads import current_upload
 from app.repositories.pages import MAX_BIGINT
 
 
@@ -77,10 +79,12 @@ class _Parser(FlaskParser):
         except orjson.JSONDecodeError:
             raise BadRequest("the body is not JSON") from None
 
-    def load_files(self, req: Any, schema: Any) -> Any:
-        if req.mimetype != "multipart/form-data":
-            raise UnsupportedMediaType("send the file as the form field `file`, as multipart/form-data")
-        return super().load_files(req, schema)
+    def load_form(self, _req: Any, schema: Any) -> Any:
+        return self._makeproxy(MultiDict(current_upload().fields), schema)
+
+    def load_files(self, _req: Any, schema: Any) -> Any:
+        file = current_upload().file
+        return self._makeproxy(MultiDict([] if file is None else [(file.name, file)]), schema)
 
 
 View = TypeVar("View", bound=Callable[..., Any])

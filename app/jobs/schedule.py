@@ -15,5 +15,7 @@ def _every(seconds: int, name: JobName) -> dict[str, Any]:
 
 SCHEDULE: dict[str, dict[str, Any]] = {
     "log due days": _every(300, JobName.LOG_DUE_DAYS),
+    # So often that an import whose worker died goes on soon after its claim is over.
+    "run waiting imports": _every(5, JobName.RUN_IMPORTS),
     "sweep sessions": _every(3600, JobName.SWEEP_SESSIONS),
 }

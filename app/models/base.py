@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Date, DateTime, Enum, MetaData, Text, Uuid
+from sqlalchemy import BigInteger, Date, DateTime, Enum, LargeBinary, MetaData, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase
 
@@ -27,6 +27,7 @@ class Base(DeclarativeBase):
         datetime: DateTime(timezone=True),
         date: Date,
         UUID: Uuid,
+        bytes: LargeBinary,
         list[str]: ARRAY(Text),
     }
 

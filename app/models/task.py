@@ -13,6 +13,7 @@ MAX_TITLE_LENGTH = 255
 MAX_DESCRIPTION_LENGTH = 20_000
 MAX_LABELS = 20
 MAX_LABEL_LENGTH = 50
+MAX_EXTERNAL_REF_LENGTH = 255
 
 
 class TaskStatus(StrEnum):
@@ -38,14 +39,19 @@ ACTIVE_STATUSES = (TaskStatus.TODO, TaskStatus.IN_PROGRESS, TaskStatus.BLOCKED)
 STATUS_ALIASES: dict[str, TaskStatus] = {
     **{status.value: status for status in TaskStatus},
     **dict.fromkeys(("pending", "open", "not_started", "to_do", "new", "true", "1", "yes"), TaskStatus.TODO),
-    **dict.fromkeys(("inprogress", "doing", "started"), TaskStatus.IN_PROGRESS),
-    **dict.fromkeys(("completed", "complete", "closed", "false", "0", "no"), TaskStatus.DONE),
-    **dict.fromkeys(("canceled",), TaskStatus.CANCELLED),
+    **dict.fromkeys(("backlog", "ready", "selected_for_development", "reopened"), TaskStatus.TODO),
+    **dict.fromkeys(("inprogress", "doing", "started", "work_in_progress", "in_review"), TaskStatus.IN_PROGRESS),
+    **dict.fromkeys(("on_hold", "waiting"), TaskStatus.BLOCKED),
+    **dict.fromkeys(("completed", "complete", "closed", "resolved", "false", "0", "no"), TaskStatus.DONE),
+    **dict.fromkeys(("canceled", "wont_do", "won't_do"), TaskStatus.CANCELLED),
 }
 PRIORITY_ALIASES: dict[str, TaskPriority] = {
     **{priority.value: priority for priority in TaskPriority},
-    "normal": TaskPriority.MEDIUM,
-    "urgent": TaskPriority.CRITICAL,
+    # Where numbers count upwards, none is said by 0.
+    **dict.fromkeys(("lowest", "minor", "trivial", "1"), TaskPriority.LOW),
+    **dict.fromkeys(("normal", "none", "2", "0"), TaskPriority.MEDIUM),
+    **dict.fromkeys(("major", "3"), TaskPriority.HIGH),
+    **dict.fromkeys(("urgent", "highest", "blocker", "4", "5"), TaskPriority.CRITICAL),
 }
 
 
@@ -76,6 +82,8 @@ class Task(Base):
     creator_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     assignee_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     due_at: Mapped[datetime | None]
+    # What another system calls the task; an import finds it again by this.
+    external_ref: Mapped[str | None]
     position: Mapped[float]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     # When the task came to be here; created_at may be older, brought along from another tracker.
@@ -101,9 +109,23 @@ class Task(Base):
         # Whose it is; also what deleting a user has to check.
         Index("ix_tasks_assignee_id", "assignee_id", postgresql_where=text("assignee_id IS NOT NULL")),
         Index("ix_tasks_search", "search", postgresql_using="gin"),
+        # Whether an imported row is there already: by its name elsewhere, or by what it says.
+        Index(
+            "ix_tasks_project_id_external_ref",
+            "project_id",
+            "external_ref",
+            postgresql_where=text("external_ref IS NOT NULL"),
+        ),
+        Index(
+            "ix_tasks_project_id_content",
+            "project_id",
+            text("hashtextextended((title || ' '::text) || description, 0::bigint)"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
         CheckConstraint(f"char_length(title) BETWEEN 1 AND {MAX_TITLE_LENGTH}", "title_length"),
         CheckConstraint(f"char_length(description) <= {MAX_DESCRIPTION_LENGTH}", "description_length"),
         CheckConstraint(f"cardinality(labels) <= {MAX_LABELS}", "label_count"),
+        CheckConstraint(f"char_length(external_ref) BETWEEN 1 AND {MAX_EXTERNAL_REF_LENGTH}", "external_ref_length"),
     )
 
     @property

@@ -1,14 +1,19 @@
 """The SQL of imports: how far each is, and the report on what was refused."""
 
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Text, cast, select, update
+from sqlalchemy import Text, cast, func, insert, literal, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
+from app.database import violated_constraint
+from app.errors import ImportUnderWayError
 from app.models.project import Project
-from app.models.task_import import ImportState, RowError, TaskImport
+from app.models.task_import import RowError, TaskImport
 from app.models.user import User
 from app.repositories.pages import AnySelect, Page, decode_cursor, is_integer, json_object, page_of
 
@@ -18,21 +23,58 @@ IMPORT_FIELDS: dict[str, Any] = {
     "project": Project.key,
     "creator": User.username,
     "is_dry_run": TaskImport.is_dry_run,
+    "mode": TaskImport.mode,
+    "on_duplicate": TaskImport.on_duplicate,
+    "create_users": TaskImport.creates_users,
+    "ignored_columns": TaskImport.ignored_columns,
     "state": TaskImport.state,
     "read_count": TaskImport.read_count,
     "created_count": TaskImport.created_count,
+    "updated_count": TaskImport.updated_count,
+    "skipped_count": TaskImport.skipped_count,
     "refused_count": TaskImport.refused_count,
+    "error_count": TaskImport.error_count,
     "failure": TaskImport.failure,
     "created_at": TaskImport.created_at,
     "finished_at": TaskImport.finished_at,
 }
+# How somebody would say it who has the file open in an editor.
+_PLACE = func.concat("line ", RowError.line_number, func.coalesce(literal(", column ") + RowError.column_name, ""))
+_MESSAGE = func.concat(_PLACE, ": ", RowError.reason)
 ERROR_FIELDS: dict[str, Any] = {
     "row": RowError.row_number,
     "line": RowError.line_number,
     "column": RowError.column_name,
     "value": RowError.value,
     "reason": RowError.reason,
+    "message": _MESSAGE,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    """One thing wrong with a row; a row may have several. `column` is None when the row as a whole is wrong."""
+
+    column: str | None
+    value: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    row_number: int
+    line_number: int
+    cells: list[str]
+    problems: tuple[RowProblem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedRow:
+    """A refused row as the report holds it, with all that was wrong with it in one text."""
+
+    row_number: int
+    cells: list[str]
+    message: str
 
 
 class ImportRepository:
@@ -40,17 +82,47 @@ class ImportRepository:
         self._session = session
 
     def add(self, task_import: TaskImport) -> None:
-        """Flushes, so that the import has its id."""
+        """Flushes, so that the import has its id. Raises ImportUnderWayError when its creator used the key before."""
         self._session.add(task_import)
-        self._session.flush()
+        try:
+            self._session.flush()
+        except IntegrityError as error:
+            if violated_constraint(error) == "uq_imports_creator_id_idempotency_key":
+                raise ImportUnderWayError("an import with this Idempotency-Key is under way") from error
+            raise
 
     def flush(self) -> None:
         """Write how far the import is, for SQL that reads it back."""
         self._session.flush()
 
-    def fail(self, import_id: int, reason: str, *, at: datetime) -> None:
-        values = {"state": ImportState.FAILED, "failure": reason, "created_count": 0, "finished_at": at}
-        self._session.execute(update(TaskImport).where(TaskImport.id == import_id).values(values))
+    def get(self, import_id: int) -> TaskImport | None:
+        """As it is now, whatever this session knew of it."""
+        return self._session.get(TaskImport, import_id, populate_existing=True)
+
+    def find_by_key(self, creator_id: int, idempotency_key: str) -> TaskImport | None:
+        statement = select(TaskImport).where(
+            TaskImport.creator_id == creator_id, TaskImport.idempotency_key == idempotency_key
+        )
+        return self._session.scalar(statement.execution_options(populate_existing=True))
+
+    def add_refused(self, import_id: int, refused: Iterable[RefusedRow]) -> None:
+        """To the report, each row's cells with the first of its problems."""
+        values = [
+            {
+                "import_id": import_id,
+                "row_number": row.row_number,
+                "problem_number": number,
+                "line_number": row.line_number,
+                "column_name": problem.column,
+                "value": _storable(problem.value) if problem.value is not None else None,
+                "reason": _storable(problem.reason),
+                "cells": [_storable(cell) for cell in row.cells] if number == 1 else None,
+            }
+            for row in refused
+            for number, problem in enumerate(row.problems, 1)
+        ]
+        if values:
+            self._session.execute(insert(RowError), values)
 
     def get_json(self, actor: Actor, import_id: int) -> str | None:
         found: str | None = self._session.scalar(
@@ -65,6 +137,21 @@ class ImportRepository:
             statement = statement.where(TaskImport.id < decode_cursor(cursor, "-id", is_integer).id)
         rows = self._session.execute(statement.order_by(TaskImport.id.desc()).limit(limit + 1)).all()
         return page_of(rows, limit=limit, sort="-id", total=None)
+
+    def list_reported_rows(self, import_id: int, *, after_row: int, limit: int) -> Sequence[ReportedRow]:
+        """In the order of the file, from behind that row."""
+        statement = (
+            select(
+                RowError.row_number,
+                func.min(RowError.cells),
+                func.string_agg(_MESSAGE, aggregate_order_by(literal("; "), RowError.problem_number)),
+            )
+            .where(RowError.import_id == import_id, RowError.row_number > after_row)
+            .group_by(RowError.row_number)
+            .order_by(RowError.row_number)
+            .limit(limit)
+        )
+        return [ReportedRow(*row) for row in self._session.execute(statement)]
 
     def list_errors(self, import_id: int, *, cursor: str | None, limit: int) -> Page:
         """In the order of the file."""
@@ -82,6 +169,10 @@ class ImportRepository:
             statement.order_by(RowError.row_number, RowError.problem_number).limit(limit + 1)
         ).all()
         return page_of(rows, limit=limit, sort="row", total=None)
+
+
+def _storable(cell: str) -> str:
+    return cell.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _visible_to(actor: Actor, statement: AnySelect) -> AnySelect:

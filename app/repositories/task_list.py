@@ -73,7 +73,7 @@ class TaskListRepository:
         self._session = session
 
     def list_page(self, actor: Actor, query: TaskQuery, *, now: datetime) -> Page:
-        conditions = _conditions(actor, query, now)
+        conditions = conditions_of(actor, query, now)
         sort = SORTS[query.sort.removeprefix("-")]
         is_descending = query.sort.startswith("-")
         chosen = select(Task.id, sort.key.label("key")).where(*conditions)
@@ -95,7 +95,7 @@ class TaskListRepository:
         return self._session.scalar(select(func.count()).select_from(Task).where(*conditions)) or 0
 
 
-def _conditions(actor: Actor, query: TaskQuery, now: datetime) -> list[ColumnElement[bool]]:
+def conditions_of(actor: Actor, query: TaskQuery, now: datetime) -> list[ColumnElement[bool]]:
     is_deleted = Task.deleted_at.is_not(None) if query.deleted else Task.deleted_at.is_(None)
     return [visible_to(actor), is_deleted, *_conditions_of_state(query), *_conditions_of_time(query, now)]
 

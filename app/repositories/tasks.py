@@ -30,6 +30,7 @@ TASK_FIELDS: dict[str, Any] = {
     "creator": Creator.username,
     "assignee": Assignee.username,
     "due_at": Task.due_at,
+    "external_ref": Task.external_ref,
     "position": Task.position,
     "created_at": Task.created_at,
     "updated_at": Task.updated_at,

@@ -10,9 +10,19 @@ from app.http.authentication import current_actor, requires
 from app.http.bodies import takes_file
 from app.http.openapi import Blueprint
 from app.http.rate_limits import LimitName, limited
-from app.http.responses import json_response, page_response
+from app.http.responses import csv_response, json_response, page_response
+from app.http.uploads import Upload
 from app.schemas.base import PageQuery
-from app.schemas.imports import CsvFile, Import, ImportOptions, ImportPage, ImportProblemPage
+from app.schemas.imports import (
+    CsvUpload,
+    Import,
+    ImportErrorsQuery,
+    ImportForm,
+    ImportHeaders,
+    ImportPage,
+    ImportProblemPage,
+)
+from app.services.imports import ImportOptions
 
 blueprint = Blueprint("imports", __name__, url_prefix="/api/v1/imports", description="CSV imports")
 
@@ -21,20 +31,22 @@ blueprint = Blueprint("imports", __name__, url_prefix="/api/v1/imports", descrip
 @limited(LimitName.UPLOAD)
 @takes_file
 @requires(Permission.IMPORT_CREATE)
-@blueprint.arguments(CsvFile, location="files")
-@blueprint.arguments(ImportOptions, location="form")
+@blueprint.arguments(ImportHeaders, location="headers")
+@blueprint.arguments(ImportForm, location="form")
+@blueprint.arguments(CsvUpload, location="files")
 @blueprint.response(201, Import)
-def create_import(files: dict[str, Any], options: dict[str, Any]) -> Response:
-    """Import a CSV: good rows become tasks, bad ones are listed with the reason. Managers and admins."""
-    upload = files["file"]
+@blueprint.alt_response(202, Import)
+def create_import(headers: dict[str, Any], options: ImportOptions, files: dict[str, Any]) -> Response:
+    """Import a CSV: good rows become tasks, bad ones are listed with the reason. Managers and admins.
+
+    Small files are finished with the answer (201); others are followed at `Location` (202).
+    """
+    upload: Upload = files["file"]
     outcome = services().imports.import_csv(
-        current_actor(),
-        upload.stream,
-        filename=upload.filename or "",
-        project_key=options["project"],
-        is_dry_run=options["dry_run"],
+        current_actor(), upload, filename=upload.filename, options=options, **headers
     )
-    return json_response(outcome.body, 201, {"Location": f"/api/v1/imports/{outcome.import_id}"})
+    status = 201 if outcome.is_finished else 202
+    return json_response(outcome.body, status, {"Location": f"/api/v1/imports/{outcome.import_id}"})
 
 
 @blueprint.get("")
@@ -56,8 +68,14 @@ def show_import(import_id: int) -> Response:
 
 @blueprint.get("/<id:import_id>/errors")
 @requires(Permission.IMPORT_READ)
-@blueprint.arguments(PageQuery, location="query")
+@blueprint.arguments(ImportErrorsQuery, location="query")
 @blueprint.response(200, ImportProblemPage)
 def list_import_errors(query: dict[str, Any], import_id: int) -> Response:
-    """List what was wrong with each refused row, in the order of the file. Managers and admins."""
+    """List what was wrong with each refused row, in the order of the file; as CSV to mend and send again if told so.
+
+    Managers and admins.
+    """
+    if query.pop("format") == "csv":
+        pieces = services().imports.write_errors(current_actor(), import_id)
+        return csv_response(pieces, f"import-{import_id}-errors.csv")
     return page_response(services().imports.list_errors(current_actor(), import_id, **query))

@@ -13,9 +13,10 @@ from app.http.bodies import takes_file
 from app.http.openapi import Blueprint
 from app.http.rate_limits import LimitName, limited
 from app.http.responses import json_response, page_response
+from app.http.uploads import Upload
 from app.schemas.authentication import Login, TableToken
 from app.schemas.base import TableMessage
-from app.schemas.imports import CsvFile, TableUploaded
+from app.schemas.imports import CsvUpload, TableUploaded
 from app.schemas.table import (
     TableLogDetail,
     TableLogPage,
@@ -28,6 +29,9 @@ from app.schemas.table import (
 from app.schemas.users import TableUser, TableUserInput
 from app.services.task_logs import TaskLogQuery
 from app.services.tasks import TaskChanges
+
+# How long the request of an upload waits for its end.
+UPLOAD_WAIT_SECONDS = 10
 
 blueprint = Blueprint("table", __name__, description='The TaskTrackerPro table; errors are `{"error": …}`')
 
@@ -138,15 +142,21 @@ def list_active_tasks() -> Response:
 @limited(LimitName.UPLOAD)
 @takes_file
 @requires(Permission.IMPORT_CREATE)
-@blueprint.arguments(CsvFile, location="files")
+@blueprint.arguments(CsvUpload, location="files")
 @blueprint.response(200, TableUploaded)
-def upload_csv(files: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+@blueprint.alt_response(202, TableUploaded)
+def upload_csv(files: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Import a CSV. `Location` leads to the report on what was skipped. Managers and admins; ten an hour."""
-    upload = files["file"]
-    outcome = services().imports.import_csv(current_actor(), upload.stream, filename=upload.filename or "")
+    upload: Upload = files["file"]
+    outcome = services().imports.import_csv(
+        current_actor(), upload, filename=upload.filename, wait_seconds=UPLOAD_WAIT_SECONDS
+    )
+    location = f"/api/v1/imports/{outcome.import_id}"
+    headers = {"Location": location}
+    if not outcome.is_finished:
+        return {"message": f"The tasks are being uploaded; GET {location} tells how far it is"}, 202, headers
     message = f"{outcome.created_count} tasks uploaded successfully"
-    answer = {"message": message, "skipped": outcome.refused_count}
-    return answer, {"Location": f"/api/v1/imports/{outcome.import_id}"}
+    return {"message": message, "skipped": outcome.refused_count}, 200, headers
 
 
 @blueprint.post("/log-tasks")

@@ -6,8 +6,17 @@ from app.auth.permissions import Permission
 from app.composition import services
 from app.http.authentication import current_actor, requires
 from app.http.openapi import Blueprint
-from app.http.responses import no_content, page_response, precondition_of, task_response
-from app.schemas.tasks import Task, TaskInput, TaskListQuery, TaskPage, TaskPatch, TaskReplacement, TaskStatusChange
+from app.http.responses import csv_response, no_content, page_response, precondition_of, task_response
+from app.schemas.tasks import (
+    Task,
+    TaskFilters,
+    TaskInput,
+    TaskListQuery,
+    TaskPage,
+    TaskPatch,
+    TaskReplacement,
+    TaskStatusChange,
+)
 from app.services.tasks import TaskChanges, TaskQuery
 
 blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1/tasks", description="Tasks")
@@ -21,6 +30,15 @@ def list_tasks(query: TaskQuery) -> Response:
     """List the tasks you can see, newest change first. `X-Cache` tells whether the page came from the cache."""
     page, was_cached = services().tasks.list_page(current_actor(), query)
     return page_response(page, was_cached=was_cached)
+
+
+@blueprint.get("/export")
+@requires(Permission.TASK_READ)
+@blueprint.arguments(TaskFilters, location="query")
+@blueprint.response(200, content_type="text/csv")
+def export_tasks(query: TaskQuery) -> Response:
+    """Write the tasks you can see as CSV, by the list's filters and in the order of ids; the import reads it back."""
+    return csv_response(services().task_export.write(current_actor(), query), "tasks.csv")
 
 
 @blueprint.post("")

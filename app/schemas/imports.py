@@ -1,28 +1,115 @@
-"""The shape of imports and of the report on their refused rows."""
+"""The shape of imports, of how they are asked for, and of the report on their refused rows."""
 
-from marshmallow import Schema, fields
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema, fields, post_load, validate
 
 from app.models.project import DEFAULT_PROJECT_KEY
-from app.models.task_import import ImportState
-from app.schemas.base import StrictSchema, page_schema
+from app.models.task_import import DuplicatePolicy, ImportMode, ImportState
+from app.schemas.base import PageQuery, StrictSchema, page_schema
 from app.schemas.tasks import ProjectKey
+from app.services.csv_files import DELIMITERS, Encoding
+from app.services.imports import MAX_WAIT_SECONDS, ImportOptions
+
+MAX_IDEMPOTENCY_KEY_LENGTH = 255
+_DELIMITER_NAMES = {"\t": "tab"}
+_WAIT = re.compile(r"wait=(\d{1,9})", re.ASCII)
 
 
-class CsvFile(StrictSchema):
+class CsvUpload(StrictSchema):
     file = fields.Raw(
         required=True,
         metadata={
             "type": "string",
             "format": "binary",
             "description": "CSV with task_name and any of description, status, priority, created_at, assigned_user, "
-            "due_at, labels",
+            "due_at, labels, external_ref; the last part of the form",
         },
     )
 
 
-class ImportOptions(StrictSchema):
+class Delimiter(fields.String):
+    """The character itself, or `tab`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        names = [_DELIMITER_NAMES.get(delimiter, delimiter) for delimiter in DELIMITERS]
+        super().__init__(validate=validate.OneOf(DELIMITERS, error=f"Must be one of: {' '.join(names)}."), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        words = super()._deserialize(value, attr, data, **kwargs)
+        return "\t" if words == "tab" else str(words)
+
+
+class ImportForm(StrictSchema):
+    """Each field may be absent; the form's file comes behind them."""
+
     project = ProjectKey(load_default=DEFAULT_PROJECT_KEY)
-    dry_run = fields.Boolean(load_default=False, metadata={"description": "check the file, create nothing"})
+    dry_run = fields.Boolean(
+        load_default=False, metadata={"description": "check all of the file and report, create nothing"}
+    )
+    mode = fields.Enum(
+        ImportMode,
+        by_value=True,
+        load_default=ImportMode.SKIP_BAD,
+        metadata={"description": "whether one bad row refuses the file"},
+    )
+    on_duplicate = fields.Enum(
+        DuplicatePolicy,
+        by_value=True,
+        load_default=DuplicatePolicy.CREATE,
+        metadata={
+            "description": "what becomes of a row whose task is there, by external_ref or else by title, description, "
+            "day of creation and assignee"
+        },
+    )
+    create_users = fields.Boolean(
+        load_default=True, metadata={"description": "unknown assignees become inactive users; else they are refused"}
+    )
+    encoding = fields.Enum(Encoding, by_value=True, metadata={"description": "found out when absent"})
+    delimiter = Delimiter(metadata={"description": ", ; | or tab; found out when absent"})
+    day_first = fields.Boolean(
+        load_default=False, metadata={"description": "dates are D.M.YYYY or D/M/YYYY, not M/D/YYYY"}
+    )
+
+    @post_load
+    def _options(self, values: dict[str, Any], **_kwargs: Any) -> ImportOptions:
+        return ImportOptions(
+            project=values["project"],
+            is_dry_run=values["dry_run"],
+            mode=values["mode"],
+            on_duplicate=values["on_duplicate"],
+            creates_users=values["create_users"],
+            encoding=values.get("encoding"),
+            delimiter=values.get("delimiter"),
+            is_day_first=values["day_first"],
+        )
+
+
+class Waiting(fields.String):
+    """Seconds that the client would wait, from a Prefer header (RFC 7240); None when it says nothing of waiting."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        preferences = [word.strip().lower() for word in super()._deserialize(value, attr, data, **kwargs).split(",")]
+        if "respond-async" in preferences:
+            return 0
+        wait = next((found for word in preferences if (found := _WAIT.fullmatch(word))), None)
+        return None if wait is None else min(int(wait[1]), MAX_WAIT_SECONDS)
+
+
+class ImportHeaders(Schema):
+    wait_seconds = Waiting(
+        data_key="Prefer",
+        load_default=None,
+        metadata={"description": "`wait=N`: answer when the import is finished, or after N seconds; `respond-async`"},
+    )
+    idempotency_key = fields.String(
+        data_key="Idempotency-Key",
+        load_default=None,
+        validate=validate.Length(1, MAX_IDEMPOTENCY_KEY_LENGTH),
+        metadata={"description": "the same key again is the same import"},
+    )
 
 
 class Import(Schema):
@@ -31,13 +118,30 @@ class Import(Schema):
     project = fields.String(required=True)
     creator = fields.String(required=True)
     is_dry_run = fields.Boolean(required=True)
+    mode = fields.Enum(ImportMode, by_value=True, required=True)
+    on_duplicate = fields.Enum(DuplicatePolicy, by_value=True, required=True)
+    create_users = fields.Boolean(required=True)
+    ignored_columns = fields.List(fields.String(), required=True)
     state = fields.Enum(ImportState, by_value=True, required=True)
     read_count = fields.Integer(required=True)
     created_count = fields.Integer(required=True)
+    updated_count = fields.Integer(required=True)
+    skipped_count = fields.Integer(required=True)
     refused_count = fields.Integer(required=True)
+    error_count = fields.Integer(required=True, metadata={"description": "of which the first 10,000 are kept"})
     failure = fields.String(required=True, allow_none=True)
     created_at = fields.AwareDateTime(required=True)
     finished_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class ImportErrorsQuery(PageQuery):
+    format = fields.String(
+        load_default="json",
+        validate=validate.OneOf(["json", "csv"]),
+        metadata={
+            "description": "`csv`: each refused row once, as it came, with a column `error`; all of them at once"
+        },
+    )
 
 
 class ImportProblem(Schema):
@@ -46,11 +150,12 @@ class ImportProblem(Schema):
     column = fields.String(required=True, allow_none=True)
     value = fields.String(required=True, allow_none=True)
     reason = fields.String(required=True)
+    message = fields.String(required=True, metadata={"description": "line, column and reason in one sentence"})
 
 
 class TableUploaded(Schema):
     message = fields.String(required=True)
-    skipped = fields.Integer(required=True)
+    skipped = fields.Integer(metadata={"description": "rows that were refused; absent while the import is under way"})
 
 
 ImportPage = page_schema(Import, "ImportPage")

@@ -9,6 +9,7 @@ from webargs.fields import DelimitedList
 from app.models.project import DEFAULT_PROJECT_KEY, PROJECT_KEY_PATTERN
 from app.models.task import (
     MAX_DESCRIPTION_LENGTH,
+    MAX_EXTERNAL_REF_LENGTH,
     MAX_LABEL_LENGTH,
     MAX_LABELS,
     MAX_TITLE_LENGTH,
@@ -61,20 +62,32 @@ class ProjectKey(fields.String):
         return str(super()._deserialize(value, attr, data, **kwargs)).upper()
 
 
-def _labels() -> fields.List[str]:
-    label = Text(min_length=1, max_length=MAX_LABEL_LENGTH)
-    return fields.List(label, validate=validate.Length(max=MAX_LABELS))
+class Labels(fields.List[Any]):
+    """Each once, in the order in which they are first said."""
+
+    def __init__(self) -> None:
+        label = Text(min_length=1, max_length=MAX_LABEL_LENGTH)
+        super().__init__(label, validate=validate.Length(max=MAX_LABELS))
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+        return list(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs)))
 
 
 class _TaskFields(StrictSchema):
     description = Text(max_length=MAX_DESCRIPTION_LENGTH)
     status = Status()
     priority = Priority()
-    labels = _labels()
+    labels = Labels()
     assignee = Text(
         min_length=1, max_length=MAX_USERNAME_LENGTH, allow_none=True, metadata={"description": "a username"}
     )
     due_at = Moment(allow_none=True)
+    external_ref = Text(
+        min_length=1,
+        max_length=MAX_EXTERNAL_REF_LENGTH,
+        allow_none=True,
+        metadata={"description": "what another system calls the task"},
+    )
     position = fields.Float(allow_nan=False, metadata={"description": "where on the board, smallest first"})
 
 
@@ -100,6 +113,7 @@ class TaskReplacement(_TaskFields):
             "labels": [],
             "assignee": None,
             "due_at": None,
+            "external_ref": None,
         }
         return defaults | values
 
@@ -128,7 +142,9 @@ class TaskStatusChange(StrictSchema):
             raise ValidationError("Say a status, a due_at, or both.")
 
 
-class TaskListQuery(PageQuery):
+class TaskFilters(StrictSchema):
+    """Which tasks are meant."""
+
     status = DelimitedList(Status(), validate=validate.Length(max=MAX_FILTER_VALUES))
     priority = DelimitedList(Priority(), validate=validate.Length(max=MAX_FILTER_VALUES))
     project = DelimitedList(ProjectKey(), validate=validate.Length(max=MAX_FILTER_VALUES))
@@ -145,8 +161,6 @@ class TaskListQuery(PageQuery):
     updated_since = Moment()
     q = Text(max_length=MAX_SEARCH_LENGTH, metadata={"description": "words in title or description"})
     deleted = fields.Boolean(load_default=False, metadata={"description": "the deleted ones instead; managers, admins"})
-    sort = fields.String(load_default="-updated_at", validate=validate.OneOf(SORT_NAMES))
-    include_total = fields.Boolean(load_default=False)
 
     @post_load
     def _query(self, values: dict[str, Any], **_kwargs: Any) -> TaskQuery:
@@ -157,6 +171,11 @@ class TaskListQuery(PageQuery):
             labels=tuple(values.pop("label", ())),
             **values,
         )
+
+
+class TaskListQuery(TaskFilters, PageQuery):
+    sort = fields.String(load_default="-updated_at", validate=validate.OneOf(SORT_NAMES))
+    include_total = fields.Boolean(load_default=False)
 
 
 class AssignedTaskListQuery(TaskListQuery):
@@ -179,6 +198,7 @@ class Task(Schema):
     creator = fields.String(required=True)
     assignee = fields.String(required=True, allow_none=True)
     due_at = fields.AwareDateTime(required=True, allow_none=True)
+    external_ref = fields.String(required=True, allow_none=True)
     position = fields.Float(required=True)
     created_at = fields.AwareDateTime(required=True)
     updated_at = fields.AwareDateTime(required=True)

@@ -1,34 +1,61 @@
-"""How an uploaded CSV becomes tasks: staged row by row with the reason for each refused one, then loaded set-based."""
+"""How a CSV comes in and is followed: staged while it is uploaded, worked on at once if it is small, reported on."""
 
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import BinaryIO
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
+from hashlib import blake2b
 
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
 from app.database import UnitOfWork
-from app.errors import InvalidError, UnavailableError
-from app.events import TasksImported
+from app.errors import ConflictError, IdempotencyKeyReusedError, ImportUnderWayError, InvalidError, UnavailableError
+from app.events import ImportWaiting
 from app.models.project import DEFAULT_PROJECT_KEY
-from app.models.task_import import ImportState, TaskImport
-from app.repositories.import_rows import ImportRowRepository, RowProblem, StagedRow
-from app.repositories.imports import ImportRepository
+from app.models.task_import import DuplicatePolicy, ImportBlock, ImportMode, ImportState, TaskImport
+from app.repositories.import_queue import ImportQueueRepository
+from app.repositories.imports import ImportRepository, ReportedRow
 from app.repositories.pages import Page
 from app.repositories.projects import ProjectRepository
 from app.services.clock import Clock
-from app.services.csv_reading import read_rows
+from app.services.csv_files import BLOCK_ROWS, Block, ByteStream, CsvFile, Encoding
+from app.services.csv_writing import report_header, report_rows
+from app.services.import_runs import ImportRunService
 from app.services.lookups import not_found
+from app.settings import CsvLimits
 
-CHUNK_ROWS = 5_000
-MAX_KEPT_PROBLEMS = 10_000
+logger = logging.getLogger(__name__)
+
 MAX_FILENAME_LENGTH = 255
+MAX_WAIT_SECONDS = 30
+# How long the request of a small file waits for it where the client says nothing of waiting.
+SMALL_FILE_WAIT_SECONDS = 5
+POLL_SECONDS = 0.1
+# An upload that sends no block for so long is given up.
+UPLOAD_LEASE = timedelta(minutes=5)
+REPORT_PAGE_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """How a file is to be read and what is to become of it. None is found out from the file."""
+
+    project: str = DEFAULT_PROJECT_KEY
+    is_dry_run: bool = False
+    mode: ImportMode = ImportMode.SKIP_BAD
+    on_duplicate: DuplicatePolicy = DuplicatePolicy.CREATE
+    creates_users: bool = True
+    encoding: Encoding | None = None
+    delimiter: str | None = None
+    is_day_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOutcome:
     import_id: int
+    is_finished: bool
     created_count: int
     refused_count: int
     body: bytes
@@ -39,47 +66,50 @@ class ImportService:
         self,
         uow: UnitOfWork,
         imports: ImportRepository,
-        rows: ImportRowRepository,
+        queue: ImportQueueRepository,
         projects: ProjectRepository,
+        runs: ImportRunService,
         clock: Clock,
-        time_zone: ZoneInfo,
+        limits: CsvLimits,
     ) -> None:
         self._uow = uow
         self._imports = imports
-        self._rows = rows
+        self._queue = queue
         self._projects = projects
+        self._runs = runs
         self._now = clock
-        self._time_zone = time_zone
+        self._limits = limits
 
     def import_csv(
         self,
         actor: Actor,
-        stream: BinaryIO,
+        stream: ByteStream,
         *,
         filename: str,
-        project_key: str = DEFAULT_PROJECT_KEY,
-        is_dry_run: bool = False,
+        options: ImportOptions | None = None,
+        idempotency_key: str | None = None,
+        wait_seconds: int | None = None,
     ) -> ImportOutcome:
-        """Good rows become tasks, bad ones a report. Raises UnreadableCsvError, and then nothing is left of the file.
+        """Good rows become tasks, bad ones a report; by workers, but for what can be done while the caller waits.
 
-        Three transactions, so that nobody waits for a long file: the rows are staged; the tasks' numbers are taken,
-        which locks the project for that moment only; the tasks are made, all of them or none.
+        Raises UnreadableCsvError or TooLargeError, and then nothing is left of the file. The same file again, with the
+        same `idempotency_key` or while the first is still at work, is the first.
         """
         ensure_may(actor, Permission.IMPORT_CREATE)
+        options = options or ImportOptions()
+        import_id = self._receive(actor, stream, filename, options, idempotency_key)
+        # It is staged: a database that goes away now takes nothing with it.
+        with suppress(UnavailableError):
+            self._work_on(import_id, wait_seconds)
         with self._uow.transaction():
-            task_import = self._stage(actor, stream, filename, project_key, is_dry_run=is_dry_run)
-            staged_count = self._rows.count_staged(task_import.id)
-            if is_dry_run or not staged_count:
-                return self._finish(actor, task_import)
-        try:
-            with self._uow.transaction():
-                last_number = self._projects.take_task_numbers(task_import.project_id, staged_count)
-            with self._uow.transaction():
-                self._load(task_import, last_number)
-                return self._finish(actor, task_import)
-        except Exception as error:
-            self._give_up(task_import, error)
-            raise
+            task_import = self._imports.get(import_id) or not_found("import", import_id)
+            return ImportOutcome(
+                import_id=import_id,
+                is_finished=task_import.finished_at is not None,
+                created_count=task_import.created_count,
+                refused_count=task_import.refused_count,
+                body=self._json(actor, import_id),
+            )
 
     def get(self, actor: Actor, import_id: int) -> bytes:
         with self._uow.transaction():
@@ -94,73 +124,163 @@ class ImportService:
             self._json(actor, import_id)
             return self._imports.list_errors(import_id, cursor=cursor, limit=limit)
 
-    def _stage(
-        self, actor: Actor, stream: BinaryIO, filename: str, project_key: str, *, is_dry_run: bool
-    ) -> TaskImport:
-        """Read the file: good rows to staging, what is wrong with the others to the report."""
-        project = self._projects.get(actor, project_key)
-        if project is None:
-            raise InvalidError.of("project", f"there is no project {project_key}")
-        task_import = TaskImport(
-            creator_id=actor.user_id,
-            project_id=project.id,
-            filename=_printable(filename),
-            is_dry_run=is_dry_run,
-            state=ImportState.STAGING,
-        )
-        self._imports.add(task_import)
-        problems: list[RowProblem] = []
+    def write_errors(self, actor: Actor, import_id: int) -> Iterator[bytes]:
+        """The refused rows as CSV, each as it came with what is wrong with it: to be mended and sent again."""
+        with self._uow.transaction():
+            self._json(actor, import_id)
+            task_import = self._imports.get(import_id) or not_found("import", import_id)
+            header = task_import.header
+        return self._report(import_id, header)
 
-        def good_rows() -> Iterator[StagedRow]:
-            for row in read_rows(stream, time_zone=self._time_zone):
-                task_import.read_count += 1
-                if row.staged is not None:
-                    yield row.staged
-                    continue
-                task_import.refused_count += 1
-                if len(problems) < MAX_KEPT_PROBLEMS:
-                    problems.extend(row.problems)
+    def _report(self, import_id: int, header: list[str]) -> Iterator[bytes]:
+        yield report_header(header)
+        rows: list[ReportedRow] = []
+        while True:
+            with self._uow.transaction():
+                after_row = rows[-1].row_number if rows else 0
+                rows = [*self._imports.list_reported_rows(import_id, after_row=after_row, limit=REPORT_PAGE_ROWS)]
+            if not rows:
+                return
+            yield report_rows(header, rows)
 
-        task_import.read_count = task_import.refused_count = task_import.created_count = 0
-        self._rows.stage(task_import.id, good_rows())
-        self._rows.add_problems(task_import.id, problems)
-        task_import.refused_count += self._rows.refuse_strangers(task_import)
-        task_import.state = ImportState.LOADING
+    def _receive(
+        self, actor: Actor, stream: ByteStream, filename: str, options: ImportOptions, idempotency_key: str | None
+    ) -> int:
+        """Stage the file, a transaction a block: a slow upload holds no connection. Return the import's id."""
+        began_at = self._now()
+        file = CsvFile(stream, self._limits, encoding=options.encoding, delimiter=options.delimiter)
+        task_import = self._begin(actor, file, filename, options, idempotency_key)
+        if task_import is None:
+            return self._find_repeated(actor, file, options, idempotency_key or "")
+        import_id = task_import.id
+        content = _content_hash(file, options)
+        try:
+            for number, block in enumerate(file.blocks()):
+                body = block.text.encode()
+                content.update(body)
+                self._stage(import_id, number, block, body)
+            return self._end_upload(import_id, content.digest(), began_at)
+        except BaseException:
+            with suppress(UnavailableError), self._uow.transaction():
+                self._queue.discard(import_id)
+            raise
+
+    def _stage(self, import_id: int, number: int, block: Block, body: bytes) -> None:
+        with self._uow.transaction():
+            task_import = self._get_upload(import_id)
+            self._queue.add_block(
+                ImportBlock(
+                    import_id=import_id,
+                    number=number,
+                    first_row=block.first_row,
+                    first_line=block.first_line,
+                    body=body,
+                )
+            )
+            task_import.claimed_until = self._now() + UPLOAD_LEASE
+            task_import.block_count = number + 1
+            task_import.read_count = block.first_row + block.row_count - 1
+            self._imports.flush()
+
+    def _get_upload(self, import_id: int) -> TaskImport:
+        """Raises ConflictError when the sweep has cleared it away."""
+        task_import = self._queue.get_for_update(import_id)
+        if task_import is None:
+            raise ConflictError("the upload stood still for too long and was given up; send it again")
         return task_import
 
-    def _load(self, task_import: TaskImport, last_number: int) -> None:
-        """A chunk at a time, so that no statement grows with the file; they appear together, with the commit."""
-        while (chunk := self._rows.find_chunk(task_import.id, size=CHUNK_ROWS)) is not None:
-            up_to, count = chunk
-            task_import.created_count += self._rows.load_chunk(
-                task_import, up_to=up_to, last_number=last_number, now=self._now()
-            )
-            last_number += count
+    def _begin(
+        self, actor: Actor, file: CsvFile, filename: str, options: ImportOptions, idempotency_key: str | None
+    ) -> TaskImport | None:
+        """None when the creator used the key before."""
+        try:
+            with self._uow.transaction():
+                project = self._projects.get(actor, options.project)
+                if project is None:
+                    raise InvalidError.of("project", f"there is no project {options.project}")
+                task_import = TaskImport(
+                    creator_id=actor.user_id,
+                    project_id=project.id,
+                    filename=_printable(filename),
+                    is_dry_run=options.is_dry_run,
+                    mode=options.mode,
+                    on_duplicate=options.on_duplicate,
+                    creates_users=options.creates_users,
+                    is_day_first=options.is_day_first,
+                    delimiter=file.delimiter,
+                    header=file.header,
+                    ignored_columns=[*file.layout.ignored],
+                    state=ImportState.STAGING,
+                    created_at=self._now(),
+                    claimed_until=self._now() + UPLOAD_LEASE,
+                    idempotency_key=idempotency_key,
+                    read_count=0,
+                    block_count=0,
+                )
+                self._imports.add(task_import)
+                return task_import
+        except ImportUnderWayError:
+            return None
 
-    def _finish(self, actor: Actor, task_import: TaskImport) -> ImportOutcome:
-        self._rows.drop_staged(task_import.id)
-        task_import.state = ImportState.FINISHED
-        task_import.finished_at = self._now()
-        self._imports.flush()
-        self._uow.publish(TasksImported(task_import.id, task_import.created_count))
-        return self._outcome(actor, task_import)
+    def _end_upload(self, import_id: int, content_hash: bytes, began_at: datetime) -> int:
+        """The import waits for a worker from here on; or it is gone, and another one is the same."""
+        with self._uow.transaction():
+            task_import = self._get_upload(import_id)
+            self._queue.lock_twins(content_hash)
+            twin_id = self._queue.find_twin(task_import, content_hash, since=began_at)
+            if twin_id is not None and task_import.idempotency_key is None:
+                self._queue.discard(import_id)
+                return twin_id
+            is_checked_first = task_import.is_dry_run or task_import.mode is ImportMode.ALL_OR_NOTHING
+            task_import.state = ImportState.CHECKING if is_checked_first else ImportState.LOADING
+            task_import.content_hash = content_hash
+            task_import.claimed_until = None
+            self._imports.flush()
+            self._uow.publish(ImportWaiting(import_id))
+            return import_id
 
-    def _give_up(self, task_import: TaskImport, error: Exception) -> None:
-        """Say what became of an import that was staged and could not be loaded; the caller raises the error itself."""
-        with suppress(UnavailableError), self._uow.transaction():
-            self._rows.drop_staged(task_import.id)
-            self._imports.fail(task_import.id, str(error) or type(error).__name__, at=self._now())
+    def _find_repeated(self, actor: Actor, file: CsvFile, options: ImportOptions, idempotency_key: str) -> int:
+        """The import that the key stands for. Raises IdempotencyKeyReusedError when that was another file."""
+        content = _content_hash(file, options)
+        for block in file.blocks():
+            content.update(block.text.encode())
+        for _ in range(int(MAX_WAIT_SECONDS / POLL_SECONDS)):
+            with self._uow.transaction():
+                first = self._imports.find_by_key(actor.user_id, idempotency_key)
+            if first is None or first.content_hash is not None:
+                break
+            time.sleep(POLL_SECONDS)
+        if first is None or first.content_hash is None:
+            raise ImportUnderWayError("the first upload with this Idempotency-Key has not come in; try again")
+        if first.content_hash != content.digest():
+            raise IdempotencyKeyReusedError("the Idempotency-Key was used before, for another file or other options")
+        return first.id
 
-    def _outcome(self, actor: Actor, task_import: TaskImport) -> ImportOutcome:
-        return ImportOutcome(
-            import_id=task_import.id,
-            created_count=task_import.created_count,
-            refused_count=task_import.refused_count,
-            body=self._json(actor, task_import.id),
-        )
+    def _work_on(self, import_id: int, wait_seconds: int | None) -> None:
+        """While the caller waits; if another is at it, until that one has finished."""
+        with self._uow.transaction():
+            task_import = self._imports.get(import_id)
+        if wait_seconds is None:
+            is_small = task_import is not None and task_import.read_count <= BLOCK_ROWS
+            wait_seconds = SMALL_FILE_WAIT_SECONDS if is_small else 0
+        until = self._now() + timedelta(seconds=wait_seconds)
+        for _ in range(int(wait_seconds / POLL_SECONDS)):
+            claim = self._runs.claim(import_id)
+            if claim is not None:
+                self._runs.work_on(claim, until=until)
+            with self._uow.transaction():
+                task_import = self._imports.get(import_id)
+            if task_import is None or task_import.finished_at is not None or self._now() >= until:
+                return
+            time.sleep(POLL_SECONDS)
 
     def _json(self, actor: Actor, import_id: int) -> bytes:
         return (self._imports.get_json(actor, import_id) or not_found("import", import_id)).encode()
+
+
+def _content_hash(file: CsvFile, options: ImportOptions) -> blake2b:
+    """Of what decides about the outcome; the file's own bytes are added as they come."""
+    return blake2b(repr((options, file.delimiter, file.header)).encode(), digest_size=32)
 
 
 def _printable(filename: str) -> str:

@@ -46,6 +46,7 @@ class TaskChanges(TypedDict, total=False):
     labels: list[str]
     assignee: str | None
     due_at: datetime | None
+    external_ref: str | None
     position: float
     created_at: datetime
 
@@ -93,6 +94,7 @@ class TaskService:
                 creator_id=actor.user_id,
                 assignee_id=assignee.id if assignee else None,
                 due_at=values.get("due_at"),
+                external_ref=values.get("external_ref"),
                 position=values.get("position", float(number)),
                 created_at=in_zone(values.get("created_at", now), self._time_zone),
                 updated_at=now,
@@ -111,7 +113,7 @@ class TaskService:
         """The page, and whether it came from the cache."""
         if query.deleted:
             ensure_may(actor, Permission.TASK_RESTORE)
-        query = replace(query, assignee=_me(actor, query.assignee), creator=_me(actor, query.creator))
+        query = replace(query, assignee=actor.meant_by(query.assignee), creator=actor.meant_by(query.creator))
         found = self._cache.remember(
             ("tasks",),
             f"tasks|{actor.scope}|{query!r}",
@@ -179,6 +181,7 @@ class TaskService:
             task.created_at = in_zone(changes["created_at"], self._time_zone)
         if "due_at" in changes:
             task.due_at = changes["due_at"]
+        task.external_ref = changes.get("external_ref", task.external_ref)
         task.change_status(_status_of(changes, task), at=now)
         if "project" in changes or "assignee" in changes:
             self._apply_project_and_assignee(actor, task, changes)
@@ -237,7 +240,3 @@ def _status_of(changes: TaskChanges, task: Task) -> TaskStatus:
     if "is_active" in changes and changes["is_active"] is not task.is_active:
         return TaskStatus.TODO if changes["is_active"] else TaskStatus.DONE
     return task.status
-
-
-def _me(actor: Actor, person: str | None) -> str | None:
-    return str(actor.user_id) if person == "me" else person

@@ -13,6 +13,7 @@ from app.events import (
     DayLogged,
     DayLogRequested,
     Event,
+    ImportWaiting,
     ProjectChanged,
     SessionEnded,
     TaskChanged,
@@ -28,7 +29,8 @@ SPACES = ("actors", "tasks", "task_logs")
 # What follows: spaces of the cache that are forgotten, and jobs that a worker is woken for.
 REACTIONS = {
     TaskChanged(task_id=1): {"tasks"},
-    TasksImported(import_id=1, created=2): {"tasks"},
+    TasksImported(import_id=1, task_count=2): {"tasks"},
+    ImportWaiting(import_id=1): {JobName.RUN_IMPORTS},
     DayLogRequested(log_date=DAY): {JobName.LOG_DUE_DAYS},
     DayLogged(log_date=DAY, task_count=2): {"task_logs"},
     UserChanged(user_id=1): {"actors", "tasks", "task_logs"},

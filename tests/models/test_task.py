@@ -8,17 +8,20 @@ NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 ONE_O_CLOCK = NOON + timedelta(hours=1)
 
 STATUS_WORDS = {
-    TaskStatus.TODO: ["todo", "pending", "open", "not_started", "to do", "new", "true", "1", "yes"],
-    TaskStatus.IN_PROGRESS: ["in_progress", "inprogress", "doing", "started"],
-    TaskStatus.BLOCKED: ["blocked"],
-    TaskStatus.DONE: ["done", "completed", "complete", "closed", "false", "0", "no"],
-    TaskStatus.CANCELLED: ["cancelled", "canceled"],
+    TaskStatus.TODO: [
+        *("todo", "pending", "open", "not_started", "to do", "new", "true", "1", "yes"),
+        *("backlog", "ready", "selected for development", "reopened"),
+    ],
+    TaskStatus.IN_PROGRESS: ["in_progress", "inprogress", "doing", "started", "work_in_progress", "in review"],
+    TaskStatus.BLOCKED: ["blocked", "on_hold", "waiting"],
+    TaskStatus.DONE: ["done", "completed", "complete", "closed", "resolved", "false", "0", "no"],
+    TaskStatus.CANCELLED: ["cancelled", "canceled", "wont_do", "won't do"],
 }
 PRIORITY_WORDS = {
-    TaskPriority.LOW: ["low"],
-    TaskPriority.MEDIUM: ["medium", "normal"],
-    TaskPriority.HIGH: ["high"],
-    TaskPriority.CRITICAL: ["critical", "urgent"],
+    TaskPriority.LOW: ["low", "lowest", "minor", "trivial", "1"],
+    TaskPriority.MEDIUM: ["medium", "normal", "none", "2", "0"],
+    TaskPriority.HIGH: ["high", "major", "3"],
+    TaskPriority.CRITICAL: ["critical", "urgent", "highest", "blocker", "4", "5"],
 }
 WRITINGS = {
     "as it is": str,
@@ -51,7 +54,7 @@ class TestPriorityFrom:
     def test_other_trackers_words_are_taken_however_written(self, word, priority, write):
         assert priority_from(write(word)) is priority
 
-    @pytest.mark.parametrize("word", ["", "1", "asap"])
+    @pytest.mark.parametrize("word", ["", "-1", "6", "1.0", "٣", "asap"])
     def test_what_no_tracker_says_is_none(self, word):
         assert priority_from(word) is None
 

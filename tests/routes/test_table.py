@@ -575,7 +575,7 @@ class TestUploadCsv:
             b"\n\n",
             b"colour,shape\nred,round\n",
             b"description\nno name\n",
-            b"task_name,colour\nOne,red\n",
+            b"task_name,priorty\nOne,high\n",
             b"task_name,title\nOne,Two\n",
             b'task_name\n"never closed\n',
             b"\x89PNG\r\n\x1a\n\x00\x00",
@@ -587,6 +587,28 @@ class TestUploadCsv:
         assert response.status_code == 422
         assert set(response.json) == {"error"}
         assert session.scalars(select(Task)).all() == []
+
+    def test_a_column_that_nobody_knows_is_ignored_and_named(self, as_manager, session):
+        response = upload(as_manager, b"task_name,colour\nOne,red\n")
+
+        assert response.status_code == 200
+        assert response.json == {"message": "1 tasks uploaded successfully", "skipped": 0}
+        assert session.scalars(select(Task.title)).all() == ["One"]
+        assert as_manager.get(response.headers["Location"]).json["ignored_columns"] == ["colour"]
+
+    def test_one_that_is_not_finished_in_time_is_a_202_that_leads_to_it(
+        self, as_manager, monkeypatch, services, session
+    ):
+        monkeypatch.setattr("app.routes.table.UPLOAD_WAIT_SECONDS", 0)
+
+        response = upload(as_manager, CSV)
+
+        location = response.headers["Location"]
+        assert (response.status_code, set(response.json)) == (202, {"message"})
+        assert location in response.json["message"]
+        assert session.scalars(select(Task)).all() == []
+        services.import_runs.run_waiting()
+        assert as_manager.get(location).json["created_count"] == 2
 
     def test_without_a_file_is_a_422(self, as_manager):
         as_text = as_manager.request(

@@ -12,7 +12,8 @@ from app.settings import RateLimit
 TASKS = "/api/v1/tasks"
 FIELDS = {
     *("id", "ref", "project", "title", "description", "status", "priority", "labels", "creator", "assignee"),
-    *("due_at", "position", "created_at", "updated_at", "started_at", "completed_at", "deleted_at", "version"),
+    *("due_at", "external_ref", "position", "created_at", "updated_at", "started_at", "completed_at", "deleted_at"),
+    "version",
 }
 NOT_THERE = 999_999_999
 MAX_BIGINT = 2**63 - 1
@@ -35,6 +36,7 @@ class TestCreate:
             "creator": user.username,
             "assignee": None,
             "due_at": None,
+            "external_ref": None,
             "started_at": None,
             "completed_at": None,
             "deleted_at": None,
@@ -59,6 +61,7 @@ class TestCreate:
             "labels": ["release", "a b", 'quo"te', "ünï"],
             "assignee": assignee.username,
             "due_at": "2031-05-06T07:08:09+00:00",
+            "external_ref": "JIRA-42 / ünï",
             "position": -1.5,
             "project": "GEN",
         }
@@ -77,6 +80,12 @@ class TestCreate:
             ({"status": "CLOSED"}, {"status": "done"}),
             ({"status": "not-started"}, {"status": "todo"}),
             ({"priority": "URGENT"}, {"priority": "critical"}),
+            ({"priority": "1"}, {"priority": "low"}),
+            ({"priority": "Highest"}, {"priority": "critical"}),
+            ({"labels": ["b", " a ", "b", "a", "B"]}, {"labels": ["b", "a", "B"]}),
+            ({"external_ref": " 42 "}, {"external_ref": "42"}),
+            ({"external_ref": "r" * 255}, {"external_ref": "r" * 255}),
+            ({"external_ref": None}, {"external_ref": None}),
             ({"project": "gen"}, {"project": "GEN"}),
             ({"title": "t" * 255}, {"title": "t" * 255}),
             ({"title": "\U0001f4a9" * 255}, {"title": "\U0001f4a9" * 255}),
@@ -124,6 +133,11 @@ class TestCreate:
             ({"labels": ["l" * 51]}, "/labels/0"),
             ({"labels": ["\x00"]}, "/labels/0"),
             ({"labels": [f"label {n}" for n in range(21)]}, "/labels"),
+            ({"external_ref": ""}, "/external_ref"),
+            ({"external_ref": "  "}, "/external_ref"),
+            ({"external_ref": "r" * 256}, "/external_ref"),
+            ({"external_ref": "\x00"}, "/external_ref"),
+            ({"external_ref": 7}, "/external_ref"),
             ({"assignee": "nobody at all"}, "/assignee"),
             ({"assignee": ""}, "/assignee"),
             ({"assignee": 7}, "/assignee"),
@@ -275,6 +289,7 @@ class TestReplace:
             labels=["x"],
             assignee_id=ops_member.user.id,
             due_at="2031-01-01T00:00:00Z",
+            external_ref="JIRA-42",
             position=42.0,
         )
 
@@ -289,11 +304,17 @@ class TestReplace:
             "labels": [],
             "assignee": None,
             "due_at": None,
+            "external_ref": None,
             "project": "OPS",
             "position": 42.0,
             "version": 2,
         }
         assert {name: response.json[name] for name in expected} == expected
+
+    def test_what_another_system_calls_it_is_replaced_too(self, as_user, full_task):
+        response = as_user.put(f"{TASKS}/{full_task.id}", {"title": "New", "external_ref": "JIRA-43"})
+
+        assert (response.status_code, response.json["external_ref"]) == (200, "JIRA-43")
 
     def test_is_a_change_like_any_other(self, as_user, factories, clock):
         task = factories.Task(updated_at=clock() - timedelta(hours=1))
@@ -326,10 +347,12 @@ class TestChange:
             {"status": "blocked"},
             {"priority": "low"},
             {"labels": []},
-            {"labels": ["b", "a", "b"]},
+            {"labels": ["b", "a"]},
             {"assignee": None},
             {"due_at": None},
             {"due_at": "2032-01-01T00:00:00+00:00"},
+            {"external_ref": "JIRA-43"},
+            {"external_ref": None},
             {"position": 0.5},
         ],
     )
@@ -353,6 +376,8 @@ class TestChange:
             ({"priority": None}, "/priority"),
             ({"labels": None}, "/labels"),
             ({"position": None}, "/position"),
+            ({"external_ref": ""}, "/external_ref"),
+            ({"external_ref": "r" * 256}, "/external_ref"),
             ({"project": None}, "/project"),
             ({"project": "NONE"}, "/project"),
             ({"version": 7}, "/version"),
@@ -367,6 +392,21 @@ class TestChange:
         assert response.status_code == 422
         assert {problem["pointer"] for problem in response.json["errors"]} == {pointer}
         assert as_user.get(f"{TASKS}/{full_task.id}").json == before
+
+    def test_a_label_said_twice_is_kept_once_where_it_is_said_first(self, as_user, full_task):
+        response = as_user.patch(f"{TASKS}/{full_task.id}", {"labels": ["b", "a", " b "]})
+
+        assert (response.status_code, response.json["labels"]) == (200, ["b", "a"])
+
+    def test_labels_that_are_the_same_once_said_twice_change_nothing(self, as_user, full_task):
+        response = as_user.patch(f"{TASKS}/{full_task.id}", {"labels": ["x", "y", "x"]})
+
+        assert (response.status_code, response.json["version"]) == (200, 1)
+
+    def test_more_labels_than_are_allowed_are_no_more_when_they_are_the_same(self, as_user, full_task):
+        response = as_user.patch(f"{TASKS}/{full_task.id}", {"labels": ["again"] * 30})
+
+        assert (response.status_code, response.json["labels"]) == (200, ["again"])
 
     def test_with_more_than_one_field_it_is_one_version(self, as_user, full_task):
         change = {"title": "New", "assignee": None, "project": "GEN", "status": "done"}
@@ -1099,6 +1139,7 @@ def full_task(factories):
         labels=["x", "y"],
         assignee_id=factories.User().id,
         due_at="2031-01-01T00:00:00Z",
+        external_ref="JIRA-42",
         started_at="2030-01-01T00:00:00Z",
         position=42.0,
     )

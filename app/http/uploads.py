@@ -1,0 +1,106 @@
+"""How an upload is read while it comes in: multipart/form-data (RFC 7578) whose file is the last of its parts.
+
+Nothing is kept on disk and at most one piece in memory, whatever the size of the file.
+"""
+
+from collections.abc import Iterator
+from typing import IO
+
+from flask import g, request
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
+
+from app.errors import InvalidError
+
+PIECE_BYTES = 128 * 1024
+# Of the decoder's own buffer: a piece, and what it keeps of the one before it.
+MAX_BUFFER_BYTES = 4 * PIECE_BYTES
+MAX_FIELD_BYTES = 10_000
+MAX_FIELDS = 50
+
+
+class Upload:
+    """A file that is read from the request as it comes. Raises BadRequest where the request ends before the file."""
+
+    def __init__(self, name: str, filename: str, events: Iterator[Event]) -> None:
+        self.name = name
+        self.filename = filename
+        self._events = events
+        self._rest = b""
+        self._is_over = False
+
+    def read(self, size: int) -> bytes:
+        """Up to so many bytes; none at the end."""
+        while not self._rest and not self._is_over:
+            self._receive(next(self._events))
+        piece, self._rest = self._rest[:size], self._rest[size:]
+        return piece
+
+    def _receive(self, event: Event) -> None:
+        match event:
+            case Data():
+                self._rest = event.data
+            case Epilogue():
+                self._is_over = True
+            case Field() | File():
+                raise InvalidError.of(event.name or "file", "send it before the file, which is read as it comes in")
+
+
+class UploadForm:
+    """The fields in front of the file, and the file if there is one."""
+
+    def __init__(self, stream: IO[bytes], boundary: str) -> None:
+        self.fields: list[tuple[str, str]] = []
+        self.file: Upload | None = None
+        events = _events(stream, boundary)
+        for event in events:
+            match event:
+                case File():
+                    self.file = Upload(event.name or "", event.filename, events)
+                    return
+                case Field():
+                    if len(self.fields) == MAX_FIELDS:
+                        raise RequestEntityTooLarge
+                    self.fields.append((event.name or "", _text_of(events)))
+
+
+def current_upload() -> UploadForm:
+    """Of this request; its head is read with the first call."""
+    if "upload" not in g:
+        boundary = request.mimetype_params.get("boundary")
+        if request.mimetype != "multipart/form-data" or not boundary:
+            raise UnsupportedMediaType("send the file as the form field `file`, as multipart/form-data")
+        g.upload = UploadForm(request.stream, boundary)
+    upload: UploadForm = g.upload
+    return upload
+
+
+def _events(stream: IO[bytes], boundary: str) -> Iterator[Event]:
+    try:
+        decoder = MultipartDecoder(boundary.encode("ascii"), MAX_BUFFER_BYTES)
+        while True:
+            event = decoder.next_event()
+            if isinstance(event, NeedData):
+                decoder.receive_data(stream.read(PIECE_BYTES) or None)
+                continue
+            yield event
+            if isinstance(event, Epilogue):
+                return
+    except ValueError:
+        raise BadRequest("the upload is not whole: it is broken off, or no multipart/form-data") from None
+
+
+def _text_of(events: Iterator[Event]) -> str:
+    words = b""
+    for event in events:
+        if not isinstance(event, Data):
+            break
+        words += event.data
+        if len(words) > MAX_FIELD_BYTES:
+            raise RequestEntityTooLarge
+        if not event.more_data:
+            break
+    try:
+        return words.decode()
+    except UnicodeDecodeError:
+        raise BadRequest("a form field is not UTF-8") from None

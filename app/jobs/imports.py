@@ -1,0 +1,12 @@
+"""The jobs of imports."""
+
+from celery import Celery
+
+from app.composition import services
+from app.job_queue import JobName
+
+
+def register(celery_app: Celery) -> None:
+    @celery_app.task(name=JobName.RUN_IMPORTS.value, shared=False)
+    def run_waiting_imports() -> None:
+        services().import_runs.run_waiting()

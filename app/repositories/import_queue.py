@@ -1,0 +1,126 @@
+"""The SQL of imports at work: blocks in and out, and who works on which import.
+
+A claim is a number that only rises and a time until which it holds. Whoever works locks the import's row for each step
+and finds out there whether the claim is still theirs; so a worker that froze and wakes up changes nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, insert, select, text
+from sqlalchemy.orm import Session
+
+from app.models.task_import import ImportBlock, ImportDraft, ImportState, TaskImport
+
+# Whoever claims takes this lock first: whether another import of the project is at work must not change meanwhile.
+CLAIM_LOCK = 7_203_114_121
+# Whoever looks for a twin of an upload takes this one with the upload's hash.
+TWIN_LOCK = 7_203_115
+
+# Imports that look for duplicates do so one at a time in a project: two could both find nothing and both create. One
+# that loads everything at once is at work as long as it is not finished, however long that takes.
+_FIND_WAITING = text("""
+    SELECT i.id FROM imports AS i
+     WHERE i.finished_at IS NULL AND i.state <> 'staging' AND (i.claimed_until IS NULL OR i.claimed_until < :now)
+       AND (CAST(:import_id AS bigint) IS NULL OR i.id = :import_id)
+       AND (i.on_duplicate = 'create' OR NOT EXISTS (
+           SELECT FROM imports AS other
+            WHERE other.project_id = i.project_id AND other.id <> i.id AND other.finished_at IS NULL
+              AND other.state <> 'staging'
+              AND (other.claimed_until >= :now
+                   OR other.id < i.id AND other.mode = 'all_or_nothing' AND other.state = 'loading')
+       ))
+     ORDER BY i.claim_number, i.id
+     LIMIT 1
+       FOR UPDATE SKIP LOCKED
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    import_id: int
+    number: int
+
+
+class ImportQueueRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add_block(self, block: ImportBlock) -> None:
+        values = {
+            "import_id": block.import_id,
+            "number": block.number,
+            "first_row": block.first_row,
+            "first_line": block.first_line,
+            "body": block.body,
+        }
+        self._session.execute(insert(ImportBlock).values(values))
+
+    def get_block(self, import_id: int, number: int) -> ImportBlock:
+        statement = select(ImportBlock).where(ImportBlock.import_id == import_id, ImportBlock.number == number)
+        block = self._session.scalars(statement).one()
+        # Megabytes that nobody needs once they are read.
+        self._session.expunge(block)
+        return block
+
+    def drop_staged(self, import_id: int) -> None:
+        self._session.execute(delete(ImportBlock).where(ImportBlock.import_id == import_id))
+        self.drop_drafts(import_id)
+
+    def drop_drafts(self, import_id: int) -> None:
+        self._session.execute(delete(ImportDraft).where(ImportDraft.import_id == import_id))
+
+    def get_for_update(self, import_id: int) -> TaskImport | None:
+        return self._session.get(TaskImport, import_id, with_for_update=True, populate_existing=True)
+
+    def lock_claims(self) -> None:
+        self._session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CLAIM_LOCK})
+
+    def find_waiting(self, *, now: datetime, import_id: int | None = None) -> TaskImport | None:
+        """Locked until the commit: the one worked on least often, or that one; None when nothing waits."""
+        found = self._session.scalar(_FIND_WAITING, {"now": now, "import_id": import_id})
+        return None if found is None else self.get_for_update(found)
+
+    def hold(self, claim: Claim) -> TaskImport | None:
+        """Locked until the commit; None when the import is finished or somebody else's by now."""
+        task_import = self.get_for_update(claim.import_id)
+        is_held = task_import is not None and task_import.claim_number == claim.number
+        return task_import if task_import is not None and is_held and task_import.finished_at is None else None
+
+    def do_not_wait_for_disk(self) -> None:
+        """A step that is lost with the server's memory is done again; only the last one must be there for good."""
+        self._session.execute(text("SET LOCAL synchronous_commit = off"))
+
+    def discard(self, import_id: int) -> None:
+        """As if the file had never come."""
+        self._session.execute(
+            delete(TaskImport).where(TaskImport.id == import_id), execution_options={"synchronize_session": False}
+        )
+
+    def discard_broken_uploads(self, *, now: datetime) -> None:
+        """Uploads whose process died before their end came in."""
+        self._session.execute(
+            delete(TaskImport).where(TaskImport.state == ImportState.STAGING, TaskImport.claimed_until < now),
+            execution_options={"synchronize_session": False},
+        )
+
+    def lock_twins(self, content_hash: bytes) -> None:
+        key = int.from_bytes(content_hash[:4], "big", signed=True)
+        # The two-key form has a lock space of its own.
+        self._session.execute(text("SELECT pg_advisory_xact_lock(:space, :key)"), {"space": TWIN_LOCK, "key": key})
+
+    def find_twin(self, task_import: TaskImport, content_hash: bytes, *, since: datetime) -> int | None:
+        """Another import by the same person of the same, which is at work or was when this one began to come in."""
+        statement = (
+            select(TaskImport.id)
+            .where(
+                TaskImport.content_hash == content_hash,
+                TaskImport.creator_id == task_import.creator_id,
+                TaskImport.id != task_import.id,
+                TaskImport.finished_at.is_(None) | (TaskImport.finished_at >= since),
+                TaskImport.state != ImportState.FAILED,
+            )
+            .order_by(TaskImport.id)
+            .limit(1)
+        )
+        return self._session.scalar(statement)

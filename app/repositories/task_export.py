@@ -1,0 +1,67 @@
+"""The SQL of the export: the tasks of a list's filters as plain columns, in the order of their ids."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.auth.actor import Actor
+from app.models.task import Task, TaskPriority, TaskStatus
+from app.repositories.task_list import TaskQuery, conditions_of
+from app.repositories.tasks import TASK_FIELDS, with_names
+
+EXPORT_COLUMNS = (
+    "ref",
+    "project",
+    "title",
+    "description",
+    "status",
+    "priority",
+    "labels",
+    "assignee",
+    "due_at",
+    "created_at",
+    "external_ref",
+)
+
+
+class ExportedTask(NamedTuple):
+    """In the order of EXPORT_COLUMNS."""
+
+    ref: str
+    project: str
+    title: str
+    description: str
+    status: TaskStatus
+    priority: TaskPriority
+    labels: list[str]
+    assignee: str | None
+    due_at: datetime | None
+    created_at: datetime
+    external_ref: str | None
+
+
+class TaskExportRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def list_page(
+        self, actor: Actor, query: TaskQuery, *, now: datetime, after_id: int, limit: int
+    ) -> tuple[Sequence[ExportedTask], int]:
+        """The next tasks behind that id, and the id that they end with.
+
+        By id, which no change of a task moves: each task that is there throughout comes exactly once.
+        """
+        chosen = (
+            select(Task.id)
+            .where(*conditions_of(actor, query, now), Task.id > after_id)
+            .order_by(Task.id)
+            .limit(limit)
+            .subquery("page")
+        )
+        columns = [TASK_FIELDS[name] for name in EXPORT_COLUMNS]
+        statement = with_names(select(Task.id, *columns)).join(chosen, chosen.c.id == Task.id).order_by(Task.id)
+        rows = self._session.execute(statement).all()
+        return [ExportedTask(*row[1:]) for row in rows], rows[-1][0] if rows else after_id

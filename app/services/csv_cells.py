@@ -1,0 +1,188 @@
+"""What a cell of a CSV means, field by field; and how a field is written so that it reads back the same."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.models.task import (
+    MAX_DESCRIPTION_LENGTH,
+    MAX_EXTERNAL_REF_LENGTH,
+    MAX_LABEL_LENGTH,
+    MAX_LABELS,
+    MAX_TITLE_LENGTH,
+    TaskPriority,
+    TaskStatus,
+    priority_from,
+    status_from,
+)
+from app.models.user import MAX_USERNAME_LENGTH, RESERVED_USERNAMES
+from app.services.moments import in_zone, parse_moment
+
+MAX_SHOWN_LENGTH = 200
+
+# What a spreadsheet would take for a formula (OWASP, CSV Injection), behind any number of apostrophes that defuse it.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+_DEFUSED = re.compile(r"'+[=+\-@\t\r\n]")
+# A label in quotes, in which quotes are doubled, or one without what separates labels.
+_LABEL = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*(?=[,;]|$)|([^,;]*))(?:[,;]|$)')
+_NEEDS_QUOTES = re.compile(r'[,;]|^"')
+_NUMBERED_PERSON = re.compile(r"(.*?)\s*\(\d+\)", re.DOTALL)
+
+CellReader = Callable[[str], Any]
+
+
+class CellError(ValueError):
+    """Why a cell was refused, as the sentence that the report shows."""
+
+
+def defused(text: str) -> str:
+    """A text cell that no spreadsheet reckons with. `restored` takes back exactly this."""
+    return "'" + text if _FORMULA.match(text) else text
+
+
+def restored(cell: str) -> str:
+    return cell[1:] if cell[:1] == "'" and _DEFUSED.match(cell) else cell
+
+
+def join_labels(labels: list[str]) -> str:
+    return ", ".join('"' + label.replace('"', '""') + '"' if _NEEDS_QUOTES.search(label) else label for label in labels)
+
+
+class CellReaders:
+    """One reader a kind of column, by the names that `csv_columns` uses; each takes a stripped cell.
+
+    Raises CellError, each of them, for a cell that cannot be read.
+
+    Dates without an offset are of `time_zone`; `is_day_first` makes 3.9.2026 and 3/9/2026 the third of September.
+    """
+
+    def __init__(self, time_zone: ZoneInfo, priorities: dict[str, TaskPriority], *, is_day_first: bool) -> None:
+        self._time_zone = time_zone
+        self._priorities = priorities
+        self._is_day_first = is_day_first
+        self.by_name: dict[str, CellReader] = {
+            "title": _title,
+            "description": _description,
+            "status": _status,
+            "is_done": _is_done,
+            "priority": self._priority,
+            "created_at": self._moment,
+            "due_at": self._moment,
+            "labels": _labels,
+            "assignee": _assignee,
+            "one_member": _one_member,
+            "numbered_person": _numbered_person,
+            "external_ref": _external_ref,
+            "only_tasks": _only_tasks,
+        }
+
+    def _priority(self, cell: str) -> TaskPriority:
+        if not cell:
+            return TaskPriority.MEDIUM
+        priority = self._priorities.get(cell) or priority_from(cell)
+        if priority is None:
+            raise CellError(f"{shown(cell)} is not a priority; say one of {', '.join(TaskPriority)}")
+        return priority
+
+    def _moment(self, cell: str) -> datetime | None:
+        if not cell:
+            return None
+        moment = parse_moment(cell, is_day_first=self._is_day_first)
+        if moment is None:
+            written = "D.M.YYYY" if self._is_day_first else "M/D/YYYY"
+            raise CellError(f"{shown(cell)} is not a date; write YYYY-MM-DD or {written}")
+        return in_zone(moment, self._time_zone)
+
+
+def shown(cell: str) -> str:
+    """A cell in the words of the report, cut to what one wants to read."""
+    return repr(cell[:MAX_SHOWN_LENGTH])
+
+
+def _title(cell: str) -> str:
+    if not cell:
+        raise CellError("is empty; a task needs a title")
+    return _text(cell, MAX_TITLE_LENGTH)
+
+
+def _description(cell: str) -> str:
+    return _text(cell, MAX_DESCRIPTION_LENGTH)
+
+
+def _status(cell: str) -> TaskStatus:
+    if not cell:
+        return TaskStatus.TODO
+    status = status_from(cell)
+    if status is None:
+        raise CellError(f"{shown(cell)} is not a status; say one of {', '.join(TaskStatus)}")
+    return status
+
+
+def _is_done(cell: str) -> TaskStatus:
+    """A column called done says the opposite of one called active."""
+    match cell.lower():
+        case "true" | "1" | "yes":
+            return TaskStatus.DONE
+        case "false" | "0" | "no" | "":
+            return TaskStatus.TODO
+    raise CellError(f"{shown(cell)} is neither true nor false")
+
+
+def _labels(cell: str) -> list[str]:
+    labels = [
+        quoted.replace('""', '"').strip() if quoted else plain.strip()
+        for quoted, plain in _LABEL.findall(restored(cell))
+    ]
+    labels = list(dict.fromkeys(label for label in labels if label))
+    if len(labels) > MAX_LABELS:
+        raise CellError(f"holds {len(labels)} labels; {MAX_LABELS} are the most")
+    for label in labels:
+        ensure_fits(label, MAX_LABEL_LENGTH)
+    return labels
+
+
+def _assignee(cell: str) -> str | None:
+    name = restored(cell)
+    if name and not name.isprintable():
+        raise CellError("holds characters that a name cannot have")
+    if name.lower() in RESERVED_USERNAMES:
+        raise CellError(f"{shown(name)} is nobody's name; leave the cell empty for nobody")
+    ensure_fits(name, MAX_USERNAME_LENGTH)
+    return name or None
+
+
+def _one_member(cell: str) -> str | None:
+    if "," in cell:
+        raise CellError(f"{shown(cell)} are several people; a task has one assignee")
+    return _assignee(cell)
+
+
+def _numbered_person(cell: str) -> str | None:
+    """Todoist writes a person as "Ada (123)"."""
+    numbered = _NUMBERED_PERSON.fullmatch(cell)
+    return _assignee(cell if numbered is None else numbered[1])
+
+
+def _external_ref(cell: str) -> str | None:
+    return _text(cell, MAX_EXTERNAL_REF_LENGTH) or None
+
+
+def _only_tasks(cell: str) -> None:
+    """Todoist's files hold sections and notes between the tasks."""
+    if cell.lower() not in {"", "task"}:
+        raise CellError(f"{shown(cell)} is not a task")
+
+
+def _text(cell: str, max_length: int) -> str:
+    text = restored(cell)
+    ensure_fits(text, max_length)
+    return text
+
+
+def ensure_fits(text: str, max_length: int) -> None:
+    if "\x00" in text:
+        raise CellError("holds a NUL character")
+    if len(text) > max_length:
+        raise CellError(f"has {len(text)} characters; {max_length} are the most")

@@ -1,0 +1,162 @@
+"""Which column of a CSV is which field of a task, for the files of every tracker that we know."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from app.errors import UnreadableCsvError
+from app.models.task import TaskPriority
+
+# A header so near to a known name is a slip of the pen; ignoring its column would lose what it holds.
+SLIP_SIMILARITY = 0.88
+MAX_SHOWN_NAME_LENGTH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Tracker:
+    """How one tracker's export differs from what everybody's looks like.
+
+    `reads_as` maps a header to the cell reader of `csv_cells` that understands it; a field's own name is one. None
+    passes over a column that means something else there.
+    """
+
+    marks: frozenset[str]
+    reads_as: dict[str, str | None]
+    priorities: dict[str, TaskPriority] = field(default_factory=dict)
+
+
+# What each column may be called, in any case, with spaces or hyphens for underscores.
+EVERYBODYS: dict[str, str] = {
+    **dict.fromkeys(("title", "task_name", "task", "name", "summary", "subject"), "title"),
+    **dict.fromkeys(("description", "details", "body", "notes"), "description"),
+    **dict.fromkeys(("status", "state"), "status"),
+    **dict.fromkeys(("priority",), "priority"),
+    **dict.fromkeys(("created_at", "created", "created_date", "date_created", "creation_date"), "created_at"),
+    **dict.fromkeys(("assigned_user", "assignee", "assigned_to", "assignee_username"), "assignee"),
+    "assignees": "one_member",
+    **dict.fromkeys(("due_at", "due", "due_date", "deadline"), "due_at"),
+    **dict.fromkeys(("labels", "tags", "label"), "labels"),
+    **dict.fromkeys(("external_ref", "external_id"), "external_ref"),
+}
+TRACKERS: dict[str, Tracker] = {
+    "jira": Tracker(frozenset({"summary", "issue_key"}), {"issue_key": "external_ref"}),
+    "trello": Tracker(
+        frozenset({"card_id", "card_name"}),
+        {
+            "card_id": "external_ref",
+            "card_name": "title",
+            "card_description": "description",
+            "list_name": "status",
+            "members": "one_member",
+        },
+    ),
+    "todoist": Tracker(
+        frozenset({"type", "content", "indent"}),
+        {
+            "type": "only_tasks",
+            "content": "title",
+            "responsible": "numbered_person",
+            "date": "due_at",
+            "deadline": None,
+        },
+        # Todoist writes its highest priority as 1; everybody else who counts, counts upwards.
+        {
+            "1": TaskPriority.CRITICAL,
+            "2": TaskPriority.HIGH,
+            "3": TaskPriority.MEDIUM,
+            "4": TaskPriority.LOW,
+        },
+    ),
+    "vikunja": Tracker(frozenset({"title", "done"}), {"done": "is_done"}),
+    "kanboard": Tracker(frozenset({"task_id", "swimlane"}), {"task_id": "external_ref"}),
+}
+# The field that each cell reader fills; `only_tasks` fills none, it refuses rows.
+FIELD_OF = {
+    "title": "title",
+    "description": "description",
+    "status": "status",
+    "is_done": "status",
+    "priority": "priority",
+    "created_at": "created_at",
+    "due_at": "due_at",
+    "labels": "labels",
+    "assignee": "assignee",
+    "one_member": "assignee",
+    "numbered_person": "assignee",
+    "external_ref": "external_ref",
+}
+# What our own files hold beyond what is imported: read by people, passed over without a word.
+PASSED_OVER = frozenset({"ref", "project", "creator", "updated_at", "started_at", "completed_at", "error"})
+KNOWN_NAMES = frozenset(EVERYBODYS) | {name for tracker in TRACKERS.values() for name in tracker.reads_as}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Where a column stands, how its cells are read, and what the file calls it."""
+
+    index: int
+    reader: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    columns: tuple[Column, ...]
+    width: int
+    ignored: tuple[str, ...]
+    priorities: dict[str, TaskPriority]
+
+    @property
+    def fields(self) -> frozenset[str]:
+        return frozenset(FIELD_OF[column.reader] for column in self.columns if column.reader in FIELD_OF)
+
+
+def layout_of(header: Sequence[str]) -> Layout:
+    """Columns that nothing here knows are ignored and named. Raises UnreadableCsvError when the header makes no sense.
+
+    Labels may have several columns, as in Jira's files; every other field has one at most.
+    """
+    folded = [folded_name(name) for name in header]
+    tracker = next((tracker for tracker in TRACKERS.values() if tracker.marks <= set(folded)), None)
+    read = EVERYBODYS | (tracker.reads_as if tracker is not None else {})
+    reads_as = {name: reader for name, reader in read.items() if reader is not None}
+    columns = tuple(
+        Column(index, reads_as[name], header[index].strip()) for index, name in enumerate(folded) if name in reads_as
+    )
+    known = ", ".join(sorted(set(FIELD_OF.values()) | {"task_name", "assigned_user"}))
+    filled = [FIELD_OF.get(column.reader, column.reader) for column in columns]
+    ignored = [index for index, name in enumerate(folded) if name not in reads_as and name not in PASSED_OVER]
+    for index in ignored:
+        meant = _slip_of(folded[index])
+        if meant is not None and FIELD_OF.get(reads_as.get(meant, ""), "") not in {"", *filled}:
+            raise UnreadableCsvError(f"unknown column {_shown(header[index])}; did you mean {meant}?")
+    if "title" not in filled:
+        raise UnreadableCsvError(
+            f"the first line names no task_name or title column; it must name the columns, such as: {known}"
+        )
+    twice = sorted({name for name in filled if filled.count(name) > 1 and name != "labels"})
+    if twice:
+        raise UnreadableCsvError(f"more than one column for {', '.join(twice)}")
+    return Layout(
+        columns,
+        len(header),
+        tuple(dict.fromkeys(_shown(header[index]) for index in ignored)),
+        tracker.priorities if tracker is not None else {},
+    )
+
+
+def folded_name(name: str) -> str:
+    """Without capitals, and without the marks that nobody sees."""
+    visible = "".join(character for character in name if character.isprintable() or character.isspace())
+    return "_".join(visible.lower().replace("-", " ").replace("_", " ").split())
+
+
+def _slip_of(name: str) -> str | None:
+    """The known name that somebody may have meant; a known one with something behind it is another on purpose."""
+    near = get_close_matches(name, KNOWN_NAMES, 1, SLIP_SIMILARITY)
+    return near[0] if near and not name.startswith(f"{near[0]}_") else None
+
+
+def _shown(name: str) -> str:
+    printable = "".join(character for character in name.strip() if character.isprintable())
+    return printable[:MAX_SHOWN_NAME_LENGTH] or "(no name)"

@@ -1,0 +1,162 @@
+"""How a block of an uploaded CSV becomes rows, each good or with the reasons why not."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, NamedTuple, Self
+from zoneinfo import ZoneInfo
+
+from app.models.task_import import ImportBlock
+from app.repositories.import_batches import ImportedRow
+from app.repositories.imports import RefusedRow, RowProblem
+from app.services.csv_cells import MAX_SHOWN_LENGTH, CellError, CellReader, CellReaders, restored
+from app.services.csv_columns import FIELD_OF, Column, Layout
+from app.services.csv_files import is_blank
+
+# The cells of most columns say the same few things over and over: each is read once.
+MAX_REMEMBERED_CELLS = 20_000
+FIELDS = ("title", "description", "status", "priority", "created_at", "due_at", "labels", "assignee", "external_ref")
+# Their cells differ in every row; looking for each among those read before would only cost.
+UNLIKE_ANY_OTHER = frozenset({"title", "description", "external_ref"})
+
+
+class ReadRow(NamedTuple):
+    """A good row, and its cells for the case that it has to be refused after all."""
+
+    row: ImportedRow
+    line_number: int
+    cells: list[str]
+
+
+class RowReader:
+    """Reads the blocks of one file; each with the same layout, so that what was read once is known in the next."""
+
+    def __init__(
+        self, layout: Layout, delimiter: str, time_zone: ZoneInfo, *, is_day_first: bool, cell_characters: int
+    ) -> None:
+        self._layout = layout
+        self._delimiter = delimiter
+        self._max_cell_characters = cell_characters
+        readers = CellReaders(time_zone, layout.priorities, is_day_first=is_day_first).by_name
+        of_field = {FIELD_OF.get(column.reader, column.reader): column for column in layout.columns}
+        self._label_indexes = [column.index for column in layout.columns if column.reader == "labels"]
+        # A field that the file has no column for is read from an empty cell added to each row: its default.
+        named = (*FIELDS, *(("only_tasks",) if "only_tasks" in of_field else ()))
+        self._columns = [of_field.get(field, Column(layout.width, field, field)) for field in named]
+        self._pick = itemgetter(*(column.index for column in self._columns))
+        self._values = [
+            _Values(
+                readers[column.reader],
+                limit=0 if column in layout.columns and column.reader in UNLIKE_ANY_OTHER else MAX_REMEMBERED_CELLS,
+            )
+            for column in self._columns
+        ]
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields that the file has columns for."""
+        return self._layout.fields
+
+    @property
+    def assignee_column(self) -> str:
+        return self._columns[FIELDS.index("assignee")].name
+
+    def read(self, text: str, *, first_row: int, first_line: int) -> Iterator[ReadRow | RefusedRow]:
+        """In the order of the file, which was found to be CSV when it was cut into blocks."""
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter, strict=True)
+        row_number = first_row - 1
+        line_number = first_line
+        for cells in rows:
+            first_of_row, line_number = line_number, first_line + rows.line_num
+            if is_blank(cells):
+                continue
+            row_number += 1
+            yield self._read_row(row_number, first_of_row, cells)
+
+    def _read_row(self, row_number: int, line_number: int, cells: list[str]) -> ReadRow | RefusedRow:
+        if len(cells) != self._layout.width:
+            count = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+            reason = f"has {count}, the header has {self._layout.width}"
+            return RefusedRow(row_number, line_number, cells, (RowProblem(None, None, reason),))
+        longest = max(map(len, cells))
+        if longest > self._max_cell_characters:
+            reason = f"has a cell of {longest} characters; {self._max_cell_characters} are the most"
+            cut = [cell[: self._max_cell_characters] for cell in cells]
+            return RefusedRow(row_number, line_number, cut, (RowProblem(None, None, reason),))
+        picked = self._pick([*self._with_one_label_cell(cells), ""])
+        values = [values_of[cell] for values_of, cell in zip(self._values, picked, strict=True)]
+        if _Refusal in map(type, values):
+            return RefusedRow(row_number, line_number, cells, tuple(self._problems(picked, values)))
+        return ReadRow(ImportedRow(row_number, *values[: len(FIELDS)]), line_number, cells)
+
+    def _with_one_label_cell(self, cells: list[str]) -> list[str]:
+        """Jira writes each label into a column of its own."""
+        if len(self._label_indexes) <= 1:
+            return cells
+        joined = [*cells]
+        # The last of the columns is the one that is read.
+        joined[self._label_indexes[-1]] = ",".join(restored(cells[index].strip()) for index in self._label_indexes)
+        return joined
+
+    def _problems(self, picked: Sequence[str], values: Sequence[Any]) -> Iterator[RowProblem]:
+        for column, cell, value in zip(self._columns, picked, values, strict=True):
+            if isinstance(value, _Refusal):
+                yield RowProblem(column.name, cell[:MAX_SHOWN_LENGTH], value.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """What a cell reads as that cannot be read."""
+
+    reason: str
+
+
+class ReadAhead:
+    """Reads the next block in a thread while PostgreSQL is at work on the one before."""
+
+    def __init__(self, reader: RowReader) -> None:
+        self.reader = reader
+        self._executor = ThreadPoolExecutor(max_workers=1)
+        self._next: tuple[int, Future[list[ReadRow | RefusedRow]]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._executor.shutdown()
+
+    def is_at(self, number: int) -> bool:
+        return self._next is not None and self._next[0] == number
+
+    def begin(self, block: ImportBlock) -> None:
+        self._next = block.number, self._executor.submit(self._read, block)
+
+    def rows(self) -> list[ReadRow | RefusedRow]:
+        """Of the block that was begun last."""
+        if self._next is None:
+            raise RuntimeError("begin with a block")
+        return self._next[1].result()
+
+    def _read(self, block: ImportBlock) -> list[ReadRow | RefusedRow]:
+        return [*self.reader.read(block.body.decode(), first_row=block.first_row, first_line=block.first_line)]
+
+
+class _Values(dict[str, Any]):
+    """What the cells of a column say. Each is read once, as long as there is room for it."""
+
+    def __init__(self, read: CellReader, *, limit: int) -> None:
+        super().__init__()
+        self._read = read
+        self._limit = limit
+
+    def __missing__(self, cell: str) -> Any:
+        try:
+            value = self._read(cell.strip())
+        except CellError as error:
+            value = _Refusal(str(error))
+        if len(self) < self._limit:
+            self[cell] = value
+        return value

@@ -1,0 +1,63 @@
+"""How rows go out as CSV that every spreadsheet opens, none reckons with, and our own import reads back the same."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from app.repositories.imports import ReportedRow
+from app.repositories.task_export import EXPORT_COLUMNS, ExportedTask
+from app.services.csv_cells import defused, join_labels, restored
+from app.services.csv_columns import folded_name
+
+ERROR_COLUMN = "error"
+
+
+def export_header() -> bytes:
+    return _lines([EXPORT_COLUMNS])
+
+
+def export_rows(tasks: Iterable[ExportedTask]) -> bytes:
+    return _lines([_cell_of(value) for value in task] for task in tasks)
+
+
+def report_header(header: Sequence[str]) -> bytes:
+    return _lines([[*map(defused, _without_errors(header, header)), ERROR_COLUMN]])
+
+
+def report_rows(header: Sequence[str], rows: Iterable[ReportedRow]) -> bytes:
+    """Each row as it came; a column of errors that it came with, from being reported on before, is left out."""
+    return _lines([*_as_wide_as(header, row.cells), row.message] for row in rows)
+
+
+def _as_wide_as(header: Sequence[str], cells: Sequence[str]) -> list[str]:
+    padded = [*cells, *[""] * (len(header) - len(cells))]
+    return [defused(restored(_begun(cell))) for cell in _without_errors(header, padded)]
+
+
+def _begun(cell: str) -> str:
+    """Without a line's end or a tab in front: spreadsheets pass over those to the formula behind, readers strip them."""
+    return cell.lstrip() if cell[:1] in {"\t", "\r", "\n"} else cell
+
+
+def _without_errors(header: Sequence[str], cells: Sequence[str]) -> list[str]:
+    names = [*header, *[""] * (len(cells) - len(header))]
+    return [cell for name, cell in zip(names, cells, strict=True) if folded_name(name) != ERROR_COLUMN]
+
+
+def _cell_of(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case datetime():
+            return value.isoformat()
+        case list():
+            return defused(join_labels(value))
+        case _:
+            return defused(str(value))
+
+
+def _lines(rows: Iterable[Iterable[str]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()

@@ -1,0 +1,166 @@
+"""The tracker as people run it, for what can only be measured from outside: uploads, workers, memory."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from app.settings import Settings
+from tests.servers import ROOT, free_port
+
+PASSWORD = "measured well"
+POLL_SECONDS = 0.1
+BOUNDARY = "a-boundary-that-no-row-holds"
+HEAD = (
+    f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="many.csv"\r\n'
+    "Content-Type: text/csv\r\n\r\n"
+).encode()
+TAIL = f"\r\n--{BOUNDARY}--\r\n".encode()
+HEADER = b"task_name,description,status,priority,created_at,assigned_user\n"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Seconds from the upload's first byte to the last task, and by how many bytes the processes grew meanwhile."""
+
+    seconds: float
+    api_growth: int
+    worker_growth: int
+
+
+class Tracker:
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self._process = process
+        self._port = port
+        answer = self._call("POST", "/api/v1/auth/login", {"username": "admin", "password": PASSWORD})
+        self._headers = {"Authorization": f"Bearer {answer['access_token']}"}
+
+    def import_rows(self, file: Path) -> Imported:
+        api, worker = self._pids("granian"), self._pids("celery_worker worker")
+        before = _resident(api), _resident(worker)
+        started = time.perf_counter()
+        state = self._upload(file)
+        while state["finished_at"] is None:
+            time.sleep(POLL_SECONDS)
+            state = self._call("GET", f"/api/v1/imports/{state['id']}")
+        seconds = time.perf_counter() - started
+        assert state["state"] == "finished", state
+        assert state["created_count"] == state["read_count"], state
+        return Imported(seconds, _peak(api) - before[0], _peak(worker) - before[1])
+
+    def _upload(self, file: Path) -> Any:
+        connection = HTTPConnection("127.0.0.1", self._port)
+        connection.putrequest("POST", "/api/v1/imports")
+        for name, value in self._headers.items():
+            connection.putheader(name, value)
+        connection.putheader("Content-Type", f"multipart/form-data; boundary={BOUNDARY}")
+        connection.putheader("Content-Length", str(len(HEAD) + file.stat().st_size + len(TAIL)))
+        connection.endheaders(HEAD)
+        with file.open("rb") as rows:
+            connection.send(rows)
+        connection.send(TAIL)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        assert answer.status in {201, 202}, body
+        return orjson.loads(body)
+
+    def _call(self, method: str, path: str, body: object = None) -> Any:
+        connection = HTTPConnection("127.0.0.1", self._port)
+        headers = {**getattr(self, "_headers", {}), "Content-Type": "application/json"}
+        connection.request(method, path, None if body is None else orjson.dumps(body), headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        assert answer.status < 300, text
+        return orjson.loads(text)
+
+    def _pids(self, words: str) -> list[int]:
+        """Of the tracker's processes whose command line holds the words."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if words in command and _is_below(int(entry.name), self._process.pid):
+                found.append(int(entry.name))
+        return found
+
+
+@contextmanager
+def tracker(settings: Settings, directory: Path) -> Iterator[Tracker]:
+    """With one process of each kind, on the servers of `settings`."""
+    port = free_port()
+    environment = {
+        **os.environ,
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "JWT_SECRET_KEY": settings.jwt_secret_key,
+        "DATA_DIR": str(directory),
+        "PORT": str(port),
+        "API_PROCESSES": "1",
+        "WORKER_PROCESSES": "1",
+        "ADMIN_PASSWORD": PASSWORD,
+        "RATE_LIMIT_ENABLED": "false",
+        "LOG_LEVEL": "WARNING",
+    }
+    log = (directory.parent / "tracker.log").open("w+")
+    process = subprocess.Popen(
+        [sys.executable, "main.py"], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        while "TaskTrackerPro is ready" not in Path(log.name).read_text():
+            assert process.poll() is None, Path(log.name).read_text()
+            time.sleep(POLL_SECONDS)
+        yield Tracker(process, port)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+        log.close()
+
+
+def write_rows(file: Path, count: int) -> Path:
+    """Six columns, about 95 bytes a row."""
+    with file.open("wb") as rows:
+        rows.write(HEADER)
+        for n in range(count):
+            words = b"from a file of many rows like this one, of the usual length"
+            rows.write(b'Task %d,"%b",true,high,3/%d/2026,admin\n' % (n, words, n % 28 + 1))
+    return file
+
+
+def _is_below(pid: int, ancestor: int) -> bool:
+    while pid > 1:
+        if pid == ancestor:
+            return True
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            return False
+    return False
+
+
+def _resident(pids: list[int]) -> int:
+    return sum(_of_status(pid, "VmRSS") for pid in pids)
+
+
+def _peak(pids: list[int]) -> int:
+    return sum(_of_status(pid, "VmHWM") for pid in pids)
+
+
+def _of_status(pid: int, name: str) -> int:
+    """Bytes."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))

@@ -1,0 +1,329 @@
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy import select, text
+
+from app.models.task import Task, TaskPriority, TaskStatus
+from app.models.task_import import DuplicatePolicy, ImportState, TaskImport
+from app.repositories.import_batches import BatchOutcome, ImportBatchRepository, ImportedRow, Person
+from tests.factories import general_project
+
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+UTC_ZONE = ZoneInfo("UTC")
+NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
+ALL_FIELDS = frozenset(
+    {"title", "description", "status", "priority", "created_at", "due_at", "labels", "assignee", "external_ref"}
+)
+
+# How long an example takes is the machine's affair, and what one leaves behind does not matter to the next.
+UNHURRIED = hypothesis_settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+
+# All that COPY's text format, array literals and psycopg2 give a meaning to.
+HOSTILE = [
+    "\\",
+    "\\\\",
+    r"\N",
+    r"\.",
+    "\\\n.",
+    "\n",
+    "\r",
+    "\r\n",
+    "\t",
+    "\\t",
+    r"\x41",
+    r"\101",
+    "\b\f\v",
+    '"',
+    "'",
+    '\\"',
+    "{",
+    "}",
+    ",",
+    "{,}",
+    "NULL",
+    "null",
+    " ",
+    "%s",
+    "%(x)s",
+    ":name",
+    "$1",
+    "é",
+    "€",
+    "🔑",
+    "\u202e",
+    "\ufeff",
+    "\x01",
+    "\x7f",
+    "\u2028",
+]
+pieces = st.sampled_from(HOSTILE) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+hostile_text = st.lists(pieces, max_size=8).map("".join)
+moments = st.datetimes(
+    datetime(2, 1, 1),  # noqa: DTZ001 - the zone comes with `timezones`
+    datetime(9998, 12, 31),  # noqa: DTZ001
+    timezones=st.sampled_from(
+        [UTC, ZoneInfo("Europe/Berlin"), ZoneInfo("Pacific/Apia"), timezone(timedelta(hours=-11, minutes=-30))]
+    ),
+)
+imported_rows = st.builds(
+    ImportedRow,
+    row_number=st.just(1),
+    title=hostile_text,
+    description=hostile_text,
+    status=st.sampled_from(TaskStatus),
+    priority=st.sampled_from(TaskPriority),
+    created_at=st.none() | moments,
+    due_at=st.none() | moments,
+    labels=st.lists(hostile_text, max_size=5),
+    assignee=st.none() | hostile_text,
+    external_ref=st.none() | hostile_text,
+)
+
+
+def row(**values):
+    return ImportedRow(
+        **{
+            "row_number": 1,
+            "title": "A task",
+            "description": "",
+            "status": TaskStatus.TODO,
+            "priority": TaskPriority.MEDIUM,
+            "created_at": None,
+            "due_at": None,
+            "labels": [],
+            "assignee": None,
+            "external_ref": None,
+            **values,
+        }
+    )
+
+
+class TestFill:
+    @given(imported=imported_rows)
+    @example(imported=row(title=r"\.", description=r"\N", assignee=r"\N", external_ref=r"\N"))
+    @example(imported=row(labels=["", "NULL", '"', "\\", "a,b", "{}", " "]))
+    @example(imported=row(description="\n".join(HOSTILE), labels=HOSTILE))
+    @example(imported=row(created_at=datetime(1880, 1, 1, tzinfo=ZoneInfo("Europe/Berlin"))))
+    @example(imported=row(due_at=datetime(2013, 3, 31, 2, tzinfo=ZoneInfo("Europe/Berlin"))))
+    @example(imported=row(due_at=datetime(2013, 10, 27, 2, fold=1, tzinfo=ZoneInfo("Europe/Berlin"))))
+    @UNHURRIED
+    def test_whatever_is_written_reads_back_as_it_was(self, repository, session, imported):
+        repository.fill([imported], people_of(imported))
+
+        assert read_back(session) == [in_utc(imported)]
+
+    def test_rows_may_be_longer_than_what_is_read_at_once(self, repository, session):
+        imported = [row(row_number=n, description="€" * 20_000, title="🔑" * 255) for n in range(1, 6)]
+
+        repository.fill(imported, {})
+
+        assert read_back(session) == imported
+
+    def test_many_short_rows_all_arrive(self, repository, session):
+        repository.fill((row(row_number=n, title=f"Täsk {n}") for n in range(1, 3001)), {})
+
+        assert [each.row_number for each in read_back(session)] == list(range(1, 3001))
+        assert repository.count() == 3000
+
+    def test_no_rows_are_no_rows(self, repository):
+        repository.fill([], {})
+
+        assert repository.count() == 0
+
+    def test_a_second_batch_takes_the_place_of_the_first(self, repository, session):
+        repository.fill([row(row_number=n) for n in (1, 2, 3)], {})
+        repository.fill([row(row_number=4)], {})
+
+        assert [each.row_number for each in read_back(session)] == [4]
+
+    def test_what_goes_wrong_with_the_source_is_what_is_raised(self, repository, session):
+        def rows():
+            yield row(row_number=1)
+            raise LookupError("the source is gone")
+
+        with pytest.raises(LookupError, match="the source is gone"), session.begin_nested():
+            repository.fill(rows(), {})
+
+        repository.fill([], {})
+        assert repository.count() == 0
+
+    def test_an_assignee_is_the_person_that_is_said(self, repository, session):
+        people = {"Ada": Person(7, "ada"), "ada@example.org": Person(7, "ada"), "New": Person(None, "new")}
+
+        repository.fill([row(row_number=n, assignee=name) for n, name in enumerate([*people, None])], people)
+
+        statement = text("SELECT assignee_id, assignee_name FROM import_batch ORDER BY row_number")
+        assert session.execute(statement).all() == [(7, "ada"), (7, "ada"), (None, "new"), (None, None)]
+
+
+class TestCreateAll:
+    def test_each_row_is_a_task_numbered_in_the_order_of_the_file(self, repository, session, new_import):
+        repository.fill([row(row_number=n, title=f"Row {n}") for n in (3, 1, 13, 2)], {})
+
+        repository.create_all(new_import(), last_number=41, now=NOON)
+
+        assert [(task.title, task.number, task.position) for task in tasks(session)] == [
+            ("Row 1", 42, 42.0),
+            ("Row 2", 43, 43.0),
+            ("Row 3", 44, 44.0),
+            ("Row 13", 45, 45.0),
+        ]
+
+    def test_without_a_time_of_creation_it_is_now(self, repository, session, new_import):
+        repository.fill([row(), row(row_number=2, created_at=NOON - timedelta(days=1))], {})
+
+        repository.create_all(new_import(), last_number=0, now=NOON)
+
+        assert [task.created_at for task in tasks(session)] == [NOON, NOON - timedelta(days=1)]
+        assert {task.updated_at for task in tasks(session)} == {NOON}
+
+
+class TestMatch:
+    @pytest.mark.parametrize(
+        ("policy", "expected"),
+        [(DuplicatePolicy.SKIP, BatchOutcome(1, 0)), (DuplicatePolicy.UPDATE, BatchOutcome(1, 2))],
+    )
+    def test_rows_are_counted_by_what_would_become_of_them(self, repository, factories, new_import, policy, expected):
+        factories.Task(title="Same", external_ref="A")
+        factories.Task(title="Other", external_ref="B")
+        rows = [
+            row(row_number=1, title="Same", external_ref="A"),
+            row(row_number=2, title="Changed", external_ref="B"),
+            row(row_number=3, title="New", external_ref="C"),
+            row(row_number=4, title="New, changed", external_ref="C"),
+            row(row_number=5, title="New, changed", external_ref="C"),
+        ]
+        repository.fill(rows, {})
+
+        assert repository.match(new_import(on_duplicate=policy), ALL_FIELDS, UTC_ZONE) == expected
+
+    def test_only_columns_that_the_file_has_are_compared(self, repository, factories, new_import):
+        factories.Task(title="One", external_ref="A", priority="high", labels=["x"])
+        repository.fill([row(title="One", external_ref="A")], {})
+
+        fields = frozenset({"title", "external_ref"})
+        assert repository.match(new_import(), fields, UTC_ZONE) == BatchOutcome(0, 0)
+        repository.fill([row(title="One", external_ref="A")], {})
+        assert repository.match(new_import(), fields | {"labels"}, UTC_ZONE) == BatchOutcome(0, 1)
+
+    @pytest.mark.parametrize(
+        ("zone", "is_there"), [("UTC", True), ("Europe/Berlin", True), ("America/New_York", False)]
+    )
+    def test_days_are_those_of_the_zone(self, repository, factories, new_import, zone, is_there):
+        """Four and six o'clock of Greenwich are one day there, and two where that is around midnight."""
+        factories.Task(title="One", created_at=datetime(2026, 1, 15, 4, tzinfo=UTC))
+        repository.fill([row(title="One", created_at=datetime(2026, 1, 15, 6, tzinfo=UTC))], {})
+
+        outcome = repository.match(new_import(), ALL_FIELDS, ZoneInfo(zone))
+
+        assert outcome.created == (0 if is_there else 1)
+
+    def test_of_several_tasks_that_are_like_it_the_oldest_is_meant(self, repository, session, factories, new_import):
+        for _ in range(3):
+            factories.Task(title="One")
+        repository.fill([row(title="One", priority=TaskPriority.LOW)], {})
+
+        repository.match(new_import(), ALL_FIELDS, UTC_ZONE)
+        repository.update_matched(ALL_FIELDS, now=NOON)
+
+        assert [task.priority for task in tasks(session)] == ["low", "medium", "medium"]
+
+    @given(imported=imported_rows)
+    @example(imported=row(title="a\x1fb"))
+    @UNHURRIED
+    def test_what_was_made_of_a_row_is_found_again_whatever_it_says(self, repository, session, new_import, imported):
+        """And is like it in every field, so that nothing would be changed."""
+        imported = imported._replace(
+            title=imported.title[:255] or "x", external_ref=(imported.external_ref or "")[:255] or None, assignee=None
+        )
+        with session.begin_nested() as example_of_many:
+            task_import = new_import()
+            repository.fill([imported], {})
+            first = repository.match(task_import, ALL_FIELDS, UTC_ZONE)
+            repository.create_unmatched(task_import, last_number=0, now=NOON)
+            second = repository.match(task_import, ALL_FIELDS, UTC_ZONE)
+            example_of_many.rollback()
+
+        assert (first, second) == (BatchOutcome(1, 0), BatchOutcome(0, 0))
+
+
+class TestDraft:
+    @pytest.mark.parametrize("policy", [DuplicatePolicy.SKIP, DuplicatePolicy.UPDATE])
+    def test_the_next_batch_knows_what_this_one_would_have_made(self, repository, new_import, policy):
+        task_import = new_import(on_duplicate=policy)
+        outcomes = []
+        for rows in (
+            [row(title="One"), row(row_number=2, title="Two")],
+            [row(row_number=3, title="Two", priority=TaskPriority.LOW), row(row_number=4, title="Three")],
+            [row(row_number=5, title="Two", priority=TaskPriority.LOW), row(row_number=6, title="One")],
+        ):
+            repository.fill(rows, {})
+            outcomes.append(repository.match(task_import, ALL_FIELDS, UTC_ZONE))
+            repository.draft(task_import, UTC_ZONE, now=NOW)
+
+        updated = 1 if policy is DuplicatePolicy.UPDATE else 0
+        assert outcomes == [BatchOutcome(2, 0), BatchOutcome(1, updated), BatchOutcome(0, 0)]
+
+    def test_another_import_knows_nothing_of_it(self, repository, new_import):
+        first, second = new_import(), new_import()
+        repository.fill([row()], {})
+        repository.match(first, ALL_FIELDS, UTC_ZONE)
+        repository.draft(first, UTC_ZONE, now=NOW)
+
+        assert repository.match(second, ALL_FIELDS, UTC_ZONE) == BatchOutcome(1, 0)
+
+
+def people_of(imported):
+    return {} if imported.assignee is None else {imported.assignee: Person(None, imported.assignee)}
+
+
+def in_utc(imported):
+    """Python calls a moment that clocks skip or repeat unequal to itself in another zone."""
+    created_at, due_at = (moment and moment.astimezone(UTC) for moment in (imported.created_at, imported.due_at))
+    return imported._replace(created_at=created_at, due_at=due_at)
+
+
+def read_back(session):
+    statement = text("""
+        SELECT row_number, title, description, status, priority, created_at, due_at, labels, assignee_name,
+               external_ref
+          FROM import_batch ORDER BY row_number
+    """)
+    return [ImportedRow(*each) for each in session.execute(statement)]
+
+
+def tasks(session):
+    return session.scalars(select(Task).order_by(Task.number).execution_options(populate_existing=True)).all()
+
+
+@pytest.fixture
+def repository(session):
+    return ImportBatchRepository(session)
+
+
+@pytest.fixture
+def new_import(session, factories):
+    creator_id = factories.User().id
+
+    def make(**values):
+        task_import = TaskImport(
+            **{
+                "creator_id": creator_id,
+                "project_id": general_project(session).id,
+                "filename": "tasks.csv",
+                "state": ImportState.LOADING,
+                "on_duplicate": DuplicatePolicy.UPDATE,
+                **values,
+            }
+        )
+        session.add(task_import)
+        session.flush()
+        return task_import
+
+    return make

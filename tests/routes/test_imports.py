@@ -1,0 +1,509 @@
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import func, select
+
+from app.job_queue import JobName
+from app.models.task import Task, TaskStatus
+from app.models.task_import import ImportBlock, TaskImport
+from app.models.user import Role
+from app.schemas.imports import MAX_IDEMPOTENCY_KEY_LENGTH
+from app.settings import CsvLimits, RateLimit
+
+IMPORTS = "/api/v1/imports"
+FIELDS = {
+    *("id", "filename", "project", "creator", "is_dry_run", "mode", "on_duplicate", "create_users", "ignored_columns"),
+    *("state", "read_count", "created_count", "updated_count", "skipped_count", "refused_count", "error_count"),
+    *("failure", "created_at", "finished_at"),
+}
+PROBLEM_FIELDS = {"row", "line", "column", "value", "reason", "message"}
+CSV = b"task_name,status\nOne,todo\nTwo,maybe\nThree,done\n"
+NOT_THERE = 999_999_999
+
+
+class TestCreate:
+    def test_a_small_file_is_finished_with_the_answer(self, as_manager, manager, session):
+        response = upload(as_manager, CSV)
+
+        assert response.status_code == 201
+        assert response.content_type == "application/json"
+        assert set(response.json) == FIELDS
+        assert response.json == {
+            **response.json,
+            "filename": "tasks.csv",
+            "project": "GEN",
+            "creator": manager.username,
+            "is_dry_run": False,
+            "mode": "skip_bad",
+            "on_duplicate": "create",
+            "create_users": True,
+            "ignored_columns": [],
+            "state": "finished",
+            "read_count": 3,
+            "created_count": 2,
+            "updated_count": 0,
+            "skipped_count": 0,
+            "refused_count": 1,
+            "error_count": 1,
+            "failure": None,
+        }
+        assert titles(session) == ["One", "Three"]
+
+    def test_location_leads_to_it(self, as_manager):
+        response = upload(as_manager, CSV)
+
+        shown = as_manager.get(response.headers["Location"])
+
+        assert response.headers["Location"] == f"{IMPORTS}/{response.json['id']}"
+        assert (shown.status_code, shown.json) == (200, response.json)
+
+    def test_every_option_may_be_said(self, as_manager, session, factories, manager):
+        factories.ProjectMember(project_id=factories.Project(key="OPS").id, user_id=manager.id)
+        content = "title;due_at;assignee\nZoë;3.9.2026;nobody known\nOne;3.9.2026;\n".encode("cp1252")
+
+        response = upload(
+            as_manager,
+            content,
+            project="ops",
+            dry_run="true",
+            mode="all_or_nothing",
+            on_duplicate="update",
+            create_users="false",
+            encoding="cp1252",
+            delimiter=";",
+            day_first="true",
+        )
+
+        assert response.status_code == 201
+        assert response.json == {
+            **response.json,
+            "project": "OPS",
+            "is_dry_run": True,
+            "mode": "all_or_nothing",
+            "on_duplicate": "update",
+            "create_users": False,
+            "refused_count": 1,
+        }
+        (problem,) = as_manager.get(f"{response.headers['Location']}/errors").json["items"]
+        assert (problem["column"], problem["value"]) == ("assignee", "nobody known")
+        assert titles(session) == []
+
+    def test_the_tab_is_a_delimiter_by_name(self, as_manager, session):
+        assert upload(as_manager, b"task_name\tstatus\nOne, or two\tdone\n", delimiter="tab").status_code == 201
+        assert titles(session) == ["One, or two"]
+
+    @pytest.mark.parametrize(
+        ("option", "value"),
+        [
+            ("project", "NONE"),
+            ("project", "not a key"),
+            ("dry_run", "perhaps"),
+            ("mode", "some"),
+            ("mode", ""),
+            ("on_duplicate", "delete"),
+            ("create_users", "perhaps"),
+            ("encoding", "ebcdic"),
+            ("delimiter", ",,"),
+            ("delimiter", "x"),
+            ("day_first", "2"),
+            ("colour", "red"),
+        ],
+    )
+    def test_an_option_that_makes_no_sense_is_refused_by_name(self, as_manager, session, option, value):
+        response = upload(as_manager, CSV, **{option: value})
+
+        assert (response.status_code, response.json["code"]) == (422, "invalid")
+        assert [problem["pointer"] for problem in response.json["errors"]] == [f"/{option}"]
+        assert count(session, TaskImport) == 0
+
+    def test_a_project_that_one_is_not_in_is_none(self, as_manager, factories):
+        factories.Project(key="SECRET")
+
+        not_in, not_there = (upload(as_manager, CSV, project=key) for key in ("SECRET", "NONE"))
+
+        assert (not_in.status_code, not_there.status_code) == (422, 422)
+        assert not_in.json["detail"].replace("SECRET", "NONE") == not_there.json["detail"]
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            (b"", "empty"),
+            (b"colour\nred\n", "task_name"),
+            (b"task_name,priorty\nOne,high\n", "did you mean priority"),
+            (b'task_name\n"never closed\n', "a quote is opened and never closed"),
+            (b"\x1f\x8b\x08\x00", "compressed"),
+            (b"PK\x03\x04", "Excel"),
+        ],
+    )
+    def test_a_file_that_cannot_be_read_is_a_422_that_leaves_nothing(self, as_manager, session, content, words):
+        response = upload(as_manager, content)
+
+        assert (response.status_code, response.json["code"]) == (422, "unreadable_csv")
+        assert response.content_type == "application/problem+json"
+        assert words in response.json["detail"]
+        assert count(session, TaskImport) == count(session, ImportBlock) == 0
+
+    def test_a_file_that_is_refused_whole_says_so_in_the_answer(self, as_manager, session):
+        response = upload(as_manager, CSV, mode="all_or_nothing")
+
+        assert response.status_code == 201
+        assert (response.json["state"], response.json["created_count"]) == ("failed", 0)
+        assert response.json["failure"] == "1 row was refused, so nothing was imported"
+        assert titles(session) == []
+
+    def test_without_a_file_it_is_a_422(self, as_manager):
+        as_text = as_manager.request("POST", IMPORTS, data={"file": "task_name"}, content_type="multipart/form-data")
+        under_another_name = as_manager.request("POST", IMPORTS, data={"csv": (io.BytesIO(CSV), "tasks.csv")})
+
+        for response in (as_text, under_another_name):
+            assert (response.status_code, response.json["code"]) == (422, "invalid")
+
+    @pytest.mark.parametrize("part", ["project", "file"])
+    def test_what_comes_behind_the_file_is_refused(self, as_manager, session, part):
+        """It is read as it comes in: an option that follows it would come too late."""
+        name = f'name="{part}"' + ('; filename="b.csv"' if part == "file" else "")
+        body = multipart(('name="file"; filename="a.csv"', CSV), (name, b"GEN"))
+
+        response = as_manager.request("POST", IMPORTS, data=body, content_type="multipart/form-data; boundary=b")
+
+        assert (response.status_code, response.json["code"]) == (422, "invalid")
+        assert [problem["pointer"] for problem in response.json["errors"]] == [f"/{part}"]
+        assert "before the file" in response.json["detail"]
+        assert count(session, TaskImport) == 0
+
+    @pytest.mark.parametrize("kept", [0.3, 0.6, 0.99])
+    def test_an_upload_that_breaks_off_leaves_nothing(self, as_manager, session, kept):
+        body = multipart(('name="file"; filename="a.csv"', CSV * 100))
+        start = body[: int(len(body) * kept)]
+
+        response = as_manager.request("POST", IMPORTS, data=start, content_type="multipart/form-data; boundary=b")
+
+        assert (response.status_code, response.json["code"]) == (400, "bad_request")
+        assert count(session, TaskImport) == count(session, ImportBlock) == 0
+        assert titles(session) == []
+
+    @pytest.mark.parametrize("content_type", ["text/csv", "application/json", "multipart/form-data", ""])
+    def test_a_body_that_is_no_form_is_a_415(self, as_manager, content_type):
+        response = as_manager.request("POST", IMPORTS, data=CSV, content_type=content_type)
+
+        assert (response.status_code, response.json["code"]) == (415, "unsupported_media_type")
+
+    def test_a_compressed_body_is_a_415(self, as_manager):
+        response = upload(as_manager, CSV, headers={"Content-Encoding": "gzip"})
+
+        assert (response.status_code, response.json["code"]) == (415, "unsupported_media_type")
+
+    @pytest.mark.parametrize("role", [Role.VIEWER, Role.USER])
+    def test_a_user_may_not(self, client, factories, session, role):
+        response = upload(client.acting_as(factories.User(role=role)), CSV)
+
+        assert (response.status_code, response.json["code"]) == (403, "forbidden")
+        assert count(session, TaskImport) == 0
+
+    def test_nobody_may_not(self, client):
+        assert upload(client, CSV).status_code == 401
+
+
+class TestLimits:
+    def test_more_rows_than_are_allowed_are_a_413_that_leaves_nothing(self, as_manager, session):
+        response = upload(as_manager, b"task_name\n" + b"One\n" * 11)
+
+        assert (response.status_code, response.json["code"]) == (413, "too_large")
+        assert "10 rows" in response.json["detail"]
+        assert count(session, TaskImport) == 0
+
+    def test_more_columns_than_are_allowed_are_one_too(self, as_manager):
+        assert upload(as_manager, b"task_name,a,b,c,d\n").status_code == 413
+
+    def test_a_larger_file_is_one_too(self, as_manager, session, settings):
+        response = upload(as_manager, b"task_name\n" + b"x" * settings.max_upload_bytes)
+
+        assert (response.status_code, response.json["code"]) == (413, "too_large")
+        assert count(session, TaskImport) == 0
+
+    def test_a_cell_over_the_limit_refuses_its_row(self, as_manager):
+        response = upload(as_manager, b"task_name\nOne\n" + b"x" * 31 + b"\n")
+
+        assert (response.json["created_count"], response.json["refused_count"]) == (1, 1)
+
+    def test_one_upload_too_many_is_refused_unread(self, as_manager):
+        for _ in range(3):
+            assert upload(as_manager, CSV).status_code == 201
+
+        response = upload(as_manager, CSV)
+
+        assert (response.status_code, response.json["code"]) == (429, "too_many_requests")
+
+    @pytest.fixture
+    def settings(self, base_settings):
+        return replace(
+            base_settings,
+            max_upload_bytes=100_000,
+            csv_limits=CsvLimits(rows=10, columns=4, cell_characters=30),
+            rate_limits=replace(base_settings.rate_limits, upload=RateLimit(3, 3600)),
+        )
+
+
+class TestWaiting:
+    @pytest.mark.parametrize(
+        "prefer", ["respond-async", "wait=0", "Respond-Async, wait=10", "handling=lenient, wait=0"]
+    )
+    def test_who_would_not_wait_is_told_where_to_look(self, as_manager, services, session, job_queue, prefer):
+        response = upload(as_manager, CSV, headers={"Prefer": prefer})
+
+        assert response.status_code == 202
+        assert set(response.json) == FIELDS
+        assert (response.json["state"], response.json["read_count"]) == ("loading", 3)
+        assert (response.json["created_count"], response.json["finished_at"]) == (0, None)
+        assert job_queue.enqueued == [JobName.RUN_IMPORTS]
+        assert titles(session) == []
+
+        services.import_runs.run_waiting()
+
+        shown = as_manager.get(response.headers["Location"]).json
+        assert (shown["state"], shown["created_count"]) == ("finished", 2)
+
+    def test_a_large_file_is_not_waited_for(self, as_manager, monkeypatch):
+        monkeypatch.setattr("app.services.imports.BLOCK_ROWS", 2)
+
+        response = upload(as_manager, CSV)
+
+        assert response.status_code == 202
+        assert response.headers["Location"] == f"{IMPORTS}/{response.json['id']}"
+
+    @pytest.mark.parametrize("prefer", ["wait=1", "WAIT=30", "wait=999999999", "respond-later, wait=5"])
+    def test_it_is_when_somebody_would_wait(self, as_manager, monkeypatch, prefer):
+        monkeypatch.setattr("app.services.imports.BLOCK_ROWS", 2)
+
+        assert upload(as_manager, CSV, headers={"Prefer": prefer}).status_code == 201
+
+    @pytest.mark.parametrize(
+        "prefer", ["", "wait", "wait=", "wait=soon", "wait=-1", "wait=9999999999", "return=minimal"]
+    )
+    def test_what_says_nothing_of_waiting_changes_nothing(self, as_manager, prefer):
+        """A preference that is not understood is no error (RFC 7240)."""
+        assert upload(as_manager, CSV, headers={"Prefer": prefer}).status_code == 201
+
+
+class TestIdempotencyKey:
+    def test_the_same_again_is_the_same_import(self, as_manager, session):
+        first, second = (upload(as_manager, CSV, headers={"Idempotency-Key": "once"}) for _ in range(2))
+
+        assert (first.status_code, second.status_code) == (201, 201)
+        assert second.json == first.json
+        assert second.headers["Location"] == first.headers["Location"]
+        assert titles(session) == ["One", "Three"]
+
+    def test_another_file_may_not_have_it(self, as_manager, session):
+        upload(as_manager, CSV, headers={"Idempotency-Key": "once"})
+
+        response = upload(as_manager, b"task_name\nOther\n", headers={"Idempotency-Key": "once"})
+
+        assert (response.status_code, response.json["code"]) == (422, "idempotency_key_reused")
+        assert titles(session) == ["One", "Three"]
+
+    def test_somebody_else_may(self, as_manager, as_admin, session):
+        ids = {upload(client, CSV, headers={"Idempotency-Key": "once"}).json["id"] for client in (as_manager, as_admin)}
+
+        assert len(ids) == 2
+
+    def test_without_one_the_same_file_is_another_import(self, as_manager, clock):
+        first = upload(as_manager, CSV)
+        clock.advance(seconds=1)
+
+        assert upload(as_manager, CSV).json["id"] != first.json["id"]
+
+    @pytest.mark.parametrize("key", ["", "k" * (MAX_IDEMPOTENCY_KEY_LENGTH + 1)])
+    def test_one_that_is_too_short_or_long_is_refused(self, as_manager, session, key):
+        response = upload(as_manager, CSV, headers={"Idempotency-Key": key})
+
+        assert (response.status_code, response.json["code"]) == (422, "invalid")
+        assert [problem["pointer"] for problem in response.json["errors"]] == ["/Idempotency-Key"]
+        assert count(session, TaskImport) == 0
+
+
+class TestList:
+    def test_newest_first_and_pages_join(self, as_manager):
+        ids = [upload(as_manager, b"task_name\nOf %d\n" % n).json["id"] for n in range(3)]
+
+        first = as_manager.get(f"{IMPORTS}?limit=2")
+        second = as_manager.get(f"{IMPORTS}?limit=2&cursor={first.json['next_cursor']}")
+
+        assert first.status_code == 200
+        assert [item["id"] for item in first.json["items"] + second.json["items"]] == ids[::-1]
+        assert all(set(item) == FIELDS for item in first.json["items"])
+
+    def test_of_ones_own_projects(self, as_manager, secret_import):
+        assert as_manager.get(IMPORTS).json["items"] == []
+
+    @pytest.mark.parametrize("role", [Role.VIEWER, Role.USER])
+    def test_a_user_may_not(self, client, factories, role):
+        assert client.acting_as(factories.User(role=role)).get(IMPORTS).status_code == 403
+
+
+class TestShow:
+    def test_another_managers_is_shown(self, as_manager, client, factories):
+        location = upload(as_manager, CSV).headers["Location"]
+
+        other = client.acting_as(factories.User(role=Role.MANAGER))
+        assert other.get(location).status_code == 200
+
+    def test_one_of_another_project_is_not_found(self, as_manager, as_admin, secret_import):
+        response = as_manager.get(f"{IMPORTS}/{secret_import}")
+
+        assert (response.status_code, response.json["code"]) == (404, "not_found")
+        assert as_admin.get(f"{IMPORTS}/{secret_import}").status_code == 200
+
+    @pytest.mark.parametrize("unknown", [NOT_THERE, 0, 2**63, "one"])
+    def test_an_unknown_one_is_not_found(self, as_manager, unknown):
+        assert as_manager.get(f"{IMPORTS}/{unknown}").status_code == 404
+
+    @pytest.mark.parametrize("role", [Role.VIEWER, Role.USER])
+    def test_a_user_may_not(self, client, factories, as_manager, role):
+        location = upload(as_manager, CSV).headers["Location"]
+
+        assert client.acting_as(factories.User(role=role)).get(location).status_code == 403
+
+
+class TestErrors:
+    def test_each_problem_says_where_and_what(self, as_manager):
+        location = upload(as_manager, CSV).headers["Location"]
+
+        response = as_manager.get(f"{location}/errors")
+
+        reason = "'maybe' is not a status; say one of todo, in_progress, blocked, done, cancelled"
+        assert response.status_code == 200
+        assert response.json["items"] == [
+            {
+                "row": 2,
+                "line": 3,
+                "column": "status",
+                "value": "maybe",
+                "reason": reason,
+                "message": f"line 3, column status: {reason}",
+            }
+        ]
+
+    def test_of_a_row_as_a_whole_no_column_is_named(self, as_manager):
+        location = upload(as_manager, b"task_name,status\nOne\n").headers["Location"]
+
+        (problem,) = as_manager.get(f"{location}/errors").json["items"]
+
+        assert set(problem) == PROBLEM_FIELDS
+        assert (problem["column"], problem["value"]) == (None, None)
+        assert problem["message"] == "line 2: has 1 cell, the header has 2"
+
+    def test_pages_join(self, as_manager):
+        location = upload(as_manager, b"task_name,status\n" + b"One,maybe\n" * 5).headers["Location"]
+
+        first = as_manager.get(f"{location}/errors?limit=3")
+        second = as_manager.get(f"{location}/errors?limit=3&cursor={first.json['next_cursor']}")
+
+        assert [item["row"] for item in first.json["items"] + second.json["items"]] == [1, 2, 3, 4, 5]
+        assert 'rel="next"' in first.headers["Link"]
+
+    def test_a_dry_run_has_the_same(self, as_manager):
+        dry, real = (upload(as_manager, CSV, dry_run=word).headers["Location"] for word in ("true", "false"))
+
+        assert as_manager.get(f"{dry}/errors").json == as_manager.get(f"{real}/errors").json
+
+    @pytest.mark.parametrize("query", ["format=xml", "format=", "limit=0", "colour=red"])
+    def test_a_question_that_it_does_not_answer_is_a_422(self, as_manager, query):
+        location = upload(as_manager, CSV).headers["Location"]
+
+        assert as_manager.get(f"{location}/errors?{query}").status_code == 422
+
+    @pytest.mark.parametrize("form", ["json", "csv"])
+    def test_of_another_project_they_are_not_found(self, as_manager, secret_import, form):
+        response = as_manager.get(f"{IMPORTS}/{secret_import}/errors?format={form}")
+
+        assert (response.status_code, response.json["code"]) == (404, "not_found")
+
+    @pytest.mark.parametrize("role", [Role.VIEWER, Role.USER])
+    @pytest.mark.parametrize("form", ["json", "csv"])
+    def test_a_user_may_not(self, client, factories, as_manager, role, form):
+        location = upload(as_manager, CSV).headers["Location"]
+
+        response = client.acting_as(factories.User(role=role)).get(f"{location}/errors?format={form}")
+
+        assert response.status_code == 403
+
+
+class TestErrorsAsCsv:
+    def test_is_a_file_to_keep(self, as_manager):
+        created = upload(as_manager, CSV)
+
+        response = as_manager.get(f"{created.headers['Location']}/errors?format=csv")
+
+        name = f"import-{created.json['id']}-errors.csv"
+        assert response.status_code == 200
+        assert response.content_type == "text/csv; charset=utf-8"
+        assert response.headers["Content-Disposition"] == f'attachment; filename="{name}"'
+        assert response.headers["Cache-Control"] == "private, no-store"
+        header, row = csv.reader(io.StringIO(response.get_data(as_text=True), newline=""))
+        assert header == ["task_name", "status", "error"]
+        assert row[:2] == ["Two", "maybe"]
+        assert row[2].startswith("line 3, column status: 'maybe' is not a status")
+
+    def test_mended_it_is_imported(self, as_manager, session):
+        location = upload(as_manager, CSV).headers["Location"]
+        report = as_manager.get(f"{location}/errors?format=csv").data
+
+        response = upload(as_manager, report.replace(b"maybe", b"blocked"))
+
+        assert response.status_code == 201
+        assert (response.json["created_count"], response.json["refused_count"]) == (1, 0)
+        assert response.json["ignored_columns"] == []
+        assert session.scalars(select(Task).where(Task.title == "Two")).one().status is TaskStatus.BLOCKED
+
+    def test_holds_all_of_them_at_once(self, as_manager):
+        location = upload(as_manager, b"task_name,status\n" + b"One,maybe\n" * 1_200).headers["Location"]
+
+        report = as_manager.get(f"{location}/errors?format=csv&limit=1").data
+
+        assert report.count(b"One,maybe") == 1_200
+
+
+def upload(client, content, *, headers=None, filename="tasks.csv", **form):
+    return client.request("POST", IMPORTS, data={**form, "file": (io.BytesIO(content), filename)}, headers=headers)
+
+
+def multipart(*parts):
+    """A form whose parts come in this order."""
+    body = b"".join(
+        b"--b\r\nContent-Disposition: form-data; " + name.encode() + b"\r\n\r\n" + content + b"\r\n"
+        for name, content in parts
+    )
+    return body + b"--b--\r\n"
+
+
+def titles(session):
+    return session.scalars(select(Task.title).order_by(Task.number)).all()
+
+
+def count(session, model):
+    return session.scalar(select(func.count()).select_from(model))
+
+
+@pytest.fixture
+def manager(factories):
+    return factories.User(role=Role.MANAGER)
+
+
+@pytest.fixture
+def as_manager(client, manager):
+    return client.acting_as(manager)
+
+
+@pytest.fixture
+def as_admin(client, admin):
+    return client.acting_as(admin)
+
+
+@pytest.fixture
+def secret_import(as_admin, factories):
+    """Into a project that the admin alone may know of."""
+    factories.Project(key="SECRET")
+    return upload(as_admin, CSV, project="SECRET").json["id"]

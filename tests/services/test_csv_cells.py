@@ -1,0 +1,447 @@
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from app.models.task import (
+    MAX_LABEL_LENGTH,
+    MAX_LABELS,
+    PRIORITY_ALIASES,
+    STATUS_ALIASES,
+    TaskPriority,
+    TaskStatus,
+)
+from app.services.csv_cells import (
+    MAX_SHOWN_LENGTH,
+    CellError,
+    CellReaders,
+    defused,
+    ensure_fits,
+    join_labels,
+    restored,
+    shown,
+)
+from app.services.csv_columns import TRACKERS
+
+# How long an example takes is the machine's affair.
+UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+FORMULAS = ["=1+1", "+49 89", "-5", "@ada", "\tx", "\rx", "\nx", '=HYPERLINK("http://x")', '=cmd|" /C calc"!A0']
+FIRST_MOMENT, LAST_MOMENT = (datetime.fromisoformat(words) for words in ("0002-01-01", "9998-12-31T23:59:59.999999"))
+NO_STATUS = "is not a status; say one of todo, in_progress, blocked, done, cancelled"
+NO_PRIORITY = "is not a priority; say one of low, medium, high, critical"
+LABELS = st.lists(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=MAX_LABEL_LENGTH)
+    .map(str.strip)
+    .filter(bool),
+    max_size=MAX_LABELS,
+    unique=True,
+)
+
+
+class TestTitle:
+    def test_is_text(self):
+        assert read("title", "Paint the shed") == "Paint the shed"
+
+    def test_has_to_be_there(self):
+        assert refusal("title", "") == "is empty; a task needs a title"
+
+    def test_the_longest_is_still_good(self):
+        assert read("title", "x" * 255) == "x" * 255
+        assert refusal("title", "x" * 256) == "has 256 characters; 255 are the most"
+
+    def test_length_is_that_of_what_is_kept(self):
+        assert read("title", "'=" + "x" * 254) == "=" + "x" * 254
+
+    def test_a_nul_is_refused(self):
+        assert refusal("title", "a\x00b") == "holds a NUL character"
+
+
+class TestDescription:
+    def test_may_be_empty(self):
+        assert read("description", "") == ""
+
+    def test_keeps_its_lines(self):
+        assert read("description", "One\r\ntwo\n\tthree") == "One\r\ntwo\n\tthree"
+
+    def test_the_longest_is_still_good(self):
+        assert read("description", "x" * 20_000)
+        assert refusal("description", "x" * 20_001) == "has 20001 characters; 20000 are the most"
+
+
+class TestStatus:
+    @pytest.mark.parametrize(("word", "status"), STATUS_ALIASES.items())
+    def test_every_word_is_understood_in_any_writing(self, word, status):
+        for writing in (word, word.upper(), word.replace("_", " "), word.replace("_", "-").title()):
+            assert read("status", writing) is status
+
+    def test_nothing_said_is_to_do(self):
+        assert read("status", "") is TaskStatus.TODO
+
+    @pytest.mark.parametrize("word", ["maybe", "2", "archived", "=done", "to\u00a0do"])
+    def test_another_word_is_refused_with_those_that_are_known(self, word):
+        assert refusal("status", word) == f"{word!r} {NO_STATUS}"
+
+
+class TestDone:
+    """A column that says the opposite of one called active."""
+
+    @pytest.mark.parametrize("word", ["true", "TRUE", "True", "1", "yes", "Yes"])
+    def test_said_of_it(self, word):
+        assert read("is_done", word) is TaskStatus.DONE
+
+    @pytest.mark.parametrize("word", ["false", "FALSE", "0", "no", ""])
+    def test_not_said_of_it(self, word):
+        assert read("is_done", word) is TaskStatus.TODO
+
+    @pytest.mark.parametrize("word", ["done", "2", "x"])
+    def test_another_word_is_refused(self, word):
+        assert refusal("is_done", word) == f"{word!r} is neither true nor false"
+
+
+class TestPriority:
+    @pytest.mark.parametrize(("word", "priority"), PRIORITY_ALIASES.items())
+    def test_every_word_is_understood_in_any_writing(self, word, priority):
+        for writing in (word, word.upper(), word.title()):
+            assert read("priority", writing) is priority
+
+    def test_nothing_said_is_medium(self):
+        assert read("priority", "") is TaskPriority.MEDIUM
+
+    @pytest.mark.parametrize("word", ["asap", "6", "-1", "P1", "!"])
+    def test_another_word_is_refused_with_those_that_are_known(self, word):
+        assert refusal("priority", word) == f"{word!r} {NO_PRIORITY}"
+
+    @pytest.mark.parametrize(("number", "priority"), [*zip("1234", reversed(TaskPriority), strict=True)])
+    def test_numbers_of_todoist_count_downwards(self, number, priority):
+        readers = CellReaders(ZoneInfo("UTC"), TRACKERS["todoist"].priorities, is_day_first=False)
+
+        assert readers.by_name["priority"](number) is priority
+
+    def test_todoist_may_say_words_too(self):
+        readers = CellReaders(ZoneInfo("UTC"), TRACKERS["todoist"].priorities, is_day_first=False)
+
+        assert readers.by_name["priority"]("Urgent") is TaskPriority.CRITICAL
+
+
+class TestMoment:
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [
+            ("3/9/2026", datetime(2026, 3, 9, tzinfo=UTC)),
+            ("12/31/2026", datetime(2026, 12, 31, tzinfo=UTC)),
+            ("03/09/2026", datetime(2026, 3, 9, tzinfo=UTC)),
+            ("2/29/2028", datetime(2028, 2, 29, tzinfo=UTC)),
+            ("3/9/2026 9:05", datetime(2026, 3, 9, 9, 5, tzinfo=UTC)),
+            ("3/9/2026 17:05:30", datetime(2026, 3, 9, 17, 5, 30, tzinfo=UTC)),
+            ("3/9/2026 5:05 PM", datetime(2026, 3, 9, 17, 5, tzinfo=UTC)),
+            ("2026-03-09", datetime(2026, 3, 9, tzinfo=UTC)),
+            ("2026-03-09 17:05", datetime(2026, 3, 9, 17, 5, tzinfo=UTC)),
+            ("2026-03-09T17:05:00Z", datetime(2026, 3, 9, 17, 5, tzinfo=UTC)),
+            ("2026-03-09T17:05:00.000Z", datetime(2026, 3, 9, 17, 5, tzinfo=UTC)),
+            ("2026-03-09T17:05:00-05:00", datetime(2026, 3, 9, 22, 5, tzinfo=UTC)),
+            ("05/Mar/26 2:15 PM", datetime(2026, 3, 5, 14, 15, tzinfo=UTC)),
+            ("05/Mar/26", datetime(2026, 3, 5, tzinfo=UTC)),
+        ],
+    )
+    def test_is_read_as_people_and_trackers_write_it(self, words, expected):
+        assert read("due_at", words) == read("created_at", words) == expected
+
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [
+            ("9.3.2026", datetime(2026, 3, 9, tzinfo=UTC)),
+            ("9/3/2026", datetime(2026, 3, 9, tzinfo=UTC)),
+            ("31.12.2026 17:05", datetime(2026, 12, 31, 17, 5, tzinfo=UTC)),
+            ("29.02.2028", datetime(2028, 2, 29, tzinfo=UTC)),
+            ("2026-03-09", datetime(2026, 3, 9, tzinfo=UTC)),
+            ("05/Mar/26 2:15 PM", datetime(2026, 3, 5, 14, 15, tzinfo=UTC)),
+        ],
+    )
+    def test_the_day_may_come_first(self, words, expected):
+        assert read("due_at", words, is_day_first=True) == expected
+
+    def test_nothing_said_is_no_date(self):
+        assert read("due_at", "") is None
+
+    def test_without_a_time_it_is_midnight_in_the_workspaces_zone(self):
+        assert read("due_at", "7/1/2026", zone="Europe/Berlin") == datetime(2026, 6, 30, 22, tzinfo=UTC)
+
+    def test_an_offset_of_its_own_counts(self):
+        assert read("due_at", "2026-07-01T00:00:00Z", zone="Europe/Berlin") == datetime(2026, 7, 1, tzinfo=UTC)
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "2/30/2026",
+            "2/29/2026",
+            "13/1/2026",
+            "0/1/2026",
+            "1/0/2026",
+            "31/12/2026",
+            "31.02.2026",
+            "9.3.2026",
+            "3/9/26",
+            "3/9",
+            "3/9/02026",
+            "2026-02-30",
+            "2026-13-01",
+            "yesterday",
+            "45000",
+            "3/9/2026 25:00",
+            "3/9/2026 5 pm",
+            "3/9/2026 17:05+05:00",
+            "-3/9/2026",
+            "٣/٩/٢٠٢٦",
+            "9" * 6000 + "/1/2026",
+            "0001-01-01",
+            "1/1/0001",
+            "9999-12-31",
+            "12/31/9999",
+            "0001-01-01T00:00+14:00",
+            "9999-12-31T23:59-14:00",
+        ],
+        ids=lambda words: ascii(words)[:30],
+    )
+    def test_one_that_does_not_exist_or_cannot_be_kept_is_refused(self, words):
+        expected = f"{words[:200]!r} is not a date; write YYYY-MM-DD or M/D/YYYY"
+
+        assert refusal("due_at", words) == refusal("created_at", words) == expected
+
+    @pytest.mark.parametrize("words", ["31.02.2026", "29.2.2026", "12/31/2026", "1.13.2026", "9.3.26", "2026.03.09"])
+    def test_with_the_day_first_one_that_does_not_exist_is_refused(self, words):
+        reason = refusal("due_at", words, is_day_first=True)
+
+        assert reason == f"{words!r} is not a date; write YYYY-MM-DD or D.M.YYYY"
+
+    @given(day=st.dates(date(2, 1, 1), date(9998, 12, 31)), is_day_first=st.booleans())
+    @UNHURRIED
+    def test_every_day_reads_in_each_writing(self, day, is_day_first):
+        american, european = f"{day.month}/{day.day}/{day.year:04}", f"{day.day}.{day.month:02}.{day.year:04}"
+        expected = datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+        assert read("due_at", day.isoformat(), is_day_first=is_day_first) == expected
+        assert read("due_at", european if is_day_first else american, is_day_first=is_day_first) == expected
+
+    @given(moment=st.datetimes(FIRST_MOMENT, LAST_MOMENT, timezones=st.just(UTC)))
+    @UNHURRIED
+    def test_every_moment_that_we_write_reads_back_the_same(self, moment):
+        assert read("due_at", moment.isoformat(), zone="Europe/Berlin") == moment
+
+
+class TestLabels:
+    @pytest.mark.parametrize(
+        ("cell", "labels"),
+        [
+            ("", []),
+            (" , ;; ,", []),
+            ("red", ["red"]),
+            ("red, green;blue", ["red", "green", "blue"]),
+            ("red; green ;red", ["red", "green"]),
+            ("two words, more", ["two words", "more"]),
+            ('"a, b", c', ["a, b", "c"]),
+            ('"a; b"; "c"', ["a; b", "c"]),
+            ('"say ""hi""", c', ['say "hi"', "c"]),
+            ('5" nail, x', ['5" nail', "x"]),
+            ('"open, x', ['"open', "x"]),
+            ('"a"b, c', ['"a"b', "c"]),
+            ('"", c', ["c"]),
+            ("'=sum, b", ["=sum", "b"]),
+            ("red,\ngreen", ["red", "green"]),
+        ],
+    )
+    def test_are_told_apart_by_commas_and_semicolons_outside_quotes(self, cell, labels):
+        assert read("labels", cell) == labels
+
+    def test_as_many_as_a_task_may_have(self):
+        assert len(read("labels", ",".join(f"label{n}" for n in range(20)))) == 20
+        assert refusal("labels", ",".join(f"label{n}" for n in range(21))) == "holds 21 labels; 20 are the most"
+
+    def test_the_same_one_many_times_is_one(self):
+        assert read("labels", ",".join(["red"] * 1000)) == ["red"]
+
+    def test_the_longest_is_still_good(self):
+        assert read("labels", "x" * 50) == ["x" * 50]
+        assert refusal("labels", "red," + "x" * 51) == "has 51 characters; 50 are the most"
+
+    def test_a_nul_is_refused(self):
+        assert refusal("labels", "red, a\x00b") == "holds a NUL character"
+
+    @given(labels=LABELS)
+    @example(labels=['"'])
+    @example(labels=['""', "a"])
+    @example(labels=["=a", "=b"])
+    @example(labels=["'=a, b", "'"])
+    @example(labels=[',";"', '";'])
+    @example(labels=['a"b', '"a" b'])
+    @hypothesis_settings(UNHURRIED, max_examples=500)
+    def test_that_we_write_read_back_the_same(self, labels):
+        cell = defused(join_labels(labels))
+
+        assert read("labels", cell.strip()) == labels
+
+    @given(cell=st.text(st.sampled_from("\",; \n'=a"), max_size=40))
+    @hypothesis_settings(UNHURRIED, max_examples=300)
+    def test_of_any_cell_read_back_the_same(self, cell):
+        labels = read("labels", cell.strip())
+
+        assert read("labels", defused(join_labels(labels)).strip()) == labels
+
+
+class TestAssignee:
+    @pytest.mark.parametrize(
+        ("cell", "name"),
+        [("ada", "ada"), ("Ada Lovelace", "Ada Lovelace"), ("Zoë", "Zoë"), ("'@ada", "@ada"), ("", None)],
+    )
+    def test_is_a_name_or_nobody(self, cell, name):
+        assert read("assignee", cell) == name
+
+    @pytest.mark.parametrize("name", ["me", "Me", "none", "NONE"])
+    def test_what_is_nobodys_name_is_refused(self, name):
+        assert refusal("assignee", name) == f"{name!r} is nobody's name; leave the cell empty for nobody"
+
+    def test_the_longest_is_still_good(self):
+        assert read("assignee", "x" * 64) == "x" * 64
+        assert refusal("assignee", "x" * 65) == "has 65 characters; 64 are the most"
+
+    @pytest.mark.parametrize("name", ["ada\nlovelace", "a\tb", "a\x00b", "\u202eada", "ada\u200f", "a\x1bb"])
+    def test_what_cannot_be_printed_is_refused(self, name):
+        assert refusal("assignee", name) == "holds characters that a name cannot have"
+
+
+class TestMember:
+    """Trello's cards have any number of them."""
+
+    def test_one_is_the_assignee(self):
+        assert (read("one_member", "ada"), read("one_member", "")) == ("ada", None)
+
+    def test_several_are_refused(self):
+        assert refusal("one_member", "ada, bob") == "'ada, bob' are several people; a task has one assignee"
+
+    def test_has_a_name_as_any_assignee(self):
+        assert refusal("one_member", "me") == "'me' is nobody's name; leave the cell empty for nobody"
+
+
+class TestNumberedPerson:
+    """Todoist writes a person as "Ada (123)"."""
+
+    @pytest.mark.parametrize(
+        ("cell", "name"),
+        [("Ada (123)", "Ada"), ("Ada Lovelace(7)", "Ada Lovelace"), ("Ada", "Ada"), ("Ada (x)", "Ada (x)"), ("", None)],
+    )
+    def test_the_number_is_no_part_of_the_name(self, cell, name):
+        assert read("numbered_person", cell) == name
+
+    def test_a_number_alone_is_nobody(self):
+        assert read("numbered_person", "(123)") is None
+
+
+class TestExternalRef:
+    def test_is_text_or_nothing(self):
+        assert (read("external_ref", "OPS-42"), read("external_ref", "")) == ("OPS-42", None)
+
+    def test_the_longest_is_still_good(self):
+        assert read("external_ref", "x" * 255)
+        assert refusal("external_ref", "x" * 256) == "has 256 characters; 255 are the most"
+
+    def test_what_a_spreadsheet_would_reckon_with_is_text(self):
+        assert read("external_ref", "'-5") == "-5"
+
+
+class TestOnlyTasks:
+    """Todoist's files hold sections and notes between the tasks."""
+
+    @pytest.mark.parametrize("cell", ["task", "TASK", ""])
+    def test_a_task_is_good(self, cell):
+        assert read("only_tasks", cell) is None
+
+    @pytest.mark.parametrize("cell", ["section", "note", "meta"])
+    def test_another_thing_is_refused(self, cell):
+        assert refusal("only_tasks", cell) == f"{cell!r} is not a task"
+
+
+class TestDefused:
+    @pytest.mark.parametrize("text", FORMULAS)
+    def test_what_a_spreadsheet_would_reckon_with_is_marked_as_text(self, text):
+        assert defused(text) == "'" + text
+
+    @pytest.mark.parametrize("text", ["", "Paint", "'quoted", "'", "''", "5-3", " =1+1", "a=b", "1"])
+    def test_other_text_is_left_alone(self, text):
+        assert defused(text) == restored(text) == text
+
+    @pytest.mark.parametrize("text", ["'=1+1", "''=1", "'-5", "'''@x"])
+    def test_text_that_looks_marked_is_marked_once_more(self, text):
+        assert defused(text) == "'" + text
+
+    @given(text=st.text(st.sampled_from("'=+-@\t\r\na\" "), max_size=6) | st.text())
+    @hypothesis_settings(UNHURRIED, max_examples=500)
+    def test_is_taken_back_exactly(self, text):
+        assert restored(defused(text)) == text
+
+    @given(text=st.text(st.sampled_from("'=+-@\t\r\na\" "), max_size=6) | st.text())
+    @hypothesis_settings(UNHURRIED, max_examples=500)
+    def test_begins_with_nothing_that_a_spreadsheet_reckons_with(self, text):
+        assert defused(text)[:1] not in set("=+-@\t\r\n")
+
+    @pytest.mark.parametrize("formula", FORMULAS)
+    def test_a_title_reads_the_same_marked_or_not(self, formula):
+        text = formula.strip()
+
+        assert read("title", text) == text
+        assert read("title", defused(text)) == text
+
+
+class TestShown:
+    def test_is_the_cell_in_quotes_without_what_cannot_be_printed(self):
+        assert shown("a\x00b\n") == r"'a\x00b\n'"
+
+    def test_is_cut_to_what_one_wants_to_read(self):
+        assert len(shown("x" * 1000)) == MAX_SHOWN_LENGTH + 2
+
+
+class TestEnsureFits:
+    def test_counts_characters_and_not_bytes(self):
+        ensure_fits("ö" * 5, 5)
+
+        with pytest.raises(CellError, match="has 6 characters; 5 are the most"):
+            ensure_fits("😀" * 6, 5)
+
+
+class TestAnyCell:
+    @given(cell=st.text(max_size=60) | st.from_regex(r"\d{1,4}[/.-](\d{1,4}|[A-Za-z]{3})[/.-]\d{1,4}.{0,12}"))
+    @example("0000-00-00")
+    @example("0001-01-01T00:00:00+23:59")
+    @example("2026-W10-1")
+    @example("00/Jan/00")
+    @example("1/1/2026 0:00 AM")
+    @example("1/1/2026 24:00")
+    @example("1/1/2026 99:99:99 PM")
+    @hypothesis_settings(UNHURRIED, max_examples=500)
+    def test_is_read_or_refused_by_every_reader(self, cell):
+        for is_day_first in (True, False):
+            readers = CellReaders(ZoneInfo("Europe/Berlin"), {}, is_day_first=is_day_first)
+            for reader in readers.by_name.values():
+                ensure_read_or_refused(reader, cell.strip())
+
+
+def read(reader, cell, *, zone="UTC", is_day_first=False):
+    return CellReaders(ZoneInfo(zone), {}, is_day_first=is_day_first).by_name[reader](cell)
+
+
+def refusal(reader, cell, *, is_day_first=False):
+    with pytest.raises(CellError) as caught:
+        read(reader, cell, is_day_first=is_day_first)
+    return str(caught.value)
+
+
+def ensure_read_or_refused(reader, cell):
+    with suppress(CellError):
+        value = reader(cell)
+        assert "\x00" not in str(value)
+        if isinstance(value, datetime):
+            assert value.tzinfo is UTC
+            assert value + timedelta(0) == value

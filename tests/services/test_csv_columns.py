@@ -1,0 +1,355 @@
+from contextlib import suppress
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from app.errors import UnreadableCsvError
+from app.models.task import TaskPriority
+from app.repositories.task_export import EXPORT_COLUMNS
+from app.services.csv_cells import CellReaders
+from app.services.csv_columns import (
+    EVERYBODYS,
+    FIELD_OF,
+    KNOWN_NAMES,
+    MAX_SHOWN_NAME_LENGTH,
+    PASSED_OVER,
+    TRACKERS,
+    Layout,
+    folded_name,
+    layout_of,
+)
+from app.services.csv_writing import ERROR_COLUMN
+
+# How long an example takes is the machine's affair.
+UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+JIRA = (
+    "Summary,Issue key,Issue id,Issue Type,Status,Project key,Project name,Project type,Project lead,"
+    "Project description,Project url,Priority,Resolution,Assignee,Assignee Id,Reporter,Reporter Id,Creator,Creator Id,"
+    "Created,Updated,Last Viewed,Resolved,Affects versions,Fix versions,Fix versions,Components,Due date,Votes,"
+    "Labels,Labels,Labels,Description,Environment,Watchers,Watchers,Original estimate,Remaining Estimate,Time Spent,"
+    "Work Ratio,Security Level,Inward issue link (Blocks),Attachment,Attachment,Custom field (Rank),"
+    "Custom field (Start date),Custom field (Story Points),Sprint,Comment,Comment,Parent,Parent summary,Status Category"
+)
+TRELLO = (
+    "Card ID,Card Name,Card URL,Card Description,Labels,Members,Due Date,Attachment Count,Attachment Links,"
+    "Checklist Item Total Count,Checklist Item Completed Count,Vote Count,Comment Count,Last Activity Date,List ID,"
+    "List Name,Board ID,Board Name,Archived,Start Date,Due Complete"
+)
+TODOIST = "TYPE,CONTENT,DESCRIPTION,PRIORITY,INDENT,AUTHOR,RESPONSIBLE,DATE,DATE_LANG,TIMEZONE"
+VIKUNJA = "id,title,description,done,due_date,priority,labels,project"
+KANBOARD = (
+    "Task Id,Reference,Project,Status,Category,Swimlane,Column,Position,Color,Due date,Creator,Creator Name,"
+    "Assignee Username,Assignee Name,Complexity,Title,Creation date,Modification date,Completion date,Start date,"
+    "Time estimated,Time spent,Priority,Tags"
+)
+
+
+class TestName:
+    @pytest.mark.parametrize(
+        ("field", "names"),
+        [
+            ("title", ["title", "task_name", "task", "name", "summary", "subject"]),
+            ("description", ["description", "details", "body", "notes"]),
+            ("status", ["status", "state"]),
+            ("priority", ["priority"]),
+            ("created_at", ["created_at", "created", "created_date", "date_created", "creation_date"]),
+            ("assignee", ["assigned_user", "assignee", "assigned_to", "assignee_username"]),
+            ("due_at", ["due_at", "due", "due_date", "deadline"]),
+            ("labels", ["labels", "tags", "label"]),
+            ("external_ref", ["external_ref", "external_id"]),
+        ],
+    )
+    def test_a_column_has_many(self, field, names):
+        for name in names:
+            header = [name] if field == "title" else ["title", name]
+
+            assert fields_by_name(layout_of(header))[name] == field
+
+    @pytest.mark.parametrize(
+        "name", ["Task Name", "TASK-NAME", "task_name", "Title", " summary ", "Subject\t", "NAME", "\ntask\n"]
+    )
+    def test_case_space_and_hyphens_do_not_count(self, name):
+        assert layout_of([name]).fields == {"title"}
+
+    def test_is_shown_as_the_file_has_it_but_for_space_around(self):
+        assert [column.name for column in layout_of(["Summary", " Due-Date "]).columns] == ["Summary", "Due-Date"]
+
+    def test_columns_stand_where_the_file_has_them(self):
+        layout = layout_of(["colour", "status", "shape", "title"])
+
+        assert [(column.index, column.reader) for column in layout.columns] == [(1, "status"), (3, "title")]
+        assert layout.width == 4
+
+    def test_of_another_trackers_column_means_nothing_alone(self):
+        layout = layout_of(["title", "content", "members", "indent"])
+
+        assert layout.fields == {"title"}
+        assert layout.ignored == ("content", "members", "indent")
+
+
+class TestWithoutATitle:
+    @pytest.mark.parametrize("header", [["status", "priority"], [], [""], ["card_name"], ["content"], ["A", "todo"]])
+    def test_a_header_is_refused_with_the_names_that_are_known(self, header):
+        with pytest.raises(UnreadableCsvError) as caught:
+            layout_of(header)
+
+        assert caught.value.detail == (
+            "the first line names no task_name or title column; it must name the columns, such as: assigned_user, "
+            "assignee, created_at, description, due_at, external_ref, labels, priority, status, task_name, title"
+        )
+
+
+class TestIgnored:
+    def test_columns_are_named_as_the_file_has_them(self):
+        assert layout_of(["title", "Colour", " shape of it "]).ignored == ("Colour", "shape of it")
+
+    def test_a_name_that_comes_often_is_named_once(self):
+        assert layout_of(["title", "Comment", "Sprint", "Comment"]).ignored == ("Comment", "Sprint")
+
+    def test_a_column_without_a_name_is_one(self):
+        assert layout_of(["title", "", " "]).ignored == ("(no name)",)
+
+    def test_a_name_is_cut_to_what_one_wants_to_read(self):
+        assert layout_of(["title", "x" * 1000]).ignored == ("x" * MAX_SHOWN_NAME_LENGTH,)
+
+    def test_a_name_is_shown_without_what_cannot_be_printed(self):
+        assert layout_of(["title", "col\x1bo\u202eu\nr"]).ignored == ("colour",)
+
+    @pytest.mark.parametrize("name", sorted(PASSED_OVER))
+    def test_what_our_own_files_hold_beyond_is_passed_over_without_a_word(self, name):
+        layout = layout_of(["title", name])
+
+        assert (layout.ignored, layout.fields) == ((), {"title"})
+
+    @pytest.mark.parametrize(
+        "name",
+        ["colour", "id", "Assignee Id", "Assignee Email", "start_date", "updated", "due_complete", "stauts", "lables"],
+    )
+    def test_what_is_like_no_known_name_is_no_slip(self, name):
+        assert layout_of(["title", name]).ignored == (name,)
+
+
+class TestSlipOfThePen:
+    @pytest.mark.parametrize(
+        ("slip", "meant"),
+        [
+            ("asignee", "assignee"),
+            ("Assigne", "assignee"),
+            ("asigned_user", "assigned_user"),
+            ("statuss", "status"),
+            ("priorty", "priority"),
+            ("discription", "description"),
+            ("DueDate", "due_date"),
+            ("dead line", "deadline"),
+            ("labelss", "labels"),
+            ("externalref", "external_ref"),
+        ],
+    )
+    def test_near_a_known_name_refuses_the_file(self, slip, meant):
+        with pytest.raises(UnreadableCsvError) as caught:
+            layout_of(["title", slip])
+
+        assert caught.value.detail == f"unknown column {slip}; did you mean {meant}?"
+
+    @pytest.mark.parametrize(
+        "header",
+        [["title", "asignee", "assignee"], ["title", "assigned_to", "asignee"], ["title", "titel", "task_nam"]],
+    )
+    def test_of_a_field_that_another_column_fills_is_ignored(self, header):
+        assert layout_of(header).ignored != ()
+
+    def test_near_another_trackers_name_is_ignored(self):
+        assert layout_of(["title", "contents", "card_nam"]).ignored == ("contents", "card_nam")
+
+    def test_near_the_trackers_own_name_refuses_the_file(self):
+        with pytest.raises(UnreadableCsvError, match=r"unknown column Memberss; did you mean members\?"):
+            layout_of(["Card ID", "Card Name", "Memberss"])
+
+
+class TestTwice:
+    @pytest.mark.parametrize(
+        ("header", "named"),
+        [
+            (["task_name", "title"], "title"),
+            (["title", "status", "State"], "status"),
+            (["title", "due", "deadline", "status", "status"], "due_at, status"),
+            (["Title", "Title", "Title"], "title"),
+        ],
+    )
+    def test_two_columns_for_one_field_refuse_the_file(self, header, named):
+        with pytest.raises(UnreadableCsvError) as caught:
+            layout_of(header)
+
+        assert caught.value.detail == f"more than one column for {named}"
+
+    def test_labels_may_have_many_columns(self):
+        layout = layout_of(["title", "Labels", "status", "Labels", "Tags"])
+
+        assert [column.index for column in layout.columns if column.reader == "labels"] == [1, 3, 4]
+
+
+class TestJira:
+    def test_its_header_is_understood(self):
+        fields = fields_by_name(exported_by(JIRA))
+
+        assert fields == {
+            "Summary": "title",
+            "Issue key": "external_ref",
+            "Status": "status",
+            "Priority": "priority",
+            "Assignee": "assignee",
+            "Created": "created_at",
+            "Due date": "due_at",
+            "Labels": "labels",
+            "Description": "description",
+        }
+
+    def test_each_of_its_labels_columns_is_read(self):
+        assert [column.name for column in exported_by(JIRA).columns].count("Labels") == 3
+
+    def test_the_rest_is_ignored_and_named_once_each(self):
+        ignored = exported_by(JIRA).ignored
+
+        assert {"Issue Type", "Sprint", "Comment", "Project name", "Assignee Id"} <= set(ignored)
+        assert len(set(ignored)) == len(ignored)
+        assert "Labels" not in ignored
+
+
+class TestTrello:
+    def test_its_header_is_understood(self):
+        assert fields_by_name(exported_by(TRELLO)) == {
+            "Card ID": "external_ref",
+            "Card Name": "title",
+            "Card Description": "description",
+            "Labels": "labels",
+            "Members": "assignee",
+            "Due Date": "due_at",
+            "List Name": "status",
+        }
+
+
+class TestTodoist:
+    def test_its_header_is_understood(self):
+        assert fields_by_name(exported_by(TODOIST)) == {
+            "TYPE": None,
+            "CONTENT": "title",
+            "DESCRIPTION": "description",
+            "PRIORITY": "priority",
+            "RESPONSIBLE": "assignee",
+            "DATE": "due_at",
+        }
+
+    def test_the_one_that_came_later_is_understood_too(self):
+        layout = exported_by(TODOIST + ",DURATION,DURATION_UNIT,DEADLINE,DEADLINE_LANG")
+
+        assert fields_by_name(layout)["DATE"] == "due_at"
+
+    def test_its_priorities_count_downwards(self):
+        assert exported_by(TODOIST).priorities == {
+            "1": TaskPriority.CRITICAL,
+            "2": TaskPriority.HIGH,
+            "3": TaskPriority.MEDIUM,
+            "4": TaskPriority.LOW,
+        }
+
+    @pytest.mark.parametrize("header", [JIRA, TRELLO, VIKUNJA, KANBOARD, "title,priority"])
+    def test_nobody_elses_do(self, header):
+        assert exported_by(header).priorities == {}
+
+    def test_without_all_of_its_marks_it_is_not_todoist(self):
+        layout = layout_of(["title", "TYPE", "CONTENT"])
+
+        assert layout.ignored == ("TYPE", "CONTENT")
+
+
+class TestVikunja:
+    def test_its_header_is_understood(self):
+        layout = exported_by(VIKUNJA)
+
+        assert fields_by_name(layout) == {
+            "title": "title",
+            "description": "description",
+            "done": "status",
+            "due_date": "due_at",
+            "priority": "priority",
+            "labels": "labels",
+        }
+        assert [column.reader for column in layout.columns if column.name == "done"] == ["is_done"]
+
+    def test_done_and_status_are_two_columns_for_one_field(self):
+        with pytest.raises(UnreadableCsvError, match="more than one column for status"):
+            layout_of(["title", "done", "status"])
+
+
+class TestKanboard:
+    def test_its_header_is_understood(self):
+        assert fields_by_name(exported_by(KANBOARD)) == {
+            "Task Id": "external_ref",
+            "Title": "title",
+            "Status": "status",
+            "Due date": "due_at",
+            "Assignee Username": "assignee",
+            "Creation date": "created_at",
+            "Priority": "priority",
+            "Tags": "labels",
+        }
+
+
+class TestOurOwnFiles:
+    def test_an_export_is_read_without_a_word(self):
+        layout = layout_of(EXPORT_COLUMNS)
+
+        assert layout.ignored == ()
+        assert layout.fields == set(FIELD_OF.values())
+
+    def test_a_report_is_read_without_a_word(self):
+        assert layout_of(["task_name", "status", ERROR_COLUMN]).ignored == ()
+
+
+class TestNames:
+    def test_every_one_is_folded_as_headers_are(self):
+        for name in KNOWN_NAMES | PASSED_OVER:
+            assert name == folded_name(name)
+
+    def test_every_reader_is_there_and_fills_a_field_or_refuses_rows(self):
+        readers = CellReaders(ZoneInfo("UTC"), {}, is_day_first=False).by_name
+        named = {
+            *EVERYBODYS.values(),
+            *(reader for tracker in TRACKERS.values() for reader in tracker.reads_as.values() if reader is not None),
+        }
+
+        assert named == set(readers)
+        assert named - set(FIELD_OF) == {"only_tasks"}
+
+    def test_no_tracker_marks_itself_by_a_name_that_is_passed_over(self):
+        for tracker in TRACKERS.values():
+            assert not tracker.marks & PASSED_OVER
+
+    @pytest.mark.parametrize("header", [JIRA, TRELLO, TODOIST, VIKUNJA, KANBOARD])
+    def test_no_file_is_of_two_trackers(self, header):
+        folded = {folded_name(name) for name in header.split(",")}
+
+        assert sum(tracker.marks <= folded for tracker in TRACKERS.values()) == 1
+
+
+class TestAnyHeader:
+    @given(header=st.lists(st.text(max_size=15) | st.sampled_from(sorted(KNOWN_NAMES)), max_size=8))
+    @hypothesis_settings(UNHURRIED, max_examples=300)
+    def test_is_understood_or_refused(self, header):
+        with suppress(UnreadableCsvError):
+            layout = layout_of(header)
+            assert isinstance(layout, Layout)
+            assert "title" in layout.fields
+            assert all(name.isprintable() for name in layout.ignored)
+
+
+def exported_by(header):
+    return layout_of(header.split(","))
+
+
+def fields_by_name(layout):
+    return {column.name: FIELD_OF.get(column.reader) for column in layout.columns}

@@ -1,0 +1,255 @@
+import csv
+import io
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from app.models.task import MAX_LABEL_LENGTH, TaskPriority, TaskStatus
+from app.repositories.imports import RefusedRow, ReportedRow
+from app.repositories.task_export import EXPORT_COLUMNS, ExportedTask
+from app.services.csv_columns import FIELD_OF
+from app.services.csv_files import CsvFile
+from app.services.csv_rows import RowReader
+from app.services.csv_writing import export_header, export_rows, report_header, report_rows
+from app.settings import CsvLimits
+
+# How long an example takes is the machine's affair.
+UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+LIMITS = CsvLimits(rows=100_000, columns=50, cell_characters=50_000)
+NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
+FORMULAS = ["=1+1", "+49 89", "-5", "@ada", '=cmd|" /C calc"!A0', "'=quoted"]
+FIRST_MOMENT, LAST_MOMENT = (datetime.fromisoformat(words) for words in ("0002-01-01", "9998-12-31T23:59:59.999999"))
+
+
+class TestExport:
+    def test_a_header_names_the_columns(self):
+        assert export_header() == ",".join(EXPORT_COLUMNS).encode() + b"\r\n"
+
+    def test_a_task_is_a_line(self):
+        line = export_rows([task()])
+
+        assert line == b"OPS-1,OPS,Paint,Green,in_progress,high,red,ada,,2026-03-09T12:00:00+00:00,JIRA-7\r\n"
+
+    def test_nothing_is_an_empty_cell(self):
+        (cells,) = cells_of(export_rows([task(description="", assignee=None, labels=[], external_ref=None)]))
+
+        by_name = dict(zip(EXPORT_COLUMNS, cells, strict=True))
+        assert {name for name, cell in by_name.items() if not cell} == {
+            "description",
+            "assignee",
+            "labels",
+            "due_at",
+            "external_ref",
+        }
+
+    def test_no_tasks_are_no_lines(self):
+        assert export_rows([]) == b""
+
+    @pytest.mark.parametrize("formula", FORMULAS)
+    @pytest.mark.parametrize("column", ["title", "description", "assignee", "external_ref"])
+    def test_text_that_a_spreadsheet_would_reckon_with_is_defused(self, column, formula):
+        (cells,) = cells_of(export_rows([task(**{column: formula})]))
+
+        assert cells[EXPORT_COLUMNS.index(column)] == "'" + formula
+
+    def test_labels_are_defused_as_the_cell_that_they_make(self):
+        (cells,) = cells_of(export_rows([task(labels=["=a", "=b", "c, d"])]))
+
+        assert cells[EXPORT_COLUMNS.index("labels")] == '\'=a, =b, "c, d"'
+
+    def test_quotes_newlines_and_delimiters_stay_in_their_cell(self):
+        description = 'One, "two"\r\nthree;\tfour\nfive'
+
+        (cells,) = cells_of(export_rows([task(description=description)]))
+
+        assert cells[EXPORT_COLUMNS.index("description")] == description
+
+    def test_everything_is_utf_8(self):
+        assert "Größe 😀".encode() in export_rows([task(title="Größe 😀")])
+
+    def test_reads_back_without_a_column_that_is_ignored(self):
+        file = opened(export_header() + export_rows([task()]))
+
+        assert file.layout.ignored == ()
+        assert file.layout.fields == set(FIELD_OF.values())
+
+    @given(
+        title=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=60)
+        .map(str.strip)
+        .filter(bool),
+        description=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=60).map(
+            str.strip
+        ),
+        labels=st.lists(
+            st.text(st.sampled_from("ab,;'\"=-@ \n"), min_size=1, max_size=MAX_LABEL_LENGTH)
+            .map(str.strip)
+            .filter(bool),
+            max_size=5,
+            unique=True,
+        ),
+        status=st.sampled_from(TaskStatus),
+        priority=st.sampled_from(TaskPriority),
+        due_at=st.none() | st.datetimes(FIRST_MOMENT, LAST_MOMENT, timezones=st.just(UTC)),
+    )
+    @hypothesis_settings(UNHURRIED, max_examples=300)
+    def test_any_task_reads_back_the_same(self, **fields):
+        exported = task(**fields)
+
+        (read,) = read_back(export_header() + export_rows([exported]))
+
+        assert {name: getattr(read.row, name) for name in fields} == fields
+        assert (read.row.created_at, read.row.assignee, read.row.external_ref) == (NOON, "ada", "JIRA-7")
+
+
+class TestReport:
+    def test_is_the_header_of_the_file_and_a_column_of_errors(self):
+        assert report_header(["Summary", " State "]) == b"Summary, State ,error\r\n"
+
+    def test_a_row_comes_as_it_came_with_what_is_wrong_with_it(self):
+        rows = [ReportedRow(3, [" Paint ", "maybe"], "line 4, column State: 'maybe' is not a status")]
+
+        assert cells_of(report_rows(["Summary", "State"], rows)) == [
+            [" Paint ", "maybe", "line 4, column State: 'maybe' is not a status"]
+        ]
+
+    def test_the_columns_that_were_ignored_are_there(self):
+        rows = [ReportedRow(1, ["red", "", "x"], "bad")]
+
+        assert cells_of(report_rows(["colour", "title", "colour"], rows)) == [["red", "", "x", "bad"]]
+
+    def test_a_row_with_too_few_cells_has_its_errors_in_their_column(self):
+        assert cells_of(report_rows(["title", "status"], [ReportedRow(1, ["Paint"], "bad")])) == [["Paint", "", "bad"]]
+
+    def test_a_row_with_too_many_cells_loses_none(self):
+        rows = [ReportedRow(1, ["Paint", "todo", "more"], "bad")]
+
+        assert cells_of(report_rows(["title", "status"], rows)) == [["Paint", "todo", "more", "bad"]]
+
+    @pytest.mark.parametrize("name", ["error", "Error", " ERROR "])
+    def test_the_errors_of_an_earlier_report_are_left_out(self, name):
+        rows = [ReportedRow(1, ["Paint", "line 2: old", "maybe"], "new")]
+
+        assert report_header(["title", name, "status"]) == b"title,status,error\r\n"
+        assert cells_of(report_rows(["title", name, "status"], rows)) == [["Paint", "maybe", "new"]]
+
+    @pytest.mark.parametrize("formula", FORMULAS)
+    def test_cells_that_a_spreadsheet_would_reckon_with_are_defused_once(self, formula):
+        (cells,) = cells_of(report_rows(["title"], [ReportedRow(1, [formula], "bad")]))
+        (again,) = cells_of(report_rows(["title"], [ReportedRow(1, cells[:1], "bad")]))
+
+        assert again[0] == cells[0]
+        assert cells[0].startswith("'")
+
+    @pytest.mark.parametrize("name", FORMULAS)
+    def test_names_of_columns_are_defused_too(self, name):
+        """Whoever opens the report need not be the one who sent the file."""
+        (header,) = cells_of(report_header(["title", name]))
+
+        assert header[-1] == "error"
+        assert not header[1].startswith(("=", "+", "-", "@"))
+
+    def test_what_is_wrong_is_never_reckoned_with(self):
+        (cells,) = cells_of(report_rows(["=A1"], [ReportedRow(1, ["x"], "line 2, column =A1: bad")]))
+
+        assert cells[-1] == "line 2, column =A1: bad"
+
+    def test_no_rows_are_no_lines(self):
+        assert report_rows(["title"], []) == b""
+
+    def test_is_refused_for_the_same_reasons_until_it_is_mended(self):
+        content = b'task_name,status,colour\n=1+1,maybe,red\n"Two\nlines",never,\n'
+
+        (first, second) = read_back(reported(content))
+        assert [problem.reason.split(" ")[0] for problem in first.problems] == ["'maybe'"]
+        assert [problem.reason.split(" ")[0] for problem in second.problems] == ["'never'"]
+
+        (first, second) = read_back(reported(content).replace(b"maybe", b"todo").replace(b",never,", b",done,"))
+        assert [(read.row.title, read.row.status) for read in (first, second)] == [
+            ("=1+1", TaskStatus.TODO),
+            ("Two\nlines", TaskStatus.DONE),
+        ]
+
+    def test_a_report_on_a_report_is_the_same(self):
+        content = b"task_name,status\n=1+1,maybe\n'=1+1,never\n"
+
+        once = reported(content)
+
+        assert reported(once) == once
+
+    @given(
+        cells=st.lists(
+            st.lists(
+                st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20),
+                min_size=2,
+                max_size=2,
+            ),
+            min_size=1,
+            max_size=4,
+        )
+    )
+    @hypothesis_settings(UNHURRIED, max_examples=200)
+    def test_any_cells_come_back_as_text_that_reads_the_same(self, cells):
+        rows = [ReportedRow(number, each, "bad") for number, each in enumerate(cells, 1)]
+
+        written = cells_of(report_rows(["title", "description"], rows))
+
+        assert all(cell[:1] not in set("=+-@\t\r\n") for each in written for cell in each if cell)
+        assert [[cell.strip().lstrip("'") for cell in each[:2]] for each in written] == [
+            [cell.strip().lstrip("'") for cell in each] for each in cells
+        ]
+
+
+def task(**fields):
+    return ExportedTask(
+        **{
+            "ref": "OPS-1",
+            "project": "OPS",
+            "title": "Paint",
+            "description": "Green",
+            "status": TaskStatus.IN_PROGRESS,
+            "priority": TaskPriority.HIGH,
+            "labels": ["red"],
+            "assignee": "ada",
+            "due_at": None,
+            "created_at": NOON,
+            "external_ref": "JIRA-7",
+            **fields,
+        }
+    )
+
+
+def cells_of(written):
+    return list(csv.reader(io.StringIO(written.decode(), newline=""), strict=True))
+
+
+def opened(content):
+    return CsvFile(io.BytesIO(content), LIMITS)
+
+
+def read_back(content):
+    file = opened(content)
+    reader = RowReader(
+        file.layout,
+        file.delimiter,
+        ZoneInfo("UTC"),
+        is_day_first=False,
+        cell_characters=LIMITS.cell_characters,
+    )
+    return [
+        row
+        for block in file.blocks()
+        for row in reader.read(block.text, first_row=block.first_row, first_line=block.first_line)
+    ]
+
+
+def reported(content):
+    """The report on what is refused of the file."""
+    refused = [row for row in read_back(content) if isinstance(row, RefusedRow)]
+    rows = [ReportedRow(row.row_number, row.cells, row.problems[0].reason) for row in refused]
+    header = opened(content).header
+    return report_header(header) + report_rows(header, rows)

@@ -1,0 +1,257 @@
+"""Imports at the same moment, on a database of their own where transactions are real."""
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from threading import Barrier, Event
+
+import pytest
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from app.auth.actor import Actor
+from app.composition import Parts, serving
+from app.errors import IdempotencyKeyReusedError
+from app.models.project import Project
+from app.models.task import Task
+from app.models.task_import import DuplicatePolicy, ImportBlock, ImportDraft, ImportMode, TaskImport
+from app.models.user import Role, User
+from app.repositories.import_queue import ImportQueueRepository
+from app.services.imports import ImportOptions
+from tests import factories as all_factories
+from tests import servers
+from tests.factories import general_project
+
+# As many as there are connections to be had.
+COUNT = 5
+ROWS = [str(n) for n in range(20)]
+
+pytestmark = pytest.mark.usefixtures("small_blocks")
+
+
+class TestSameKey:
+    @pytest.mark.parametrize("wait_seconds", [0, 10])
+    def test_is_one_import(self, parts, actor, ask, wait_seconds):
+        outcomes = at_once(
+            parts, lambda services, _n: upload(services, actor, *ROWS, key="once", wait_seconds=wait_seconds)
+        )
+        run_all(parts)
+
+        assert len({outcome.import_id for outcome in outcomes}) == 1
+        assert ask(select(func.count()).select_from(TaskImport)) == [1]
+        assert ask(select(Task.title).order_by(Task.number)) == ROWS
+
+    def test_for_other_files_it_is_the_first_ones(self, parts, actor, ask):
+        def send(services, n):
+            try:
+                return upload(services, actor, f"Of file {n}", key="once")
+            except IdempotencyKeyReusedError:
+                return None
+
+        outcomes = at_once(parts, send)
+
+        assert [outcome is None for outcome in outcomes].count(False) == 1
+        assert len(ask(select(Task.title))) == 1
+
+    def test_while_the_first_is_still_coming_in_the_others_wait_for_it(self, parts, actor, ask):
+        is_staged, may_end = Event(), Event()
+        stream = SlowStream(b"task_name\n" + b"".join(f"{row}\n".encode() for row in ROWS), is_staged, may_end)
+
+        def send(services, n):
+            if n == 0:
+                return services.imports.import_csv(actor, stream, filename="slow.csv", idempotency_key="once")
+            assert is_staged.wait(timeout=20)
+            may_end.set()
+            return upload(services, actor, *ROWS, key="once")
+
+        outcomes = at_once(parts, send)
+
+        assert len({outcome.import_id for outcome in outcomes}) == 1
+        assert ask(select(Task.title).order_by(Task.number)) == ROWS
+
+
+class TestSameContent:
+    @pytest.mark.parametrize("wait_seconds", [0, 10])
+    def test_is_one_import(self, parts, actor, ask, wait_seconds):
+        outcomes = at_once(parts, lambda services, _n: upload(services, actor, *ROWS, wait_seconds=wait_seconds))
+        run_all(parts)
+
+        assert len({outcome.import_id for outcome in outcomes}) == 1
+        assert ask(select(func.count()).select_from(TaskImport)) == [1]
+        assert ask(select(Task.title).order_by(Task.number)) == ROWS
+        for model in (ImportBlock, ImportDraft):
+            assert ask(select(func.count()).select_from(model)) == [0]
+
+    def test_of_other_people_it_is_as_many_as_they_are(self, parts, ask):
+        actors = [new_actor(parts) for _ in range(COUNT)]
+
+        outcomes = at_once(parts, lambda services, n: upload(services, actors[n], *ROWS, wait_seconds=20))
+
+        assert len({outcome.import_id for outcome in outcomes}) == COUNT
+        assert sorted(ask(select(Task.title))) == sorted(ROWS * COUNT)
+        assert sorted(ask(select(Task.number))) == list(range(1, len(ROWS) * COUNT + 1))
+
+
+class TestWorkers:
+    @pytest.mark.parametrize("mode", ImportMode)
+    @pytest.mark.parametrize("policy", DuplicatePolicy)
+    def test_each_import_is_one_workers_and_each_row_lands_once(self, parts, actor, ask, mode, policy):
+        with serving(parts) as services:
+            for name in range(COUNT):
+                rows = [f"{row} of {name}" for row in ROWS]
+                upload(services, actor, *rows, wait_seconds=0, mode=mode, on_duplicate=policy)
+
+        at_once(parts, lambda services, _n: services.import_runs.run_waiting())
+        run_all(parts)
+
+        assert set(ask(select(TaskImport.created_count))) == {len(ROWS)}
+        assert sorted(ask(select(Task.title))) == sorted(f"{row} of {name}" for row in ROWS for name in range(COUNT))
+        assert sorted(ask(select(Task.number))) == list(range(1, len(ROWS) * COUNT + 1))
+        assert ask(select(Project.last_task_number).where(Project.key == "GEN")) == [len(ROWS) * COUNT]
+
+    @pytest.mark.parametrize("mode", ImportMode)
+    @pytest.mark.parametrize("policy", [DuplicatePolicy.SKIP, DuplicatePolicy.UPDATE])
+    def test_files_that_overlap_make_each_task_once(self, parts, ask, mode, policy):
+        actors = [new_actor(parts) for _ in range(COUNT)]
+        with serving(parts) as services:
+            for actor in actors:
+                upload(services, actor, *ROWS, wait_seconds=0, mode=mode, on_duplicate=policy)
+
+        for _ in range(3):
+            at_once(parts, lambda services, _n: services.import_runs.run_waiting())
+        run_all(parts)
+
+        assert ask(select(TaskImport.failure)) == [None] * COUNT
+        assert sorted(ask(select(Task.title))) == sorted(ROWS)
+        assert sum(ask(select(TaskImport.created_count))) == len(ROWS)
+
+    def test_files_that_name_the_same_new_people_make_each_once(self, parts, actor, ask):
+        with serving(parts) as services:
+            for name in range(COUNT):
+                rows = [f"{row} of {name},Person {int(row) % 7}" for row in ROWS]
+                if name % 2:
+                    rows.reverse()
+                upload(services, actor, *rows, header="task_name,assignee", wait_seconds=0)
+
+        at_once(parts, lambda services, _n: services.import_runs.run_waiting())
+        run_all(parts)
+
+        assert ask(select(TaskImport.failure)) == [None] * COUNT
+        assert set(ask(select(TaskImport.created_count))) == {len(ROWS)}
+        made = ask(select(User.username).where(User.password_hash.is_(None)).order_by(User.username))
+        assert made == [f"Person {n}" for n in range(7)]
+
+    def test_a_worker_whose_claim_another_process_has_now_writes_nothing(self, parts, actor, ask):
+        with serving(parts) as services:
+            import_id = upload(services, actor, *ROWS, wait_seconds=0).import_id
+            claim = services.import_runs.claim(import_id)
+        with parts.new_session() as other:
+            other.execute(update(TaskImport).values(claim_number=TaskImport.claim_number + 1))
+            other.commit()
+
+        with serving(parts) as services:
+            services.import_runs.work_on(claim, until=datetime.max.replace(tzinfo=UTC))
+
+        assert ask(select(TaskImport.created_count)) == [0]
+        assert ask(select(Task.id)) == []
+
+    def test_an_import_whose_step_is_not_committed_yet_is_nobody_elses_however_long_it_takes(self, parts, actor, clock):
+        with serving(parts) as services:
+            import_id = upload(services, actor, *ROWS, wait_seconds=0).import_id
+            claim = services.import_runs.claim(import_id)
+        with parts.new_session() as at_work, serving(parts) as services:
+            assert ImportQueueRepository(at_work).hold(claim) is not None
+            clock.advance(hours=1)
+
+            assert services.import_runs.claim() is None
+            assert services.import_runs.claim(import_id) is None
+            at_work.rollback()
+            assert services.import_runs.claim() is not None
+
+
+class SlowStream:
+    """Tells when its start was taken, and goes on when it is told to."""
+
+    def __init__(self, content, is_staged, may_end):
+        self._content = content
+        self._is_staged = is_staged
+        self._may_end = may_end
+        self._pieces = 0
+
+    def read(self, _size):
+        self._pieces += 1
+        if self._pieces == 1:
+            return self._content
+        self._is_staged.set()
+        assert self._may_end.wait(timeout=20)
+        return b""
+
+
+def upload(services, actor, *rows, header="task_name", key=None, wait_seconds=10, **options):
+    return services.imports.import_csv(
+        actor,
+        io.BytesIO("\n".join([header, *rows, ""]).encode()),
+        filename="tasks.csv",
+        options=ImportOptions(**options),
+        idempotency_key=key,
+        wait_seconds=wait_seconds,
+    )
+
+
+def at_once(parts, do):
+    """What each thread got, all let go at the same moment, each with services of its own."""
+    barrier = Barrier(COUNT, timeout=20)
+
+    def run(number):
+        with serving(parts) as services:
+            barrier.wait()
+            return do(services, number)
+
+    with ThreadPoolExecutor(COUNT) as threads:
+        return list(threads.map(run, range(COUNT)))
+
+
+def run_all(parts):
+    with serving(parts) as services:
+        services.import_runs.run_waiting()
+
+
+def new_actor(parts):
+    with Session(parts.engine, expire_on_commit=False) as session:
+        all_factories.bind(session)
+        user = all_factories.User(role=Role.MANAGER)
+        session.commit()
+        return Actor(user.id, user.username, user.role, frozenset({general_project(session).id}), None)
+
+
+@pytest.fixture
+def parts(base_settings, postgres_url, job_queue, redis, clock):
+    with servers.migrated_database(postgres_url) as url:
+        parts = Parts(
+            replace(base_settings, database_url=url, database_pool_size=COUNT + 2), job_queue=job_queue, clock=clock
+        )
+        yield parts
+        parts.engine.dispose()
+
+
+@pytest.fixture
+def actor(parts):
+    return new_actor(parts)
+
+
+@pytest.fixture
+def ask(parts):
+    """What is committed: the first column of each row."""
+
+    def run(statement):
+        with parts.new_session() as session:
+            return session.scalars(statement).all()
+
+    return run
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """So that a file of a few rows has several."""
+    monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", 3)

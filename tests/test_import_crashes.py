@@ -1,0 +1,175 @@
+"""An import's rows land once each, whatever dies meanwhile: real servers, real workers, real signals."""
+
+import io
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg2
+import pytest
+from redis import Redis
+
+from app.auth.actor import Actor
+from app.composition import Parts, serving
+from app.job_queue import CeleryJobQueue
+from app.jobs.celery_app import make_celery
+from app.local.first_run import migrate
+from app.local.servers import PostgresServer, ValkeyServer
+from app.local.system_user import server_user
+from app.models.user import Role
+from app.settings import psycopg2_url
+from tests.servers import ROOT, running, wait_for
+
+ROWS = 50_000
+KILLS = 10
+SECONDS_TO_GO_ON = 30.0
+
+
+@pytest.mark.slow
+class TestKilledWorkers:
+    def test_every_row_lands_once(self, stage):
+        import_id = stage.upload(ROWS)
+        moments = random.Random(7)  # noqa: S311 - when to kill is no secret
+        stage.start_worker()
+
+        for kill in range(KILLS):
+            block_seconds = stage.wait_until_taken_up(import_id, is_to_commit=kill % 2 == 0)
+            time.sleep(moments.uniform(0, block_seconds))
+            stage.kill_worker()
+            if kill == KILLS // 3:
+                stage.restart_postgres()
+            if kill == 2 * KILLS // 3:
+                stage.flush_redis()
+            assert not stage.is_finished(import_id), "the file is too small to be killed so often"
+            stage.start_worker()
+
+        assert wait_for(lambda: stage.is_finished(import_id), seconds=60)
+        assert stage.ask("SELECT state, created_count, refused_count, failure FROM imports") == [
+            ("finished", ROWS, 0, None)
+        ]
+        # Each once, none missing, and numbered without a gap or a double.
+        assert stage.ask("SELECT count(*), count(DISTINCT title), min(number), max(number) FROM tasks") == [
+            (ROWS, ROWS, 1, ROWS)
+        ]
+        assert stage.ask("SELECT count(*) FROM import_blocks") == [(0,)]
+
+
+class Stage:
+    """The servers, one worker at a time, beat, and whoever uploads."""
+
+    def __init__(self, directory: Path, stack: ExitStack) -> None:
+        user = server_user()
+        self._stack = stack
+        self._postgres = PostgresServer(directory / "postgres", user)
+        self._postgres_stack = ExitStack()
+        stack.callback(self._postgres_stack.close)
+        self._postgres_stack.enter_context(running(self._postgres))
+        self._postgres.make_database()
+        valkey = ValkeyServer(directory / "valkey", user, "test-password")
+        stack.enter_context(running(valkey))
+        self._redis_url = valkey.url(0)
+        self._environment = {
+            **os.environ,
+            "DATABASE_URL": self._postgres.url,
+            "REDIS_URL": self._redis_url,
+            "JWT_SECRET_KEY": "a secret of the tests that is long enough",
+            "LOG_LEVEL": "WARNING",
+        }
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._claims_seen = 0
+        self._block_seconds = 0.0
+        stack.callback(self.kill_worker)
+
+    def prepare(self, monkeypatch: pytest.MonkeyPatch, parts: Parts) -> None:
+        monkeypatch.setenv("DATABASE_URL", self._postgres.url)
+        migrate()
+        settings = replace(parts.settings, database_url=psycopg2_url(self._postgres.url), redis_url=self._redis_url)
+        settings = replace(settings, celery_broker_url=self._redis_url)
+        self._parts = Parts(settings, job_queue=CeleryJobQueue(make_celery(settings)))
+        self._stack.callback(self._parts.engine.dispose)
+        with serving(self._parts) as services:
+            services.users.create_first_admin(username="admin", email="admin@example.org", password="long enough")
+        beat = self._start("beat", "--scheduler", "celery.beat:Scheduler", "--schedule", "/dev/null")
+        self._stack.callback(_kill_group, beat)
+
+    def upload(self, rows: int) -> int:
+        lines = "".join(f"Row {number},{'what it is about ' * 40},todo,ada\n" for number in range(rows))
+        file = io.BytesIO(f"title,description,status,assignee\n{lines}".encode())
+        (admin_id,) = self.ask("SELECT id FROM users WHERE username = 'admin'")[0]
+        actor = Actor(admin_id, "admin", Role.ADMIN, frozenset(), session_id=None)
+        with serving(self._parts) as services:
+            return services.imports.import_csv(actor, file, filename="rows.csv", wait_seconds=0).import_id
+
+    def start_worker(self) -> None:
+        self._worker = self._start("worker", "--concurrency", "1", "--without-gossip", "--without-mingle")
+
+    def kill_worker(self) -> None:
+        if self._worker is not None:
+            _kill_group(self._worker)
+
+    def wait_until_taken_up(self, import_id: int, *, is_to_commit: bool) -> float:
+        """By a worker that was not killed yet, or until that one committed something; return a block's seconds.
+
+        So soon after a crash that nobody waits for half a minute.
+        """
+        state = "SELECT claim_number, next_block FROM imports WHERE id = %s"
+        assert wait_for(lambda: self.ask(state, import_id)[0][0] > self._claims_seen, seconds=SECONDS_TO_GO_ON)
+        claim_number, next_block = self.ask(state, import_id)[0]
+        self._claims_seen = claim_number
+        started = time.monotonic()
+        if is_to_commit:
+            assert wait_for(lambda: self.ask(state, import_id)[0][1] > next_block)
+            self._block_seconds = time.monotonic() - started
+        return self._block_seconds
+
+    def restart_postgres(self) -> None:
+        self._postgres_stack.close()
+        self._postgres_stack.enter_context(running(self._postgres))
+
+    def flush_redis(self) -> None:
+        with Redis.from_url(self._redis_url) as redis:
+            redis.flushall()
+
+    def is_finished(self, import_id: int) -> bool:
+        return self.ask("SELECT finished_at IS NOT NULL FROM imports WHERE id = %s", import_id) == [(True,)]
+
+    def ask(self, statement: str, *arguments: object) -> list[tuple[object, ...]]:
+        connection = psycopg2.connect(self._postgres.url)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, arguments)
+                return cursor.fetchall()
+        finally:
+            connection.close()
+
+    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "celery", "--quiet", "-A", "celery_worker", *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=self._environment,
+            process_group=0,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture
+def stage(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, parts: Parts) -> Iterator[Stage]:
+    with ExitStack() as stack:
+        stage = Stage(tmp_path_factory.mktemp("stage"), stack)
+        stage.prepare(monkeypatch, parts)
+        yield stage
