@@ -36,7 +36,7 @@ def _as_wide_as(header: Sequence[str], cells: Sequence[str]) -> list[str]:
 
 
 def _begun(cell: str) -> str:
-    """Without a line's end or a tab in front: spreadsheets pass over those to the formula behind, readers strip them."""
+    """Without a line break or tab in front: spreadsheets pass over those to the formula behind, readers strip them."""
     return cell.lstrip() if cell[:1] in {"\t", "\r", "\n"} else cell
 
 
