@@ -12,6 +12,9 @@ run: .venv/run.stamp ## Start the whole tracker on this machine
 test: .venv/dev.stamp ## Run the tests on servers of their own (or TEST_DATABASE_URL, TEST_REDIS_URL)
 	$(BIN)/pytest -n auto
 
+test-deep: .venv/dev.stamp ## Try two thousand histories against the model of the record, not a hundred
+	RECORD_EXAMPLES=2000 $(BIN)/pytest tests/test_record_machine.py
+
 check: .venv/dev.stamp ## Format, lint, types, import rules, migrations
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -48,4 +51,4 @@ lock: .venv/dev.stamp ## Resolve the dependencies anew
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
-.PHONY: help run test check format bench postman migration lock
+.PHONY: help run test test-deep check format bench postman migration lock

@@ -27,9 +27,13 @@ from app.repositories.import_people import ImportPeopleRepository
 from app.repositories.import_queue import ImportQueueRepository
 from app.repositories.imports import ImportRepository
 from app.repositories.projects import ProjectRepository
+from app.repositories.record import RecordRepository
+from app.repositories.reports import ReportRepository
 from app.repositories.sessions import LoginAttemptRepository, SessionRepository
 from app.repositories.task_export import TaskExportRepository
+from app.repositories.task_history import TaskHistoryRepository
 from app.repositories.task_list import TaskListRepository
+from app.repositories.task_log_reports import TaskLogReportRepository
 from app.repositories.task_log_table import TaskLogTableRepository
 from app.repositories.task_logs import TaskLogRepository
 from app.repositories.tasks import TaskRepository
@@ -39,7 +43,10 @@ from app.services.clock import Clock, system_clock
 from app.services.import_runs import ImportRunService
 from app.services.imports import ImportService
 from app.services.projects import ProjectService
+from app.services.reports import ReportService
 from app.services.task_export import TaskExportService
+from app.services.task_history import TaskHistoryService
+from app.services.task_log_reports import TaskLogReportService
 from app.services.task_logs import TaskLogService
 from app.services.tasks import TaskService
 from app.services.users import UserService
@@ -112,11 +119,11 @@ class Parts:
 class Services:
     """The use cases of one request or job, on one session."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, *, request_id: str | None = None) -> None:
         self._parts = parts
         self._settings = parts.settings
         self._session = parts.new_session()
-        self._uow = UnitOfWork(self._session, parts.react_to)
+        self._uow = UnitOfWork(self._session, parts.react_to, request_id=request_id)
 
     def close(self) -> None:
         self._session.close()
@@ -174,10 +181,24 @@ class Services:
             self._uow,
             TaskLogRepository(self._session),
             TaskLogTableRepository(self._session),
+            RecordRepository(self._session),
             self._parts.cache,
             self._parts.clock,
             self._settings.time_zone,
+            self._settings.task_log_retention_days,
         )
+
+    @cached_property
+    def task_log_reports(self) -> TaskLogReportService:
+        return TaskLogReportService(self._uow, TaskLogRepository(self._session), TaskLogReportRepository(self._session))
+
+    @cached_property
+    def task_history(self) -> TaskHistoryService:
+        return TaskHistoryService(self._uow, TaskHistoryRepository(self._session))
+
+    @cached_property
+    def reports(self) -> ReportService:
+        return ReportService(self._uow, ReportRepository(self._session), self._parts.clock, self._settings.time_zone)
 
     @cached_property
     def imports(self) -> ImportService:
@@ -215,9 +236,9 @@ def services() -> Services:
 
 
 @contextmanager
-def serving(parts: Parts) -> Iterator[Services]:
+def serving(parts: Parts, *, request_id: str | None = None) -> Iterator[Services]:
     """Services for one request, job or command; its session is closed at the end, its open transaction rolled back."""
-    of_this_scope = Services(parts)
+    of_this_scope = Services(parts, request_id=request_id)
     token = _current.set(of_this_scope)
     try:
         yield of_this_scope

@@ -54,15 +54,22 @@ def make_session_factory(bind: Engine | Connection) -> sessionmaker[Session]:
     return sessionmaker(bind, expire_on_commit=False, autoflush=False, join_transaction_mode="create_savepoint")
 
 
+# The names that the triggers of the history know; gone with the transaction.
+_SIGN = text("""
+    SELECT set_config('tasktracker.actor_id', :actor_id, true), set_config('tasktracker.request_id', :request_id, true)
+""")
+
+
 class UnitOfWork:
     """Commits when the block ends, rolls all of it back when the block raises, does not nest.
 
     Events published inside are released only after the commit; after a rollback they never happened.
     """
 
-    def __init__(self, session: Session, release: Callable[[Event], None]) -> None:
+    def __init__(self, session: Session, release: Callable[[Event], None], *, request_id: str | None = None) -> None:
         self._session = session
         self._release = release
+        self._request_id = request_id
         self._events: list[Event] = []
         self._is_open = False
 
@@ -70,6 +77,16 @@ class UnitOfWork:
         if not self._is_open:
             raise RuntimeError("an event is published inside the transaction that makes it true")
         self._events.append(event)
+
+    @property
+    def request_id(self) -> str | None:
+        """Of the request or job that this serves."""
+        return self._request_id
+
+    def sign(self, actor_id: int, *, request_id: str | None = None) -> None:
+        """Say in whose name this transaction changes tasks, for the history; and in which request, if not in this."""
+        signature = {"actor_id": str(actor_id), "request_id": request_id or self._request_id or ""}
+        self._session.execute(_SIGN, signature)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

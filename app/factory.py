@@ -16,7 +16,7 @@ from app.http.bodies import init_bodies
 from app.http.error_handlers import init_error_handlers
 from app.http.openapi import init_openapi, init_spec_route
 from app.http.rate_limits import init_rate_limits
-from app.http.request_ids import init_request_ids
+from app.http.request_ids import current_request_id, init_request_ids
 from app.http.responses import init_json
 from app.http.security_headers import init_security_headers
 from app.job_queue import CeleryJobQueue, JobName, JobQueue
@@ -24,7 +24,7 @@ from app.jobs import authentication as authentication_jobs
 from app.jobs import imports as import_jobs
 from app.jobs import task_logs as task_log_jobs
 from app.jobs.celery_app import make_celery
-from app.routes import authentication, health, imports, projects, table, task_logs, tasks, users
+from app.routes import authentication, health, imports, projects, reports, table, task_logs, tasks, users
 from app.settings import Settings, read_settings
 from app.web import documentation
 
@@ -32,7 +32,7 @@ from app.web import documentation
 lifecycle = logging.getLogger("tasktrackerpro.lifecycle")
 lifecycle.setLevel(logging.INFO)
 
-BLUEPRINTS = (authentication, users, projects, tasks, task_logs, imports, table, health)
+BLUEPRINTS = (authentication, users, projects, tasks, task_logs, reports, imports, table, health)
 
 
 def create_app(
@@ -74,7 +74,7 @@ def create_celery(settings: Settings | None = None) -> Celery:
         """Gives each job its services, as each request has them."""
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            with serving(parts):
+            with serving(parts, request_id=self.request.id):
                 return super().__call__(*args, **kwargs)
 
     # How Celery's own documentation does it; its stubs disagree.
@@ -135,7 +135,7 @@ def init_logging(level: str) -> None:
 def _serve_each_request(app: Flask, parts: Parts) -> None:
     @app.before_request
     def open_services() -> None:
-        g.serving = serving(parts)
+        g.serving = serving(parts, request_id=current_request_id())
         g.serving.__enter__()
 
     @app.teardown_request

@@ -77,6 +77,7 @@ class Settings:
     log_level: str
     rate_limits: RateLimits
     csv_limits: CsvLimits
+    task_log_retention_days: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +117,7 @@ def read_settings() -> Settings:
         max_body_bytes=env.int("MAX_BODY_BYTES", 1024 * 1024, validate=validate.Range(min=1024)),
         max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 256 * 1024 * 1024, validate=validate.Range(min=1024)),
         trusted_proxy_hops=env.int("TRUSTED_PROXY_HOPS", 0, validate=validate.Range(0, 10)),
+        task_log_retention_days=env.int("TASK_LOG_RETENTION_DAYS", 0, validate=validate.Range(min=0)),
         log_level=(env.str("LOG_LEVEL", "INFO", validate=_known_log_level) or "INFO").upper(),
         rate_limits=RateLimits(
             enabled=env.bool("RATE_LIMIT_ENABLED", True),

@@ -1,16 +1,17 @@
 """`make bench`: how fast the tracker is, as ratios to the barest thing that does the same, in one run.
 
 Requests are timed as calls of the WSGI app, so what the HTTP server costs both sides does not flatter the ratio;
-imports as an upload to the tracker's own processes. Sizes: BENCH_ROWS (1,000,000) of the file, BENCH_TASKS (200,000)
-for log and list; BENCH_SECONDS (3) for each pair of requests.
+imports as an upload to the tracker's own processes. Sizes: BENCH_ROWS (1,000,000) of the file, BENCH_TASKS (1,000,000)
+for log, list and history; BENCH_SECONDS (3) for each pair of requests.
 """
 
 import os
+import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -24,10 +25,12 @@ from bench.workload import Workload
 from tests import servers
 from tests.fakes import FakeJobQueue
 
-TASKS = int(os.environ.get("BENCH_TASKS", "200000"))
+TASKS = int(os.environ.get("BENCH_TASKS", "1000000"))
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
 SMALL_ROWS = 1_000
+OLD_VERSIONS = 4
+MISSING_DAYS = 30
 BATCH = 20
 
 Call = Callable[[], None]
@@ -51,10 +54,13 @@ def main() -> None:
         database = stack.enter_context(servers.postgres(directory / "postgres"))
         database_url = stack.enter_context(servers.migrated_database(database))
         settings = _settings(database_url, redis_url)
-        parts = Parts(settings, job_queue=FakeJobQueue())
-        stack.callback(parts.engine.dispose)
-        work = Workload(create_app(settings, parts=parts), parts)
-        results = [*_imports(database, settings, directory), *_requests(work, settings), *_bulk(work, settings)]
+        work = stack.enter_context(_workload(settings))
+        results = [
+            *_imports(database, settings, directory),
+            *_history(database, settings),
+            *_requests(work, settings),
+            *_bulk(work, settings),
+        ]
     _print(results)
 
 
@@ -127,21 +133,57 @@ def _compare(what: str, against: str, ours: Call, bare: Call, goal: float) -> Re
 
 def _bulk(work: Workload, settings: Settings) -> list[Result]:
     work.add_tasks("GEN", TASKS)
-    log_seconds = work.log_today()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    days, log_seconds = work.log_missing_days()
+    assert days == 1, days
     insert_seconds = bare_log(settings)
-    small, large = work.time_of_list(project="SMALL"), work.time_of_list(project=None)
+    small, large = work.time_of_list(project="SMALL"), work.time_of_list()
+    work.add_versions(OLD_VERSIONS)
+    then = work.time_of_list(as_of=True)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024
     return [
         _rows("daily log", "one bare INSERT … SELECT", work.count_active(), log_seconds, insert_seconds, 0.7),
-        Result(
-            f"list page at {work.count_active():,} tasks",
-            "at 10,000 tasks",
-            f"{large * 1000:.2f} ms",
-            f"{small * 1000:.2f} ms",
-            large / small,
-            "≤ 1.2",
-            large / small <= 1.2,
-        ),
+        _times(f"list page at {work.count_active():,} tasks", "at 10,000 tasks", large, small, 1.2),
+        _times(f"the same as of a month ago, {1 + OLD_VERSIONS} versions each", "now", then, large, 3),
+        _at_most("memory of all that", "64 MB", grown, 64, "MB"),
     ]
+
+
+def _history(server_url: str, settings: Settings) -> list[Result]:
+    """In databases of their own: what the triggers cost, and how long days that nobody logged take."""
+    with servers.migrated_database(server_url) as url, _workload(replace(settings, database_url=url)) as work:
+        work.add_tasks("GEN", 100_000)
+        change_seconds = work.time_of_history()
+        imported_with = imported_without = 0.0
+        for _ in range(2):
+            imported_with += work.import_rows(100_000)
+            with work.without_history():
+                imported_without += work.import_rows(100_000)
+    with servers.migrated_database(server_url) as url, _workload(replace(settings, database_url=url)) as work:
+        work.add_tasks("GEN", 100_000, days_ago=MISSING_DAYS)
+        days, seconds = work.log_missing_days()
+        assert days == MISSING_DAYS, days
+    return [
+        _at_most("history of one change", "0.25 ms", change_seconds * 1000, 0.25, "ms"),
+        _times("2 imports of 100,000 with history", "without", imported_with, imported_without, 1.25),
+        _at_most(f"{MISSING_DAYS} missing days of 100,000 tasks", "60 s", seconds, 60, "s"),
+    ]
+
+
+@contextmanager
+def _workload(settings: Settings) -> Iterator[Workload]:
+    parts = Parts(settings, job_queue=FakeJobQueue())
+    try:
+        yield Workload(create_app(settings, parts=parts), parts)
+    finally:
+        parts.engine.dispose()
+
+
+def _times(what: str, against: str, ours: float, theirs: float, limit: float) -> Result:
+    ratio = ours / theirs
+    return Result(
+        what, against, f"{ours * 1000:.2f} ms", f"{theirs * 1000:.2f} ms", ratio, f"≤ {limit}", ratio <= limit
+    )
 
 
 def _rows(what: str, against: str, count: int, ours: float, bare: float, goal: float) -> Result:
@@ -173,6 +215,7 @@ def _settings(database_url: str, redis_url: str) -> Settings:
         trusted_proxy_hops=0,
         log_level="ERROR",
         rate_limits=RateLimits(enabled=True, default=plenty, login=plenty, tasks=plenty, upload=plenty),
+        task_log_retention_days=0,
         csv_limits=CsvLimits(rows=1_000_000, columns=50, cell_characters=100_000),
     )
 

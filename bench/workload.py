@@ -1,9 +1,13 @@
 """What the tracker is given to do: requests of an admin, files, a day to log."""
 
+import io
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import orjson
@@ -29,20 +33,82 @@ class Workload:
         with app.test_request_context():
             self._token = access_token_for(Grant(grant.user_id, grant.session_id, uuid4(), grant.expires_at))
 
-    def add_tasks(self, project: str, count: int) -> None:
-        """In a project of their own, straight into the table."""
+    def add_tasks(self, project: str, count: int, *, days_ago: int = 1) -> None:
+        """In that project, straight into the table, as if they had been there for so many days."""
         self._execute(
             "INSERT INTO projects (key, name) VALUES (:key, 'Measured') ON CONFLICT (key) DO NOTHING", key=project
         )
         self._execute(
             "INSERT INTO tasks"
-            " (project_id, number, position, title, description, status, priority, creator_id, updated_at)"
+            " (project_id, number, position, title, description, status, priority, creator_id, updated_at, revised_at)"
             " SELECT p.id, 1000000 + n, n, 'Task ' || n, 'one of many', 'todo', 'medium', 1,"
-            " now() - n * interval '1 second' FROM projects p, generate_series(1, :count) n WHERE p.key = :key",
+            " now() - n * interval '1 second', now() - :days_ago * interval '1 day'"
+            " FROM projects p, generate_series(1, :count) n WHERE p.key = :key",
             count=count,
             key=project,
+            days_ago=days_ago,
         )
         self._execute("VACUUM ANALYZE tasks")
+        self._execute("VACUUM ANALYZE task_history")
+
+    def add_versions(self, count: int) -> None:
+        """So many older ones for each task, of the days and months before."""
+        columns = (
+            "project_id, number, title, description, status, priority, labels, creator_id, assignee_id, due_at,"
+            " external_ref, position, created_at, started_at, completed_at, deleted_at, version"
+        )
+        for number in range(count):
+            self._execute(
+                f"INSERT INTO task_history (task_id, revision, valid_from, valid_to, {columns})"
+                " SELECT task_id, revision - 1, valid_from - interval '15 days' - task_id * interval '1 second',"
+                f" valid_from, {columns} FROM task_history WHERE revision = :last",
+                last=1 - number,
+            )
+        self._execute("VACUUM ANALYZE task_history")
+
+    @contextmanager
+    def without_history(self) -> Iterator[None]:
+        self._execute("ALTER TABLE tasks DISABLE TRIGGER USER")
+        # The default of revised_at is what a trigger says.
+        self._execute("ALTER TABLE tasks ALTER revised_at SET DEFAULT now()")
+        yield
+        self._execute("ALTER TABLE tasks ALTER revised_at SET DEFAULT recorded_instant()")
+        self._execute("ALTER TABLE tasks ENABLE TRIGGER USER")
+
+    def time_of_history(self) -> float:
+        """Median seconds that an UPDATE of one task and its commit take longer for the triggers; both in turn."""
+        change = text("UPDATE tasks SET status = :status WHERE project_id = 1 AND number = :number")
+        taken: dict[str, list[float]] = {"origin": [], "replica": []}
+        with ExitStack() as stack:
+            connections = {role: stack.enter_context(self._parts.engine.connect()) for role in taken}
+            for role, connection in connections.items():
+                # Triggers do not fire for a replica.
+                connection.execute(text(f"SET session_replication_role = {role}"))
+                connection.commit()
+            for number in range(1000):
+                for offset, (role, connection) in enumerate(connections.items()):
+                    values = {
+                        "status": ("blocked", "todo")[number % 2],
+                        "number": 1000001 + number // 2 + 2000 * offset,
+                    }
+                    started = time.perf_counter()
+                    connection.execute(change, values)
+                    connection.commit()
+                    taken[role].append(time.perf_counter() - started)
+            for connection in connections.values():
+                connection.invalidate()
+        return statistics.median(taken["origin"]) - statistics.median(taken["replica"])
+
+    def import_rows(self, count: int) -> float:
+        """Seconds for the use cases, from the file's first byte to the last task."""
+        rows = b"".join(b"Task %d,from a file of many rows,true,high\n" % number for number in range(count))
+        file = io.BytesIO(b"task_name,description,status,priority\n" + rows)
+        with serving(self._parts) as services:
+            started = time.perf_counter()
+            outcome = services.imports.import_csv(self._actor, file, filename="many.csv", wait_seconds=0)
+            while not orjson.loads(services.imports.get(self._actor, outcome.import_id))["finished_at"]:
+                services.import_runs.run_waiting()
+            return time.perf_counter() - started
 
     def any_task_id(self) -> int:
         with self._parts.engine.connect() as connection:
@@ -58,17 +124,19 @@ class Workload:
     def post(self, app: Flask, path: str, body: object) -> Callable[[], None]:
         return self._request(app, "POST", path, data=orjson.dumps(body), content_type="application/json")
 
-    def log_today(self) -> float:
+    def log_missing_days(self) -> tuple[int, float]:
+        """How many days there were to log, and the seconds for them."""
+        days = 0
         with serving(self._parts) as services:
-            services.task_logs.request_day(self._actor, None)
             started = time.perf_counter()
-            services.task_logs.log_due_days()
-            return time.perf_counter() - started
+            while logged := services.task_logs.log_due_days():
+                days += len(logged)
+            return days, time.perf_counter() - started
 
-    def time_of_list(self, *, project: str | None) -> float:
-        """Median seconds of the statement behind an uncached first page."""
-        path = "/api/v1/tasks" + (f"?project={project}" if project else "")
-        call = self.get(self.app, path)
+    def time_of_list(self, *, project: str | None = None, as_of: bool = False) -> float:
+        """Median seconds of an uncached first page."""
+        filters = {"project": project, "as_of": _month_ago() if as_of else None}
+        call = self.get(self.app, "/api/v1/tasks?" + urlencode({k: v for k, v in filters.items() if v is not None}))
         taken = []
         for _ in range(100):
             self._parts.cache.forget("tasks")
@@ -92,3 +160,7 @@ class Workload:
     def _execute(self, statement: str, **values: Any) -> None:
         with self._parts.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             connection.execute(text(statement), values)
+
+
+def _month_ago() -> str:
+    return (datetime.now(UTC) - timedelta(days=30)).isoformat()

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from types import ModuleType
 from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
 from redis import Redis
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
@@ -44,7 +45,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def database_url(postgres_url: str) -> Iterator[str]:
-    with servers.migrated_database(postgres_url) as url:
+    with servers.migrated_database(postgres_url, has_simulated_clock=True) as url:
         yield url
 
 
@@ -97,6 +98,7 @@ def base_settings(database_url: str, redis_url: str) -> Settings:
         trusted_proxy_hops=0,
         log_level="WARNING",
         rate_limits=RateLimits(enabled=True, default=unlimited, login=unlimited, tasks=unlimited, upload=unlimited),
+        task_log_retention_days=0,
         csv_limits=CsvLimits(rows=100_000, columns=50, cell_characters=50_000),
     )
 
@@ -108,8 +110,13 @@ def settings(base_settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def clock() -> FixedClock:
-    return FixedClock(datetime.now(UTC))
+def clock(connection: Connection) -> FixedClock:
+    """Of the services and, as far as the record goes, of the database."""
+    return FixedClock(datetime.now(UTC), tell=partial(simulate_clock, connection))
+
+
+def simulate_clock(connection: Connection, now: datetime) -> None:
+    connection.execute(text("UPDATE test_clock SET now = :now"), {"now": now})
 
 
 @pytest.fixture

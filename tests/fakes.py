@@ -1,5 +1,6 @@
 """What stands in for the outside world: a queue that remembers, and a clock that is told."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from app.job_queue import JobName
@@ -14,8 +15,21 @@ class FakeJobQueue:
 
 
 class FixedClock:
-    def __init__(self, now: datetime) -> None:
+    """Stands still until it is told. `tell` hears of each new time, for whoever else has to know."""
+
+    def __init__(self, now: datetime, *, tell: Callable[[datetime], None] | None = None) -> None:
+        self._tell = tell
         self.now = now
+
+    @property
+    def now(self) -> datetime:
+        return self._now
+
+    @now.setter
+    def now(self, now: datetime) -> None:
+        self._now = now
+        if self._tell is not None:
+            self._tell(now)
 
     def __call__(self) -> datetime:
         return self.now

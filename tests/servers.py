@@ -14,7 +14,7 @@ import psycopg2
 from alembic import command
 from alembic.config import Config
 from psycopg2 import sql
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from app.local.servers import PostgresServer, ValkeyServer, wait_until_ready
@@ -62,8 +62,17 @@ def running(server: PostgresServer | ValkeyServer) -> Iterator[subprocess.Popen[
         process.wait(timeout=20)
 
 
+# What tests say that the time is, as far as the record goes; the real one while they say nothing.
+_SIMULATE_CLOCK = """
+CREATE TABLE test_clock (now timestamptz);
+INSERT INTO test_clock VALUES (NULL);
+CREATE OR REPLACE FUNCTION record_now() RETURNS timestamptz LANGUAGE sql STABLE AS
+    'SELECT coalesce((SELECT now FROM test_clock), now())';
+"""
+
+
 @contextmanager
-def migrated_database(server_url: str) -> Iterator[str]:
+def migrated_database(server_url: str, *, has_simulated_clock: bool = False) -> Iterator[str]:
     """A fresh database with the real migrations run; dropped in the end."""
     name = f"test_{uuid4().hex[:12]}"
     url = make_url(psycopg2_url(server_url))
@@ -76,6 +85,9 @@ def migrated_database(server_url: str) -> Iterator[str]:
             config = Config(ROOT / "alembic.ini")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            if has_simulated_clock:
+                connection.execute(text(_SIMULATE_CLOCK))
+                connection.commit()
         engine.dispose()
         yield database_url
 

@@ -1,5 +1,6 @@
 # ruff: noqa: PT012 - a block that raises is what these tests are about
 import socket
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import func, select, text
@@ -123,6 +124,34 @@ class TestPublish:
         assert seen == [1]
 
 
+class TestSign:
+    def test_the_name_and_the_request_are_there_for_the_rest_of_the_transaction(self, own_session):
+        uow = UnitOfWork(own_session, print, request_id="request-7")
+
+        with uow.transaction():
+            uow.sign(42)
+            assert signature(own_session) == ("42", "request-7")
+
+    def test_another_request_may_be_named(self, own_session):
+        uow = UnitOfWork(own_session, print, request_id="job-1")
+
+        with uow.transaction():
+            uow.sign(42, request_id="request-7")
+            assert signature(own_session) == ("42", "request-7")
+
+    @pytest.mark.parametrize("error", [None, ZeroDivisionError])
+    def test_nobody_signs_for_the_next_transaction_of_the_connection(self, committing_engine, error):
+        with make_session_factory(committing_engine)() as session:
+            uow = UnitOfWork(session, print, request_id="request-7")
+            with suppress(ZeroDivisionError), uow.transaction():
+                uow.sign(42)
+                if error is not None:
+                    raise error
+
+            with uow.transaction():
+                assert signature(session) == ("", "")
+
+
 class TestUnavailable:
     def test_a_server_that_is_away_is_told_with_when_to_try_again(self, engine_of_nobody, released):
         with make_session_factory(engine_of_nobody)() as session:
@@ -206,6 +235,11 @@ class TestReadiness:
     def test_a_server_that_is_away(self, engine_of_nobody):
         assert not is_reachable(engine_of_nobody)
         assert not is_migrated(engine_of_nobody)
+
+
+def signature(session):
+    names = ("tasktracker.actor_id", "tasktracker.request_id")
+    return tuple(session.scalar(select(func.current_setting(name, True))) for name in names)
 
 
 def count_projects(session, key):

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import date
 from http import HTTPStatus
 from pathlib import Path
 from urllib.error import URLError
@@ -17,6 +18,7 @@ from urllib.request import ProxyHandler, build_opener
 from app.local.data_dir import locked, read_or_make_secrets
 from app.local.errors import StartError
 from app.local.first_run import Admin, ensure_admin, migrate
+from app.local.record import print_logs
 from app.local.servers import PostgresServer, ValkeyServer, wait_until_ready
 from app.local.supervisor import Part, say, stop_all
 from app.local.system_user import ServerUser, server_user
@@ -37,21 +39,16 @@ class Stopped(Exception):  # noqa: N818 - no error: somebody pressed Ctrl-C befo
 
 def main(arguments: Sequence[str]) -> int:
     """Return the exit status: 0 after an orderly stop, 1 when it could not start, 2 for wrong settings."""
-    parser = argparse.ArgumentParser(prog="main.py", description=__doc__)
-    parser.add_argument(
-        "command",
-        nargs="?",
-        choices=("run", "prepare"),
-        default="run",
-        help="run everything here (default), or only bring the database of DATABASE_URL up to date, with an admin",
-    )
-    is_to_run = parser.parse_args(arguments).command == "run"
+    options = _parser().parse_args(arguments)
     stopping = threading.Event()
     for stop_signal in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop_signal, lambda *_: stopping.set())
     try:
         launch = read_launch_settings()
-        if not is_to_run:
+        if options.command == "logs":
+            print_logs(launch, options.date, options.diff)
+            return 0
+        if options.command == "prepare":
             print(f"The database is ready. Log in: {_login(_prepare(read_settings(), launch))}")
             return 0
         with locked(launch.data_dir), ExitStack() as running:
@@ -60,12 +57,32 @@ def main(arguments: Sequence[str]) -> int:
         print(f"These settings are wrong:\n{error}", file=sys.stderr)
         return 2
     except StartError as error:
-        print(f"The tracker did not start: {error}.", file=sys.stderr)
+        did_not = "The tracker did not start: " if options.command == "run" else ""
+        print(f"{did_not}{error}.", file=sys.stderr)
         return 1
     except Stopped:
         pass
     say("tracker", "stopped; the data is kept")
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="main.py", description=__doc__)
+    parser.set_defaults(command="run")
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    commands.add_parser("run", help="run everything on this machine (default)")
+    commands.add_parser("prepare", help="only bring the database of DATABASE_URL up to date, with an admin")
+    logs = commands.add_parser("logs", help="print a day of the record")
+    logs.add_argument("--date", type=_day, help="YYYY-MM-DD; the newest logged day where absent")
+    logs.add_argument("--diff", type=_day, help="an earlier day: print what changed since")
+    return parser
+
+
+def _day(words: str) -> date:
+    try:
+        return date.fromisoformat(words)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{words} is not a day such as 2026-03-09") from None
 
 
 def _run(launch: LaunchSettings, running: ExitStack, stopping: threading.Event) -> None:

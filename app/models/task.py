@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, Computed, ForeignKey, Identity, Index, func, text
+from sqlalchemy import CheckConstraint, Computed, FetchedValue, ForeignKey, Identity, Index, func, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -86,8 +86,11 @@ class Task(Base):
     external_ref: Mapped[str | None]
     position: Mapped[float]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    # When the task came to be here; created_at may be older, brought along from another tracker.
-    recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    # The task's last version in the history, and since when it is the last; triggers see to both.
+    revision: Mapped[int] = mapped_column(server_default=text("1"), server_onupdate=FetchedValue(), deferred=True)
+    revised_at: Mapped[datetime] = mapped_column(
+        server_default=text("recorded_instant()"), server_onupdate=FetchedValue(), deferred=True
+    )
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]

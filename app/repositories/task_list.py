@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, cast, func, literal, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
 from app.models.project import Project
 from app.models.task import ACTIVE_STATUSES, Task, TaskPriority, TaskStatus
+from app.models.task_history import TaskVersion
 from app.models.user import User
 from app.repositories.pages import (
     DEFAULT_PAGE_SIZE,
@@ -23,7 +24,7 @@ from app.repositories.pages import (
     json_object,
     page_of,
 )
-from app.repositories.tasks import TASK_FIELDS, visible_to, with_names
+from app.repositories.tasks import TASK_FIELDS, TaskEntity, task_fields, visible_to, with_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,17 @@ class TaskQuery:
     labels: tuple[str, ...] = ()
     due_before: datetime | None = None
     due_after: datetime | None = None
+    created_before: datetime | None = None
+    created_after: datetime | None = None
+    started_before: datetime | None = None
+    started_after: datetime | None = None
+    completed_before: datetime | None = None
+    completed_after: datetime | None = None
     overdue: bool | None = None
     updated_since: datetime | None = None
     q: str | None = None
     deleted: bool = False
+    as_of: datetime | None = None
     sort: str = "-updated_at"
     cursor: str | None = None
     limit: int = DEFAULT_PAGE_SIZE
@@ -50,21 +58,25 @@ class TaskQuery:
 
 @dataclass(frozen=True, slots=True)
 class _Sort:
-    key: ColumnElement[Any]
+    key: Any
     is_valid_key: Callable[[str], bool]
 
 
-SORTS: dict[str, _Sort] = {
-    "id": _Sort(Task.id.expression, is_integer),
-    "created_at": _Sort(Task.created_at.expression, is_timestamp),
-    "updated_at": _Sort(Task.updated_at.expression, is_timestamp),
-    # What has no deadline comes after everything that has one.
-    "due_at": _Sort(func.coalesce(Task.due_at, cast(literal("infinity"), Task.due_at.type)), is_timestamp),
-    "priority": _Sort(Task.priority.expression, lambda key: key in set(TaskPriority)),
-    "status": _Sort(Task.status.expression, lambda key: key in set(TaskStatus)),
-    "title": _Sort(Task.title.expression, is_text),
-    "position": _Sort(Task.position.expression, is_number),
-}
+def _sorts_of(task: TaskEntity) -> dict[str, _Sort]:
+    return {
+        "id": _Sort(task.id, is_integer),
+        "created_at": _Sort(task.created_at, is_timestamp),
+        "updated_at": _Sort(task.updated_at, is_timestamp),
+        # What has no deadline comes after everything that has one.
+        "due_at": _Sort(func.coalesce(task.due_at, cast(literal("infinity"), Task.due_at.type)), is_timestamp),
+        "priority": _Sort(task.priority, lambda key: key in set(TaskPriority)),
+        "status": _Sort(task.status, lambda key: key in set(TaskStatus)),
+        "title": _Sort(task.title, is_text),
+        "position": _Sort(task.position, is_number),
+    }
+
+
+SORTS = _sorts_of(Task)
 SORT_NAMES = tuple(sign + name for name in SORTS for sign in ("", "-"))
 
 
@@ -73,60 +85,111 @@ class TaskListRepository:
         self._session = session
 
     def list_page(self, actor: Actor, query: TaskQuery, *, now: datetime) -> Page:
-        conditions = conditions_of(actor, query, now)
-        sort = SORTS[query.sort.removeprefix("-")]
+        """With `query.as_of` the list as it was then; `now` is what decides what is overdue, where it is None."""
+        task: TaskEntity = Task if query.as_of is None else task_as_of(query.as_of)
+        conditions = conditions_of(actor, query, query.as_of or now, task)
+        sort = (SORTS if query.as_of is None else _sorts_of(task))[query.sort.removeprefix("-")]
         is_descending = query.sort.startswith("-")
-        chosen = select(Task.id, sort.key.label("key")).where(*conditions)
+        chosen = select(task.id, sort.key.label("key")).where(*conditions)
         if query.cursor is not None:
             position = decode_cursor(query.cursor, query.sort, sort.is_valid_key)
-            here = tuple_(sort.key, Task.id)
+            here = tuple_(sort.key, task.id)
             last = tuple_(cast(literal(position.key, Text), sort.key.type), literal(position.id))
             chosen = chosen.where(here < last if is_descending else here > last)
-        order: tuple[Any, ...] = (sort.key.desc(), Task.id.desc()) if is_descending else (sort.key, Task.id)
+        order: tuple[Any, ...] = (sort.key.desc(), task.id.desc()) if is_descending else (sort.key, task.id)
         # The page is cut before names are joined to it, so that no join is made for rows that nobody will see.
         page = chosen.order_by(*order).limit(query.limit + 1).subquery("page")
         order = (page.c.key.desc(), page.c.id.desc()) if is_descending else (page.c.key, page.c.id)
-        statement = with_names(select(json_object(TASK_FIELDS), cast(page.c.key, Text), page.c.id))
-        rows = self._session.execute(statement.join(page, page.c.id == Task.id).order_by(*order)).all()
-        total = self._count(conditions) if query.include_total else None
+        fields = TASK_FIELDS if query.as_of is None else task_fields(task)
+        statement = with_names(select(json_object(fields), cast(page.c.key, Text), page.c.id), task)
+        rows = self._session.execute(statement.join(page, page.c.id == task.id).order_by(*order)).all()
+        total = self._count(task, conditions) if query.include_total else None
         return page_of(rows, limit=query.limit, sort=query.sort, total=total)
 
-    def _count(self, conditions: list[ColumnElement[bool]]) -> int:
-        return self._session.scalar(select(func.count()).select_from(Task).where(*conditions)) or 0
+    def _count(self, task: TaskEntity, conditions: list[ColumnElement[bool]]) -> int:
+        return self._session.scalar(select(func.count()).select_from(task).where(*conditions)) or 0
 
 
-def conditions_of(actor: Actor, query: TaskQuery, now: datetime) -> list[ColumnElement[bool]]:
-    is_deleted = Task.deleted_at.is_not(None) if query.deleted else Task.deleted_at.is_(None)
-    return [visible_to(actor), is_deleted, *_conditions_of_state(query), *_conditions_of_time(query, now)]
+def task_as_of(instant: datetime) -> TaskEntity:
+    """Stands for Task: of each one the version that it was at that instant, last changed when that version began."""
+    version = TaskVersion
+    then = (
+        select(
+            version.task_id.label("id"),
+            version.valid_from.label("updated_at"),
+            *(getattr(version, name) for name in _SAME_IN_VERSIONS),
+            func.to_tsvector("simple", version.title + " " + version.description).label("search"),
+        )
+        .where(version.valid_from <= instant, version.valid_to > instant)
+        .subquery("task_then")
+    )
+    return aliased(Task, then, adapt_on_names=True)
 
 
-def _conditions_of_state(query: TaskQuery) -> Iterator[ColumnElement[bool]]:
+_SAME_IN_VERSIONS = (
+    "project_id",
+    "number",
+    "title",
+    "description",
+    "status",
+    "priority",
+    "labels",
+    "creator_id",
+    "assignee_id",
+    "due_at",
+    "external_ref",
+    "position",
+    "created_at",
+    "started_at",
+    "completed_at",
+    "deleted_at",
+    "version",
+)
+
+
+def conditions_of(actor: Actor, query: TaskQuery, now: datetime, task: TaskEntity = Task) -> list[ColumnElement[bool]]:
+    is_deleted = task.deleted_at.is_not(None) if query.deleted else task.deleted_at.is_(None)
+    return [
+        visible_to(actor, task),
+        is_deleted,
+        *_conditions_of_state(query, task),
+        *_conditions_of_time(query, now, task),
+    ]
+
+
+def _conditions_of_state(query: TaskQuery, task: TaskEntity) -> Iterator[ColumnElement[bool]]:
     if query.statuses:
-        yield Task.status.in_(query.statuses)
+        yield task.status.in_(query.statuses)
     if query.priorities:
-        yield Task.priority.in_(query.priorities)
+        yield task.priority.in_(query.priorities)
     if query.projects:
-        yield Task.project_id.in_(select(Project.id).where(Project.key.in_(query.projects)))
+        yield task.project_id.in_(select(Project.id).where(Project.key.in_(query.projects)))
     if query.assignee is not None:
-        yield _is_person(Task.assignee_id, query.assignee)
+        yield _is_person(task.assignee_id, query.assignee)
     if query.creator is not None:
-        yield _is_person(Task.creator_id, query.creator)
+        yield _is_person(task.creator_id, query.creator)
     if query.labels:
-        yield Task.labels.contains(list(query.labels))
+        yield task.labels.contains(list(query.labels))
     if query.q:
-        yield Task.search.bool_op("@@")(func.websearch_to_tsquery("simple", query.q))
+        yield task.search.bool_op("@@")(func.websearch_to_tsquery("simple", query.q))
 
 
-def _conditions_of_time(query: TaskQuery, now: datetime) -> Iterator[ColumnElement[bool]]:
-    if query.due_before is not None:
-        yield Task.due_at < query.due_before
-    if query.due_after is not None:
-        yield Task.due_at >= query.due_after
+def _conditions_of_time(query: TaskQuery, now: datetime, task: TaskEntity) -> Iterator[ColumnElement[bool]]:
+    for column, after, before in (
+        (task.due_at, query.due_after, query.due_before),
+        (task.created_at, query.created_after, query.created_before),
+        (task.started_at, query.started_after, query.started_before),
+        (task.completed_at, query.completed_after, query.completed_before),
+    ):
+        if after is not None:
+            yield column >= after
+        if before is not None:
+            yield column < before
     if query.overdue is not None:
-        is_overdue = func.coalesce((Task.due_at < now) & Task.status.in_(ACTIVE_STATUSES), literal(False))
+        is_overdue = func.coalesce((task.due_at < now) & task.status.in_(ACTIVE_STATUSES), literal(False))
         yield is_overdue if query.overdue else ~is_overdue
     if query.updated_since is not None:
-        yield Task.updated_at >= query.updated_since
+        yield task.updated_at >= query.updated_since
 
 
 def _is_person(column: Any, person: str) -> ColumnElement[bool]:

@@ -1,7 +1,7 @@
 """The SQL of the record: writing a day in one statement, and reading it by day, task, project and assignee."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, cast, delete, func, literal, select, text, true
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
 from app.models.project import Project
-from app.models.task import Task
+from app.models.task import TaskStatus
 from app.models.task_log import LogRequest, LogRun, TaskLog
 from app.models.user import User
 from app.repositories.pages import DEFAULT_PAGE_SIZE, AnySelect, Page, decode_cursor, is_date, json_object, page_of
@@ -40,33 +40,33 @@ RUN_FIELDS: dict[str, Any] = {
     "is_final": LogRun.is_final,
 }
 
-# Active at the instant: here already, and not yet deleted or ended. What has ended since was open, or begun.
-_WRITE_DAY = text("""
-    INSERT INTO task_logs (log_date, task_id, project_id, number, title, status, priority, assignee_id, due_at)
-    SELECT :log_date, id, project_id, number, title,
-           CASE WHEN status IN ('todo', 'in_progress', 'blocked') THEN status
-                WHEN started_at < :instant THEN 'in_progress'::task_status
-                ELSE 'todo'::task_status END,
-           priority, assignee_id, due_at
+# What was active just before an instant: tasks that have not changed since, as they are, and of the others the version
+# that lasted up to it or beyond. With an instant of infinity: what is active now.
+_ACTIVE = """
+    SELECT id AS task_id, project_id, number, title, status, priority, assignee_id, due_at
       FROM tasks
-     WHERE (deleted_at IS NULL OR deleted_at >= :instant)
-       AND (status IN ('todo', 'in_progress', 'blocked') OR completed_at >= :instant)
-       AND recorded_at < :instant
+     WHERE revised_at < :instant AND deleted_at IS NULL AND status IN ('todo', 'in_progress', 'blocked')
+     UNION ALL
+    SELECT task_id, project_id, number, title, status, priority, assignee_id, due_at
+      FROM task_history
+     WHERE valid_to >= :instant AND valid_to < 'infinity' AND valid_from < :instant
+       AND deleted_at IS NULL AND status IN ('todo', 'in_progress', 'blocked')
+"""
+_WRITE_DAY = f"""
+    INSERT INTO task_logs (log_date, task_id, project_id, number, title, status, priority, assignee_id, due_at)
+    SELECT :log_date, active.* FROM ({_ACTIVE}) AS active
+"""  # noqa: S608 - of constants
+_REWRITE_DAY = f"""{_WRITE_DAY}
     ON CONFLICT (log_date, task_id) DO UPDATE
        SET (project_id, number, title, status, priority, assignee_id, due_at)
          = (excluded.project_id, excluded.number, excluded.title, excluded.status, excluded.priority,
             excluded.assignee_id, excluded.due_at)
-""")
+"""  # noqa: S608 - of constants
 # What an earlier run of the same, unfinished day logged and is no longer active.
-_FORGET_INACTIVE = text("""
+_FORGET_INACTIVE = f"""
     DELETE FROM task_logs AS log
-     WHERE log.log_date = :log_date
-       AND NOT EXISTS (
-           SELECT FROM tasks
-            WHERE tasks.id = log.task_id
-              AND (deleted_at IS NULL OR deleted_at >= :instant)
-              AND (status IN ('todo', 'in_progress', 'blocked') OR completed_at >= :instant))
-""")
+     WHERE log.log_date = :log_date AND log.task_id NOT IN (SELECT active.task_id FROM ({_ACTIVE}) AS active)
+"""  # noqa: S608 - of constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,9 @@ class TaskLogQuery:
     since: date | None = None
     until: date | None = None
     task_id: int | None = None
+    status: TaskStatus | None = None
     project: str | None = None
+    # A username, or `none`.
     assignee: str | None = None
     cursor: str | None = None
     limit: int = DEFAULT_PAGE_SIZE
@@ -89,27 +91,51 @@ class TaskLogRepository:
         self._session = session
 
     def lock(self) -> None:
-        """Held until the commit."""
+        """Held until the commit. Whoever waits for it, or writes a day, may take longer than a request."""
+        self._session.execute(text("SET LOCAL lock_timeout = '45s'; SET LOCAL statement_timeout = '45s'"))
         self._session.execute(select(func.pg_advisory_xact_lock(LOG_LOCK)))
 
-    def write_day(self, log_date: date, *, instant: datetime) -> int:
-        """Make the day's rows what was active at `instant`; return how many there are."""
-        self._ensure_partition(log_date)
-        day = {"log_date": log_date, "instant": instant}
-        self._session.execute(_FORGET_INACTIVE, day)
-        self._session.execute(_WRITE_DAY, day)
-        return self._session.scalar(select(func.count()).where(TaskLog.log_date == log_date)) or 0
+    def write_day(self, log_date: date, *, instant: datetime | None, is_first: bool) -> int:
+        """Make the day's rows what was active just before `instant`, None for now; return how many there are.
 
-    def has_tasks_recorded_before(self, instant: datetime) -> bool:
-        return self._session.scalar(select(Task.id).where(Task.recorded_at < instant).limit(1)) is not None
+        Unless `is_first`, rows of an earlier run that are still right keep their ids.
+        """
+        day = {"log_date": log_date, "instant": "infinity" if instant is None else instant}
+        if is_first:
+            return int(self._session.execute(text(_WRITE_DAY), day).rowcount)  # type: ignore[attr-defined]
+        self._session.execute(text(_FORGET_INACTIVE), day)
+        return int(self._session.execute(text(_REWRITE_DAY), day).rowcount)  # type: ignore[attr-defined]
 
-    def _ensure_partition(self, log_date: date) -> None:
+    def ensure_partition(self, log_date: date) -> None:
+        """Of the day's month."""
         start = log_date.replace(day=1)
-        end = date(start.year + start.month // 12, start.month % 12 + 1, 1)
-        name = f"task_logs_{start:%Y_%m}"
+        end = _month_after(start)
+        if self._session.scalar(select(func.to_regclass(f"task_logs_{start:%Y_%m}"))) is not None:
+            return
+        self.lock()
         self._session.execute(
-            text(f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF task_logs FOR VALUES FROM ('{start}') TO ('{end}')")
+            text(
+                f"CREATE TABLE IF NOT EXISTS task_logs_{start:%Y_%m} PARTITION OF task_logs"
+                f" FOR VALUES FROM ('{start}') TO ('{end}')"
+            )
         )
+
+    def drop_partitions_before(self, log_date: date) -> None:
+        """Months that lie before the day as a whole, with their rows. Their runs stay: nothing fills them in again."""
+        names = self._session.scalars(
+            text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'task_logs'::regclass ORDER BY 1")
+        ).all()
+        for name in names:
+            year, month = map(int, name.removeprefix("task_logs_").split("_"))
+            if _month_after(date(year, month, 1)) <= log_date:
+                self.lock()
+                self._session.execute(text(f"DROP TABLE IF EXISTS {name}"))
+
+    def has_rows(self, log_date: date) -> bool:
+        return self._session.scalar(select(TaskLog.task_id).where(TaskLog.log_date == log_date).limit(1)) is not None
+
+    def list_closed_days(self, *, since: date) -> set[date]:
+        return set(self._session.scalars(select(LogRun.log_date).where(LogRun.is_final, LogRun.log_date >= since)))
 
     def get_run(self, log_date: date) -> LogRun | None:
         return self._session.get(LogRun, log_date, populate_existing=True)
@@ -167,32 +193,9 @@ class TaskLogRepository:
         rows = self._session.execute(statement.order_by(LogRun.log_date.desc()).limit(limit + 1)).all()
         return page_of(rows, limit=limit, sort="-log_date", total=None)
 
-    def count_by_day(self, actor: Actor, query: TaskLogQuery) -> Page:
-        """A row a day, newest first: how many tasks in each status."""
-        counts = (
-            select(TaskLog.log_date, TaskLog.status, func.count().label("task_count"))
-            .where(*log_conditions(actor, query))
-            .group_by(TaskLog.log_date, TaskLog.status)
-            .subquery()
-        )
-        if query.cursor is not None:
-            position = decode_cursor(query.cursor, "-log_date", is_date)
-            before = counts.c.log_date < cast(literal(position.key, Text), TaskLog.log_date.type)
-        else:
-            before = true()
-        fields = {
-            "log_date": counts.c.log_date,
-            "task_count": func.sum(counts.c.task_count),
-            "by_status": func.json_object_agg(counts.c.status, counts.c.task_count),
-        }
-        statement = (
-            select(json_object(fields), cast(counts.c.log_date, Text), literal(0))
-            .where(before)
-            .group_by(counts.c.log_date)
-            .order_by(counts.c.log_date.desc())
-            .limit(query.limit + 1)
-        )
-        return page_of(self._session.execute(statement).all(), limit=query.limit, sort="-log_date", total=None)
+
+def _month_after(first_of_month: date) -> date:
+    return (first_of_month + timedelta(days=31)).replace(day=1)
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:
@@ -217,9 +220,13 @@ def log_conditions(actor: Actor, query: TaskLogQuery) -> list[ColumnElement[bool
         conditions.append(TaskLog.log_date <= query.until)
     if query.task_id is not None:
         conditions.append(TaskLog.task_id == query.task_id)
+    if query.status is not None:
+        conditions.append(TaskLog.status == query.status)
     if query.project is not None:
         conditions.append(TaskLog.project_id.in_(select(Project.id).where(Project.key == query.project)))
-    if query.assignee is not None:
+    if query.assignee == "none":
+        conditions.append(TaskLog.assignee_id.is_(None))
+    elif query.assignee is not None:
         of_name = select(User.id).where(func.lower(User.username) == func.lower(query.assignee))
         conditions.append(TaskLog.assignee_id.in_(of_name))
     return conditions

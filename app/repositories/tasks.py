@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Text, cast, func, literal, select, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm.util import AliasedClass
 
 from app.auth.actor import Actor
 from app.models.project import Project
@@ -17,28 +18,36 @@ from app.repositories.pages import AnySelect, json_object
 Assignee = aliased(User, name="assignee")
 Creator = aliased(User, name="creator")
 
-# A task as clients see it. `schemas/tasks.py` documents these fields, and a test holds the two together.
-TASK_FIELDS: dict[str, Any] = {
-    "id": Task.id,
-    "ref": Project.key + "-" + cast(Task.number, Text),
-    "project": Project.key,
-    "title": Task.title,
-    "description": Task.description,
-    "status": Task.status,
-    "priority": Task.priority,
-    "labels": Task.labels,
-    "creator": Creator.username,
-    "assignee": Assignee.username,
-    "due_at": Task.due_at,
-    "external_ref": Task.external_ref,
-    "position": Task.position,
-    "created_at": Task.created_at,
-    "updated_at": Task.updated_at,
-    "started_at": Task.started_at,
-    "completed_at": Task.completed_at,
-    "deleted_at": Task.deleted_at,
-    "version": Task.version,
-}
+# The task as it is, or what stands for it: the version that it was at some instant.
+TaskEntity = type[Task] | AliasedClass[Task]
+
+
+def task_fields(task: TaskEntity) -> dict[str, Any]:
+    """A task as clients see it. `schemas/tasks.py` documents these fields, and a test holds the two together."""
+    return {
+        "id": task.id,
+        "ref": Project.key + "-" + cast(task.number, Text),
+        "project": Project.key,
+        "title": task.title,
+        "description": task.description,
+        "status": task.status,
+        "priority": task.priority,
+        "labels": task.labels,
+        "creator": Creator.username,
+        "assignee": Assignee.username,
+        "due_at": task.due_at,
+        "external_ref": task.external_ref,
+        "position": task.position,
+        "created_at": task.created_at,
+        "updated_at": task.updated_at,
+        "started_at": task.started_at,
+        "completed_at": task.completed_at,
+        "deleted_at": task.deleted_at,
+        "version": task.version,
+    }
+
+
+TASK_FIELDS = task_fields(Task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +99,17 @@ class TaskRepository:
         return b"[" + (self._session.scalar(statement) or "").encode() + b"]"
 
 
-def visible_to(actor: Actor) -> Any:
+def visible_to(actor: Actor, task: TaskEntity = Task) -> Any:
     """Every look at tasks takes this condition, so none can forget who is asking."""
-    return true() if actor.sees_everything else Task.project_id.in_(actor.project_ids)
+    return true() if actor.sees_everything else task.project_id.in_(actor.project_ids)
 
 
-def with_names(statement: AnySelect) -> AnySelect:
-    """Join what TASK_FIELDS takes names from."""
+def with_names(statement: AnySelect, task: TaskEntity = Task) -> AnySelect:
+    """Join what `task_fields` takes names from."""
     return (
-        statement.join_from(Task, Project, Project.id == Task.project_id)
-        .join(Creator, Creator.id == Task.creator_id)
-        .outerjoin(Assignee, Assignee.id == Task.assignee_id)
+        statement.join_from(task, Project, Project.id == task.project_id)
+        .join(Creator, Creator.id == task.creator_id)
+        .outerjoin(Assignee, Assignee.id == task.assignee_id)
     )
 
 

@@ -13,7 +13,9 @@ from app.http.responses import json_response, page_response
 from app.schemas.base import PageQuery
 from app.schemas.task_logs import (
     DayQuery,
+    DiffQuery,
     LogDayPage,
+    LogDifferencePage,
     LogRequest,
     LogRequested,
     LogRunPage,
@@ -49,8 +51,17 @@ def show_task_log(log_id: int) -> Response:
 @blueprint.arguments(DayQuery, location="query")
 @blueprint.response(200, LogDayPage)
 def list_days(query: TaskLogQuery) -> Response:
-    """Count the logged tasks per day and status, newest day first."""
-    return page_response(services().task_logs.count_by_day(current_actor(), query))
+    """Count the tasks of each logged day by status, project and assignee, newest day first."""
+    return page_response(services().task_log_reports.count_by_day(current_actor(), query))
+
+
+@blueprint.get("/diff")
+@requires(Permission.TASK_LOG_READ)
+@blueprint.arguments(DiffQuery, location="query")
+@blueprint.response(200, LogDifferencePage)
+def show_differences(query: dict[str, Any]) -> Response:
+    """What entered, left and changed between two logged days: the stand-up report."""
+    return page_response(services().task_log_reports.diff(current_actor(), **query))
 
 
 @blueprint.get("/runs")
@@ -67,6 +78,6 @@ def list_runs(query: dict[str, Any]) -> Response:
 @blueprint.arguments(LogRequest, required=False)
 @blueprint.response(202, LogRequested)
 def request_run(values: dict[str, date | None]) -> dict[str, Any]:
-    """Have a day logged now, by a worker: today unless you name yesterday. Managers and admins."""
-    log_date = services().task_logs.request_day(current_actor(), values["date"])
-    return {"log_date": log_date, "message": "Logging of active tasks has been triggered."}
+    """Have a day logged now, by a worker: today, or a day that is over and was never logged. Managers and admins."""
+    request = services().task_logs.request_day(current_actor(), values["date"])
+    return {"log_date": request.log_date, "message": request.message}

@@ -1,5 +1,7 @@
 """/api/v1/tasks: the tasks themselves."""
 
+from typing import Any
+
 from flask import Response
 
 from app.auth.permissions import Permission
@@ -7,6 +9,8 @@ from app.composition import services
 from app.http.authentication import current_actor, requires
 from app.http.openapi import Blueprint
 from app.http.responses import csv_response, no_content, page_response, precondition_of, task_response
+from app.schemas.base import PageQuery
+from app.schemas.reports import TaskVersionPage
 from app.schemas.tasks import (
     Task,
     TaskFilters,
@@ -57,6 +61,15 @@ def create_task(values: TaskChanges) -> Response:
 def show_task(task_id: int) -> Response:
     """One task. Its ETag is its version: `If-None-Match` saves the body."""
     return task_response(services().tasks.get(current_actor(), task_id))
+
+
+@blueprint.get("/<id:task_id>/history")
+@requires(Permission.TASK_READ)
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, TaskVersionPage)
+def list_task_history(query: dict[str, Any], task_id: int) -> Response:
+    """Who changed what from what to what, newest first."""
+    return page_response(services().task_history.list_page(current_actor(), task_id, **query))
 
 
 @blueprint.put("/<id:task_id>")

@@ -1,7 +1,7 @@
 """What every schema does: refuse unknown fields, and text that no table can hold."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
@@ -65,6 +65,16 @@ class Moment(fields.AwareDateTime):
             raise ValidationError("Not a year that can be kept.")
         # PostgreSQL takes fewer offsets than Python.
         return moment.astimezone(UTC)
+
+
+class Day(fields.Date):
+    """ISO 8601; of a year that has others on both sides, for reckoning."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> date:
+        day: date = super()._deserialize(value, attr, data, **kwargs)
+        if day.year not in YEARS:
+            raise ValidationError("Not a year that can be kept.")
+        return day
 
 
 class PageQuery(StrictSchema):

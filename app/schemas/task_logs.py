@@ -9,17 +9,18 @@ from app.models.task_log import LogSource
 from app.models.user import MAX_USERNAME_LENGTH
 from app.repositories.pages import MAX_BIGINT
 from app.repositories.task_logs import TaskLogQuery
-from app.schemas.base import PageQuery, StrictSchema, Text, page_schema
-from app.schemas.tasks import ProjectKey
+from app.schemas.base import Day, PageQuery, StrictSchema, Text, page_schema
+from app.schemas.tasks import ProjectKey, Status
 
 
 class TaskLogListQuery(PageQuery):
-    date = fields.Date(metadata={"description": "one day"})
-    since = fields.Date(data_key="from", metadata={"description": "this day and later"})
-    until = fields.Date(data_key="to", metadata={"description": "this day and earlier"})
+    date = Day(metadata={"description": "one day"})
+    since = Day(data_key="from", metadata={"description": "this day and later"})
+    until = Day(data_key="to", metadata={"description": "this day and earlier"})
     task = fields.Integer(validate=validate.Range(1, MAX_BIGINT))
+    status = Status()
     project = ProjectKey()
-    assignee = Text(max_length=MAX_USERNAME_LENGTH)
+    assignee = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, or `none`"})
     include_total = fields.Boolean(load_default=False)
 
     @post_load
@@ -28,8 +29,8 @@ class TaskLogListQuery(PageQuery):
 
 
 class DayQuery(PageQuery):
-    since = fields.Date(data_key="from", metadata={"description": "this day and later"})
-    until = fields.Date(data_key="to", metadata={"description": "this day and earlier"})
+    since = Day(data_key="from", metadata={"description": "this day and later"})
+    until = Day(data_key="to", metadata={"description": "this day and earlier"})
     project = ProjectKey()
 
     @post_load
@@ -38,7 +39,7 @@ class DayQuery(PageQuery):
 
 
 class LogRequest(StrictSchema):
-    date = fields.Date(load_default=None, allow_none=True, metadata={"description": "today where absent"})
+    date = Day(load_default=None, allow_none=True, metadata={"description": "today where absent"})
 
 
 class LogRequested(Schema):
@@ -63,6 +64,37 @@ class LogDay(Schema):
     log_date = fields.Date(required=True)
     task_count = fields.Integer(required=True)
     by_status = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    by_project = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    by_assignee = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={"description": "`none` has those of nobody"},
+    )
+    tasks = fields.String(required=True, metadata={"description": "lists the tasks; add `status=` or the like"})
+
+
+class DiffQuery(PageQuery):
+    since = Day(data_key="from", required=True, metadata={"description": "the earlier day"})
+    until = Day(data_key="to", required=True, metadata={"description": "the later day"})
+    project = ProjectKey(load_default=None)
+
+
+class LoggedState(Schema):
+    ref = fields.String(required=True, allow_none=True)
+    project = fields.String(required=True, allow_none=True)
+    title = fields.String(required=True)
+    status = fields.Enum(TaskStatus, by_value=True, required=True)
+    priority = fields.Enum(TaskPriority, by_value=True, required=True)
+    assignee = fields.String(required=True, allow_none=True)
+    due_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class LogDifference(Schema):
+    task_id = fields.Integer(required=True)
+    change = fields.String(required=True, validate=validate.OneOf(["entered", "left", "changed"]))
+    before = fields.Nested(LoggedState, required=True, allow_none=True)
+    after = fields.Nested(LoggedState, required=True, allow_none=True)
 
 
 class LogRun(Schema):
@@ -76,5 +108,15 @@ class LogRun(Schema):
 
 
 TaskLogPage = page_schema(TaskLog, "TaskLogPage")
+
+
+class LogDifferencePage(page_schema(LogDifference, "LogDifferences")):  # type: ignore[misc]
+    counts = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        metadata={"description": "how many entered, left and changed in all; with the first page"},
+    )
+
+
 LogDayPage = page_schema(LogDay, "LogDayPage")
 LogRunPage = page_schema(LogRun, "LogRunPage")

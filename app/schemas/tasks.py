@@ -157,6 +157,12 @@ class TaskFilters(StrictSchema):
     )
     due_before = Moment()
     due_after = Moment()
+    created_before = Moment()
+    created_after = Moment()
+    started_before = Moment()
+    started_after = Moment()
+    completed_before = Moment()
+    completed_after = Moment()
     overdue = fields.Boolean()
     updated_since = Moment()
     q = Text(max_length=MAX_SEARCH_LENGTH, metadata={"description": "words in title or description"})
@@ -174,6 +180,7 @@ class TaskFilters(StrictSchema):
 
 
 class TaskListQuery(TaskFilters, PageQuery):
+    as_of = Moment(metadata={"description": "the list as it was at that instant, from the history"})
     sort = fields.String(load_default="-updated_at", validate=validate.OneOf(SORT_NAMES))
     include_total = fields.Boolean(load_default=False)
 

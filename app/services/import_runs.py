@@ -156,6 +156,7 @@ class ImportRunService:
         task_import.state = ImportState.LOADING
 
     def _take_block(self, task_import: TaskImport, ahead: ReadAhead) -> None:
+        self._uow.sign(task_import.creator_id, request_id=task_import.request_id)
         number = task_import.next_block
         if not ahead.is_at(number):
             ahead.begin(self._queue.get_block(task_import.id, number))

@@ -214,6 +214,7 @@ class ImportService:
                     created_at=self._now(),
                     claimed_until=self._now() + UPLOAD_LEASE,
                     idempotency_key=idempotency_key,
+                    request_id=self._uow.request_id,
                     read_count=0,
                     block_count=0,
                 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypedDict
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,8 @@ __all__ = ["Precondition", "TaskChanges", "TaskQuery", "TaskService", "TaskView"
 
 # A page is forgotten when anything on it may have changed; this bounds its age should that word not arrive.
 PAGE_TTL_SECONDS = 30
+# By so much a client's clock may be ahead of ours.
+CLOCK_TOLERANCE = timedelta(minutes=1)
 
 # Says whether a task of that version may be written over; made from If-Match.
 Precondition = Callable[[int], bool]
@@ -75,6 +77,7 @@ class TaskService:
     def create(self, actor: Actor, values: TaskChanges) -> TaskView:
         ensure_may(actor, Permission.TASK_CREATE)
         with self._uow.transaction():
+            self._uow.sign(actor.user_id)
             now = self._now()
             project = self._find_project(actor, values.get("project", DEFAULT_PROJECT_KEY))
             name = values.get("assignee")
@@ -113,6 +116,8 @@ class TaskService:
         """The page, and whether it came from the cache."""
         if query.deleted:
             ensure_may(actor, Permission.TASK_RESTORE)
+        if query.as_of is not None and query.as_of > self._now() + CLOCK_TOLERANCE:
+            raise InvalidError.of("as_of", "is still to come")
         query = replace(query, assignee=actor.meant_by(query.assignee), creator=actor.meant_by(query.creator))
         found = self._cache.remember(
             ("tasks",),
@@ -137,6 +142,7 @@ class TaskService:
     ) -> TaskView:
         """Absent is not None: only what `changes` names is changed. A change that changes nothing keeps the version."""
         with self._uow.transaction():
+            self._uow.sign(actor.user_id)
             task = self._get_for_update(actor, task_id, permission, may_overwrite)
             self._apply(actor, task, changes)
             if self._tasks.save_if_changed(task, at=self._now()):
@@ -146,6 +152,7 @@ class TaskService:
     def delete(self, actor: Actor, task_id: int, *, may_overwrite: Precondition | None = None) -> None:
         """Softly: the record keeps it, and it can be restored."""
         with self._uow.transaction():
+            self._uow.sign(actor.user_id)
             task = self._get_for_update(actor, task_id, Permission.TASK_DELETE, may_overwrite)
             task.delete(at=self._now())
             self._tasks.save_if_changed(task, at=self._now())
@@ -155,6 +162,7 @@ class TaskService:
         """Restoring what is not deleted finds nothing to restore, and says so with a 404."""
         ensure_may(actor, Permission.TASK_RESTORE)
         with self._uow.transaction():
+            self._uow.sign(actor.user_id)
             task = self._tasks.get_for_update(actor, task_id, deleted=True) or not_found("deleted task", task_id)
             task.restore()
             self._tasks.save_if_changed(task, at=self._now())

@@ -331,7 +331,7 @@ class Place:
         self._clock = clock
         self.project = factories.Project(key="OPS", name="Operations")
         self.task = factories.Task(
-            project_id=self.project.id, title="Hidden from strangers", priority=TaskPriority.HIGH, recorded_at=clock()
+            project_id=self.project.id, title="Hidden from strangers", priority=TaskPriority.HIGH, revised_at=clock()
         )
         self.user = factories.User()
         clock.advance(seconds=1)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import ROOT, wait_for
+from tests.servers import ROOT, free_port, wait_for
 
 PASSWORD = "a password of the tests"
 
@@ -149,6 +149,33 @@ class TestMain:
         assert tracker.log_in(password)
 
 
+class TestLogs:
+    def test_a_logged_day_is_printed_as_a_table(self, tracker):
+        tracker.start().wait_until_ready()
+        token = tracker.log_in()
+        tracker.call("POST", "/task", {"task_name": "Open today\x1b[31m", "assigned_user": "admin"}, token)
+        tracker.call("POST", "/log-tasks", None, token)
+        assert wait_for(lambda: tracker.call("GET", "/tasks", None, token)["total"] == 1)
+
+        printed = tracker.command("logs")
+
+        heading, columns, _, row = printed.stdout.splitlines()
+        assert heading.endswith("(UTC, up to now, manual): 1 tasks")
+        assert columns.split() == ["REF", "STATUS", "PRIORITY", "ASSIGNEE", "DUE_AT", "TITLE"]
+        assert row.split(maxsplit=5) == ["GEN-1", "todo", "medium", "admin", "-", "Open today[31m"]
+        day = heading.split()[0]
+        assert tracker.command("logs", "--date", day, "--diff", day).stdout.splitlines()[0] == f"From {day} to {day}"
+
+    def test_a_day_that_is_not_logged_is_told_and_so_is_a_tracker_that_does_not_run(self, tracker):
+        assert "no tracker runs in" in tracker.command("logs").stderr
+        tracker.start().wait_until_ready()
+
+        answer = tracker.command("logs", "--date", "2026-01-01")
+
+        assert (answer.returncode, answer.stderr) == (1, "2026-01-01 has not been logged.\n")
+        assert "x is not a day" in tracker.command("logs", "--date", "x").stderr
+
+
 class Run:
     def __init__(self, process: "subprocess.Popen[str]", log: Path) -> None:
         self.process = process
@@ -171,9 +198,7 @@ class Tracker:
         self.data_dir = directory / "data"
         self._directory = directory
         self._runs: list[Run] = []
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
 
     def start(self, **environment: str) -> Run:
         log = self._directory / f"run{len(self._runs)}.log"
@@ -189,6 +214,19 @@ class Tracker:
             )
         self._runs.append(Run(process, log))
         return self._runs[-1]
+
+    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """`main.py` with those arguments, beside the tracker that runs."""
+        inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+        return subprocess.run(
+            [sys.executable, "main.py", *arguments],
+            cwd=ROOT,
+            env=inherited | {"DATA_DIR": str(self.data_dir)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     def stop(self) -> None:
         for run in self._runs:

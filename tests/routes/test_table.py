@@ -3,14 +3,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from app.job_queue import JobName
 from app.models.task import Task, TaskPriority, TaskStatus
 from app.models.user import Role, User
 from app.settings import RateLimit
 from tests.factories import PASSWORD
-from tests.fakes import FixedClock
 
 NOT_THERE = 999_999_999
 CSV = b"""task_name,description,status,priority,created_at,assigned_user
@@ -791,23 +790,23 @@ def as_viewer(client, factories):
 
 
 @pytest.fixture
-def clock():
+def clock(clock):
     """Noon: a test that moves it by hours knows which day it comes to."""
-    return FixedClock(datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0))
+    clock.now = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    return clock
 
 
 @pytest.fixture
 def task(factories, clock):
     recorded_at = clock() - timedelta(hours=1)
-    return factories.Task(title="Water the plants", description="Not too much", recorded_at=recorded_at)
+    return factories.Task(title="Water the plants", description="Not too much", revised_at=recorded_at)
 
 
 @pytest.fixture
-def log(as_admin, services, session, clock):
-    """Log today, as if every task had been here for an hour; answer its rows, as an admin sees them."""
+def log(as_admin, services):
+    """Log today; answer its rows, as an admin sees them."""
 
     def log_today():
-        session.execute(update(Task).values(recorded_at=clock() - timedelta(hours=1)))
         as_admin.post("/log-tasks")
         services.task_logs.log_due_days()
         return as_admin.get("/tasks?per_page=200").json["tasks"]

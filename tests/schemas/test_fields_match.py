@@ -109,7 +109,7 @@ class TestTaskLogs:
         ensure_matches(TaskLogPage, page.body)
 
     def test_counts_per_day(self, services, boss, logged_ids):
-        ensure_matches(LogDayPage, services.task_logs.count_by_day(boss, TaskLogQuery()).body)
+        ensure_matches(LogDayPage, services.task_log_reports.count_by_day(boss, TaskLogQuery()).body)
 
     def test_runs(self, services, logged_ids):
         page = services.task_logs.list_runs(cursor=None, limit=10)
@@ -156,14 +156,14 @@ def full_task(factories, clock, admin):
         started_at=clock() - timedelta(days=1, microseconds=1),
         completed_at=clock(),
         deleted_at=clock() + timedelta(hours=1),
-        recorded_at=clock() - timedelta(days=3),
+        revised_at=clock() - timedelta(days=3),
     )
 
 
 @pytest.fixture
 def logged_ids(services, boss, full_task, factories, clock):
     """Rows of a task with everything, and of one with nothing said."""
-    factories.Task(recorded_at=clock() - timedelta(days=3))
+    factories.Task(revised_at=clock() - timedelta(days=3))
     services.task_logs.request_day(boss, None)
     services.task_logs.log_due_days()
     page, _ = services.task_logs.list_page(boss, TaskLogQuery())

@@ -728,8 +728,9 @@ class TestUpdateDuplicates:
         lines = ["task_name,priority,external_ref", "One,low,A"]
         upload(service, manager, *lines, on_duplicate=DuplicatePolicy.UPDATE)
 
-        changed = {"priority": "low", "version": 2, "updated_at": as_json(session, full_task)["updated_at"]}
-        assert as_json(session, full_task) == {**before, **changed}
+        after = as_json(session, full_task)
+        times = {name: after[name] for name in ("updated_at", "revised_at")}
+        assert after == {**before, **times, "priority": "low", "version": 2, "revision": 2}
 
     def test_columns_that_the_file_has_empty_are_emptied(self, service, manager, session, full_task):
         lines = ["task_name,description,labels,assignee,due_at,external_ref", "One,,,,,A"]

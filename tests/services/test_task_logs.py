@@ -2,41 +2,52 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from random import Random
 from threading import Barrier
 from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from app.composition import Parts, serving
 from app.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from app.job_queue import JobName
-from app.models.task import ACTIVE_STATUSES, TaskPriority, TaskStatus
+from app.models.task import ACTIVE_STATUSES, Task, TaskPriority, TaskStatus
 from app.models.task_log import LogRequest, LogRun, LogSource, TaskLog
 from app.models.user import Role
-from app.services.task_logs import TaskLogQuery
+from app.services.task_logs import SLICE, DayRequest, TaskLogQuery
 from tests import factories as all_factories
 from tests import servers
+from tests.conftest import simulate_clock
 from tests.fakes import FixedClock
 
 YESTERDAY = date(2026, 3, 9)
 TODAY = date(2026, 3, 10)
+# Of yesterday, which is then the only day to log.
+MORNING = datetime(2026, 3, 9, 6, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 3, 10, tzinfo=UTC)
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 LONG_AGO = datetime(2026, 3, 1, tzinfo=UTC)
+INSTANT = timedelta(microseconds=1)
+LOGGED_COLUMNS = ("project_id", "number", "title", "status", "priority", "assignee_id", "due_at")
 
-pytestmark = pytest.mark.usefixtures("factories")
+pytestmark = pytest.mark.usefixtures("factories", "clock")
 
 
 class TestRequestDay:
     def test_today_is_what_nobody_named(self, service, manager, job_queue):
-        assert service.request_day(manager, None) == TODAY
+        assert service.request_day(manager, None) == DayRequest(TODAY, is_over=False)
         assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
 
-    def test_yesterday_may_be_asked_for(self, service, manager):
-        assert service.request_day(manager, YESTERDAY) == YESTERDAY
+    @pytest.mark.parametrize("day", [YESTERDAY, date(2026, 3, 5), LONG_AGO.date()])
+    def test_a_day_that_is_over_may_be_asked_for(self, service, manager, job_queue, day):
+        task_since(LONG_AGO)
+
+        assert service.request_day(manager, day) == DayRequest(day, is_over=True)
+        assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
 
     def test_asking_twice_is_asking_once(self, service, manager, session):
         service.request_day(manager, None)
@@ -49,10 +60,31 @@ class TestRequestDay:
         with pytest.raises(InvalidError, match="is still to come"):
             service.request_day(manager, day)
 
-    @pytest.mark.parametrize("day", [YESTERDAY - timedelta(days=1), date(1, 1, 1)])
-    def test_an_older_day_is_refused(self, service, manager, day):
-        with pytest.raises(InvalidError, match="is over"):
+    @pytest.mark.parametrize("day", [date(2026, 2, 28), date(2000, 1, 1), date(1, 1, 1)])
+    def test_a_day_before_the_first_task_is_refused(self, service, manager, day):
+        task_since(LONG_AGO)
+
+        with pytest.raises(InvalidError, match="before the record begins"):
             service.request_day(manager, day)
+
+    def test_the_day_on_which_the_first_task_came_is_the_first_of_all(self, service, manager):
+        task_since(MIDNIGHT - INSTANT)
+
+        assert service.request_day(manager, YESTERDAY).log_date == YESTERDAY
+        with pytest.raises(InvalidError, match="before the record begins"):
+            service.request_day(manager, YESTERDAY - timedelta(days=1))
+
+    def test_without_a_task_no_day_that_is_over_can_be_asked_for(self, service, manager):
+        task_since(MIDNIGHT)
+
+        with pytest.raises(InvalidError, match="before the record begins"):
+            service.request_day(manager, YESTERDAY)
+
+    def test_a_day_that_the_zone_left_out_is_refused(self, service_in, manager):
+        task_since(datetime(2011, 12, 1, tzinfo=UTC))
+
+        with pytest.raises(InvalidError, match="there was no 2011-12-30 in Pacific/Apia"):
+            service_in("Pacific/Apia").request_day(manager, date(2011, 12, 30))
 
     def test_a_refused_day_wakes_nobody(self, service, manager, job_queue, session):
         with pytest.raises(InvalidError):
@@ -61,11 +93,13 @@ class TestRequestDay:
         assert job_queue.enqueued == []
         assert session.scalar(select(func.count()).select_from(LogRequest)) == 0
 
-    def test_a_day_that_is_closed_stays_closed(self, service, manager, task):
+    @pytest.mark.parametrize("day", [YESTERDAY, date(2026, 3, 5)])
+    def test_a_day_that_is_closed_stays_closed(self, service, manager, day):
+        task_since(LONG_AGO)
         service.log_due_days()
 
-        with pytest.raises(ConflictError, match="logged for good"):
-            service.request_day(manager, YESTERDAY)
+        with pytest.raises(ConflictError, match="logged for good: 1 tasks"):
+            service.request_day(manager, day)
 
     @pytest.mark.parametrize("role", [Role.USER, Role.VIEWER])
     def test_a_user_may_not(self, service, factories, acting_as, role):
@@ -78,7 +112,7 @@ class TestLogToday:
         assignee = factories.User()
         due_at = NOON + timedelta(days=3)
         task = task_since(
-            LONG_AGO,
+            MORNING,
             title="Paint",
             status=TaskStatus.BLOCKED,
             priority=TaskPriority.HIGH,
@@ -103,10 +137,10 @@ class TestLogToday:
 
     def test_only_active_tasks_are_logged(self, service, manager, session):
         ended_at = NOON - timedelta(hours=1)
-        active = {task_since(LONG_AGO, status=status).id for status in ACTIVE_STATUSES}
+        active = {task_since(MORNING, status=status).id for status in ACTIVE_STATUSES}
         for status in (TaskStatus.DONE, TaskStatus.CANCELLED):
-            task_since(LONG_AGO, status=status, completed_at=ended_at)
-        task_since(LONG_AGO, deleted_at=ended_at)
+            task_since(MORNING, status=status, completed_at=ended_at)
+        task_since(MORNING, deleted_at=ended_at)
 
         service.request_day(manager, None)
         service.log_due_days()
@@ -153,7 +187,7 @@ class TestLogTodayAgain:
         assert (row.title, row.priority, row.status) == ("Renamed", TaskPriority.CRITICAL, TaskStatus.BLOCKED)
 
     def test_drops_what_is_no_longer_active_and_adds_what_is_new(self, service, manager, session, clock):
-        done, deleted, kept = (task_since(LONG_AGO) for _ in range(3))
+        done, deleted, kept = (task_since(MORNING) for _ in range(3))
         log_today(service, manager)
         clock.advance(hours=1)
         done.change_status(TaskStatus.DONE, at=clock())
@@ -206,20 +240,27 @@ class TestCloseYesterday:
         assert session.get_one(LogRun, TODAY).task_count == 0
 
     def test_what_was_logged_while_it_lasted_is_completed(self, service, manager, session, clock):
-        stays, ends = task_since(LONG_AGO), task_since(LONG_AGO)
+        clock.now = MIDNIGHT
+        stays, ends = task_since(MIDNIGHT), task_since(MIDNIGHT)
+        clock.now = NOON
         log_today(service, manager)
         clock.advance(hours=2)
         ends.change_status(TaskStatus.DONE, at=clock())
+        stays.title = "Renamed"
         session.flush()
         late = task_since(clock())
+        clock.advance(hours=10)
+        stays.title = "Renamed at the midnight that ends the day"
+        session.flush()
 
-        clock.advance(hours=12)
         assert service.log_due_days() == [TODAY]
 
         assert set(logged(session, TODAY)) == {stays.id, late.id}
+        assert logged(session, TODAY)[stays.id].title == "Renamed"
         assert session.get_one(LogRun, TODAY, populate_existing=True).is_final
 
     def test_a_request_that_nobody_served_before_midnight_closes_the_day(self, service, manager, task, session, clock):
+        service.log_due_days()
         service.request_day(manager, None)
         clock.advance(hours=13)
 
@@ -232,7 +273,7 @@ class TestCloseYesterday:
 
     def test_over_the_end_of_a_year(self, service, session, clock):
         clock.now = datetime(2027, 1, 1, 0, 1, tzinfo=UTC)
-        task = task_since(LONG_AGO)
+        task = task_since(datetime(2026, 12, 31, tzinfo=UTC))
 
         assert service.log_due_days() == [date(2026, 12, 31)]
         assert set(logged(session, date(2026, 12, 31))) == {task.id}
@@ -242,62 +283,125 @@ class TestMidnight:
     """A day is what was true at its last instant, however late the run comes."""
 
     @pytest.mark.parametrize("end", [TaskStatus.DONE, TaskStatus.CANCELLED])
-    def test_a_task_ended_after_it_still_counts(self, service, session, end):
-        task = task_since(LONG_AGO, status=end, completed_at=MIDNIGHT)
+    def test_a_task_ended_at_it_still_counts(self, service, task, session, clock, end):
+        clock.now = MIDNIGHT
+        end_task(session, task, end, at=MIDNIGHT)
+        clock.now = NOON
 
         service.log_due_days()
 
         assert logged(session, YESTERDAY)[task.id].status is TaskStatus.TODO
 
+    @pytest.mark.parametrize("end", [TaskStatus.DONE, TaskStatus.CANCELLED])
+    def test_a_task_ended_just_before_it_does_not(self, service, task, session, clock, end):
+        other = task_since(MORNING)
+        clock.now = MIDNIGHT - INSTANT
+        end_task(session, task, end, at=clock())
+        clock.now = NOON
+
+        service.log_due_days()
+
+        assert set(logged(session, YESTERDAY)) == {other.id}
+
     @pytest.mark.parametrize(
         ("started_at", "status"),
-        [(MIDNIGHT - timedelta(hours=1), TaskStatus.IN_PROGRESS), (MIDNIGHT, TaskStatus.TODO)],
+        [(MIDNIGHT - INSTANT, TaskStatus.IN_PROGRESS), (MIDNIGHT, TaskStatus.TODO)],
     )
-    def test_a_task_ended_after_it_had_been_taken_up_or_not(self, service, session, started_at, status):
-        task = task_since(LONG_AGO, status=TaskStatus.DONE, started_at=started_at, completed_at=NOON)
+    def test_a_task_ended_after_it_had_been_taken_up_or_not(self, service, task, session, clock, started_at, status):
+        clock.now = started_at
+        end_task(session, task, TaskStatus.IN_PROGRESS, at=started_at)
+        clock.now = NOON
+        end_task(session, task, TaskStatus.DONE, at=NOON)
 
         service.log_due_days()
 
         assert logged(session, YESTERDAY)[task.id].status is status
 
-    def test_a_task_ended_just_before_it_does_not(self, service, task, session):
-        task_since(LONG_AGO, status=TaskStatus.DONE, completed_at=MIDNIGHT - timedelta(microseconds=1))
+    def test_an_end_that_is_said_to_have_been_earlier_counts_when_it_was_written(self, service, task, session):
+        """An import may say that a task was completed last year: until it said so, the task was open here."""
+        end_task(session, task, TaskStatus.DONE, at=LONG_AGO)
 
         service.log_due_days()
 
         assert set(logged(session, YESTERDAY)) == {task.id}
 
-    def test_a_task_deleted_after_it_still_counts(self, service, session):
-        task = task_since(LONG_AGO, deleted_at=MIDNIGHT)
+    def test_a_task_deleted_at_it_still_counts(self, service, task, session, clock):
+        clock.now = MIDNIGHT
+        task.delete(at=MIDNIGHT)
+        session.flush()
+        clock.now = NOON
 
         service.log_due_days()
 
         assert set(logged(session, YESTERDAY)) == {task.id}
 
-    def test_a_task_deleted_just_before_it_does_not(self, service, task, session):
-        task_since(LONG_AGO, deleted_at=MIDNIGHT - timedelta(microseconds=1))
+    def test_a_task_deleted_just_before_it_does_not(self, service, task, session, clock):
+        other = task_since(MORNING)
+        clock.now = MIDNIGHT - INSTANT
+        task.delete(at=clock())
+        session.flush()
+        clock.now = NOON
+
+        service.log_due_days()
+
+        assert set(logged(session, YESTERDAY)) == {other.id}
+
+    def test_a_task_purged_at_it_still_counts(self, service, task, session, clock):
+        clock.now = MIDNIGHT
+        session.delete(task)
+        session.flush()
+        clock.now = NOON
 
         service.log_due_days()
 
         assert set(logged(session, YESTERDAY)) == {task.id}
 
-    def test_a_task_deleted_after_it_that_had_ended_before_does_not(self, service, task, session):
-        before = MIDNIGHT - timedelta(hours=1)
-        task_since(LONG_AGO, status=TaskStatus.DONE, completed_at=before, deleted_at=NOON)
+    def test_a_task_purged_just_before_it_does_not(self, service, task, session, clock):
+        other = task_since(MORNING)
+        clock.now = MIDNIGHT - INSTANT
+        session.delete(task)
+        session.flush()
+        clock.now = NOON
 
         service.log_due_days()
 
-        assert set(logged(session, YESTERDAY)) == {task.id}
+        assert set(logged(session, YESTERDAY)) == {other.id}
 
-    def test_a_task_done_before_it_and_cancelled_after_it_does_not(self, service, services, manager, task, session):
-        done = task_since(LONG_AGO, status=TaskStatus.DONE, completed_at=MIDNIGHT - timedelta(hours=1))
+    def test_a_task_deleted_after_it_that_had_ended_before_does_not(self, service, task, session, clock):
+        other = task_since(MORNING)
+        clock.now = MIDNIGHT - timedelta(hours=1)
+        end_task(session, task, TaskStatus.DONE, at=clock())
+        clock.now = NOON
+        task.delete(at=NOON)
+        session.flush()
+
+        service.log_due_days()
+
+        assert set(logged(session, YESTERDAY)) == {other.id}
+
+    def test_a_task_done_before_it_and_cancelled_after_it_does_not(self, service, services, manager, session, clock):
+        done, other = task_since(MORNING), task_since(MORNING)
+        clock.now = MIDNIGHT - timedelta(hours=1)
+        services.tasks.change(manager, done.id, {"status": TaskStatus.DONE})
+        clock.now = NOON
         services.tasks.change(manager, done.id, {"status": TaskStatus.CANCELLED})
 
         service.log_due_days()
 
-        assert set(logged(session, YESTERDAY)) == {task.id}
+        assert set(logged(session, YESTERDAY)) == {other.id}
 
-    def test_a_task_recorded_after_it_does_not_whenever_it_was_made(self, service, task, session):
+    def test_a_task_done_before_it_and_reopened_after_it_does_not(self, service, services, manager, session, clock):
+        done, other = task_since(MORNING), task_since(MORNING)
+        clock.now = MIDNIGHT - timedelta(hours=1)
+        services.tasks.change(manager, done.id, {"status": TaskStatus.DONE})
+        clock.now = NOON
+        services.tasks.change(manager, done.id, {"status": TaskStatus.TODO})
+
+        service.log_due_days()
+
+        assert set(logged(session, YESTERDAY)) == {other.id}
+
+    def test_a_task_recorded_at_it_does_not_whenever_it_was_made(self, service, task, session):
         task_since(MIDNIGHT, created_at=LONG_AGO)
 
         service.log_due_days()
@@ -305,20 +409,365 @@ class TestMidnight:
         assert set(logged(session, YESTERDAY)) == {task.id}
 
     def test_a_task_recorded_just_before_it_does(self, service, session):
-        task = task_since(MIDNIGHT - timedelta(microseconds=1))
+        task = task_since(MIDNIGHT - INSTANT)
+
+        service.log_due_days()
+
+        assert set(logged(session, YESTERDAY)) == {task.id}
+
+    def test_a_task_made_and_ended_between_two_midnights_is_in_no_log(self, service, task, session, clock):
+        clock.now = MORNING + timedelta(hours=1)
+        for change in (lambda brief: end_task(session, brief, TaskStatus.DONE, at=clock()), session.delete):
+            change(all_factories.Task())
+            session.flush()
+        clock.now = NOON
 
         service.log_due_days()
 
         assert set(logged(session, YESTERDAY)) == {task.id}
 
 
+CHANGED_ON = date(2026, 3, 4)
+
+
+class TestFillIn:
+    """Nothing ran since the first of March: each day is logged as it was, all the same."""
+
+    def test_every_day_that_is_missing_is_logged_and_closed(self, service, session):
+        task = task_since(LONG_AGO)
+
+        assert service.log_due_days() == days_of_march(1, 9)
+
+        for day in days_of_march(1, 9):
+            assert set(logged(session, day)) == {task.id}
+            assert session.get_one(LogRun, day).is_final
+        assert service.log_due_days() == []
+
+    def test_a_day_among_others_that_were_logged_is_found(self, service, session):
+        task_since(LONG_AGO)
+        service.log_due_days()
+        session.delete(session.get_one(LogRun, date(2026, 3, 5)))
+        session.execute(text("DELETE FROM task_logs WHERE log_date = '2026-03-05'"))
+
+        assert service.log_due_days() == [date(2026, 3, 5)]
+        assert len(logged(session, date(2026, 3, 5))) == 1
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda: {"title": "Renamed"},
+            lambda: {"priority": TaskPriority.CRITICAL},
+            lambda: {"due_at": NOON + timedelta(days=30)},
+            lambda: {"assignee_id": all_factories.User().id},
+            lambda: {"project_id": all_factories.Project().id, "number": 1},
+            lambda: {"status": TaskStatus.IN_PROGRESS},
+            lambda: {"status": TaskStatus.DONE, "completed_at": LONG_AGO},
+            lambda: {"status": TaskStatus.CANCELLED},
+            lambda: {"deleted_at": LONG_AGO},
+        ],
+        ids=["renamed", "prioritised", "due", "reassigned", "moved", "started", "done", "cancelled", "deleted"],
+    )
+    @pytest.mark.parametrize("is_by_sql", [False, True], ids=["by us", "by raw SQL"])
+    def test_a_change_counts_from_its_own_day_on(self, service, session, clock, change, is_by_sql):
+        clock.now = LONG_AGO
+        task, other = task_since(LONG_AGO), task_since(LONG_AGO)
+        before = active_tasks(session)
+        clock.now = datetime(2026, 3, 4, 12, tzinfo=UTC)
+        values = change()
+        if is_by_sql:
+            columns = ", ".join(f"{name} = :{name}" for name in values)
+            session.execute(text(f"UPDATE tasks SET {columns} WHERE id = :id"), {**values, "id": task.id})
+        else:
+            for name, value in values.items():
+                setattr(task, name, value)
+            session.flush()
+        after = active_tasks(session)
+        clock.now = NOON
+
+        service.log_due_days()
+
+        assert before != after
+        assert before[other.id] == after[other.id]
+        for day in days_of_march(1, 9):
+            assert logged_tasks(session, day) == (before if day < CHANGED_ON else after)
+
+    def test_one_statement_that_changes_all_tasks_counts_for_all(self, service, session, clock):
+        tasks = [task_since(LONG_AGO) for _ in range(20)]
+        before = active_tasks(session)
+        clock.now = datetime(2026, 3, 4, 12, tzinfo=UTC)
+        session.execute(text("UPDATE tasks SET title = title || '!', status = 'blocked' WHERE id % 2 = 0"))
+        after = active_tasks(session)
+        clock.now = NOON
+
+        service.log_due_days()
+
+        assert len(before) == len(after) == len(tasks)
+        assert logged_tasks(session, date(2026, 3, 3)) == before
+        assert logged_tasks(session, CHANGED_ON) == logged_tasks(session, YESTERDAY) == after
+
+    def test_a_task_that_is_purged_is_in_the_days_before(self, service, session, clock):
+        task, kept = task_since(LONG_AGO, title="Purged"), task_since(LONG_AGO)
+        clock.now = datetime(2026, 3, 4, 12, tzinfo=UTC)
+        session.execute(text("DELETE FROM tasks WHERE id = :id"), {"id": task.id})
+        clock.now = NOON
+
+        service.log_due_days()
+
+        assert logged(session, date(2026, 3, 3))[task.id].title == "Purged"
+        assert set(logged(session, CHANGED_ON)) == {kept.id}
+
+    def test_through_the_services_there_and_back(self, service, services, manager, admin, acting_as, session, clock):
+        clock.now = LONG_AGO
+        reopened, restored = (services.tasks.create(manager, {"title": title}).id for title in ("One", "Two"))
+        as_admin = acting_as(admin)
+        clock.now = datetime(2026, 3, 3, 12, tzinfo=UTC)
+        services.tasks.change(manager, reopened, {"status": TaskStatus.DONE})
+        services.tasks.delete(manager, restored)
+        clock.now = datetime(2026, 3, 6, 12, tzinfo=UTC)
+        services.tasks.change(manager, reopened, {"status": TaskStatus.IN_PROGRESS, "assignee": manager.username})
+        services.tasks.restore(as_admin, restored)
+        clock.now = NOON
+
+        service.log_due_days()
+
+        both = {reopened, restored}
+        sizes = {day.day: set(logged(session, day)) for day in days_of_march(1, 9)}
+        assert sizes == {day: set() if 3 <= day < 6 else both for day in range(1, 10)}
+        row = logged(session, YESTERDAY)[reopened]
+        assert (row.status, row.assignee_id) == (TaskStatus.IN_PROGRESS, manager.user_id)
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_whatever_happened_each_day_is_what_was_active_at_its_midnight(self, service, session, clock, seed):
+        random = Random(seed)  # noqa: S311 - nothing is secret here
+        clock.now = LONG_AGO
+        for _ in range(5):
+            all_factories.Task()
+        expected = {}
+        for day in days_of_march(1, 20):
+            for _ in range(random.randrange(4)):
+                clock.advance(hours=random.randrange(1, 7))
+                change_something(session, random, at=clock())
+            expected[day] = active_tasks(session)
+            clock.now = datetime(2026, 3, day.day + 1, tzinfo=UTC)
+
+        assert service.log_due_days() == list(expected)
+
+        assert {day: logged_tasks(session, day) for day in expected} == expected
+
+    def test_todays_log_is_of_now_and_not_of_midnight(self, service, manager, session, clock):
+        clock.now = MIDNIGHT
+        task = task_since(LONG_AGO, title="Before")
+        clock.now = NOON
+        task.title = "After"
+        session.flush()
+
+        log_today(service, manager)
+
+        assert logged(session, YESTERDAY)[task.id].title == "Before"
+        assert logged(session, TODAY)[task.id].title == "After"
+
+
+class TestSource:
+    def test_yesterday_is_scheduled_and_what_is_older_is_filled_in(self, service, session):
+        task_since(datetime(2026, 3, 7, tzinfo=UTC))
+
+        service.log_due_days()
+
+        assert sources(session) == {7: LogSource.BACKFILL, 8: LogSource.BACKFILL, 9: LogSource.SCHEDULED}
+
+    def test_what_was_asked_for_is_manual_and_comes_first(self, service, manager, session):
+        task_since(datetime(2026, 3, 7, tzinfo=UTC))
+        for day in (date(2026, 3, 8), TODAY):
+            service.request_day(manager, day)
+
+        assert [day.day for day in service.log_due_days()] == [8, 10, 7, 9]
+
+        manual = {8: LogSource.MANUAL, 10: LogSource.MANUAL}
+        assert sources(session) == {7: LogSource.BACKFILL, **manual, 9: LogSource.SCHEDULED}
+
+    def test_the_day_that_the_schedule_completes_is_scheduled_though_it_was_asked_for_before(
+        self, service, manager, task, session, clock
+    ):
+        log_today(service, manager)
+        clock.advance(days=1)
+
+        service.log_due_days()
+
+        assert sources(session) == {9: LogSource.SCHEDULED, 10: LogSource.SCHEDULED}
+
+    def test_the_day_before_one_that_the_zone_left_out_is_yesterday(self, service_in, session, clock):
+        task_since(datetime(2011, 12, 29, 12, tzinfo=UTC))
+        clock.now = datetime(2011, 12, 30, 12, tzinfo=UTC)
+
+        service_in("Pacific/Apia").log_due_days()
+
+        assert sources(session) == {29: LogSource.SCHEDULED}
+
+
+class TestClockSetBack:
+    def test_a_closed_day_stays_as_it_is_and_the_change_counts_from_its_end(self, service, task, session, clock):
+        service.log_due_days()
+        before = logged_tasks(session, YESTERDAY)
+
+        clock.now = MIDNIGHT - timedelta(hours=4)
+        task.title = "Renamed"
+        new = all_factories.Task()
+        session.flush()
+        assert service.log_due_days() == []
+        clock.now = NOON + timedelta(days=1)
+
+        assert service.log_due_days() == [TODAY]
+        assert logged_tasks(session, YESTERDAY) == before
+        assert logged(session, TODAY)[task.id].title == "Renamed"
+        assert set(logged(session, TODAY)) == {task.id, new.id}
+        begins = text("SELECT DISTINCT valid_from FROM task_history WHERE task_id IN (:one, :two) ORDER BY 1")
+        times = session.scalars(begins, {"one": task.id, "two": new.id}).all()
+        assert times == [MORNING, MIDNIGHT]
+
+    def test_the_day_that_it_comes_back_to_cannot_be_asked_for(self, service, manager, task, clock):
+        service.log_due_days()
+        clock.now = MIDNIGHT - timedelta(hours=4)
+
+        with pytest.raises(ConflictError):
+            service.request_day(manager, None)
+
+    def test_within_a_day_the_order_of_changes_is_kept(self, service, manager, task, session, clock):
+        task.title = "First"
+        session.flush()
+        clock.advance(hours=-2)
+        task.title = "Second"
+        session.flush()
+
+        clock.now = NOON + timedelta(days=1)
+        service.log_due_days()
+
+        assert logged(session, TODAY)[task.id].title == "Second"
+
+
+class TestPartitions:
+    def test_those_of_this_month_and_of_the_next_are_made_ahead(self, service, session, clock):
+        clock.now = datetime(2031, 1, 31, 12, tzinfo=UTC)
+
+        service.log_due_days()
+
+        assert {"task_logs_2031_01", "task_logs_2031_02"} <= partitions(session)
+
+    def test_one_is_made_for_each_month_that_is_filled_in(self, service, session, clock):
+        task_since(datetime(2025, 11, 30, tzinfo=UTC))
+        clock.now = datetime(2026, 1, 2, tzinfo=UTC)
+
+        service.log_due_days()
+
+        assert {f"task_logs_{month}" for month in ("2025_11", "2025_12", "2026_01", "2026_02")} <= partitions(session)
+        assert rows_by_month(session) == {11: 1, 12: 31, 1: 1}
+
+    def test_nothing_is_dropped_without_a_limit(self, service, session, clock):
+        task = task_since(MORNING)
+        service.log_due_days()
+        clock.now = datetime(2026, 6, 1, tzinfo=UTC)
+
+        service.log_due_days()
+
+        assert set(logged(session, YESTERDAY)) == {task.id}
+
+
+class TestRetention:
+    def test_a_month_goes_when_all_of_it_is_too_old(self, service, session, clock):
+        task_since(datetime(2026, 1, 30, tzinfo=UTC))
+        clock.now = datetime(2026, 3, 2, 12, tzinfo=UTC)
+        service.log_due_days()
+        assert rows_by_month(session) == {1: 2, 2: 28, 3: 1}
+
+        clock.now = datetime(2026, 3, 2, 23, 59, tzinfo=UTC)
+        service.log_due_days()
+        assert rows_by_month(session) == {1: 2, 2: 28, 3: 1}
+
+        clock.now = datetime(2026, 3, 3, tzinfo=UTC)
+        service.log_due_days()
+        assert rows_by_month(session) == {2: 28, 3: 2}
+        assert "task_logs_2026_01" not in partitions(session)
+
+    def test_its_runs_stay_and_nothing_fills_it_in_again(self, service, session, clock):
+        task_since(datetime(2026, 1, 30, tzinfo=UTC))
+        clock.now = datetime(2026, 3, 2, 12, tzinfo=UTC)
+        service.log_due_days()
+        clock.now = datetime(2026, 3, 3, 12, tzinfo=UTC)
+
+        assert service.log_due_days() == [date(2026, 3, 2)]
+        assert service.log_due_days() == []
+
+        assert session.get_one(LogRun, date(2026, 1, 30)).task_count == 1
+        assert rows_by_month(session) == {2: 28, 3: 2}
+
+    def test_a_day_of_a_month_that_went_cannot_be_asked_for(self, service, manager, clock):
+        task_since(datetime(2026, 1, 30, tzinfo=UTC))
+        for day in (2, 3):
+            clock.now = datetime(2026, 3, day, 12, tzinfo=UTC)
+            service.log_due_days()
+
+        with pytest.raises(ConflictError):
+            service.request_day(manager, date(2026, 1, 30))
+
+    @pytest.fixture
+    def settings(self, base_settings):
+        return replace(base_settings, task_log_retention_days=30)
+
+
+class TestSlice:
+    """What there is to do may take hours; others get their turn in between."""
+
+    def test_after_its_time_the_rest_is_asked_for(self, parts, services, clock, job_queue):
+        task_since(LONG_AGO)
+        parts.clock = clock_that_runs(SLICE / 2)
+
+        assert services.task_logs.log_due_days() == days_of_march(1, 2)
+        assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
+
+    def test_one_after_the_other_does_all_of_it_once(self, parts, services, session, job_queue):
+        task_since(LONG_AGO)
+        parts.clock = clock_that_runs(SLICE / 2)
+
+        days = services.task_logs.log_due_days()
+        while job_queue.enqueued:
+            job_queue.enqueued.pop()
+            days += services.task_logs.log_due_days()
+
+        assert days == days_of_march(1, 9)
+        older = dict.fromkeys(range(1, 9), LogSource.BACKFILL)
+        assert sources(session) == {**older, 9: LogSource.SCHEDULED}
+
+    def test_what_was_asked_for_and_not_reached_is_not_forgotten(self, parts, services, manager, session, job_queue):
+        task_since(LONG_AGO)
+        for day in (3, 5, 7):
+            services.task_logs.request_day(manager, date(2026, 3, day))
+        job_queue.enqueued.clear()
+        services.close()
+        parts.clock = clock_that_runs(SLICE / 2)
+
+        with serving(parts) as hurried:
+            hurried.task_logs.log_due_days()
+            assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
+            for _ in range(5):
+                hurried.task_logs.log_due_days()
+
+        manual = {day for day, source in sources(session).items() if source is LogSource.MANUAL}
+        assert manual == {3, 5, 7}
+
+    def test_with_time_enough_nothing_more_is_asked_for(self, service, job_queue):
+        task_since(LONG_AGO)
+
+        service.log_due_days()
+
+        assert job_queue.enqueued == []
+
+
 class TestZone:
     def test_it_decides_what_today_is(self, service_in, manager, clock):
         clock.now = datetime(2026, 3, 9, 23, 30, tzinfo=UTC)
 
-        assert service_in("UTC").request_day(manager, None) == date(2026, 3, 9)
-        assert service_in("Europe/Berlin").request_day(manager, None) == date(2026, 3, 10)
-        assert service_in("America/New_York").request_day(manager, None) == date(2026, 3, 9)
+        assert service_in("UTC").request_day(manager, None).log_date == date(2026, 3, 9)
+        assert service_in("Europe/Berlin").request_day(manager, None).log_date == date(2026, 3, 10)
+        assert service_in("America/New_York").request_day(manager, None).log_date == date(2026, 3, 9)
 
     @pytest.mark.parametrize(
         ("zone", "day", "last_instant"),
@@ -340,26 +789,26 @@ class TestZone:
     )
     def test_a_day_ends_where_the_zone_says(self, service_in, session, clock, zone, day, last_instant):
         service = service_in(zone)
-        just_before = last_instant - timedelta(microseconds=1)
-        counts = {
-            task_since(just_before).id,
-            task_since(LONG_AGO, status=TaskStatus.DONE, completed_at=last_instant).id,
-        }
-        task_since(last_instant)
-        task_since(LONG_AGO, status=TaskStatus.DONE, completed_at=just_before)
+        just_before = last_instant - INSTANT
+        clock.now = last_instant - timedelta(hours=2)
+        kept, ended = all_factories.Task(), all_factories.Task()
 
         clock.now = just_before
-        assert day not in service.log_due_days()
+        new = all_factories.Task()
+        end_task(session, ended, TaskStatus.DONE, at=just_before)
+        assert service.log_due_days() == []
         clock.now = last_instant
+        all_factories.Task()
+        end_task(session, kept, TaskStatus.DONE, at=last_instant)
         assert service.log_due_days() == [day]
 
-        assert set(logged(session, day)) == counts
+        assert set(logged(session, day)) == {kept.id, new.id}
         run = session.get_one(LogRun, day)
         assert (run.time_zone, run.is_final) == (zone, True)
 
-    def test_every_day_around_a_change_of_clocks_is_closed_once(self, service_in, session, clock):
+    def test_every_day_around_a_change_of_clocks_is_closed_once(self, service_in, clock):
         service = service_in("Europe/Berlin")
-        task_since(LONG_AGO)
+        task_since(datetime(2026, 10, 22, 22, tzinfo=UTC))
         clock.now = datetime(2026, 10, 23, 22, tzinfo=UTC)
 
         days = []
@@ -369,16 +818,17 @@ class TestZone:
 
         assert days == [date(2026, 10, day) for day in range(23, 28)]
 
-    def test_a_day_that_a_zone_left_out_is_not_logged_and_the_one_before_it_is(self, service_in, session, clock):
+    @pytest.mark.parametrize("hours", [1, 5 * 24], ids=["as they come", "all at once"])
+    def test_a_day_that_a_zone_left_out_is_not_logged_and_the_one_before_it_is(self, service_in, clock, hours):
         """Samoa went from the 29th to the 31st of December 2011."""
         service = service_in("Pacific/Apia")
-        task_since(datetime(2011, 12, 1, tzinfo=UTC))
+        task_since(datetime(2011, 12, 27, 12, tzinfo=UTC))
         clock.now = datetime(2011, 12, 28, 12, tzinfo=UTC)
 
         days = []
-        for _ in range(5 * 24):
+        for _ in range(5 * 24 // hours):
+            clock.advance(hours=hours)
             days += service.log_due_days()
-            clock.advance(hours=1)
 
         assert days == [
             date(2011, 12, 27),
@@ -389,10 +839,35 @@ class TestZone:
             date(2012, 1, 2),
         ]
 
+    def test_each_run_keeps_the_zone_it_was_made_in(self, service_in, task, session, clock):
+        service_in("UTC").log_due_days()
+        clock.advance(days=1)
+        service_in("America/New_York").log_due_days()
+        clock.advance(days=1)
+        service_in("Asia/Tokyo").log_due_days()
+
+        zones = dict(session.execute(select(LogRun.log_date, LogRun.time_zone)).all())
+        assert zones == {
+            YESTERDAY: "UTC",
+            TODAY: "America/New_York",
+            TODAY + timedelta(days=1): "Asia/Tokyo",
+        }
+
+    def test_no_closed_day_is_written_again_under_another_one(self, service_in, task, session, clock):
+        service_in("UTC").log_due_days()
+        before = logged_tasks(session, YESTERDAY)
+        task.title = "Renamed"
+        session.flush()
+
+        for zone in ("Pacific/Kiritimati", "Pacific/Niue", "UTC"):
+            assert YESTERDAY not in service_in(zone).log_due_days()
+
+        assert logged_tasks(session, YESTERDAY) == before
+
 
 class TestListPage:
     def test_newest_day_first_and_by_task_within_a_day(self, service, manager, clock):
-        first, second = task_since(LONG_AGO), task_since(LONG_AGO)
+        first, second = task_since(MORNING), task_since(MORNING)
         service.log_due_days()
         clock.advance(days=1)
         service.log_due_days()
@@ -408,7 +883,7 @@ class TestListPage:
 
     def test_pages_join_without_a_gap_or_a_double(self, service, manager, clock):
         for _ in range(3):
-            task_since(LONG_AGO)
+            task_since(MORNING)
         for _ in range(3):
             service.log_due_days()
             clock.advance(days=1)
@@ -425,7 +900,7 @@ class TestListPage:
 
     def test_filters_narrow_it(self, service, manager, factories, clock):
         ada = factories.User(username="ada")
-        hers, other = task_since(LONG_AGO, assignee_id=ada.id), task_since(LONG_AGO)
+        hers, other = task_since(MORNING, assignee_id=ada.id), task_since(MORNING)
         service.log_due_days()
         clock.advance(days=1)
         service.log_due_days()
@@ -444,8 +919,8 @@ class TestListPage:
         project = factories.Project(key="OPS")
         member = factories.User()
         factories.ProjectMember(project_id=project.id, user_id=member.id)
-        secret = task_since(LONG_AGO, project_id=project.id)
-        shared = task_since(LONG_AGO)
+        secret = task_since(MORNING, project_id=project.id)
+        shared = task_since(MORNING)
         service.log_due_days()
 
         def seen_by(user):
@@ -458,7 +933,7 @@ class TestListPage:
     def test_a_row_of_a_project_one_is_not_in_is_not_found(
         self, service, factories, manager, acting_as, admin, session
     ):
-        secret = task_since(LONG_AGO, project_id=factories.Project().id)
+        secret = task_since(MORNING, project_id=factories.Project().id)
         service.log_due_days()
         log_id = logged(session, YESTERDAY)[secret.id].id
 
@@ -496,7 +971,7 @@ class TestListPage:
         assert (item["task_id"], item["title"], item["ref"]) == (task.id, task.title, f"GEN-{task.number}")
 
     def test_a_row_keeps_its_ref_when_the_task_moves_on(self, service, services, manager, admin, acting_as, factories):
-        task = task_since(LONG_AGO)
+        task = task_since(MORNING)
         ref = f"GEN-{task.number}"
         factories.Project(key="OPS")
         service.log_due_days()
@@ -512,7 +987,7 @@ class TestListNumbered:
     )
     def test_totals_are_those_of_all_pages(self, service, manager, page, per_page, shown, pages):
         for _ in range(5):
-            task_since(LONG_AGO)
+            task_since(MORNING)
         service.log_due_days()
 
         body = numbered(service, manager, page=page, per_page=per_page)
@@ -534,8 +1009,8 @@ class TestListNumbered:
         assert body["total"] == 1
 
     def test_totals_do_not_give_away_other_projects(self, service, manager, factories):
-        task_since(LONG_AGO, project_id=factories.Project().id)
-        task_since(LONG_AGO)
+        task_since(MORNING, project_id=factories.Project().id)
+        task_since(MORNING)
         service.log_due_days()
 
         assert numbered(service, manager)["total"] == 1
@@ -557,14 +1032,15 @@ class TestListNumbered:
 
 
 class TestCountByDay:
-    def test_tasks_are_counted_by_status(self, service, manager):
+    def test_tasks_are_counted_by_status(self, service, services, manager):
         for status in (TaskStatus.TODO, TaskStatus.TODO, TaskStatus.BLOCKED):
-            task_since(LONG_AGO, status=status)
+            task_since(MORNING, status=status)
         service.log_due_days()
 
-        (day,) = orjson.loads(service.count_by_day(manager, TaskLogQuery()).body)["items"]
+        (day,) = orjson.loads(services.task_log_reports.count_by_day(manager, TaskLogQuery()).body)["items"]
 
-        assert day == {"log_date": "2026-03-09", "task_count": 3, "by_status": {"todo": 2, "blocked": 1}}
+        assert (day["log_date"], day["task_count"]) == ("2026-03-09", 3)
+        assert day["by_status"] == {"todo": 2, "blocked": 1}
 
 
 class TestAtOnce:
@@ -600,8 +1076,106 @@ class TestAtOnce:
         assert days_and_tasks(own_parts) == [(day, task_id) for day in days for task_id in expected]
 
 
+class TestOpenTransactions:
+    """On a database of its own: somebody else's transaction is open while a day is to be closed."""
+
+    def test_one_that_has_written_keeps_the_day_open_and_its_change_counts(self, own_parts, other_connection):
+        first, second = make_tasks(own_parts, 2)
+        own_parts.clock.now = MIDNIGHT - timedelta(seconds=30)
+        rename(other_connection, first, "Late")
+        own_parts.clock.now = MIDNIGHT + timedelta(minutes=1)
+
+        assert log_due_days(own_parts) == []
+        assert days_and_tasks(own_parts) == []
+        other_connection.commit()
+        assert log_due_days(own_parts) == [YESTERDAY]
+
+        assert days_and_tasks(own_parts) == [(YESTERDAY, first), (YESTERDAY, second)]
+        with own_parts.new_session() as session:
+            assert logged(session, YESTERDAY)[first].title == "Late"
+
+    def test_what_it_writes_after_midnight_counts_from_there_on(self, own_parts, other_connection):
+        [task] = make_tasks(own_parts, 1)
+        own_parts.clock.now = MIDNIGHT - timedelta(seconds=30)
+        rename(other_connection, task, "Before")
+        own_parts.clock.now = MIDNIGHT + timedelta(minutes=1)
+        log_due_days(own_parts)
+        # What its now() says is when it began.
+        own_parts.clock.now = MIDNIGHT - timedelta(seconds=30)
+        rename(other_connection, task, "After")
+        other_connection.commit()
+        own_parts.clock.now = MIDNIGHT + timedelta(minutes=1)
+
+        assert log_due_days(own_parts) == [YESTERDAY]
+
+        with own_parts.new_session() as session:
+            assert logged(session, YESTERDAY)[task].title == "Before"
+        assert versions_of(own_parts, task)[1:] == [("Before", MIDNIGHT - timedelta(seconds=30)), ("After", MIDNIGHT)]
+
+    def test_one_that_is_given_up_leaves_the_day_as_it_was(self, own_parts, other_connection):
+        [task] = make_tasks(own_parts, 1)
+        own_parts.clock.now = MIDNIGHT - timedelta(seconds=30)
+        rename(other_connection, task, "Never")
+        own_parts.clock.now = MIDNIGHT + timedelta(minutes=1)
+        assert log_due_days(own_parts) == []
+        other_connection.rollback()
+
+        assert log_due_days(own_parts) == [YESTERDAY]
+
+        with own_parts.new_session() as session:
+            assert logged(session, YESTERDAY)[task].title != "Never"
+
+    def test_one_that_first_writes_when_the_day_is_closed_is_recorded_at_its_end(self, own_parts, other_connection):
+        [task] = make_tasks(own_parts, 1)
+        own_parts.clock.now = MIDNIGHT - timedelta(seconds=30)
+        other_connection.execute(text("SELECT FROM tasks"))
+        own_parts.clock.now = MIDNIGHT + timedelta(minutes=1)
+        assert log_due_days(own_parts) == [YESTERDAY]
+        # What its now() says is when it began.
+        own_parts.clock.now = MIDNIGHT - timedelta(seconds=30)
+        rename(other_connection, task, "Late")
+        other_connection.commit()
+        own_parts.clock.now = NOON + timedelta(days=1)
+
+        assert log_due_days(own_parts) == [TODAY]
+
+        with own_parts.new_session() as session:
+            assert logged(session, YESTERDAY)[task].title != "Late"
+            assert logged(session, TODAY)[task].title == "Late"
+        assert versions_of(own_parts, task)[1:] == [("Late", MIDNIGHT)]
+
+    def test_one_that_goes_on_for_days_keeps_each_of_them_open_and_none_before(self, own_parts, other_connection):
+        [task] = make_tasks(own_parts, 1)
+        own_parts.clock.now = NOON
+        rename(other_connection, task, "Late")
+        own_parts.clock.now = NOON + timedelta(days=2)
+
+        assert log_due_days(own_parts) == [YESTERDAY]
+        other_connection.commit()
+        assert log_due_days(own_parts) == [TODAY, TODAY + timedelta(days=1)]
+
+        titles = [title for title, _valid_from in versions_of(own_parts, task)]
+        with own_parts.new_session() as session:
+            days = (YESTERDAY, TODAY, TODAY + timedelta(days=1))
+            assert [logged(session, day)[task].title for day in days] == [titles[0], "Late", "Late"]
+
+    def test_one_of_today_does_not_keep_yesterday_open(self, own_parts, other_connection):
+        first, second = make_tasks(own_parts, 2)
+        own_parts.clock.now = MIDNIGHT
+        rename(other_connection, first, "Of today")
+
+        assert log_due_days(own_parts) == [YESTERDAY]
+
+        assert days_and_tasks(own_parts) == [(YESTERDAY, first), (YESTERDAY, second)]
+
+    @pytest.fixture
+    def other_connection(self, own_parts):
+        with own_parts.engine.connect() as connection:
+            yield connection
+
+
 def task_since(recorded_at, **values):
-    return all_factories.Task(recorded_at=recorded_at, **values)
+    return all_factories.Task(revised_at=recorded_at, **values)
 
 
 def log_today(service, actor):
@@ -624,10 +1198,96 @@ def numbered(service, actor, query=None, *, page=1, per_page=10):
     return orjson.loads(found.body)
 
 
+def end_task(session, task, status, *, at):
+    task.change_status(status, at=at)
+    session.flush()
+
+
+def change_something(session, random, *, at):
+    """Make, change, delete, restore or purge a task, or change many."""
+    if random.random() < 0.2:
+        all_factories.Task()
+        return
+    task = random.choice(session.scalars(select(Task).order_by(Task.id)).all())
+    match random.randrange(8):
+        case 0:
+            task.title = f"Renamed {random.random()}"
+        case 1:
+            task.assignee_id = all_factories.User().id
+        case 2:
+            project = all_factories.Project()
+            task.project_id, task.number = project.id, 1
+        case 3:
+            task.delete(at=at)
+        case 4:
+            task.restore()
+        case 5:
+            session.delete(task)
+        case 6:
+            title = f"Of many {random.random()}"
+            session.execute(text("UPDATE tasks SET title = :title WHERE id % 2 = :rest"), {"title": title, "rest": 1})
+        case _:
+            task.change_status(random.choice(list(TaskStatus)), at=at)
+    session.flush()
+
+
+def active_tasks(session):
+    """What a log of this moment has to say, by the rule alone."""
+    columns = (getattr(Task, name) for name in LOGGED_COLUMNS)
+    statement = select(Task.id, *columns).where(Task.deleted_at.is_(None), Task.status.in_(ACTIVE_STATUSES))
+    return {task_id: tuple(values) for task_id, *values in session.execute(statement)}
+
+
+def logged_tasks(session, day):
+    return {
+        task_id: tuple(getattr(row, name) for name in LOGGED_COLUMNS) for task_id, row in logged(session, day).items()
+    }
+
+
+def sources(session):
+    """Of each run, by the day's number in its month."""
+    return {day.day: source for day, source in session.execute(select(LogRun.log_date, LogRun.source))}
+
+
+def days_of_march(first, last):
+    return [date(2026, 3, day) for day in range(first, last + 1)]
+
+
+def partitions(session):
+    statement = text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'task_logs'::regclass")
+    return set(session.scalars(statement))
+
+
+def rows_by_month(session):
+    month = func.extract("month", TaskLog.log_date)
+    return {int(number): count for number, count in session.execute(select(month, func.count()).group_by(month))}
+
+
+def clock_that_runs(step):
+    """By so much with each look at it."""
+    times = (NOON + number * step for number in count())
+    return lambda: next(times)
+
+
+def log_due_days(parts):
+    with serving(parts) as services:
+        return services.task_logs.log_due_days()
+
+
+def rename(connection, task_id, title):
+    connection.execute(text("UPDATE tasks SET title = :title WHERE id = :id"), {"title": title, "id": task_id})
+
+
+def versions_of(parts, task_id):
+    statement = text("SELECT title, valid_from FROM task_history WHERE task_id = :id ORDER BY revision")
+    with parts.engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(statement, {"id": task_id})]
+
+
 def make_tasks(parts, count):
     with Session(parts.engine) as session:
         all_factories.bind(session)
-        ids = [task_since(LONG_AGO).id for _ in range(count)]
+        ids = [task_since(MORNING).id for _ in range(count)]
         session.commit()
     return sorted(ids)
 
@@ -652,8 +1312,9 @@ def at_once(parts, do, *, count):
 
 
 @pytest.fixture
-def clock():
-    return FixedClock(NOON)
+def clock(clock):
+    clock.now = NOON
+    return clock
 
 
 @pytest.fixture
@@ -686,12 +1347,17 @@ def manager(factories, acting_as):
 
 @pytest.fixture
 def task(factories):
-    return task_since(LONG_AGO)
+    return task_since(MORNING)
 
 
 @pytest.fixture
-def own_parts(base_settings, postgres_url, job_queue, redis, clock):
-    with servers.migrated_database(postgres_url) as url:
-        parts = Parts(replace(base_settings, database_url=url), job_queue=job_queue, clock=clock)
+def own_parts(base_settings, postgres_url, job_queue, redis):
+    def tell_database(now):
+        with parts.engine.begin() as connection:
+            simulate_clock(connection, now)
+
+    with servers.migrated_database(postgres_url, has_simulated_clock=True) as url:
+        parts = Parts(replace(base_settings, database_url=url), job_queue=job_queue)
+        parts.clock = FixedClock(NOON, tell=tell_database)
         yield parts
         parts.engine.dispose()

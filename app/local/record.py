@@ -1,0 +1,131 @@
+"""`python main.py logs`: a day of the record as a table, or what changed between two, for who sits at this machine."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from app.auth.actor import Actor
+from app.composition import Parts, Services, serving
+from app.errors import TaskTrackerError
+from app.job_queue import CeleryJobQueue
+from app.jobs.celery_app import make_celery
+from app.local.data_dir import read_or_make_secrets
+from app.local.errors import StartError
+from app.local.servers import PostgresServer, ValkeyServer
+from app.local.system_user import server_user
+from app.models.user import Role
+from app.repositories.pages import MAX_PAGE_SIZE, Page
+from app.repositories.task_logs import TaskLogQuery
+from app.settings import LaunchSettings, read_settings
+
+# Whoever can open the database's files may read all of it.
+OPERATOR = Actor(0, "operator", Role.ADMIN, frozenset(), UUID(int=0))
+DEFAULT_WIDTH = 120
+GAP = "  "
+LOG_COLUMNS = ("ref", "status", "priority", "assignee", "due_at", "title")
+DIFF_COLUMNS = ("change", "ref", "status", "priority", "assignee", "title")
+
+
+def print_logs(launch: LaunchSettings, log_date: date | None, diff_from: date | None) -> None:
+    """Raises StartError where there is no database to read, or nothing in it to show."""
+    os.environ.update(_way_to_servers(launch))
+    settings = read_settings()
+    parts = Parts(settings, job_queue=CeleryJobQueue(make_celery(settings)))
+    try:
+        with serving(parts) as services:
+            for line in _lines(services, log_date, diff_from):
+                sys.stdout.write(f"{line}\n")
+    except TaskTrackerError as error:
+        raise StartError(error.detail) from None
+    finally:
+        parts.engine.dispose()
+
+
+def _way_to_servers(launch: LaunchSettings) -> dict[str, str]:
+    if launch.database_url:
+        return {}
+    user = server_user()
+    postgres = PostgresServer(launch.data_dir, user)
+    if postgres.running_pid() is None:
+        raise StartError(f"no tracker runs in {launch.data_dir}, and DATABASE_URL names no database")
+    kept = read_or_make_secrets(launch.data_dir)
+    redis_url = launch.redis_url or ValkeyServer(launch.data_dir, user, kept.valkey_password).url(0)
+    return {"DATABASE_URL": postgres.url, "REDIS_URL": redis_url, "JWT_SECRET_KEY": kept.jwt_secret_key}
+
+
+def _lines(services: Services, log_date: date | None, diff_from: date | None) -> Iterator[str]:
+    run = _run_of(services, log_date)
+    day = date.fromisoformat(run["log_date"])
+    if diff_from is not None:
+        yield f"From {diff_from} to {day}"
+        yield from _table(DIFF_COLUMNS, list(_differences(services, diff_from, day)))
+        return
+    state = "closed" if run["is_final"] else "up to now"
+    yield f"{day} ({run['time_zone']}, {state}, {run['source']}): {run['task_count']} tasks"
+    rows = _items(
+        lambda cursor: services.task_logs.list_page(OPERATOR, TaskLogQuery(on=day, cursor=cursor, limit=MAX_PAGE_SIZE))[
+            0
+        ]
+    )
+    yield from _table(LOG_COLUMNS, list(rows))
+
+
+def _run_of(services: Services, log_date: date | None) -> dict[str, Any]:
+    """The newest where no day is named."""
+    runs = _items(lambda cursor: services.task_logs.list_runs(cursor=cursor, limit=MAX_PAGE_SIZE))
+    found = next((run for run in runs if log_date is None or run["log_date"] == str(log_date)), None)
+    if found is None:
+        raise StartError("no day has been logged" if log_date is None else f"{log_date} has not been logged")
+    return found
+
+
+def _differences(services: Services, since: date, until: date) -> Iterator[dict[str, Any]]:
+    for item in _items(
+        lambda cursor: services.task_log_reports.diff(
+            OPERATOR, since=since, until=until, project=None, cursor=cursor, limit=MAX_PAGE_SIZE
+        )
+    ):
+        before, after = item["before"] or {}, item["after"] or {}
+        row = {name: _change(before.get(name), after.get(name), item["change"]) for name in DIFF_COLUMNS[1:]}
+        yield {"change": item["change"], **row}
+
+
+def _change(before: object, after: object, change: str) -> object:
+    if change == "changed" and before != after:
+        return f"{before or 'nobody'} -> {after or 'nobody'}"
+    return before if change == "left" else after
+
+
+def _items(load: Callable[[str | None], Page]) -> Iterator[dict[str, Any]]:
+    cursor: str | None = None
+    while True:
+        page = load(cursor)
+        yield from orjson.loads(page.body)["items"]
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def _table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """As wide as the terminal at most; the last column gives way."""
+    cells = [[_shown(row[column]) for column in columns] for row in rows]
+    widths = [max([len(column), *(len(row[index]) for row in cells)]) for index, column in enumerate(columns)]
+    room = shutil.get_terminal_size((DEFAULT_WIDTH, 0)).columns - sum(widths[:-1]) - len(GAP) * (len(columns) - 1)
+    widths[-1] = max(min(widths[-1], room), len(columns[-1]))
+    for row in ([column.upper() for column in columns], ["-" * width for width in widths], *cells):
+        yield GAP.join(_fitted(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _fitted(cell: str, width: int) -> str:
+    return cell.ljust(width) if len(cell) <= width else cell[: width - 1] + "…"
+
+
+def _shown(value: object) -> str:
+    """Without what a terminal would obey rather than show."""
+    return "".join(character for character in str(value if value is not None else "-") if character.isprintable())

@@ -1,0 +1,42 @@
+"""The SQL of the record's time: what it calls now, up to when it is closed, and who may be writing before that."""
+
+from datetime import datetime
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Session
+
+from app.models.task_history import RecordBoundary, TaskVersion
+
+# Each transaction that writes tasks holds this lock, shared, with the minute in which it began; the trigger
+# begin_task_record takes it.
+_HAS_WRITERS = text("""
+    SELECT EXISTS (
+        SELECT FROM pg_locks
+         WHERE locktype = 'advisory' AND classid = 7203116 AND objsubid = 2
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+           AND objid < floor(extract(epoch FROM CAST(:instant AS timestamptz)) / 60)::bigint
+           AND pid IS DISTINCT FROM pg_backend_pid())
+""")
+
+
+class RecordRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def now(self) -> datetime:
+        """By the database's clock, which also says when each change was made; hosts may differ."""
+        now: datetime = self._session.execute(select(func.record_now())).scalar_one()
+        return now
+
+    def find_beginning(self) -> datetime | None:
+        """When the first task came to be here; None before that."""
+        return self._session.scalar(select(func.min(TaskVersion.valid_from)))
+
+    def close_until(self, instant: datetime) -> None:
+        """From the commit on no version begins before `instant`: later writes of older transactions begin at it."""
+        statement = update(RecordBoundary).where(RecordBoundary.closed_until < instant).values(closed_until=instant)
+        self._session.execute(statement, execution_options={"synchronize_session": False})
+
+    def has_writers_before(self, instant: datetime) -> bool:
+        """Whether a transaction is open that has written and began before. Ask after `close_until` was committed."""
+        return bool(self._session.execute(_HAS_WRITERS, {"instant": instant}).scalar_one())

@@ -1,0 +1,78 @@
+"""The SQL of the reports on tasks: how many stood where on each day, how long they took, how long they are open."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.auth.actor import Actor
+
+# Each version adds one to its status on the day it begins and takes it away on the day it ends; what came before the
+# first day is put together on the day before it.
+_FLOW = """
+    SELECT day, status, sum(change)::bigint AS change
+      FROM (
+          SELECT greatest((valid_from AT TIME ZONE :zone)::date, :before) AS day, status, 1 AS change, project_id
+            FROM task_history WHERE deleted_at IS NULL AND valid_from < :end
+          UNION ALL
+          SELECT greatest((valid_to AT TIME ZONE :zone)::date, :before), status, -1, project_id
+            FROM task_history WHERE deleted_at IS NULL AND valid_to < :end
+      ) AS moves
+     WHERE {in_sight}
+     GROUP BY day, status
+     ORDER BY day
+"""
+_CYCLE_TIME = """
+    SELECT date_trunc('week', completed_at AT TIME ZONE :zone)::date AS week, count(*) AS task_count,
+           percentile_cont(ARRAY[0.5, 0.75, 0.85, 0.95]) WITHIN GROUP
+               (ORDER BY extract(epoch FROM completed_at - started_at)) AS seconds
+      FROM tasks
+     WHERE deleted_at IS NULL AND status = 'done' AND started_at IS NOT NULL
+       AND completed_at >= :start AND completed_at < :end AND {in_sight}
+     GROUP BY week
+     ORDER BY week
+"""
+_AGING = """
+    SELECT width_bucket(extract(epoch FROM CAST(:now AS timestamptz) - created_at) / 86400, CAST(:days AS numeric[]))
+               AS bucket,
+           status, count(*) AS task_count
+      FROM tasks
+     WHERE deleted_at IS NULL AND status IN ('todo', 'in_progress', 'blocked') AND {in_sight}
+     GROUP BY bucket, status
+     ORDER BY bucket, status
+"""
+
+
+class ReportRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def count_moves(
+        self, actor: Actor, project: str | None, *, before: date, end: datetime, zone: str
+    ) -> Sequence[Any]:
+        """Rows of (day, status, change) up to `end`; those of day `before` are all that happened until then."""
+        values = {"before": before, "end": end, "zone": zone}
+        return self._ask(_FLOW, actor, project, values)
+
+    def list_cycle_times(
+        self, actor: Actor, project: str | None, *, start: datetime, end: datetime, zone: str
+    ) -> Sequence[Any]:
+        """Rows of (Monday, count, [50th, 75th, 85th, 95th percentile in seconds]) of the tasks done in that time."""
+        return self._ask(_CYCLE_TIME, actor, project, {"start": start, "end": end, "zone": zone})
+
+    def count_by_age(self, actor: Actor, project: str | None, *, days: Sequence[int], now: datetime) -> Sequence[Any]:
+        """Rows of (bucket, status, count) of the active tasks; bucket n is from days[n - 1] to below days[n] old."""
+        return self._ask(_AGING, actor, project, {"days": [*days], "now": now})
+
+    def _ask(self, statement: str, actor: Actor, project: str | None, values: dict[str, Any]) -> Sequence[Any]:
+        """Every report takes this condition, so none can forget who is asking."""
+        conditions = ["true"]
+        if not actor.sees_everything:
+            conditions.append("project_id = ANY (:project_ids)")
+            values["project_ids"] = [*actor.project_ids]
+        if project is not None:
+            conditions.append("project_id = (SELECT id FROM projects WHERE key = :project)")
+            values["project"] = project
+        return self._session.execute(text(statement.format(in_sight=" AND ".join(conditions))), values).all()

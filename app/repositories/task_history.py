@@ -1,0 +1,73 @@
+"""The SQL of a task's history: its versions, newest first, with names for ids."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, aliased
+
+from app.auth.actor import Actor
+from app.models.project import Project
+from app.models.task_history import TaskVersion
+from app.models.user import User
+
+Assignee = aliased(User, name="version_assignee")
+Author = aliased(User, name="version_author")
+
+# What a version says of its task, in the words of the API.
+VERSION_FIELDS: dict[str, Any] = {
+    "project": Project.key,
+    "number": TaskVersion.number,
+    "title": TaskVersion.title,
+    "description": TaskVersion.description,
+    "status": TaskVersion.status,
+    "priority": TaskVersion.priority,
+    "labels": TaskVersion.labels,
+    "assignee": Assignee.username,
+    "due_at": TaskVersion.due_at,
+    "external_ref": TaskVersion.external_ref,
+    "created_at": TaskVersion.created_at,
+    "started_at": TaskVersion.started_at,
+    "completed_at": TaskVersion.completed_at,
+    "deleted_at": TaskVersion.deleted_at,
+}
+
+
+class TaskHistoryRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def is_in_sight(self, actor: Actor, task_id: int, *, deleted_too: bool) -> bool:
+        """Whether the actor may know of the task, by its last version: one that was removed for good has that too."""
+        is_there = TaskVersion.deleted_at.is_(None) & ~func.isfinite(TaskVersion.valid_to)
+        statement = select(TaskVersion.project_id, is_there.label("is_there")).where(TaskVersion.task_id == task_id)
+        last = self._session.execute(statement.order_by(TaskVersion.revision.desc()).limit(1)).one_or_none()
+        if last is None or not (actor.sees_everything or last.project_id in actor.project_ids):
+            return False
+        return deleted_too or bool(last.is_there)
+
+    def list_versions(self, actor: Actor, task_id: int, *, before_revision: int | None, limit: int) -> Sequence[Any]:
+        """What the actor may see: not what the task was in a project of others.
+
+        Rows of revision, valid_from, valid_to (None for the last), actor, request_id and the VERSION_FIELDS.
+        """
+        columns = [column.label(name) for name, column in VERSION_FIELDS.items()]
+        statement = (
+            select(
+                TaskVersion.revision,
+                TaskVersion.valid_from,
+                func.nullif(TaskVersion.valid_to, "infinity").label("valid_to"),
+                Author.username.label("actor"),
+                TaskVersion.request_id,
+                *columns,
+            )
+            .join_from(TaskVersion, Project, Project.id == TaskVersion.project_id, isouter=True)
+            .outerjoin(Assignee, Assignee.id == TaskVersion.assignee_id)
+            .outerjoin(Author, Author.id == TaskVersion.actor_id)
+            .where(TaskVersion.task_id == task_id)
+        )
+        if not actor.sees_everything:
+            statement = statement.where(TaskVersion.project_id.in_(actor.project_ids))
+        if before_revision is not None:
+            statement = statement.where(TaskVersion.revision < before_revision)
+        return self._session.execute(statement.order_by(TaskVersion.revision.desc()).limit(limit)).mappings().all()

@@ -1,0 +1,112 @@
+"""The SQL of what managers ask of the record: how two days differ, and how many tasks each day had of what."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Text, case, cast, func, or_, select, tuple_
+from sqlalchemy.orm import Session, aliased
+
+from app.auth.actor import Actor
+from app.models.project import Project
+from app.models.task_log import LogRun, TaskLog
+from app.models.user import User
+from app.repositories.pages import Page, decode_cursor, is_integer, json_object, page_of
+from app.repositories.task_logs import TaskLogQuery, log_conditions
+
+# What counts as a change between two days.
+_STATE = ("project_id", "number", "title", "status", "priority", "assignee_id", "due_at")
+
+
+class TaskLogReportRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def list_differences(
+        self, actor: Actor, since: date, until: date, *, project: str | None, cursor: str | None, limit: int
+    ) -> Page:
+        """Tasks that one of two logged days has and the other has not, or has otherwise; by task."""
+        before, after = _day(actor, since, project), _day(actor, until, project)
+        joined = select(*_difference(before, after)).select_from(
+            before.outerjoin(after, before.c.task_id == after.c.task_id, full=True)
+        )
+        differs = joined.where(
+            or_(
+                before.c.task_id.is_(None),
+                after.c.task_id.is_(None),
+                tuple_(*(before.c[name] for name in _STATE)).is_distinct_from(
+                    tuple_(*(after.c[name] for name in _STATE))
+                ),
+            )
+        ).subquery()
+        total_by_change = (
+            self._session.execute(select(differs.c.change, func.count()).group_by(differs.c.change)).all()
+            if cursor is None
+            else []
+        )
+        fields = {name: differs.c[name] for name in ("task_id", "change", "before", "after")}
+        statement = select(json_object(fields), cast(differs.c.task_id, Text), differs.c.task_id)
+        if cursor is not None:
+            statement = statement.where(differs.c.task_id > decode_cursor(cursor, "task_id", is_integer).id)
+        rows = self._session.execute(statement.order_by(differs.c.task_id).limit(limit + 1)).all()
+        page = page_of(rows, limit=limit, sort="task_id", total=None)
+        if cursor is not None:
+            return page
+        counts = {"entered": 0, "left": 0, "changed": 0, **dict(total_by_change)}
+        words = ",".join(f'"{change}":{count}' for change, count in counts.items())
+        return Page(page.body[:-1] + b',"counts":{%s}}' % words.encode(), page.next_cursor)
+
+    def list_days(self, query: TaskLogQuery) -> Sequence[date]:
+        """The logged days that are asked for, newest first."""
+        statement = select(LogRun.log_date)
+        if query.since is not None:
+            statement = statement.where(LogRun.log_date >= query.since)
+        if query.until is not None:
+            statement = statement.where(LogRun.log_date <= query.until)
+        return self._session.scalars(statement.order_by(LogRun.log_date.desc()).limit(query.limit + 1)).all()
+
+    def count_of_day(self, actor: Actor, query: TaskLogQuery) -> Sequence[Any]:
+        """Rows of (status, project, assignee, count): one of them says of what, none of them that it is of all."""
+        statement = (
+            select(TaskLog.status, Project.key, func.coalesce(User.username, "none"), func.count())
+            .join_from(TaskLog, Project, Project.id == TaskLog.project_id, isouter=True)
+            .outerjoin(User, User.id == TaskLog.assignee_id)
+            .where(*log_conditions(actor, query))
+            .group_by(
+                func.grouping_sets(
+                    tuple_(), tuple_(TaskLog.status), tuple_(Project.key), tuple_(func.coalesce(User.username, "none"))
+                )
+            )
+        )
+        return self._session.execute(statement).all()
+
+
+def _day(actor: Actor, log_date: date, project: str | None) -> Any:
+    conditions = log_conditions(actor, TaskLogQuery(on=log_date, project=project))
+    return select(TaskLog).where(*conditions).subquery()
+
+
+def _difference(before: Any, after: Any) -> tuple[Any, ...]:
+    change = case((before.c.task_id.is_(None), "entered"), (after.c.task_id.is_(None), "left"), else_="changed")
+    return (
+        func.coalesce(after.c.task_id, before.c.task_id).label("task_id"),
+        change.label("change"),
+        _state(before).label("before"),
+        _state(after).label("after"),
+    )
+
+
+def _state(day: Any) -> Any:
+    project, user = aliased(Project), aliased(User)
+    key = select(project.key).where(project.id == day.c.project_id).scalar_subquery()
+    assignee = select(user.username).where(user.id == day.c.assignee_id).scalar_subquery()
+    state = func.json_build_object(
+        *("ref", key + "-" + cast(day.c.number, Text)),
+        *("project", key),
+        *("title", day.c.title),
+        *("status", day.c.status),
+        *("priority", day.c.priority),
+        *("assignee", assignee),
+        *("due_at", day.c.due_at),
+    )
+    return case((day.c.task_id.is_not(None), state))

@@ -1,0 +1,129 @@
+"""How the work goes: cumulative flow, cycle times, ages. Each number comes with the request that lists its tasks."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from app.auth.actor import Actor
+from app.database import UnitOfWork
+from app.errors import InvalidError
+from app.models.task import ACTIVE_STATUSES, TaskStatus
+from app.repositories.reports import ReportRepository
+from app.services.clock import Clock
+
+MAX_DAYS = 366
+DEFAULT_DAYS = 30
+# Ages in days at which one begins to ask.
+AGE_LIMITS = (1, 3, 7, 14, 30, 90)
+EVER = "1970-01-01T00:00:00+00:00"
+PERCENTILES = ("p50", "p75", "p85", "p95")
+
+
+class ReportService:
+    def __init__(self, uow: UnitOfWork, reports: ReportRepository, clock: Clock, time_zone: ZoneInfo) -> None:
+        self._uow = uow
+        self._reports = reports
+        self._now = clock
+        self._time_zone = time_zone
+
+    def flow(self, actor: Actor, *, since: date | None, until: date | None, project: str | None) -> dict[str, object]:
+        """How many tasks stood in each status at the end of each day; today's is up to now."""
+        since, until = self._range(since, until)
+        with self._uow.transaction():
+            moves = self._reports.count_moves(
+                actor,
+                project,
+                before=since - timedelta(days=1),
+                end=self._start_of(until + timedelta(days=1)),
+                zone=self._time_zone.key,
+            )
+        changes = {
+            day: {status: change for _, status, change in rows} for day, rows in groupby(moves, lambda row: row[0])
+        }
+        counts: Counter[str] = Counter(changes.get(since - timedelta(days=1), {}))
+        days = []
+        for day in _days(since, until):
+            counts.update(changes.get(day, {}))
+            end = min(self._start_of(day + timedelta(days=1)) - timedelta(microseconds=1), self._now())
+            numbers = [
+                {
+                    "status": status,
+                    "task_count": counts[status],
+                    "tasks": _tasks(as_of=end.isoformat(), status=status.value, project=project),
+                }
+                for status in TaskStatus
+            ]
+            days.append({"date": day, "statuses": numbers})
+        return {"items": days}
+
+    def cycle_time(
+        self, actor: Actor, *, since: date | None, until: date | None, project: str | None
+    ) -> dict[str, object]:
+        """How long tasks that were done took from when they were started, by the week in which they were done."""
+        since, until = self._range(since, until)
+        start, end = self._start_of(since), self._start_of(until + timedelta(days=1))
+        with self._uow.transaction():
+            weeks = self._reports.list_cycle_times(actor, project, start=start, end=end, zone=self._time_zone.key)
+        items = []
+        for week, task_count, seconds in weeks:
+            first = max(self._start_of(week), start)
+            last = min(self._start_of(week + timedelta(days=7)), end)
+            link = _tasks(
+                status="done",
+                # Only what was started took any time.
+                started_after=EVER,
+                completed_after=first.isoformat(),
+                completed_before=last.isoformat(),
+                project=project,
+            )
+            percentiles = dict(zip(PERCENTILES, map(float, seconds), strict=True))
+            items.append({"week": week, "task_count": task_count, "seconds": percentiles, "tasks": link})
+        return {"items": items}
+
+    def aging(self, actor: Actor, *, project: str | None) -> dict[str, object]:
+        """How long the active tasks have been open, by what they are now."""
+        now = self._now()
+        with self._uow.transaction():
+            rows = self._reports.count_by_age(actor, project, days=AGE_LIMITS, now=now)
+        counts = {(bucket, status): count for bucket, status, count in rows}
+        items = []
+        for bucket, (youngest, oldest) in enumerate(zip((0, *AGE_LIMITS), (*AGE_LIMITS, None), strict=True)):
+            # A task of the future is of today.
+            before = (now - timedelta(days=youngest)).isoformat() if youngest else None
+            after = (now - timedelta(days=oldest)).isoformat() if oldest is not None else None
+            link = _tasks(status=",".join(ACTIVE_STATUSES), created_after=after, created_before=before, project=project)
+            by_status = {status.value: counts.get((bucket, status), 0) for status in ACTIVE_STATUSES}
+            items.append(
+                {
+                    "from_days": youngest,
+                    "to_days": oldest,
+                    "task_count": sum(by_status.values()),
+                    "by_status": by_status,
+                    "tasks": link,
+                }
+            )
+        return {"items": items}
+
+    def _range(self, since: date | None, until: date | None) -> tuple[date, date]:
+        today = self._now().astimezone(self._time_zone).date()
+        until = min(until or today, today)
+        since = since or until - timedelta(days=DEFAULT_DAYS - 1)
+        if since > until:
+            raise InvalidError.of("from", "lies behind `to`, or is still to come")
+        if (until - since).days >= MAX_DAYS:
+            raise InvalidError.of("from", f"{MAX_DAYS} days are the most")
+        return since, until
+
+    def _start_of(self, day: date) -> datetime:
+        return datetime.combine(day, time.min, tzinfo=self._time_zone).astimezone(UTC)
+
+
+def _days(since: date, until: date) -> list[date]:
+    return [since + timedelta(days=number) for number in range((until - since).days + 1)]
+
+
+def _tasks(**filters: str | None) -> str:
+    """The request that lists the tasks behind a number."""
+    return "/api/v1/tasks?" + urlencode({name: value for name, value in filters.items() if value is not None})
