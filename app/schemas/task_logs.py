@@ -47,10 +47,9 @@ class LogRequested(Schema):
     message = fields.String(required=True)
 
 
-class TaskLog(Schema):
-    id = fields.Integer(required=True)
-    log_date = fields.Date(required=True)
-    task_id = fields.Integer(required=True)
+class LoggedState(Schema):
+    """What is kept of a task on a day."""
+
     ref = fields.String(required=True, allow_none=True, metadata={"description": "as it was on that day"})
     project = fields.String(required=True, allow_none=True)
     title = fields.String(required=True)
@@ -58,6 +57,12 @@ class TaskLog(Schema):
     priority = fields.Enum(TaskPriority, by_value=True, required=True)
     assignee = fields.String(required=True, allow_none=True)
     due_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class TaskLog(LoggedState):
+    id = fields.Integer(required=True)
+    log_date = fields.Date(required=True)
+    task_id = fields.Integer(required=True)
 
 
 class LogDay(Schema):
@@ -78,16 +83,6 @@ class DiffQuery(PageQuery):
     since = Day(data_key="from", required=True, metadata={"description": "the earlier day"})
     until = Day(data_key="to", required=True, metadata={"description": "the later day"})
     project = ProjectKey(load_default=None)
-
-
-class LoggedState(Schema):
-    ref = fields.String(required=True, allow_none=True)
-    project = fields.String(required=True, allow_none=True)
-    title = fields.String(required=True)
-    status = fields.Enum(TaskStatus, by_value=True, required=True)
-    priority = fields.Enum(TaskPriority, by_value=True, required=True)
-    assignee = fields.String(required=True, allow_none=True)
-    due_at = fields.AwareDateTime(required=True, allow_none=True)
 
 
 class LogDifference(Schema):
