@@ -31,12 +31,14 @@ class ReportService:
     def flow(self, actor: Actor, *, since: date | None, until: date | None, project: str | None) -> dict[str, object]:
         """How many tasks stood in each status at the end of each day; today's is up to now."""
         since, until = self._range(since, until)
+        now = self._now()
         with self._uow.transaction():
             moves = self._reports.count_moves(
                 actor,
                 project,
                 before=since - timedelta(days=1),
-                end=self._start_of(until + timedelta(days=1)),
+                # Up to and with now: what the links below ask for.
+                end=min(self._start_of(until + timedelta(days=1)), now + timedelta(microseconds=1)),
                 zone=self._time_zone.key,
             )
         changes = {
@@ -46,7 +48,7 @@ class ReportService:
         days = []
         for day in _days(since, until):
             counts.update(changes.get(day, {}))
-            end = min(self._start_of(day + timedelta(days=1)) - timedelta(microseconds=1), self._now())
+            end = min(self._start_of(day + timedelta(days=1)) - timedelta(microseconds=1), now)
             numbers = [
                 {
                     "status": status,
@@ -91,8 +93,8 @@ class ReportService:
         items = []
         for bucket, (youngest, oldest) in enumerate(zip((0, *AGE_LIMITS), (*AGE_LIMITS, None), strict=True)):
             # A task of the future is of today.
-            before = (now - timedelta(days=youngest)).isoformat() if youngest else None
-            after = (now - timedelta(days=oldest)).isoformat() if oldest is not None else None
+            before = _behind(now - timedelta(days=youngest)) if youngest else None
+            after = _behind(now - timedelta(days=oldest)) if oldest is not None else None
             link = _tasks(status=",".join(ACTIVE_STATUSES), created_after=after, created_before=before, project=project)
             by_status = {status.value: counts.get((bucket, status), 0) for status in ACTIVE_STATUSES}
             items.append(
@@ -118,6 +120,11 @@ class ReportService:
 
     def _start_of(self, day: date) -> datetime:
         return datetime.combine(day, time.min, tzinfo=self._time_zone).astimezone(UTC)
+
+
+def _behind(instant: datetime) -> str:
+    """The filters begin with the instant they name, ages with the days they name: one looks back, the other forth."""
+    return (instant + timedelta(microseconds=1)).isoformat()
 
 
 def _days(since: date, until: date) -> list[date]:

@@ -34,6 +34,7 @@ AUTOMATIC_METHODS = {"HEAD", "OPTIONS"}
 
 TASK_OPERATIONS = {
     "show": ("GET", "/api/v1/tasks/{id}", None),
+    "history": ("GET", "/api/v1/tasks/{id}/history", None),
     "replace": ("PUT", "/api/v1/tasks/{id}", {"title": "New", "priority": "low"}),
     "change": ("PATCH", "/api/v1/tasks/{id}", {"title": "New"}),
     "put status": ("PUT", "/api/v1/tasks/{id}/status", {"status": "done"}),
@@ -49,6 +50,7 @@ MANAGERS = frozenset({Role.ADMIN, Role.MANAGER})
 # Said again, in so many words: the table of permissions is what is under test.
 MAY = {
     "show": EVERYBODY,
+    "history": EVERYBODY,
     "replace": WRITERS,
     "change": WRITERS,
     "put status": WRITERS,

@@ -130,6 +130,18 @@ class TestFilters:
         assert ids_as_of(service, boss, NOON, creator="ANN") == [anns.id]
         assert ids_as_of(service, boss, NOON, creator=str(ann.user_id)) == [anns.id]
 
+    def test_take_as_started_what_was_started_by_then(self, service, boss, clock):
+        task = create(service, boss)
+        clock.advance(hours=1)
+        service.change(boss, task.id, {"status": TaskStatus.IN_PROGRESS})
+        clock.advance(hours=1)
+
+        found_after = [ids_as_of(service, boss, NOON + n * HOUR, started_after=NOON) for n in range(3)]
+        found_before = [ids_as_of(service, boss, NOON + n * HOUR, started_before=NOON + 2 * HOUR) for n in range(3)]
+
+        assert found_after == found_before == [[], [task.id], [task.id]]
+        assert ids_as_of(service, boss, NOON + 2 * HOUR, started_before=NOON + HOUR) == []
+
     def test_know_from_when_the_state_was(self, service, boss, clock):
         task = create(service, boss)
         clock.advance(hours=1)
