@@ -40,9 +40,12 @@ def print_logs(launch: LaunchSettings, log_date: date | None, diff_from: date | 
     try:
         with serving(parts) as services:
             for line in _lines(services, log_date, diff_from):
-                sys.stdout.write(f"{line}\n")
+                print(line, flush=True)
     except TaskTrackerError as error:
         raise StartError(error.detail) from None
+    except BrokenPipeError:
+        # Whoever reads, `head` say, has seen enough; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
         parts.engine.dispose()
 
