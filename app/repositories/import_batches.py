@@ -4,8 +4,7 @@ A batch lives in one transaction. Whether a row has a task already is found by `
 else by title, description, day of creation and assignee.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.models.task import TaskPriority, TaskStatus
 from app.models.task_import import DuplicatePolicy, TaskImport
+from app.repositories.copy_text import NULL, CopySource, array_literal, escaped
 
 _MAKE_BATCH = text("""
     CREATE TEMPORARY TABLE IF NOT EXISTS import_batch (
@@ -194,7 +194,7 @@ class ImportBatchRepository:
         self._session.execute(text("TRUNCATE import_batch"))
         connection: Any = self._session.connection().connection
         with connection.cursor() as cursor:
-            source = _CopySource(_copy_line(row, people) for row in rows)
+            source = CopySource(_copy_line(row, people) for row in rows)
             try:
                 cursor.copy_expert(_FILL_BATCH, source)
             except QueryCanceled:
@@ -202,9 +202,6 @@ class ImportBatchRepository:
                 if source.error is not None:
                     raise source.error from None
                 raise
-
-    def count(self) -> int:
-        return int(self._session.execute(text("SELECT count(*) FROM import_batch")).scalar_one())
 
     def match(self, task_import: TaskImport, fields: frozenset[str], zone: ZoneInfo) -> BatchOutcome:
         """Find out which rows of the batch have a task already, and what would become of all of them in turn."""
@@ -257,64 +254,20 @@ def _insertion(task_import: TaskImport, last_number: int, now: datetime) -> dict
     }
 
 
-class _CopySource:
-    """What psycopg2 reads a COPY from: a file whose lines are made when they are asked for."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines = lines
-        self._rest = ""
-        self.error: Exception | None = None
-
-    def read(self, size: int = -1) -> str:
-        try:
-            return self._read(size)
-        except Exception as error:
-            self.error = error
-            raise
-
-    def _read(self, size: int) -> str:
-        parts = [self._rest]
-        length = len(self._rest)
-        for line in self._lines:
-            parts.append(line)
-            length += len(line)
-            if 0 <= size <= length:
-                break
-        whole = "".join(parts)
-        if size < 0:
-            self._rest = ""
-            return whole
-        self._rest = whole[size:]
-        return whole[:size]
-
-
-_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
-_NEEDS_ESCAPES = re.compile(r"[\\\n\r\t]")
-_NULL = r"\N"
-
-
 def _copy_line(row: ImportedRow, people: dict[str, Person]) -> str:
     """One line of COPY's text format."""
     person = people[row.assignee] if row.assignee is not None else None
     fields = (
         str(row.row_number),
-        _escaped(row.title),
-        _escaped(row.description),
+        escaped(row.title),
+        escaped(row.description),
         row.status,
         row.priority,
-        _NULL if row.created_at is None else row.created_at.isoformat(),
-        _NULL if row.due_at is None else row.due_at.isoformat(),
-        _escaped(_array(row.labels)) if row.labels else "{}",
-        _NULL if person is None or person.id is None else str(person.id),
-        _NULL if person is None else _escaped(person.username),
-        _NULL if row.external_ref is None else _escaped(row.external_ref),
+        NULL if row.created_at is None else row.created_at.isoformat(),
+        NULL if row.due_at is None else row.due_at.isoformat(),
+        escaped(array_literal(row.labels)) if row.labels else "{}",
+        NULL if person is None or person.id is None else str(person.id),
+        NULL if person is None else escaped(person.username),
+        NULL if row.external_ref is None else escaped(row.external_ref),
     )
     return "\t".join(fields) + "\n"
-
-
-def _escaped(text: str) -> str:
-    return text.translate(_ESCAPES) if _NEEDS_ESCAPES.search(text) else text
-
-
-def _array(words: Sequence[str]) -> str:
-    return "{" + ",".join('"' + word.replace("\\", r"\\").replace('"', r"\"") + '"' for word in words) + "}"

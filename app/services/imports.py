@@ -1,6 +1,5 @@
 """How a CSV comes in and is followed: staged while it is uploaded, worked on at once if it is small, reported on."""
 
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,8 +24,6 @@ from app.services.csv_writing import report_header, report_rows
 from app.services.import_runs import ImportRunService
 from app.services.lookups import not_found
 from app.settings import CsvLimits
-
-logger = logging.getLogger(__name__)
 
 MAX_FILENAME_LENGTH = 255
 MAX_WAIT_SECONDS = 30

@@ -1,0 +1,48 @@
+"""How rows are written for COPY in its text format, line by line as PostgreSQL asks for them."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+NULL = r"\N"
+
+_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
+_NEEDS_ESCAPES = re.compile(r"[\\\n\r\t]")
+
+
+class CopySource:
+    """What psycopg2 reads a COPY from: a file whose lines are made when they are asked for."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._rest = ""
+        self.error: Exception | None = None
+
+    def read(self, size: int = -1) -> str:
+        try:
+            return self._read(size)
+        except Exception as error:
+            self.error = error
+            raise
+
+    def _read(self, size: int) -> str:
+        parts = [self._rest]
+        length = len(self._rest)
+        for line in self._lines:
+            parts.append(line)
+            length += len(line)
+            if 0 <= size <= length:
+                break
+        whole = "".join(parts)
+        if size < 0:
+            self._rest = ""
+            return whole
+        self._rest = whole[size:]
+        return whole[:size]
+
+
+def escaped(text: str) -> str:
+    return text.translate(_ESCAPES) if _NEEDS_ESCAPES.search(text) else text
+
+
+def array_literal(words: Sequence[str]) -> str:
+    return "{" + ",".join('"' + word.replace("\\", r"\\").replace('"', r"\"") + '"' for word in words) + "}"
