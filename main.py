@@ -7,6 +7,6 @@ if __name__ == "__main__":
 
     sys.exit(main(sys.argv[1:]))
 else:
-    from app.factory import create_app
+    from app.factory import create_served_app
 
-    app = create_app()
+    app = create_served_app()

@@ -56,8 +56,16 @@ return {key, redis.call('GET', key)}
 
 
 class Cache:
-    def __init__(self, client: Redis, *, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        count_lookup: Callable[[str, bool], None] = lambda _space, _was_cached: None,
+    ) -> None:
+        """`count_lookup` hears of each look: the space looked into, and whether something was there."""
         self._client = client
+        self._count_lookup = count_lookup
         self._look_up = client.register_script(_LOOK_UP)
         self._now = now
         self._rests_until = 0.0
@@ -68,6 +76,7 @@ class Cache:
     def remember(self, spaces: Sequence[str], key: str, load: Callable[[], bytes], *, ttl_seconds: int) -> Remembered:
         """The cached value under `key`, or what `load` returns, kept until a space is forgotten or the TTL is over."""
         full_key, cached = self._find(spaces, key)
+        self._count_lookup(spaces[0], cached is not None)
         if cached is not None:
             return Remembered(cached, was_cached=True)
         value = load()

@@ -4,12 +4,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 
 from app.cache import Cache, make_redis
-from app.database import UnitOfWork, is_migrated, is_reachable, make_engine, make_session_factory
+from app.database import UnitOfWork, make_engine, make_session_factory, watch_connections
 from app.events import (
     DayLogged,
     DayLogRequested,
@@ -22,6 +21,8 @@ from app.events import (
     UserChanged,
 )
 from app.job_queue import JobName, JobQueue
+from app.metrics import Metrics
+from app.repositories.health import HealthRepository
 from app.repositories.import_batches import ImportBatchRepository
 from app.repositories.import_people import ImportPeopleRepository
 from app.repositories.import_queue import ImportQueueRepository
@@ -40,6 +41,7 @@ from app.repositories.tasks import TaskRepository
 from app.repositories.users import UserRepository
 from app.services.authentication import AuthenticationPolicy, AuthenticationService
 from app.services.clock import Clock, system_clock
+from app.services.health import HealthService
 from app.services.import_runs import ImportRunService
 from app.services.imports import ImportService
 from app.services.projects import ProjectService
@@ -55,20 +57,6 @@ from app.settings import Settings
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """Which dependencies answer, by name."""
-
-    database: bool
-    migrations: bool
-    redis: bool
-
-    @property
-    def is_ready(self) -> bool:
-        """Without Redis everything works, more slowly: that alone takes nobody out of service."""
-        return self.database and self.migrations
-
-
 class Parts:
     """What a process has one of. Connections open with first use, so a process that forks has none to share."""
 
@@ -81,9 +69,11 @@ class Parts:
         clock: Clock = system_clock,
     ) -> None:
         self.settings = settings
+        self.metrics = Metrics(settings.metrics_dir)
         self.engine = make_engine(settings.database_url, pool_size=settings.database_pool_size)
+        watch_connections(self.engine, self.metrics)
         self.new_session = make_session_factory(self.engine)
-        self.cache = cache or Cache(make_redis(settings.redis_url))
+        self.cache = cache or Cache(make_redis(settings.redis_url), count_lookup=self.metrics.count_lookup)
         self.job_queue = job_queue
         self.clock = clock
 
@@ -91,22 +81,18 @@ class Parts:
         """A child must not close the connections that are its parent's."""
         self.engine.dispose(close=False)
 
-    def readiness(self) -> Readiness:
-        is_up = is_reachable(self.engine)
-        return Readiness(database=is_up, migrations=is_up and is_migrated(self.engine), redis=self.cache.is_reachable())
-
-    def react_to(self, event: Event) -> None:
+    def react_to(self, event: Event, *, request_id: str | None = None) -> None:
         """What happens after each event. The commit is past: a reaction that fails is logged and stops nothing."""
         try:
             match event:
                 case TaskChanged() | TasksImported():
                     self.cache.forget("tasks")
                 case ImportWaiting():
-                    self.job_queue.enqueue(JobName.RUN_IMPORTS)
+                    self.job_queue.enqueue(JobName.RUN_IMPORTS, request_id=request_id)
                 case DayLogged():
                     self.cache.forget("task_logs")
                 case DayLogRequested():
-                    self.job_queue.enqueue(JobName.LOG_DUE_DAYS)
+                    self.job_queue.enqueue(JobName.LOG_DUE_DAYS, request_id=request_id)
                 case UserChanged() | ProjectChanged():
                     # Their names stand on pages too.
                     self.cache.forget("actors", "tasks", "task_logs")
@@ -123,7 +109,8 @@ class Services:
         self._parts = parts
         self._settings = parts.settings
         self._session = parts.new_session()
-        self._uow = UnitOfWork(self._session, parts.react_to, request_id=request_id)
+        react = partial(parts.react_to, request_id=request_id)
+        self._uow = UnitOfWork(self._session, react, request_id=request_id)
 
     def close(self) -> None:
         self._session.close()
@@ -145,6 +132,10 @@ class Services:
             self._parts.clock,
             policy,
         )
+
+    @cached_property
+    def health(self) -> HealthService:
+        return HealthService(self._uow, HealthRepository(self._session), self._parts.cache, self._parts.job_queue)
 
     @cached_property
     def users(self) -> UserService:

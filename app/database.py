@@ -9,13 +9,14 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.errors import UnavailableError
 from app.events import Event
+from app.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,13 @@ def make_engine(url: str, *, pool_size: int) -> Engine:
             "application_name": "tasktrackerpro",
         },
     )
+
+
+def watch_connections(engine: Engine, metrics: Metrics) -> None:
+    """Let the numbers know how many of the pool's connections are in use."""
+    metrics.connections_limit.inc(engine.pool.size())  # type: ignore[attr-defined]
+    event.listen(engine, "checkout", lambda *_: metrics.connections_in_use.inc())
+    event.listen(engine, "checkin", lambda *_: metrics.connections_in_use.dec())
 
 
 def make_session_factory(bind: Engine | Connection) -> sessionmaker[Session]:
@@ -108,8 +116,8 @@ class UnitOfWork:
         finally:
             self._is_open = False
         events, self._events = self._events, []
-        for event in events:
-            self._release(event)
+        for published in events:
+            self._release(published)
 
     def _roll_back(self) -> None:
         try:
@@ -124,22 +132,9 @@ def violated_constraint(error: IntegrityError) -> str | None:
     return getattr(diagnostics, "constraint_name", None)
 
 
-def is_reachable(engine: Engine) -> bool:
-    try:
-        with engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
-    except (DBAPIError, PoolTimeoutError):
-        return False
-    return True
-
-
-def is_migrated(engine: Engine) -> bool:
-    """Whether the schema is at the newest migration of this release."""
-    try:
-        with engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision() == _newest_migration()
-    except (DBAPIError, PoolTimeoutError):
-        return False
+def applied_migration(connection: Connection) -> str | None:
+    """The newest migration that the database has."""
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def alembic_config() -> Config:
@@ -148,5 +143,6 @@ def alembic_config() -> Config:
 
 
 @cache
-def _newest_migration() -> str | None:
-    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+def known_migrations() -> tuple[str, ...]:
+    """Of this release, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions())

@@ -1,6 +1,6 @@
 """What the environment decides. Read once, here and nowhere else; every problem is reported by name, never by value."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
@@ -78,6 +78,10 @@ class Settings:
     rate_limits: RateLimits
     csv_limits: CsvLimits
     task_log_retention_days: int
+    metrics_dir: Path | None
+    metrics_token: str | None = field(repr=False)
+    drain_seconds: float
+    alive_file: Path | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +123,10 @@ def read_settings() -> Settings:
         trusted_proxy_hops=env.int("TRUSTED_PROXY_HOPS", 0, validate=validate.Range(0, 10)),
         task_log_retention_days=env.int("TASK_LOG_RETENTION_DAYS", 0, validate=validate.Range(min=0)),
         log_level=(env.str("LOG_LEVEL", "INFO", validate=_known_log_level) or "INFO").upper(),
+        metrics_dir=_optional_path(env, "PROMETHEUS_MULTIPROC_DIR"),
+        metrics_token=env.str("METRICS_TOKEN", None, validate=_optional(_secret_for(environment))) or None,
+        drain_seconds=env.float("DRAIN_SECONDS", 5.0, validate=validate.Range(0, 60)),
+        alive_file=_optional_path(env, "ALIVE_FILE"),
         rate_limits=RateLimits(
             enabled=env.bool("RATE_LIMIT_ENABLED", True),
             default=_rate_limit(env, "RATE_LIMIT_DEFAULT", "600/minute"),
@@ -166,6 +174,11 @@ def _seal(env: Env) -> None:
         raise SettingsError(problems) from None
 
 
+def _optional_path(env: Env, name: str) -> Path | None:
+    text = env.str(name, None)
+    return Path(text) if text else None
+
+
 def _rate_limit(env: Env, name: str, default: str) -> RateLimit:
     text = env.str(name, default, validate=_parses_as_rate_limit) or default
     try:
@@ -189,6 +202,10 @@ def _known_time_zone(name: str) -> None:
 def _known_log_level(name: str) -> None:
     if name.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
         raise ValidationError("is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL")
+
+
+def _optional(validator: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda text: validator(text) if text else None
 
 
 class _secret_for:  # noqa: N801 - reads as the function it is used as

@@ -45,7 +45,7 @@ class Tracker:
         self._headers = {"Authorization": f"Bearer {answer['access_token']}"}
 
     def import_rows(self, file: Path) -> Imported:
-        api, worker = self._pids("granian"), self._pids("celery_worker worker")
+        api, worker = self._pids("main.py api"), self._pids("celery_worker worker")
         before = _resident(api), _resident(worker)
         started = time.perf_counter()
         state = self._upload(file)

@@ -99,6 +99,10 @@ def base_settings(database_url: str, redis_url: str) -> Settings:
         log_level="WARNING",
         rate_limits=RateLimits(enabled=True, default=unlimited, login=unlimited, tasks=unlimited, upload=unlimited),
         task_log_retention_days=0,
+        metrics_dir=None,
+        metrics_token=None,
+        drain_seconds=0.0,
+        alive_file=None,
         csv_limits=CsvLimits(rows=100_000, columns=50, cell_characters=50_000),
     )
 

@@ -10,8 +10,11 @@ class FakeJobQueue:
     def __init__(self) -> None:
         self.enqueued: list[JobName] = []
 
-    def enqueue(self, name: JobName) -> None:
+    def enqueue(self, name: JobName, *, request_id: str | None = None) -> None:
         self.enqueued.append(name)
+
+    def count_waiting(self) -> int | None:
+        return len(self.enqueued)
 
 
 class FixedClock:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from app.database import UnitOfWork, is_migrated, is_reachable, make_engine, make_session_factory, violated_constraint
+from app.database import UnitOfWork, make_engine, make_session_factory, violated_constraint
 from app.errors import UnavailableError
 from app.events import TaskChanged
 from app.models.project import Project
@@ -218,23 +218,6 @@ class TestViolatedConstraint:
 
     def test_none_when_the_driver_does_not_say(self):
         assert violated_constraint(IntegrityError("INSERT", None, ValueError("no diagnostics"))) is None
-
-
-class TestReadiness:
-    def test_a_migrated_database_that_answers(self, committing_engine):
-        assert is_reachable(committing_engine)
-        assert is_migrated(committing_engine)
-
-    def test_a_database_that_was_never_migrated(self, postgres_url):
-        engine = make_engine(postgres_url.replace("postgresql://", "postgresql+psycopg2://"), pool_size=1)
-
-        assert is_reachable(engine)
-        assert not is_migrated(engine)
-        engine.dispose()
-
-    def test_a_server_that_is_away(self, engine_of_nobody):
-        assert not is_reachable(engine_of_nobody)
-        assert not is_migrated(engine_of_nobody)
 
 
 def signature(session):

@@ -95,7 +95,7 @@ class TestWithoutPostgres:
         assert client.get("/healthz").status_code == 200
         readiness = client.get("/readyz")
         assert readiness.status_code == 503
-        assert readiness.json["checks"]["database"] is False
+        assert readiness.json["checks"]["database"] == {"ok": False, "reason": "does not answer"}
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ class TestEnqueue:
     def test_the_message_is_in_the_broker_under_the_jobs_name(self, settings, redis, name):
         CeleryJobQueue(make_celery(settings)).enqueue(name)
 
-        (message,) = redis.lrange("celery", 0, -1)
+        (message,) = redis.lrange("tasktrackerpro", 0, -1)
         assert json.loads(message)["headers"]["task"] == name.value
 
     def test_it_is_json_without_arguments_or_a_time_to_wait_for(self, settings, redis):
         CeleryJobQueue(make_celery(settings)).enqueue(JobName.LOG_DUE_DAYS)
 
-        message = json.loads(redis.lindex("celery", 0))
+        message = json.loads(redis.lindex("tasktrackerpro", 0))
         assert message["content-type"] == "application/json"
         assert message["headers"]["argsrepr"] == "()"
         assert message["headers"]["kwargsrepr"] == "{}"

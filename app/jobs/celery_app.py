@@ -11,6 +11,8 @@ VISIBILITY_TIMEOUT_SECONDS = 120
 def make_celery(settings: Settings) -> Celery:
     celery_app = Celery("tasktrackerpro", broker=settings.celery_broker_url)
     celery_app.conf.update(
+        # Of a broker that others use too, a queue of our own.
+        task_default_queue="tasktrackerpro",
         task_ignore_result=True,
         task_serializer="json",
         accept_content=["json"],
@@ -25,6 +27,8 @@ def make_celery(settings: Settings) -> Celery:
         worker_enable_soft_shutdown_on_idle=True,
         worker_cancel_long_running_tasks_on_connection_loss=True,
         worker_hijack_root_logger=False,
+        # Nobody steers workers by messages: whoever could reach the broker could.
+        worker_enable_remote_control=False,
         broker_connection_retry_on_startup=True,
         # Publishing to a broker that is away fails at once instead of holding up the publisher.
         task_publish_retry=False,
@@ -38,7 +42,8 @@ def make_celery(settings: Settings) -> Celery:
             "max_retries": 0,
         }
         if settings.celery_broker_url.startswith(("redis", "valkey"))
-        else {"max_retries": 0},
+        else {"max_retries": 0, "read_timeout": 2, "write_timeout": 2},
+        broker_connection_timeout=2,
         beat_schedule=SCHEDULE,
     )
     return celery_app

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -18,6 +19,7 @@ from urllib.request import ProxyHandler, build_opener
 from app.local.data_dir import locked, read_or_make_secrets
 from app.local.errors import StartError
 from app.local.first_run import Admin, ensure_admin, migrate
+from app.local.parts import beat_command, serve_api, worker_command
 from app.local.record import print_logs
 from app.local.servers import PostgresServer, ValkeyServer, wait_until_ready
 from app.local.supervisor import Part, say, stop_all
@@ -31,6 +33,7 @@ STOP_SERVERS_SECONDS = 6.0
 # A tracker that was killed leaves an api that takes a moment to end.
 PORT_SECONDS = 8.0
 TICK_SECONDS = 0.2
+SINGLE_PARTS = {"api": "serve HTTP", "worker": "do what jobs there are", "beat": "ring for jobs when they are due"}
 
 
 class Stopped(Exception):  # noqa: N818 - no error: somebody pressed Ctrl-C before the tracker was ready
@@ -51,6 +54,9 @@ def main(arguments: Sequence[str]) -> int:
         if options.command == "prepare":
             print(f"The database is ready. Log in: {_login(_prepare(read_settings(), launch))}")
             return 0
+        if options.command in SINGLE_PARTS:
+            _become(options.command, launch)
+            return 0
         with locked(launch.data_dir), ExitStack() as running:
             _run(launch, running, stopping)
     except SettingsError as error:
@@ -66,12 +72,26 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _become(part: str, launch: LaunchSettings) -> None:
+    """Go on as that part alone, on servers that the settings name."""
+    for stop_signal in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop_signal, signal.SIG_DFL)
+    settings = read_settings()
+    if part == "api":
+        serve_api(settings, launch)
+        return
+    command = worker_command(settings, launch) if part == "worker" else beat_command(settings)
+    os.execv(command[0], command)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="main.py", description=__doc__)
     parser.set_defaults(command="run")
     commands = parser.add_subparsers(dest="command", metavar="command")
     commands.add_parser("run", help="run everything on this machine (default)")
     commands.add_parser("prepare", help="only bring the database of DATABASE_URL up to date, with an admin")
+    for part, what in SINGLE_PARTS.items():
+        commands.add_parser(part, help=f"only {what}, on the servers of DATABASE_URL, REDIS_URL, CELERY_BROKER_URL")
     logs = commands.add_parser("logs", help="print a day of the record")
     logs.add_argument("--date", type=_day, help="YYYY-MM-DD; the newest logged day where absent")
     logs.add_argument("--diff", type=_day, help="an earlier day: print what changed since")
@@ -157,20 +177,15 @@ def _start_or_adopt(server: PostgresServer | ValkeyServer, parts: list[Part]) ->
 
 
 def _app_parts(launch: LaunchSettings, settings: Settings) -> list[Part]:
-    python = [sys.executable, "-m"]
-    celery = [*python, "celery", "--quiet", "-A", "celery_worker"]
-    api = [*python, "granian", "--interface", "wsgi", "--http", "1", "--no-ws", "--host", launch.host]
-    api += ["--port", str(launch.port), "--workers", str(launch.api_processes)]
-    # A thread for each connection that the pool may open: none waits for the pool, none is idle.
-    api += ["--blocking-threads", str(settings.database_pool_size), "--respawn-failed-workers"]
-    api += ["--workers-kill-timeout", "5", "--log-level", "warning", "main:app"]
-    worker = [*celery, "worker", "--concurrency", str(launch.worker_processes), "--without-gossip"]
-    worker += ["--without-mingle", "--loglevel", settings.log_level]
-    beat = [*celery, "beat", "--scheduler", "celery.beat:Scheduler", "--loglevel", settings.log_level]
+    numbers = launch.data_dir / "metrics"
+    shutil.rmtree(numbers, ignore_errors=True)
+    numbers.mkdir()
+    # Who stops the tracker waits for it, and no balancer stands before it that had to hear of it first.
+    of_api = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(numbers), "DRAIN_SECONDS": "0"}
     return [
-        Part("api", lambda: api),
-        Part("worker", lambda: worker, ready_words="worker is ready"),
-        Part("beat", lambda: beat, ready_words="beat is ready"),
+        Part("api", lambda: (sys.executable, "main.py", "api"), environment=of_api),
+        Part("worker", lambda: worker_command(settings, launch), ready_words="worker is ready"),
+        Part("beat", lambda: beat_command(settings), ready_words="beat is ready"),
     ]
 
 

@@ -31,8 +31,11 @@ class Admin:
 class NoJobs:
     """Nothing that is done here wakes a worker: none runs yet, and beat's first tick finds what there is to do."""
 
-    def enqueue(self, name: JobName) -> None:
+    def enqueue(self, name: JobName, *, request_id: str | None = None) -> None:
         pass
+
+    def count_waiting(self) -> int | None:
+        return None
 
 
 def migrate() -> None:

@@ -1,25 +1,17 @@
-"""/healthz and /readyz: whether the process lives, and whether what it needs answers."""
+"""/healthz, /readyz and /metrics: whether the process lives, whether what it needs is there, and how much it does."""
 
-from dataclasses import asdict
+from http import HTTPStatus
 from typing import Any
 
-from flask import current_app
-from marshmallow import Schema, fields
+from flask import Response, current_app
 
-from app.composition import Parts
+from app.composition import services
 from app.http.authentication import public
+from app.http.metrics import ensure_may_scrape, metrics_response
 from app.http.openapi import Blueprint
+from app.schemas.health import Health, ReadinessQuery, ReadinessReport
 
 blueprint = Blueprint("health", __name__, description="For operators and load balancers")
-
-
-class Health(Schema):
-    status = fields.String(required=True)
-
-
-class ReadinessReport(Schema):
-    status = fields.String(required=True)
-    checks = fields.Dict(keys=fields.String(), values=fields.Boolean(), required=True)
 
 
 @blueprint.get("/healthz")
@@ -32,11 +24,26 @@ def show_health() -> dict[str, str]:
 
 @blueprint.get("/readyz")
 @public
+@blueprint.arguments(ReadinessQuery, location="query")
 @blueprint.response(200, ReadinessReport)
 @blueprint.alt_response(503, schema=ReadinessReport)
-def show_readiness() -> tuple[dict[str, Any], int]:
-    """What the process needs answers: 503 while PostgreSQL is away or the schema is not this release's."""
-    parts: Parts = current_app.extensions["parts"]
-    readiness = parts.readiness()
-    status = "ready" if readiness.is_ready else "not ready"
-    return {"status": status, "checks": asdict(readiness)}, 200 if readiness.is_ready else 503
+def show_readiness(query: dict[str, Any]) -> tuple[dict[str, Any], HTTPStatus]:
+    """Whether all that the tracker needs is there: 503 with the reasons when something is not.
+
+    Without Redis, broker, worker and beat the api still answers: a load balancer leaves them out with `exclude`.
+    """
+    checks = services().health.check(**query)
+    status = "ready" if all(check.ok for check in checks) else "not ready"
+    if current_app.extensions["draining"].is_on:
+        status = "stopping"
+    told = {check.name.value: {"ok": check.ok, "reason": check.reason} for check in checks}
+    return {"status": status, "checks": told}, HTTPStatus.OK if status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE
+
+
+@blueprint.get("/metrics")
+@public
+@blueprint.response(200, content_type="text/plain")
+def show_metrics() -> Response:
+    """What Prometheus reads. Where `METRICS_TOKEN` is set, it is the bearer token of this route."""
+    ensure_may_scrape()
+    return metrics_response(services().health.measure())

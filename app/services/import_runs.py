@@ -260,6 +260,8 @@ class ImportRunService:
             task_import.updated_count,
             task_import.skipped_count,
             task_import.refused_count,
+            # Of its upload; the job that finishes it may have been rung for by another.
+            extra={"request_id": task_import.request_id},
         )
 
     def _reader_of(self, task_import: TaskImport) -> RowReader:

@@ -23,6 +23,7 @@ PUBLIC = {
     # Takes a token of its own kind, which it reads itself.
     ("POST", "/api/v1/auth/refresh"),
     ("GET", "/healthz"),
+    ("GET", "/metrics"),
     ("GET", "/readyz"),
     ("GET", "/api/v1/openapi.json"),
     ("GET", "/docs"),

@@ -14,6 +14,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from app.factory import create_app
+from app.models.health import Part
 from app.settings import read_settings
 from tests.fakes import FakeJobQueue
 
@@ -40,7 +41,10 @@ API = described_api()
     # A transaction of its own for each operation is enough: its examples may meet each other's leavings.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-def test_every_operation_keeps_its_word(case, app, client, admin):
+def test_every_operation_keeps_its_word(case, app, client, admin, services):
+    # A tracker that is not ready answers 503, and rightly.
+    for part in Part:
+        services.health.see(part)
     # A token for each: some operations end the session, and that is no reason to refuse the next example.
     response = case.call(app=app, headers={"Authorization": f"Bearer {client.token_of(admin)}"})
 

@@ -18,15 +18,6 @@ def test_apidocs_names_exactly_the_routes_of_the_app(app_routes):
     assert {route for route in named if "…" not in route} == app_routes
 
 
-def test_the_postman_collection_names_exactly_the_routes_of_the_app(app_routes):
-    collection = json.loads((ROOT / "postman/TaskTrackerPro.postman_collection.json").read_text())
-
-    requested = {f"{request['method']} {path_of(request)}" for request in requests_in(collection)}
-
-    assert unmatched(requested, app_routes) == set(), "requests that no route answers"
-    assert {route for route in app_routes if not any(matches(route, asked) for asked in requested)} == set()
-
-
 def test_the_openapi_document_describes_every_route_of_the_api(app, client, app_routes):
     document = client.get("/api/v1/openapi.json").json
 
@@ -75,33 +66,12 @@ def test_pages_load_nothing_from_elsewhere(client, page):
             assert answer.status_code == 200, path
 
 
-def requests_in(item):
-    for each in item["item"]:
-        if "request" in each:
-            yield each["request"]
-        else:
-            yield from requests_in(each)
-
-
-def path_of(request):
-    url = request["url"] if isinstance(request["url"], str) else request["url"]["raw"]
-    return url.removeprefix("{{base_url}}").partition("?")[0] or "/"
-
-
-def matches(route, asked):
-    method, path = route.split(" ")
-    asked_method, asked_path = asked.split(" ", 1)
-    pattern = re.sub(r"\\{[^/]+?\\}", "[^/]+", re.escape(path))
-    return method == asked_method and re.fullmatch(pattern, asked_path) is not None
-
-
-def unmatched(requested, app_routes):
-    # A request to a path that is not there, on purpose, says so in its name.
-    return {asked for asked in requested if not any(matches(route, asked) for route in app_routes)} - {"GET /nowhere"}
-
-
 @pytest.fixture
 def app_routes(app):
+    return routes_of(app)
+
+
+def routes_of(app):
     return {
         f"{method} " + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for rule in app.url_map.iter_rules()

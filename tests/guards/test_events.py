@@ -83,5 +83,5 @@ class BrokenCache(Cache):
 
 
 class BrokenJobQueue:
-    def enqueue(self, _name):
+    def enqueue(self, _name, *, request_id=None):
         raise LookupError("broken on purpose")

@@ -8,7 +8,9 @@ import pytest
 from app.settings import read_launch_settings, read_settings
 from tests.servers import ROOT
 
-READ = re.compile(r"\benv\.[a-z_]+\(\s*[\"']([A-Z][A-Z0-9_]*)[\"']|\b_rate_limit\(env, [\"']([A-Z][A-Z0-9_]*)[\"']")
+READ = re.compile(
+    r"\benv\.[a-z_]+\(\s*[\"']([A-Z][A-Z0-9_]*)[\"']|\b_(?:rate_limit|optional_path)\(env, [\"']([A-Z][A-Z0-9_]*)[\"']"
+)
 READ_BY_COMPOSE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)")
 ENVIRONMENT = re.compile(r"\bos\.(?:environ|getenv)\b|\bfrom os import\b.*\b(?:environ|getenv)\b")
 DOCUMENTED = re.compile(r"^(?:# ?)?([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)

@@ -82,7 +82,7 @@ class TestSettings:
     def test_another_broker_gets_none_of_the_options_of_redis(self, settings):
         celery_app = make_celery(replace(settings, celery_broker_url="amqp://rabbit//"))
 
-        assert celery_app.conf.broker_transport_options == {"max_retries": 0}
+        assert celery_app.conf.broker_transport_options == {"max_retries": 0, "read_timeout": 2, "write_timeout": 2}
         assert celery_app.conf.broker_url == "amqp://rabbit//"
 
 

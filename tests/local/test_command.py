@@ -41,7 +41,7 @@ class TestMain:
     def test_a_part_that_dies_comes_back(self, tracker):
         run = tracker.start()
         run.wait_until_ready()
-        api = next(pid for pid, command in tracker.processes() if "granian" in command)
+        api = next(pid for pid, command in tracker.processes() if "main.py api" in command)
 
         os.kill(api, signal.SIGKILL)
 

@@ -1,0 +1,48 @@
+"""How a process that is to end lets go of its clients without losing one request of theirs.
+
+A server that closes an idle keep-alive connection may do so while the next request is on its way. So before it closes
+any, each answer says `Connection: close`, for long enough that every busy client has heard it and load balancers have
+seen /readyz refuse. In the last moment answers are held back until the server listens no more: a client that waits for
+an answer does not open a connection that nobody would serve.
+"""
+
+import time
+
+from flask import Flask, Response
+
+# The server is told to stop in the middle of it, and answers what it has begun.
+HOLD_SECONDS = 0.5
+
+
+class Draining:
+    """Off until somebody begins it; then for good."""
+
+    def __init__(self) -> None:
+        self._ends_at: float | None = None
+
+    def begin(self, seconds: float) -> None:
+        """The server stops in `seconds`."""
+        self._ends_at = time.monotonic() + seconds
+
+    @property
+    def is_on(self) -> bool:
+        return self._ends_at is not None
+
+    @property
+    def is_about_to_end(self) -> bool:
+        return self._ends_at is not None and time.monotonic() > self._ends_at - HOLD_SECONDS / 2
+
+
+def init_draining(app: Flask) -> Draining:
+    draining = Draining()
+    app.extensions["draining"] = draining
+
+    @app.after_request
+    def send_clients_away(response: Response) -> Response:
+        if draining.is_on:
+            response.headers["Connection"] = "close"
+            if draining.is_about_to_end:
+                time.sleep(HOLD_SECONDS)
+        return response
+
+    return draining

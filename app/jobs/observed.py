@@ -1,0 +1,100 @@
+"""What is known of each job afterwards, and that worker and beat are at work: in the log, in numbers, by sightings."""
+
+import logging
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import structlog
+from celery import Celery, Task
+from celery.signals import beat_init, before_task_publish, heartbeat_sent, task_postrun, task_prerun, worker_ready
+
+from app.composition import Parts, serving
+from app.errors import TaskTrackerError
+from app.job_queue import REQUEST_ID_HEADER, JobName
+from app.models.health import JobResult, Part
+
+# Speaks at every log level: whoever starts the parts waits for what it says.
+lifecycle = logging.getLogger("tasktrackerpro.lifecycle")
+lifecycle.setLevel(logging.INFO)
+
+SIGHTING_INTERVAL_SECONDS = 15.0
+
+
+def serve_each_job(celery_app: Celery, parts: Parts) -> None:
+    """Before the jobs are registered: gives each its services, as each request has them, and counts it."""
+
+    class ServedTask(Task):  # type: ignore[type-arg]
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            result, began_at = JobResult.FAILED, time.perf_counter()
+            try:
+                with serving(parts, request_id=_request_id_of(self)):
+                    outcome = super().__call__(*args, **kwargs)
+                result = JobResult.SUCCEEDED
+                return outcome
+            finally:
+                # A job that is done is done, counted or not.
+                with suppress(TaskTrackerError), serving(parts) as services:
+                    services.health.count_job(self.name, result, seconds=time.perf_counter() - began_at)
+
+    # How Celery's own documentation does it; its stubs disagree.
+    celery_app.Task = ServedTask  # type: ignore[misc]
+
+
+def name_jobs_in_the_log() -> None:
+    """Celery's own words on a job, of its failure above all, carry the job's name and request too."""
+
+    @task_prerun.connect(weak=False)
+    def bind(task: Task, **_kwargs: Any) -> None:  # type: ignore[type-arg]
+        structlog.contextvars.bind_contextvars(job=task.name, request_id=_request_id_of(task))
+
+    @task_postrun.connect(weak=False)
+    def unbind(**_kwargs: Any) -> None:
+        structlog.contextvars.clear_contextvars()
+
+
+def watch_worker(parts: Parts) -> None:
+    @worker_ready.connect(weak=False)
+    def begin(**_kwargs: Any) -> None:
+        lifecycle.info("worker is ready")
+        _touch(parts.settings.alive_file)
+        # Beat's first tick comes an interval after its start; what fell due while nothing ran need not wait for it.
+        parts.job_queue.enqueue(JobName.LOG_DUE_DAYS)
+        parts.job_queue.enqueue(JobName.RUN_IMPORTS)
+
+    @heartbeat_sent.connect(weak=False)
+    def live_on(**_kwargs: Any) -> None:
+        """Every two seconds while the main loop turns and the broker hears it."""
+        _touch(parts.settings.alive_file)
+
+
+def watch_beat(parts: Parts) -> None:
+    seen_at = float("-inf")
+
+    def tick(**_kwargs: Any) -> None:
+        """A worker that only beat wakes may be away: beat says for itself that it ticks."""
+        nonlocal seen_at
+        _touch(parts.settings.alive_file)
+        if time.monotonic() - seen_at < SIGHTING_INTERVAL_SECONDS:
+            return
+        seen_at = time.monotonic()
+        with suppress(TaskTrackerError), serving(parts) as services:
+            services.health.see(Part.BEAT)
+
+    @beat_init.connect(weak=False)
+    def begin(**_kwargs: Any) -> None:
+        lifecycle.info("beat is ready")
+        tick()
+        before_task_publish.connect(tick, weak=False)
+
+
+def _request_id_of(task: Task) -> str | None:  # type: ignore[type-arg]
+    """Of the request that rang for this job; a tick's job is a request of its own."""
+    request_id: str | None = task.request.get(REQUEST_ID_HEADER) or task.request.id
+    return request_id
+
+
+def _touch(alive_file: Path | None) -> None:
+    if alive_file is not None:
+        alive_file.touch()

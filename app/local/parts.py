@@ -1,0 +1,68 @@
+"""How api, worker and beat are started: for `python main.py api | worker | beat`, and by the supervisor."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+
+from app.log_lines import init_logging
+from app.settings import LaunchSettings, Settings
+
+# What a request that runs when the api is told to stop gets to end in; longer ones are cut.
+LAST_REQUESTS_SECONDS = 15
+# Through our own handler and formatter, like every other line.
+SERVER_LOGGING = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}}
+
+
+def serve_api(settings: Settings, launch: LaunchSettings) -> None:
+    """Serve until SIGTERM, which drains, or SIGINT, which does not."""
+    init_logging(settings.log_level)
+    server = Granian(
+        "main:app",
+        address=launch.host,
+        port=launch.port,
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        workers=launch.api_processes,
+        # A thread for each connection that the pool may open: none waits for the pool, none is idle.
+        blocking_threads=settings.database_pool_size,
+        respawn_failed_workers=True,
+        workers_kill_timeout=LAST_REQUESTS_SECONDS,
+        log_level=LogLevels.error,
+        log_dictconfig=SERVER_LOGGING,
+    )
+
+    def drain(*_args: Any) -> None:
+        for worker in multiprocessing.active_children():
+            if worker.pid is not None:
+                os.kill(worker.pid, signal.SIGUSR1)
+        stop = threading.Timer(settings.drain_seconds, os.kill, (os.getpid(), signal.SIGINT))
+        stop.daemon = True
+        stop.start()
+
+    if settings.drain_seconds:
+        # Here the server has set its own handlers, and no worker has inherited ours.
+        server.on_startup(lambda: signal.signal(signal.SIGTERM, drain))
+    server.serve()
+
+
+def worker_command(settings: Settings, launch: LaunchSettings) -> list[str]:
+    own = ("worker", "--concurrency", str(launch.worker_processes), "--without-gossip", "--without-mingle")
+    return [*_celery(), *own, "--loglevel", settings.log_level]
+
+
+def beat_command(settings: Settings) -> list[str]:
+    # The plain scheduler keeps no file: a lost one would send nothing until somebody noticed.
+    return [*_celery(), "beat", "--scheduler", "celery.beat:Scheduler", "--loglevel", settings.log_level]
+
+
+def _celery() -> Sequence[str]:
+    return (sys.executable, "-m", "celery", "--quiet", "-A", "celery_worker")

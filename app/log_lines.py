@@ -1,0 +1,37 @@
+"""What a line of the log looks like: one JSON object, with the request that it speaks of."""
+
+import logging
+import sys
+from typing import Any
+
+import orjson
+import structlog
+
+
+def init_logging(level: str) -> None:
+    """One JSON object a line, with the request's id. No password or token is ever given to a logger."""
+    shared: list[Any] = [
+        structlog.stdlib.ExtraAdder(),
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(lambda line, **_kwargs: orjson.dumps(line, default=str).decode()),
+        ],
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    # Says at every look at the schema how it looks.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    if root.level == logging.INFO:
+        # Three lines for each tick would bury what the jobs themselves have to say.
+        logging.getLogger("celery").setLevel(logging.WARNING)

@@ -1,0 +1,109 @@
+"""What this process counts for Prometheus; the processes of one host add theirs up by files of one directory."""
+
+import fcntl
+import itertools
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+# From a cached answer to the longest statement that PostgreSQL is let run.
+DURATION_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """One for each process. With a `directory` it tells what all processes counted that share it."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory
+        if directory is not None:
+            # Before the first metric is made: each asks for its value's class then.
+            values.ValueClass = values.MultiProcessValue(_Place(directory).number)  # type: ignore[no-untyped-call]
+        self._own = CollectorRegistry()
+        self.requests = Counter(
+            "tasktrackerpro_http_requests",
+            "Requests answered, by route template",
+            ["method", "route", "status"],
+            registry=self._own,
+        )
+        self.request_seconds = Histogram(
+            "tasktrackerpro_http_request_duration_seconds",
+            "From a request's first look to the begin of its answer",
+            ["method", "route"],
+            buckets=DURATION_BUCKETS_SECONDS,
+            registry=self._own,
+        )
+        self.cache_lookups = Counter(
+            "tasktrackerpro_cache_lookups",
+            "Looks into the cache, by what was looked for; while Redis is away all are misses",
+            ["space", "result"],
+            registry=self._own,
+        )
+        self.connections_in_use = Gauge(
+            "tasktrackerpro_database_connections_in_use",
+            "Connections to PostgreSQL that something works on",
+            multiprocess_mode="livesum",
+            registry=self._own,
+        )
+        self.connections_limit = Gauge(
+            "tasktrackerpro_database_connections_limit",
+            "Connections to PostgreSQL that may be open at most",
+            multiprocess_mode="livesum",
+            registry=self._own,
+        )
+
+    def count_lookup(self, space: str, was_cached: bool) -> None:
+        self.cache_lookups.labels(space, "hit" if was_cached else "miss").inc()
+
+    def registry(self, others: Iterable[Metric] = ()) -> CollectorRegistry:
+        """What was counted, and what the caller has measured itself, to be told once."""
+        registry = CollectorRegistry()
+        if self._directory is None:
+            registry.register(self._own)
+        else:
+            MultiProcessCollector(registry, path=str(self._directory))  # type: ignore[no-untyped-call]
+        registry.register(_Measured(others))
+        return registry
+
+
+class _Measured(Collector):
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
+
+
+class _Place:
+    """A process's number among those that are alive: files named by it are taken over by the next process.
+
+    By process id, the library's way, each worker that ever died would leave its files behind for good.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._pid: int | None = None
+        self._number = 0
+        self._lock: IO[str] | None = None
+
+    def number(self) -> int:
+        """Taken at the first look; anew in a child, whose parent keeps its own. Held by a lock that ends with us."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            for number in itertools.count():
+                lock = (self._directory / f"place-{number}.lock").open("w")
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    lock.close()
+                    continue
+                self._number, self._lock = number, lock
+                # What the one before us had in use, it has no more.
+                mark_process_dead(number, path=str(self._directory))  # type: ignore[no-untyped-call]
+                break
+        return self._number

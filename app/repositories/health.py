@@ -1,0 +1,87 @@
+"""The SQL of health: whether the schema is this release's, who was seen, and what has been done so far."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.database import applied_migration
+from app.models.health import JobCount, JobResult, Part, Sighting
+from app.models.task_import import ImportMode, ImportState, TaskImport
+from app.models.task_log import LogRun
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    at: datetime
+    seconds_ago: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRows:
+    """Rows of files by what became of them."""
+
+    created: int
+    updated: int
+    skipped: int
+    refused: int
+
+
+class HealthRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def applied_migration(self) -> str | None:
+        """The newest one that the database has; None where there is no table of ours."""
+        return applied_migration(self._session.connection())
+
+    def list_sightings(self) -> dict[Part, Seen]:
+        seconds_ago = func.extract("epoch", func.now() - Sighting.seen_at)
+        rows = self._session.execute(select(Sighting.part, Sighting.seen_at, seconds_ago))
+        return {part: Seen(seen_at, float(seconds)) for part, seen_at, seconds in rows}
+
+    def see(self, part: Part) -> None:
+        statement = insert(Sighting).values(part=part)
+        self._session.execute(
+            statement.on_conflict_do_update(index_elements=[Sighting.part], set_={"seen_at": func.now()})
+        )
+
+    def count_job(self, job: str, result: JobResult, *, seconds: float) -> None:
+        statement = insert(JobCount).values(job=job, result=result, count=1, seconds=seconds)
+        more = {
+            "count": JobCount.count + statement.excluded.count,
+            "seconds": JobCount.seconds + statement.excluded.seconds,
+        }
+        self._session.execute(
+            statement.on_conflict_do_update(index_elements=[JobCount.job, JobCount.result], set_=more)
+        )
+
+    def list_job_counts(self) -> list[JobCount]:
+        return list(self._session.scalars(select(JobCount).order_by(JobCount.job, JobCount.result)))
+
+    def count_import_rows(self) -> ImportRows:
+        """Of rows whose fate is settled, so that no later look counts fewer of them."""
+        columns = (
+            TaskImport.created_count,
+            TaskImport.updated_count,
+            TaskImport.skipped_count,
+            TaskImport.refused_count,
+        )
+        # A file that is taken whole or not at all begins anew after each failure; a checked one changes nothing.
+        is_settled = or_(TaskImport.mode == ImportMode.SKIP_BAD, TaskImport.state == ImportState.FINISHED)
+        statement = select(*(func.coalesce(func.sum(column), 0) for column in columns))
+        row = self._session.execute(statement.where(and_(is_settled, ~TaskImport.is_dry_run))).one()
+        return ImportRows(*(int(count) for count in row))
+
+    def count_unfinished_imports(self) -> dict[ImportState, int]:
+        statement = select(TaskImport.state, func.count()).where(TaskImport.finished_at.is_(None))
+        rows = self._session.execute(statement.group_by(TaskImport.state))
+        counted = {state: count for state, count in rows}  # noqa: C416 - rows are no pairs to the types
+        unfinished = (state for state in ImportState if state not in {ImportState.FINISHED, ImportState.FAILED})
+        return {state: counted.get(state, 0) for state in unfinished}
+
+    def last_logged_day(self) -> date | None:
+        """The newest day that is logged for good."""
+        return self._session.scalar(select(func.max(LogRun.log_date)).where(LogRun.is_final))

@@ -1,0 +1,137 @@
+"""Whether everything is there that the tracker needs, who was seen at work, and how much has been done so far."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from app.cache import Cache
+from app.database import UnitOfWork, known_migrations
+from app.errors import UnavailableError
+from app.job_queue import JobQueue
+from app.models.health import JobCount, JobResult, Part
+from app.models.task_import import ImportState
+from app.repositories.health import HealthRepository, ImportRows, Seen
+
+# Beat ticks and workers work every few seconds: who was not seen for this long is gone, stuck or cut off.
+UNSEEN_SECONDS = 120.0
+
+
+class CheckName(StrEnum):
+    DATABASE = "database"
+    MIGRATIONS = "migrations"
+    REDIS = "redis"
+    BROKER = "broker"
+    WORKER = "worker"
+    BEAT = "beat"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`reason` says what is wrong; None when nothing is."""
+
+    name: CheckName
+    reason: str | None
+
+    @property
+    def ok(self) -> bool:
+        return self.reason is None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What has been done since the database was made, and what waits."""
+
+    job_counts: Sequence[JobCount]
+    import_rows: ImportRows
+    unfinished_imports: Mapping[ImportState, int]
+    sightings: Mapping[Part, Seen]
+    last_logged_day: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """`work` and `queue_length` are None while the server that knows of them is away."""
+
+    checks: Sequence[Check]
+    work: Work | None
+    queue_length: int | None
+
+
+class HealthService:
+    def __init__(self, uow: UnitOfWork, health: HealthRepository, cache: Cache, job_queue: JobQueue) -> None:
+        self._uow = uow
+        self._health = health
+        self._cache = cache
+        self._job_queue = job_queue
+
+    def check(self, *, without: Collection[CheckName] = ()) -> list[Check]:
+        """In the order of their names' declaration, but for those that the caller can do without."""
+        return [check for check in self._check_all() if check.name not in without]
+
+    def measure(self) -> Figures:
+        checks = list(self._check_all())
+        # A schema that is behind has not all of the tables.
+        is_migrated = any(check.ok for check in checks if check.name is CheckName.MIGRATIONS)
+        return Figures(checks, self._look_at_work() if is_migrated else None, self._job_queue.count_waiting())
+
+    def see(self, part: Part) -> None:
+        """Note that it did just now what it is there for."""
+        with self._uow.transaction():
+            self._health.see(part)
+
+    def count_job(self, job: str, result: JobResult, *, seconds: float) -> None:
+        """Note a job that just ended; whoever did it is a worker, seen at work."""
+        with self._uow.transaction():
+            self._health.count_job(job, result, seconds=seconds)
+            self._health.see(Part.WORKER)
+
+    def _check_all(self) -> Iterator[Check]:
+        try:
+            with self._uow.transaction():
+                migration, sightings = self._health.applied_migration(), None
+                behind = _why_behind(migration)
+                if behind is None:
+                    sightings = self._health.list_sightings()
+        except UnavailableError:
+            yield Check(CheckName.DATABASE, "does not answer")
+            behind, sightings = "cannot be looked at while the database does not answer", None
+        else:
+            yield Check(CheckName.DATABASE, None)
+        yield Check(CheckName.MIGRATIONS, behind)
+        yield Check(CheckName.REDIS, None if self._cache.is_reachable() else "does not answer")
+        yield Check(CheckName.BROKER, None if self._job_queue.count_waiting() is not None else "does not answer")
+        for name, part in ((CheckName.WORKER, Part.WORKER), (CheckName.BEAT, Part.BEAT)):
+            yield Check(name, _why_unseen(sightings, part))
+
+    def _look_at_work(self) -> Work | None:
+        try:
+            with self._uow.transaction():
+                return Work(
+                    self._health.list_job_counts(),
+                    self._health.count_import_rows(),
+                    self._health.count_unfinished_imports(),
+                    self._health.list_sightings(),
+                    self._health.last_logged_day(),
+                )
+        except UnavailableError:
+            return None
+
+
+def _why_behind(migration: str | None) -> str | None:
+    """None, too, for a schema that is ahead of us: each release works with the schema of the next."""
+    newest, *older = known_migrations()
+    if migration is None:
+        return "the database is empty; run `python main.py prepare`"
+    if migration in older:
+        return f"the schema is at {migration}, this release needs {newest}; run `python main.py prepare`"
+    return None
+
+
+def _why_unseen(sightings: Mapping[Part, Seen] | None, part: Part) -> str | None:
+    if sightings is None:
+        return "cannot be looked for in the database"
+    if part not in sightings:
+        return "was never seen"
+    seconds = sightings[part].seconds_ago
+    return None if seconds < UNSEEN_SECONDS else f"was last seen {seconds:.0f} s ago"
