@@ -1,20 +1,25 @@
-# The api, worker and beat of one release; which of them a container is, its command says.
+# The api, worker and beat of one release; which of them a container is, its command says:
+# `python main.py api | worker | beat`, and `python main.py prepare` before them.
 FROM python:3.11-slim AS build
-WORKDIR /srv
-RUN python -m venv /venv
-COPY requirements.lock .
-RUN sed '/^# --- local/,$d' requirements.lock | /venv/bin/pip install --no-cache-dir --no-deps --require-hashes -r /dev/stdin
+RUN python -m venv --without-pip /venv
+COPY requirements.lock /
+RUN sed '/^# --- local/,$d' /requirements.lock \
+ | pip --python /venv/bin/python install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /dev/stdin
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 --no-create-home tasktracker
+# What Debian lets everybody write is not ours to use, but for /tmp, which is a volume below.
+RUN useradd --system --uid 10001 --no-create-home tasktracker && chmod 755 /var/tmp /run/lock
 WORKDIR /srv
 COPY --from=build /venv /venv
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 HOST=0.0.0.0 PROMETHEUS_MULTIPROC_DIR=/tmp
 COPY alembic.ini main.py celery_worker.py ./
 COPY migrations migrations
 COPY app app
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# Nobody may write the compiled files later.
+RUN python -m compileall -q .
 USER tasktracker
+VOLUME /tmp
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-CMD ["granian", "--interface", "wsgi", "--http", "1", "--no-ws", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "10", "--respawn-failed-workers", "--workers-kill-timeout", "10", "main:app"]
+CMD ["python", "main.py", "api"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]

@@ -15,6 +15,9 @@ test: .venv/dev.stamp ## Run the tests on servers of their own (or TEST_DATABASE
 test-deep: .venv/dev.stamp ## Try two thousand histories against the model of the record, not a hundred
 	RECORD_EXAMPLES=2000 $(BIN)/pytest tests/test_record_machine.py
 
+env: ## Write .env with fresh secrets, for docker compose
+	@$(PYTHON) deploy/make_env.py
+
 check: .venv/dev.stamp ## Format, lint, types, import rules, migrations
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -51,4 +54,4 @@ lock: .venv/dev.stamp ## Resolve the dependencies anew
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
-.PHONY: help run test test-deep check format bench postman migration lock
+.PHONY: help run test test-deep env check format bench postman migration lock

@@ -4,8 +4,6 @@ import hmac
 import logging
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from datetime import time as time_of_day
 from http import HTTPMethod
 
 from flask import Flask, Response, current_app, g, request
@@ -92,9 +90,9 @@ def _families(figures: Figures) -> Iterator[Metric]:
 
 
 def _families_of_work(work: Work) -> Iterator[Metric]:
-    jobs = CounterMetricFamily("tasktrackerpro_jobs", "Jobs that ended", labels=["job", "result"])
+    jobs = CounterMetricFamily("tasktrackerpro_jobs", "Jobs that ended", labels=["name", "result"])
     seconds = CounterMetricFamily(
-        "tasktrackerpro_job_seconds", "What jobs took, all of a kind together", labels=["job", "result"]
+        "tasktrackerpro_job_seconds", "What jobs took, all of a kind together", labels=["name", "result"]
     )
     for counted in work.job_counts:
         jobs.add_metric([counted.job, counted.result.value], counted.count)
@@ -117,10 +115,9 @@ def _families_of_work(work: Work) -> Iterator[Metric]:
     for part, sighting in work.sightings.items():
         seen.add_metric([part.value], sighting.at.timestamp())
     yield seen
-    if work.last_logged_day is not None:
-        began_at = datetime.combine(work.last_logged_day, time_of_day(), UTC)
+    if work.logged_until is not None:
         yield GaugeMetricFamily(
-            "tasktrackerpro_last_logged_day_timestamp_seconds",
-            "The newest day that is logged for good, as its 00:00 in UTC",
-            began_at.timestamp(),
+            "tasktrackerpro_logged_until_timestamp_seconds",
+            "The end of the newest day that is logged for good",
+            work.logged_until.timestamp(),
         )

@@ -30,6 +30,8 @@ def make_celery(settings: Settings) -> Celery:
         # Nobody steers workers by messages: whoever could reach the broker could.
         worker_enable_remote_control=False,
         broker_connection_retry_on_startup=True,
+        # However long the broker is away.
+        broker_connection_max_retries=None,
         # Publishing to a broker that is away fails at once instead of holding up the publisher.
         task_publish_retry=False,
         broker_transport_options={

@@ -1,9 +1,9 @@
 """The SQL of health: whether the schema is this release's, who was seen, and what has been done so far."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import DateTime, and_, cast, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -82,6 +82,8 @@ class HealthRepository:
         unfinished = (state for state in ImportState if state not in {ImportState.FINISHED, ImportState.FAILED})
         return {state: counted.get(state, 0) for state in unfinished}
 
-    def last_logged_day(self) -> date | None:
-        """The newest day that is logged for good."""
-        return self._session.scalar(select(func.max(LogRun.log_date)).where(LogRun.is_final))
+    def logged_until(self) -> datetime | None:
+        """The end of the newest day that is logged for good, in the time zone that it was logged in."""
+        midnight = cast(LogRun.log_date + 1, DateTime)
+        statement = select(func.timezone(LogRun.time_zone, midnight)).where(LogRun.is_final)
+        return self._session.scalar(statement.order_by(LogRun.log_date.desc()).limit(1))

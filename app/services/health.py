@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 from enum import StrEnum
 
 from app.cache import Cache
@@ -46,7 +46,7 @@ class Work:
     import_rows: ImportRows
     unfinished_imports: Mapping[ImportState, int]
     sightings: Mapping[Part, Seen]
-    last_logged_day: date | None
+    logged_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class HealthService:
                     self._health.count_import_rows(),
                     self._health.count_unfinished_imports(),
                     self._health.list_sightings(),
-                    self._health.last_logged_day(),
+                    self._health.logged_until(),
                 )
         except UnavailableError:
             return None
