@@ -8,7 +8,8 @@ from typing import Any
 
 import structlog
 from celery import Celery, Task
-from celery.signals import beat_init, before_task_publish, heartbeat_sent, task_postrun, task_prerun, worker_ready
+from celery.beat import Service
+from celery.signals import after_task_publish, beat_init, heartbeat_sent, task_postrun, task_prerun, worker_ready
 
 from app.composition import Parts, serving
 from app.errors import TaskTrackerError
@@ -73,7 +74,7 @@ def watch_beat(parts: Parts) -> None:
     seen_at = float("-inf")
 
     def tick(**_kwargs: Any) -> None:
-        """A worker that only beat wakes may be away: beat says for itself that it ticks."""
+        """After each tick that the broker took. A worker may be away: beat says for itself that it ticks."""
         nonlocal seen_at
         _touch(parts.settings.alive_file)
         if time.monotonic() - seen_at < SIGHTING_INTERVAL_SECONDS:
@@ -83,10 +84,12 @@ def watch_beat(parts: Parts) -> None:
             services.health.see(Part.BEAT)
 
     @beat_init.connect(weak=False)
-    def begin(**_kwargs: Any) -> None:
+    def begin(sender: Service, **_kwargs: Any) -> None:
+        # Beat has nobody waiting for it, and without a second try it would never leave a connection that broke.
+        sender.app.conf.task_publish_retry = True
         lifecycle.info("beat is ready")
         tick()
-        before_task_publish.connect(tick, weak=False)
+        after_task_publish.connect(tick, weak=False)
 
 
 def _request_id_of(task: Task) -> str | None:  # type: ignore[type-arg]
