@@ -35,6 +35,9 @@ format: .venv/dev.stamp ## Format the code and mend what lint can mend
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
+docs: ## Write the table of settings in docs/operating.md anew
+	@$(PYTHON) docs/settings_table.py
+
 bench: .venv/dev.stamp ## Measure the speed, as ratios within one run
 	$(BIN)/python -m bench
 
@@ -60,4 +63,4 @@ lock: .venv/dev.stamp ## Resolve the dependencies anew
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
-.PHONY: help run test test-deep env backup restore check format bench postman migration lock
+.PHONY: help run test test-deep env backup restore check format docs bench postman migration lock

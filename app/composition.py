@@ -67,9 +67,11 @@ class Parts:
         job_queue: JobQueue,
         cache: Cache | None = None,
         clock: Clock = system_clock,
+        metrics: Metrics | None = None,
     ) -> None:
+        """Only the api passes `metrics` that it shares with its other processes: they speak for it alone."""
         self.settings = settings
-        self.metrics = Metrics(settings.metrics_dir)
+        self.metrics = metrics or Metrics()
         self.engine = make_engine(settings.database_url, pool_size=settings.database_pool_size)
         watch_connections(self.engine, self.metrics)
         self.new_session = make_session_factory(self.engine)

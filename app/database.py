@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.errors import UnavailableError
 from app.events import Event
@@ -52,8 +53,17 @@ def make_engine(url: str, *, pool_size: int) -> Engine:
 def watch_connections(engine: Engine, metrics: Metrics) -> None:
     """Let the numbers know how many of the pool's connections are in use."""
     metrics.connections_limit.inc(engine.pool.size())  # type: ignore[attr-defined]
-    event.listen(engine, "checkout", lambda *_: metrics.connections_in_use.inc())
-    event.listen(engine, "checkin", lambda *_: metrics.connections_in_use.dec())
+
+    @event.listens_for(engine, "checkout")
+    def take(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
+        record.info["is_counted"] = True
+        metrics.connections_in_use.inc()
+
+    @event.listens_for(engine, "checkin")
+    def give_back(_connection: object, record: ConnectionPoolEntry) -> None:
+        # One that could not be opened again comes back without having been taken.
+        if record.info.pop("is_counted", False):
+            metrics.connections_in_use.dec()
 
 
 def make_session_factory(bind: Engine | Connection) -> sessionmaker[Session]:

@@ -26,6 +26,7 @@ from app.jobs import task_logs as task_log_jobs
 from app.jobs.celery_app import make_celery
 from app.jobs.observed import name_jobs_in_the_log, serve_each_job, watch_beat, watch_worker
 from app.log_lines import init_logging
+from app.metrics import Metrics
 from app.routes import authentication, health, imports, projects, reports, table, task_logs, tasks, users
 from app.settings import Settings, read_settings
 from app.web import documentation
@@ -38,7 +39,9 @@ def create_app(
 ) -> Flask:
     settings = settings or read_settings()
     init_logging(settings.log_level)
-    parts = parts or Parts(settings, job_queue=job_queue or CeleryJobQueue(make_celery(settings)))
+    if parts is None:
+        job_queue = job_queue or CeleryJobQueue(make_celery(settings))
+        parts = Parts(settings, job_queue=job_queue, metrics=Metrics(settings.metrics_dir))
     app = Flask("app", static_folder=None)
     app.extensions["parts"] = parts
     app.config["TABLE_TOKEN_MINUTES"] = settings.table_token_minutes

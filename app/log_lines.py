@@ -1,11 +1,15 @@
 """What a line of the log looks like: one JSON object, with the request that it speaks of."""
 
 import logging
+import re
 import sys
 from typing import Any
 
 import orjson
 import structlog
+
+# Where PostgreSQL's errors quote the rows and statements that they refuse, password hashes among them.
+QUOTED = re.compile(r"^(?:DETAIL|CONTEXT|HINT|LINE \d+): .*$(?:\n +\^$)?", flags=re.MULTILINE)
 
 
 def init_logging(level: str) -> None:
@@ -17,6 +21,7 @@ def init_logging(level: str) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _leave_out_quoted,
     ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
@@ -35,3 +40,9 @@ def init_logging(level: str) -> None:
     if root.level == logging.INFO:
         # Three lines for each tick would bury what the jobs themselves have to say.
         logging.getLogger("celery").setLevel(logging.WARNING)
+
+
+def _leave_out_quoted(_logger: Any, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if "exception" in line:
+        line["exception"] = QUOTED.sub("…", line["exception"])
+    return line

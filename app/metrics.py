@@ -21,9 +21,10 @@ class Metrics:
 
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
-        if directory is not None:
-            # Before the first metric is made: each asks for its value's class then.
-            values.ValueClass = values.MultiProcessValue(_Place(directory).number)  # type: ignore[no-untyped-call]
+        # Each metric asks for its value's class as it is made; by itself the library would go by the environment.
+        values.ValueClass = (
+            values.MutexValue if directory is None else values.MultiProcessValue(_Place(directory).number)  # type: ignore[no-untyped-call]
+        )
         self._own = CollectorRegistry()
         self.requests = Counter(
             "tasktrackerpro_http_requests",

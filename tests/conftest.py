@@ -85,7 +85,7 @@ def base_settings(database_url: str, redis_url: str) -> Settings:
         environment="development",
         database_url=database_url,
         redis_url=redis_url,
-        celery_broker_url=redis_url,
+        celery_broker_url=servers.broker(redis_url),
         jwt_secret_key="a secret of the tests that is long enough",
         access_token_minutes=15,
         table_token_minutes=60,

@@ -1,4 +1,4 @@
-"""The servers that tests run on: bundled ones of their own, or yours by TEST_DATABASE_URL and TEST_REDIS_URL."""
+"""The servers that tests run on: bundled ones of their own, or yours by TEST_…_URL."""
 
 import os
 import socket
@@ -48,6 +48,11 @@ def valkey(data_dir: Path) -> Iterator[str]:
     server = ValkeyServer(data_dir, server_user(), "test-password")
     with running(server):
         yield server.url(0)
+
+
+def broker(redis_url: str) -> str:
+    """Where jobs' messages go: your TEST_BROKER_URL, in one process at a time; else the Redis that there is anyway."""
+    return os.environ.get("TEST_BROKER_URL") or redis_url
 
 
 @contextmanager

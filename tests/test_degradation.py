@@ -72,7 +72,7 @@ class TestFlushedRedis:
         client.get("/api/v1/tasks")
         client.post("/log-tasks")
 
-        redis.flushall()
+        redis.flushdb()
 
         again = client.get("/api/v1/tasks")
         assert again.headers["X-Cache"] == "miss"

@@ -1,10 +1,11 @@
 import json
 import socket
+import time
 from dataclasses import replace
 
 import pytest
 
-from app.job_queue import REST_SECONDS, CeleryJobQueue, JobName
+from app.job_queue import COUNT_TTL_SECONDS, REST_SECONDS, CeleryJobQueue, JobName
 from app.jobs.celery_app import make_celery
 
 
@@ -25,10 +26,111 @@ class TestEnqueue:
         assert message["headers"]["kwargsrepr"] == "{}"
         assert message["headers"]["eta"] is None
 
+    def test_it_carries_the_id_of_the_request_that_it_serves(self, settings, redis):
+        CeleryJobQueue(make_celery(settings)).enqueue(JobName.LOG_DUE_DAYS, request_id="trace-me.1")
+
+        message = json.loads(redis.lindex("tasktrackerpro", 0))
+        assert message["headers"]["request_id"] == "trace-me.1"
+        # Beside the job's own, by which the broker knows it.
+        assert message["headers"]["id"] != "trace-me.1"
+
+    def test_a_tick_serves_no_request(self, settings, redis):
+        CeleryJobQueue(make_celery(settings)).enqueue(JobName.LOG_DUE_DAYS)
+
+        assert "request_id" not in json.loads(redis.lindex("tasktrackerpro", 0))["headers"]
+
+
+class TestCountWaiting:
+    def test_each_message_that_nobody_took_counts(self, settings, redis):
+        queue = CeleryJobQueue(make_celery(settings))
+        for name in JobName:
+            queue.enqueue(name)
+
+        assert queue.count_waiting() == len(JobName)
+
+    def test_there_is_none_before_the_first_message(self, settings, redis):
+        assert CeleryJobQueue(make_celery(settings)).count_waiting() == 0
+
+    def test_there_is_none_after_the_last_was_taken(self, settings, redis, ticker):
+        queue = CeleryJobQueue(make_celery(settings), now=ticker)
+        queue.enqueue(JobName.LOG_DUE_DAYS)
+        assert queue.count_waiting() == 1
+
+        redis.lpop("tasktrackerpro")
+        ticker.seconds += COUNT_TTL_SECONDS
+
+        assert queue.count_waiting() == 0
+
+    def test_looking_takes_and_leaves_nothing(self, settings, redis):
+        assert CeleryJobQueue(make_celery(settings)).count_waiting() == 0
+        assert redis.keys() == []
+
+        CeleryJobQueue(make_celery(settings)).enqueue(JobName.LOG_DUE_DAYS)
+        before = {key: redis.dump(key) for key in redis.scan_iter()}
+        assert CeleryJobQueue(make_celery(settings)).count_waiting() == 1
+        assert {key: redis.dump(key) for key in redis.scan_iter()} == before
+
+    def test_what_was_counted_is_told_again_for_a_second(self, settings, redis, ticker):
+        queue = CeleryJobQueue(make_celery(settings), now=ticker)
+        queue.enqueue(JobName.LOG_DUE_DAYS)
+        assert queue.count_waiting() == 1
+        queue.enqueue(JobName.LOG_DUE_DAYS)
+
+        ticker.seconds += COUNT_TTL_SECONDS - 0.01
+        assert queue.count_waiting() == 1
+
+        ticker.seconds += 0.02
+        assert queue.count_waiting() == 2
+
+    def test_leaves_no_connection_behind(self, settings, redis, ticker):
+        queue = CeleryJobQueue(make_celery(settings), now=ticker)
+        queue.count_waiting()
+        before = len(redis.client_list())
+
+        for _ in range(5):
+            ticker.seconds += COUNT_TTL_SECONDS
+            queue.count_waiting()
+
+        assert len(redis.client_list()) == before
+
 
 class TestBrokerThatIsAway:
     def test_nothing_is_raised(self, settings, taken):
         queue_at(settings, taken).enqueue(JobName.LOG_DUE_DAYS)
+
+    def test_nobody_knows_what_waits_and_it_is_left_alone_for_a_while(self, settings, taken, ticker):
+        queue = queue_at(settings, taken, now=ticker)
+        assert queue.count_waiting() is None
+        taken.listen()
+        taken.setblocking(False)
+
+        ticker.seconds += REST_SECONDS - 0.01
+        assert queue.count_waiting() is None
+        queue.enqueue(JobName.LOG_DUE_DAYS)
+        assert drain(taken) == 0
+
+        ticker.seconds += COUNT_TTL_SECONDS
+        assert queue.count_waiting() is None
+        assert drain(taken) > 0
+
+    def test_who_could_not_ring_does_not_count_either(self, settings, taken, ticker):
+        queue = queue_at(settings, taken, now=ticker)
+        queue.enqueue(JobName.LOG_DUE_DAYS)
+        taken.listen()
+        taken.setblocking(False)
+
+        assert queue.count_waiting() is None
+        assert drain(taken) == 0
+
+    def test_once_it_is_back_it_is_counted_again(self, settings, taken, redis, ticker):
+        celery_app = make_celery(replace(settings, celery_broker_url=url_of(taken)))
+        queue = CeleryJobQueue(celery_app, now=ticker)
+        assert queue.count_waiting() is None
+
+        celery_app.conf.broker_read_url = settings.celery_broker_url
+        ticker.seconds += REST_SECONDS
+
+        assert queue.count_waiting() == 0
 
     def test_it_is_left_alone_for_a_while_and_then_tried_again(self, settings, taken, ticker):
         queue = queue_at(settings, taken, now=ticker)
@@ -55,6 +157,20 @@ class TestFrozenBroker:
         drain(taken)
 
         queue.enqueue(JobName.LOG_DUE_DAYS)
+
+        assert drain(taken) == 0
+
+    def test_holds_up_one_who_counts_and_is_then_left_alone(self, settings, taken, ticker):
+        taken.listen()
+        taken.setblocking(False)
+        queue = queue_at(settings, taken, now=ticker)
+        started = time.monotonic()
+        assert queue.count_waiting() is None
+        assert time.monotonic() - started < 4
+        assert drain(taken) > 0
+
+        ticker.seconds += COUNT_TTL_SECONDS
+        assert queue.count_waiting() is None
 
         assert drain(taken) == 0
 

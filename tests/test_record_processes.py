@@ -33,7 +33,7 @@ from app.models.task import ACTIVE_STATUSES, TaskPriority, TaskStatus
 from app.models.user import Role
 from app.settings import Settings
 from tests import servers
-from tests.servers import ROOT, running, wait_for
+from tests.servers import ROOT, broker, running, wait_for
 
 # A month ends in them, and one day has 25 hours.
 ZONE = ZoneInfo("Europe/Berlin")
@@ -203,7 +203,7 @@ class Stage:
             **os.environ,
             "DATABASE_URL": self._url,
             "REDIS_URL": redis_url,
-            "CELERY_BROKER_URL": redis_url,
+            "CELERY_BROKER_URL": broker(redis_url),
             "JWT_SECRET_KEY": settings.jwt_secret_key,
             "TIME_ZONE": ZONE.key,
             "LOG_LEVEL": "WARNING",
@@ -213,7 +213,11 @@ class Stage:
         self._threads = ThreadPoolExecutor(4)
         stack.callback(self._threads.shutdown)
         settings = replace(
-            settings, database_url=database_url, redis_url=redis_url, celery_broker_url=redis_url, time_zone=ZONE
+            settings,
+            database_url=database_url,
+            redis_url=redis_url,
+            celery_broker_url=broker(redis_url),
+            time_zone=ZONE,
         )
         self._parts = Parts(settings, job_queue=CeleryJobQueue(make_celery(settings)))
         stack.callback(self._parts.engine.dispose)

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -124,6 +125,74 @@ class TestSecret:
         environment.setenv("JWT_SECRET_KEY", f"change-me-{LONG_SECRET}")
 
         assert read_settings().jwt_secret_key.startswith("change-me")
+
+
+class TestOperation:
+    def test_nothing_needs_to_be_said(self, environment):
+        settings = read_settings()
+
+        assert (settings.metrics_token, settings.metrics_dir, settings.alive_file) == (None, None, None)
+        assert settings.drain_seconds == 5
+
+    def test_what_is_said_is_taken(self, environment):
+        environment.setenv("METRICS_TOKEN", LONG_SECRET)
+        environment.setenv("PROMETHEUS_MULTIPROC_DIR", "/run/numbers")
+        environment.setenv("ALIVE_FILE", "/run/alive")
+        environment.setenv("DRAIN_SECONDS", "1.5")
+
+        settings = read_settings()
+
+        assert (settings.metrics_token, settings.drain_seconds) == (LONG_SECRET, 1.5)
+        assert (settings.metrics_dir, settings.alive_file) == (Path("/run/numbers"), Path("/run/alive"))
+
+    @pytest.mark.parametrize("name", ["METRICS_TOKEN", "PROMETHEUS_MULTIPROC_DIR", "ALIVE_FILE"])
+    def test_an_empty_one_is_none(self, environment, name):
+        environment.setenv(name, "")
+
+        settings = read_settings()
+
+        assert (settings.metrics_token, settings.metrics_dir, settings.alive_file) == (None, None, None)
+
+    def test_a_short_token_is_refused_without_being_told(self, environment):
+        environment.setenv("METRICS_TOKEN", LONG_SECRET[:31])
+
+        with pytest.raises(SettingsError, match="METRICS_TOKEN: is shorter than 32 bytes") as caught:
+            read_settings()
+
+        assert set(caught.value.problems) == {"METRICS_TOKEN"}
+        assert LONG_SECRET[:31] not in str(caught.value)
+
+    def test_production_refuses_a_placeholder_for_a_token(self, environment):
+        environment.setenv("ENVIRONMENT", "production")
+        environment.setenv("METRICS_TOKEN", f"change-me-{LONG_SECRET}")
+
+        with pytest.raises(SettingsError, match="METRICS_TOKEN: is a placeholder"):
+            read_settings()
+
+    def test_production_takes_none(self, environment):
+        environment.setenv("ENVIRONMENT", "production")
+
+        assert read_settings().metrics_token is None
+
+    def test_the_token_is_not_shown_with_the_settings(self, environment):
+        environment.setenv("METRICS_TOKEN", LONG_SECRET[::-1])
+
+        assert LONG_SECRET[::-1] not in repr(read_settings())
+
+    @pytest.mark.parametrize("seconds", ["0", "60"])
+    def test_a_drain_may_last_from_nothing_to_a_minute(self, environment, seconds):
+        environment.setenv("DRAIN_SECONDS", seconds)
+
+        assert read_settings().drain_seconds == float(seconds)
+
+    @pytest.mark.parametrize("seconds", ["-0.1", "60.1", "soon", "nan", "inf"])
+    def test_no_other_drain_is_taken(self, environment, seconds):
+        environment.setenv("DRAIN_SECONDS", seconds)
+
+        with pytest.raises(SettingsError) as caught:
+            read_settings()
+
+        assert set(caught.value.problems) == {"DRAIN_SECONDS"}
 
 
 class TestReadLaunchSettings:

@@ -63,8 +63,8 @@ def ensure_may_scrape() -> None:
     wanted = parts.settings.metrics_token
     if wanted is None:
         return
-    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if not hmac.compare_digest(given.encode(), wanted.encode()):
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), wanted.encode()):
         raise ScrapeTokenError("/metrics needs the token of METRICS_TOKEN as `Authorization: Bearer …`")
 
 

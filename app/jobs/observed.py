@@ -16,6 +16,7 @@ from app.errors import TaskTrackerError
 from app.job_queue import REQUEST_ID_HEADER, JobName
 from app.models.health import JobResult, Part
 
+logger = logging.getLogger(__name__)
 # Speaks at every log level: whoever starts the parts waits for what it says.
 lifecycle = logging.getLogger("tasktrackerpro.lifecycle")
 lifecycle.setLevel(logging.INFO)
@@ -35,9 +36,7 @@ def serve_each_job(celery_app: Celery, parts: Parts) -> None:
                 result = JobResult.SUCCEEDED
                 return outcome
             finally:
-                # A job that is done is done, counted or not.
-                with suppress(TaskTrackerError), serving(parts) as services:
-                    services.health.count_job(self.name, result, seconds=time.perf_counter() - began_at)
+                _count(parts, self.name, result, time.perf_counter() - began_at)
 
     # How Celery's own documentation does it; its stubs disagree.
     celery_app.Task = ServedTask  # type: ignore[misc]
@@ -90,6 +89,15 @@ def watch_beat(parts: Parts) -> None:
         lifecycle.info("beat is ready")
         tick()
         after_task_publish.connect(tick, weak=False)
+
+
+def _count(parts: Parts, job: str, result: JobResult, seconds: float) -> None:
+    """A job that is done is done, counted or not."""
+    try:
+        with serving(parts) as services:
+            services.health.count_job(job, result, seconds=seconds)
+    except Exception:
+        logger.exception("%s could not be counted as %s", job, result.value)
 
 
 def _request_id_of(task: Task) -> str | None:  # type: ignore[type-arg]

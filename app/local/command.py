@@ -20,6 +20,7 @@ from app.local.console import run_on_database
 from app.local.data_dir import locked, read_or_make_secrets
 from app.local.errors import StartError
 from app.local.first_run import Admin, ensure_admin, migrate
+from app.local.operator import make_new_password
 from app.local.parts import beat_command, serve_api, worker_command
 from app.local.record import print_logs
 from app.local.servers import PostgresServer, ValkeyServer, wait_until_ready
@@ -71,6 +72,8 @@ def _run_alone(options: argparse.Namespace, launch: LaunchSettings) -> int:
     match options.command:
         case "prepare":
             print(f"The database is ready. Log in: {_login(_prepare(read_settings(), launch))}")
+        case "password":
+            print(f"The new password of {options.username}: {make_new_password(launch, options.username)}")
         case "logs":
             print_logs(launch, options.date, options.diff)
         case "database":
@@ -100,6 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("prepare", help="only bring the database of DATABASE_URL up to date, with an admin")
     for part, what in SINGLE_PARTS.items():
         commands.add_parser(part, help=f"only {what}, on the servers of DATABASE_URL, REDIS_URL, CELERY_BROKER_URL")
+    password = commands.add_parser("password", help="make a new password for somebody who lost theirs")
+    password.add_argument("username")
     database = commands.add_parser("database", help="open psql, or run a program, on the bundled database")
     database.add_argument("program", nargs=argparse.REMAINDER, help="finds DATABASE_URL and PostgreSQL's programs")
     logs = commands.add_parser("logs", help="print a day of the record")

@@ -1,5 +1,6 @@
 """What a new tracker needs before anybody can use it: the tables, and one admin."""
 
+import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,13 @@ from marshmallow import ValidationError
 from sqlalchemy.exc import OperationalError
 
 from app.composition import Parts, serving
-from app.database import alembic_config
+from app.database import alembic_config, applied_migration, known_migrations, make_engine
 from app.errors import TaskTrackerError
 from app.job_queue import JobName
 from app.local.data_dir import write_private
 from app.local.errors import StartError
 from app.schemas.users import UserInput
-from app.settings import LaunchSettings, Settings
+from app.settings import LaunchSettings, Settings, psycopg2_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,27 @@ class NoJobs:
 
 
 def migrate() -> None:
-    """Bring the database that DATABASE_URL names to this release's schema."""
+    """Bring the database that DATABASE_URL names to this release's schema; one that is ahead of it stays so.
+
+    So an older release starts again on the schema of the next, with which it works.
+    """
     try:
-        command.upgrade(alembic_config(), "head")
+        if not _is_ahead():
+            command.upgrade(alembic_config(), "head")
     except OperationalError:
         raise StartError("the database of DATABASE_URL does not answer") from None
     except CommandError as error:
         raise StartError(f"the database cannot be brought up to date: {error}") from None
+
+
+def _is_ahead() -> bool:
+    engine = make_engine(psycopg2_url(os.environ["DATABASE_URL"]), pool_size=1)
+    try:
+        with engine.connect() as connection:
+            applied = applied_migration(connection)
+    finally:
+        engine.dispose()
+    return applied is not None and applied not in known_migrations()
 
 
 def ensure_admin(settings: Settings, launch: LaunchSettings, *, unshown: Path | None = None) -> Admin:

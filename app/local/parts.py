@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from granian import Granian
@@ -42,16 +43,25 @@ def serve_api(settings: Settings, launch: LaunchSettings) -> None:
 
     def drain(*_args: Any) -> None:
         for worker in multiprocessing.active_children():
-            if worker.pid is not None:
-                os.kill(worker.pid, signal.SIGUSR1)
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid or os.getpid(), signal.SIGUSR1)
         stop = threading.Timer(settings.drain_seconds, os.kill, (os.getpid(), signal.SIGINT))
         stop.daemon = True
         stop.start()
 
+    # A process that is still starting hears of a drain later, by being stopped; until it has handlers of its own, that
+    # is to end it, which the server's, inherited from us, would not.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    os.register_at_fork(after_in_child=_stop_as_anybody_does)
     if settings.drain_seconds:
-        # Here the server has set its own handlers, and no worker has inherited ours.
+        # The server has set its own handlers by then.
         server.on_startup(lambda: signal.signal(signal.SIGTERM, drain))
     server.serve()
+
+
+def _stop_as_anybody_does() -> None:
+    for stop_signal in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop_signal, signal.SIG_DFL)
 
 
 def worker_command(settings: Settings, launch: LaunchSettings) -> list[str]:

@@ -6,26 +6,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Any
-from uuid import UUID
 
 import orjson
 
-from app.auth.actor import Actor
-from app.composition import Parts, Services, serving
-from app.errors import TaskTrackerError
-from app.job_queue import CeleryJobQueue
-from app.jobs.celery_app import make_celery
-from app.local.data_dir import read_or_make_secrets
+from app.composition import Services
 from app.local.errors import StartError
-from app.local.servers import PostgresServer, ValkeyServer
-from app.local.system_user import server_user
-from app.models.user import Role
+from app.local.operator import OPERATOR, serving_operator
 from app.repositories.pages import MAX_PAGE_SIZE, Page
 from app.repositories.task_logs import TaskLogQuery
-from app.settings import LaunchSettings, read_settings
+from app.settings import LaunchSettings
 
-# Whoever can open the database's files may read all of it.
-OPERATOR = Actor(0, "operator", Role.ADMIN, frozenset(), UUID(int=0))
 DEFAULT_WIDTH = 120
 GAP = "  "
 LOG_COLUMNS = ("ref", "status", "priority", "assignee", "due_at", "title")
@@ -34,32 +24,13 @@ DIFF_COLUMNS = ("change", "ref", "status", "priority", "assignee", "title")
 
 def print_logs(launch: LaunchSettings, log_date: date | None, diff_from: date | None) -> None:
     """Raises StartError where there is no database to read, or nothing in it to show."""
-    os.environ.update(_way_to_servers(launch))
-    settings = read_settings()
-    parts = Parts(settings, job_queue=CeleryJobQueue(make_celery(settings)))
     try:
-        with serving(parts) as services:
+        with serving_operator(launch) as services:
             for line in _lines(services, log_date, diff_from):
                 print(line, flush=True)
-    except TaskTrackerError as error:
-        raise StartError(error.detail) from None
     except BrokenPipeError:
         # Whoever reads, `head` say, has seen enough; Python would complain once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    finally:
-        parts.engine.dispose()
-
-
-def _way_to_servers(launch: LaunchSettings) -> dict[str, str]:
-    if launch.database_url:
-        return {}
-    user = server_user()
-    postgres = PostgresServer(launch.data_dir, user)
-    if postgres.running_pid() is None:
-        raise StartError(f"no tracker runs in {launch.data_dir}, and DATABASE_URL names no database")
-    kept = read_or_make_secrets(launch.data_dir)
-    redis_url = launch.redis_url or ValkeyServer(launch.data_dir, user, kept.valkey_password).url(0)
-    return {"DATABASE_URL": postgres.url, "REDIS_URL": redis_url, "JWT_SECRET_KEY": kept.jwt_secret_key}
 
 
 def _lines(services: Services, log_date: date | None, diff_from: date | None) -> Iterator[str]:

@@ -106,6 +106,12 @@ class UserService:
             self._uow.publish(UserChanged(user_id))
             return self._json(user_id)
 
+    def replace_password(self, actor: Actor, username: str, password: str) -> None:
+        """For somebody who lost theirs; ends all their sessions."""
+        with self._uow.transaction():
+            user = self._users.get_by_username(username) or not_found("user", username)
+        self.change(actor, user.id, {"password": password})
+
     def deactivate(self, actor: Actor, user_id: int) -> None:
         """Users are never deleted: the record names them."""
         self.change(actor, user_id, {"is_active": False})

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from app.factory import create_celery
 from app.job_queue import JobName
@@ -87,5 +88,9 @@ class TestSettings:
 
 
 @pytest.fixture
-def celery_app(settings):
-    return create_celery(settings)
+def celery_app(settings, engine):
+    """Its jobs commit for real, and so do the counts of them."""
+    yield create_celery(settings)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM job_counts"))
+        connection.execute(text("DELETE FROM sightings"))

@@ -1,0 +1,87 @@
+import time
+
+import pytest
+
+from app.http.draining import HOLD_SECONDS, Draining
+
+LONG = 60.0
+
+
+class TestDraining:
+    def test_is_off_until_somebody_begins_it(self):
+        draining = Draining()
+
+        assert (draining.is_on, draining.is_about_to_end) == (False, False)
+
+    def test_is_on_from_its_begin(self):
+        draining = Draining()
+
+        draining.begin(LONG)
+
+        assert (draining.is_on, draining.is_about_to_end) == (True, False)
+
+    def test_is_about_to_end_in_its_last_moment_and_stays_so(self):
+        draining = Draining()
+
+        draining.begin(HOLD_SECONDS / 4)
+        assert (draining.is_on, draining.is_about_to_end) == (True, True)
+
+        draining.begin(-LONG)
+        assert (draining.is_on, draining.is_about_to_end) == (True, True)
+
+    def test_is_not_about_to_end_a_hold_before_its_end(self):
+        draining = Draining()
+
+        draining.begin(2 * HOLD_SECONDS)
+
+        assert not draining.is_about_to_end
+
+
+class TestAnswers:
+    def test_keep_the_connection_while_nobody_stops(self, client):
+        assert "Connection" not in client.get("/healthz").headers
+
+    @pytest.mark.parametrize(
+        ("path", "status"),
+        [("/healthz", 200), ("/readyz", 503), ("/nowhere", 404), ("/api/v1/tasks", 401), ("/broken", 500)],
+    )
+    def test_send_every_client_away_once_the_drain_has_begun(self, app, client, draining, path, status):
+        app.add_url_rule("/broken", "broken", broken)
+        draining.begin(LONG)
+
+        answer = client.get(path)
+
+        assert (answer.status_code, answer.headers["Connection"]) == (status, "close")
+
+    def test_are_whole_all_the_same(self, client, admin, draining):
+        draining.begin(LONG)
+
+        answer = client.acting_as(admin).post("/api/v1/tasks", {"title": "Taken while stopping"})
+
+        assert (answer.status_code, answer.json["title"]) == (201, "Taken while stopping")
+
+    def test_are_not_held_back_before_the_last_moment(self, client, draining):
+        client.get("/healthz")
+        draining.begin(LONG)
+
+        assert seconds_of(client) < HOLD_SECONDS
+
+    def test_are_held_back_in_the_last_moment(self, client, draining):
+        draining.begin(HOLD_SECONDS / 4)
+
+        assert seconds_of(client) >= HOLD_SECONDS
+
+
+def seconds_of(client):
+    started = time.monotonic()
+    assert client.get("/healthz").headers["Connection"] == "close"
+    return time.monotonic() - started
+
+
+def broken():
+    raise LookupError("broken on purpose")
+
+
+@pytest.fixture
+def draining(app):
+    return app.extensions["draining"]

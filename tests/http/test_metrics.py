@@ -1,0 +1,414 @@
+import io
+import json
+import logging
+import sys
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from app.composition import Parts, services
+from app.factory import create_app
+from app.log_lines import init_logging
+from app.settings import psycopg2_url
+from tests import servers
+from tests.client import Client
+from tests.factories import PASSWORD
+from tests.fakes import FakeJobQueue
+
+TASK_ROUTE = "/api/v1/tasks/<id:task_id>"
+
+
+class TestRequests:
+    def test_are_counted_by_method_route_and_status(self, client, admin, numbers):
+        as_admin = client.acting_as(admin)
+        task_id = as_admin.post("/api/v1/tasks", {"title": "Counted"}).json["id"]
+        for _ in range(2):
+            as_admin.get(f"/api/v1/tasks/{task_id}")
+        client.get(f"/api/v1/tasks/{task_id}")
+
+        assert numbers.requests() == {
+            ("POST", "/api/v1/tasks", "201"): 1,
+            ("GET", TASK_ROUTE, "200"): 2,
+            ("GET", TASK_ROUTE, "401"): 1,
+        }
+
+    @pytest.mark.parametrize("path", ["/api/v1/tasks/123456", "/api/v1/tasks/123456?zebra=1"])
+    def test_go_by_the_template_and_never_by_the_path(self, client, admin, numbers, path):
+        client.acting_as(admin).get(path)
+
+        assert numbers.requests() == {("GET", TASK_ROUTE, "404"): 1}
+        assert "123456" not in numbers.labels()
+        assert "zebra" not in numbers.labels()
+
+    @pytest.mark.parametrize("path", ["/zebra", "/api/v1/zebra/7", "/api/v1/tasks/zebra", "/%00zebra"])
+    def test_for_what_nobody_routed_are_all_one(self, client, numbers, path):
+        status = client.get(path).status_code
+
+        assert numbers.requests() == {("GET", "unmatched", str(status)): 1}
+        assert "zebra" not in numbers.labels()
+
+    def test_with_a_method_that_the_route_does_not_take_are_unmatched(self, client, numbers):
+        client.delete("/healthz")
+
+        assert numbers.requests() == {("DELETE", "unmatched", "405"): 1}
+
+    @pytest.mark.parametrize("method", ["BREW", "X" * 1000])
+    def test_with_methods_that_nobody_knows_are_all_one(self, client, numbers, method):
+        client.request(method, "/healthz")
+
+        ((counted_method, _, _),) = numbers.requests()
+        assert counted_method == "OTHER"
+
+    def test_that_break_are_counted_too(self, app, client, numbers):
+        app.add_url_rule("/broken", "broken", broken)
+
+        client.get("/broken")
+
+        assert numbers.requests() == {("GET", "/broken", "500"): 1}
+
+    def test_are_timed_by_method_and_route(self, app, client, numbers):
+        app.add_url_rule("/slow", "slow", wait_for_the_database)
+
+        client.get("/slow")
+        client.get("/healthz")
+
+        name, labels = "tasktrackerpro_http_request_duration_seconds", {"method": "GET", "route": "/slow"}
+        assert numbers.get(f"{name}_count", **labels) == 1
+        assert 0.15 <= numbers.get(f"{name}_sum", **labels) < 10
+        assert numbers.get(f"{name}_bucket", **labels, le="0.1") == 0
+        assert numbers.get(f"{name}_bucket", **labels, le="30.0") == 1
+        assert numbers.get(f"{name}_count", method="GET", route="/healthz") == 1
+
+
+class TestCacheLookups:
+    def test_are_hits_or_misses_of_their_space(self, client, admin, numbers):
+        as_admin = client.acting_as(admin)
+        for _ in range(3):
+            as_admin.get("/api/v1/tasks")
+        as_admin.get("/api/v1/task-logs")
+
+        assert numbers.lookups("tasks") == (2, 1)
+        assert numbers.lookups("task_logs") == (0, 1)
+        assert numbers.lookups("actors") == (3, 1)
+
+    def test_after_a_change_are_misses_again(self, client, admin, numbers):
+        as_admin = client.acting_as(admin)
+        as_admin.get("/api/v1/tasks")
+        as_admin.post("/api/v1/tasks", {"title": "New"})
+        as_admin.get("/api/v1/tasks")
+
+        assert numbers.lookups("tasks") == (0, 2)
+
+
+class TestConnections:
+    def test_are_in_use_during_a_request_and_not_after_it(self, own):
+        in_use = []
+        own.route("/busy", lambda: (own.take_connection(), in_use.append(own.in_use()), "done")[-1])
+
+        own.client.get("/busy")
+        own.client.get("/readyz")
+
+        assert in_use == [1]
+        assert own.in_use() == 0
+
+    def test_are_not_in_use_after_a_request_that_broke(self, own):
+        in_use = []
+
+        def break_in_a_transaction():
+            own.take_connection()
+            in_use.append(own.in_use())
+            broken()
+
+        own.route("/broken", break_in_a_transaction)
+
+        assert own.client.get("/broken").status_code == 500
+
+        assert in_use == [1]
+        assert own.in_use() == 0
+
+    def test_are_not_in_use_after_their_server_closed_them(self, own):
+        own.client.get("/readyz")
+
+        own.hang_up()
+
+        assert own.client.get("/readyz").json["checks"]["database"]["ok"]
+        assert own.in_use() == 0
+
+    def test_are_none_and_not_fewer_while_the_database_is_away_and_after_it(self, own):
+        own.client.get("/readyz")
+        with own.database_away():
+            for _ in range(3):
+                assert not own.client.get("/readyz").json["checks"]["database"]["ok"]
+            assert own.in_use() == 0
+
+        assert own.client.get("/readyz").json["checks"]["database"]["ok"]
+        assert own.in_use() == 0
+
+    def test_are_told_with_how_many_there_may_be(self, own):
+        assert own.limit() == own.parts.settings.database_pool_size
+
+
+class TestLogLine:
+    def test_says_what_was_asked_and_answered(self, client, admin, log):
+        answer = client.acting_as(admin).get("/api/v1/tasks/123456?zebra=1", headers={"X-Request-ID": "trace-me.1"})
+
+        (line,) = log.requests()
+        assert line.pop("timestamp").endswith("Z")
+        assert 0 <= line.pop("duration_ms") < 60_000
+        assert line == {
+            "event": "request",
+            "level": "info",
+            "logger": "tasktrackerpro.requests",
+            "request_id": "trace-me.1",
+            "method": "GET",
+            "path": "/api/v1/tasks/123456",
+            "route": TASK_ROUTE,
+            "status": 404,
+            "address": "127.0.0.1",
+            "user_id": admin.id,
+        }
+        assert answer.headers["X-Request-ID"] == "trace-me.1"
+
+    @pytest.mark.parametrize("given", [None, "", "two words", "x" * 65, 'quo"te'])
+    def test_carries_the_id_that_the_answer_carries(self, client, log, given):
+        answer = client.get("/api/v1/tasks", headers={} if given is None else {"X-Request-ID": given})
+
+        (line,) = log.requests()
+        assert line["request_id"] == answer.headers["X-Request-ID"] != given
+
+    def test_names_nobody_where_nobody_is_known(self, client, log):
+        client.get("/api/v1/tasks")
+
+        (line,) = log.requests()
+        assert (line["status"], line["user_id"]) == (401, None)
+
+    def test_is_there_for_what_nobody_routed_and_for_what_broke(self, app, client, log):
+        app.add_url_rule("/broken", "broken", broken)
+
+        client.get("/zebra")
+        client.request("BREW", "/zebra")
+        client.get("/broken")
+
+        assert [(line["method"], line["path"], line["route"], line["status"]) for line in log.requests()] == [
+            ("GET", "/zebra", "unmatched", 404),
+            ("BREW", "/zebra", "unmatched", 404),
+            ("GET", "/broken", "/broken", 500),
+        ]
+
+    def test_of_what_broke_stands_by_the_error_under_the_same_id(self, app, client, log):
+        app.add_url_rule("/broken", "broken", broken)
+
+        client.get("/broken", headers={"X-Request-ID": "trace-me.2"})
+
+        (error,) = [line for line in log.lines() if line["level"] == "error"]
+        assert error["request_id"] == "trace-me.2"
+        assert "broken on purpose" in error["exception"]
+
+    def test_is_one_line_whatever_is_in_the_path(self, client, log):
+        client.get('/zebra%0A{"event": "forged"}%0D%1b[31m')
+
+        (line,) = log.requests()
+        assert line["path"] == '/zebra\n{"event": "forged"}\r\x1b[31m'
+
+    @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/readyz?exclude=beat", "/metrics"])
+    def test_is_not_written_for_what_machines_ask_all_the_time(self, client, log, path):
+        client.get(path)
+
+        assert log.requests() == []
+
+    def test_is_left_out_above_its_level(self, client, log):
+        log.set_level("WARNING")
+
+        client.get("/api/v1/tasks")
+
+        assert log.requests() == []
+
+
+class TestWhatIsNotLogged:
+    """At the level that says most."""
+
+    def test_a_password(self, client, factories, log):
+        user = factories.User()
+
+        for password in (PASSWORD, "zebra-password"):
+            client.post("/login", {"username": user.username, "password": password})
+            client.post("/api/v1/auth/login", {"username": user.username, "password": password})
+        client.post("/login", {"username": user.username, "zebra-field": PASSWORD})
+
+        assert [line["status"] for line in log.requests()] == [200, 200, 401, 401, 422]
+        for word in (PASSWORD, "zebra", user.password_hash, "argon2", user.username):
+            assert word not in log.text()
+
+    def test_a_token(self, client, admin, factories, log):
+        login = {"username": factories.User().username, "password": PASSWORD}
+        pair = client.post("/api/v1/auth/login", login).json
+        as_admin = client.acting_as(admin)
+        as_admin.get("/api/v1/tasks")
+        headers = {"Authorization": f"Bearer {pair['refresh_token']}"}
+        renewed = client.post("/api/v1/auth/refresh", headers=headers).json
+        client.get("/api/v1/tasks", headers={"Authorization": "Bearer zebra.zebra.zebra"})
+        client.get("/metrics", headers={"Authorization": "Bearer zebra"})
+
+        assert [line["status"] for line in log.requests()] == [200, 200, 200, 401]
+        tokens = (pair["access_token"], pair["refresh_token"], renewed["access_token"], renewed["refresh_token"])
+        assert not [token for token in tokens if token in log.text() or token.split(".")[2] in log.text()]
+        assert "zebra" not in log.text()
+        assert "Bearer" not in log.text()
+
+    @pytest.mark.parametrize("query", ["assignee=zebra", "zebra=1", "status=zebra", "cursor=zebra", "zebra%00=1"])
+    def test_a_query_string(self, client, admin, log, query):
+        client.acting_as(admin).get(f"/api/v1/tasks?{query}")
+
+        assert len(log.requests()) == 1
+        assert "zebra" not in log.text()
+
+    def test_a_body(self, client, admin, log):
+        as_admin = client.acting_as(admin)
+        as_admin.post("/api/v1/tasks", {"title": "zebra", "description": "zebra"})
+        as_admin.post("/api/v1/tasks", {"title": "zebra", "zebra": "zebra"})
+        as_admin.post("/api/v1/tasks", {"title": "zebra", "project": "ZEBRA"})
+
+        assert len(log.requests()) == 3
+        assert "zebra" not in log.text().lower()
+
+    def test_a_header(self, client, log):
+        client.get("/api/v1/tasks", headers={"Cookie": "zebra=1", "Referer": "http://zebra/", "User-Agent": "zebra"})
+
+        assert len(log.requests()) == 1
+        assert "zebra" not in log.text()
+
+
+def broken():
+    raise LookupError("broken on purpose")
+
+
+def wait_for_the_database():
+    services()._session.execute(text("SELECT pg_sleep(0.2)"))
+    return "done"
+
+
+class Numbers:
+    """What has been counted so far."""
+
+    def __init__(self, metrics):
+        self._metrics = metrics
+
+    def get(self, name, **labels):
+        return self._metrics.registry().get_sample_value(name, labels)
+
+    def requests(self):
+        return {
+            (sample.labels["method"], sample.labels["route"], sample.labels["status"]): sample.value
+            for sample in self._samples()
+            if sample.name == "tasktrackerpro_http_requests_total"
+        }
+
+    def lookups(self, space):
+        """Hits and misses."""
+        found = (self.get("tasktrackerpro_cache_lookups_total", space=space, result=each) for each in ("hit", "miss"))
+        return tuple(int(count or 0) for count in found)
+
+    def labels(self):
+        return " ".join(value for sample in self._samples() for value in sample.labels.values())
+
+    def _samples(self):
+        return [sample for family in self._metrics.registry().collect() for sample in family.samples]
+
+
+class Log:
+    """What has been written to the log, since its level was set."""
+
+    def __init__(self, monkeypatch):
+        self._monkeypatch = monkeypatch
+
+    def set_level(self, level):
+        self._output = io.StringIO()
+        self._monkeypatch.setattr(sys, "stdout", self._output)
+        init_logging(level)
+
+    def text(self):
+        return self._output.getvalue()
+
+    def lines(self):
+        return [json.loads(line) for line in self.text().splitlines()]
+
+    def requests(self):
+        return [line for line in self.lines() if line["logger"] == "tasktrackerpro.requests"]
+
+
+class OwnDatabase:
+    """An api with connections of its own to a database that may be closed to it."""
+
+    def __init__(self, settings, server_url, url):
+        self.parts = Parts(replace(settings, database_url=url), job_queue=FakeJobQueue())
+        self._app = create_app(self.parts.settings, parts=self.parts)
+        self.client = Client(self._app)
+        self._admin = create_engine(psycopg2_url(server_url), isolation_level="AUTOCOMMIT")
+        self._name = self.parts.engine.url.database
+
+    def route(self, path, view):
+        self._app.add_url_rule(path, path, view)
+
+    def take_connection(self):
+        services()._session.execute(text("SELECT 1"))
+
+    def in_use(self):
+        return Numbers(self.parts.metrics).get("tasktrackerpro_database_connections_in_use")
+
+    def limit(self):
+        return Numbers(self.parts.metrics).get("tasktrackerpro_database_connections_limit")
+
+    def hang_up(self):
+        self._administer(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._name}'")
+
+    def database_away(self):
+        return _Closed(self)
+
+    def let_connect(self, may):
+        self._administer(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS {str(may).lower()}")
+
+    def close(self):
+        self.parts.engine.dispose()
+        self._admin.dispose()
+
+    def _administer(self, statement):
+        with self._admin.connect() as connection:
+            connection.execute(text(statement))
+
+
+class _Closed:
+    def __init__(self, own):
+        self._own = own
+
+    def __enter__(self):
+        self._own.let_connect(False)
+        self._own.hang_up()
+
+    def __exit__(self, *_args):
+        self._own.let_connect(True)
+
+
+@pytest.fixture
+def numbers(parts):
+    return Numbers(parts.metrics)
+
+
+@pytest.fixture
+def log(client, monkeypatch):
+    root, celery = logging.getLogger(), logging.getLogger("celery")
+    handlers, level, celery_level = root.handlers, root.level, celery.level
+    log = Log(monkeypatch)
+    log.set_level("DEBUG")
+    yield log
+    root.handlers = handlers
+    root.setLevel(level)
+    celery.setLevel(celery_level)
+
+
+@pytest.fixture
+def own(base_settings, postgres_url, redis):
+    with servers.migrated_database(postgres_url) as url:
+        own = OwnDatabase(base_settings, postgres_url, url)
+        yield own
+        own.close()

@@ -1,0 +1,229 @@
+"""What a real worker and a real beat leave behind of each job: lines of the log, numbers, sightings, a touched file."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+
+import psycopg2
+import pytest
+
+from app.composition import Parts, serving
+from app.factory import create_app
+from app.job_queue import CeleryJobQueue, JobName
+from app.jobs.celery_app import make_celery
+from tests import servers
+from tests.client import Client
+from tests.servers import ROOT, wait_for
+
+PASSWORD = "a password of the tests"
+LOG_DAYS = JobName.LOG_DUE_DAYS.value
+
+
+class TestReadiness:
+    def test_comes_with_worker_and_beat(self, stage):
+        before = stage.client.get("/readyz")
+        assert (before.status_code, stage.wrong()) == (503, {"worker": "was never seen", "beat": "was never seen"})
+
+        stage.start("worker")
+        assert wait_for(lambda: stage.wrong() == {"beat": "was never seen"}, seconds=30)
+        stage.start("beat")
+        assert wait_for(lambda: stage.wrong() == {}, seconds=30)
+
+        answer = stage.client.get("/readyz")
+        assert (answer.status_code, answer.json["status"]) == (200, "ready")
+
+    def test_of_beat_comes_without_a_worker(self, stage):
+        stage.start("beat")
+
+        assert wait_for(lambda: stage.wrong() == {"worker": "was never seen"}, seconds=30)
+        # It rings, and nobody comes.
+        assert wait_for(lambda: stage.number("job_queue_length") > 0, seconds=30)
+
+
+class TestAliveFile:
+    @pytest.mark.parametrize("part", ["worker", "beat"])
+    def test_is_touched_again_and_again(self, stage, part):
+        stage.start(part)
+
+        assert wait_for(stage.alive_file(part).exists, seconds=30)
+        stage.alive_file(part).unlink()
+
+        assert wait_for(stage.alive_file(part).exists, seconds=30)
+
+
+class TestRequestId:
+    def test_goes_with_the_job_that_the_request_asks_for(self, stage):
+        stage.start("worker")
+        stage.wait_for_first_jobs()
+
+        answer = stage.ask_for_log("trace-me.1")
+
+        assert (answer.status_code, answer.headers["X-Request-ID"]) == (202, "trace-me.1")
+        assert wait_for(lambda: stage.lines(request_id="trace-me.1"), seconds=30)
+        (line,) = stage.lines(request_id="trace-me.1")
+        assert (line["job"], line["level"], line["logger"]) == (LOG_DAYS, "info", "app.services.task_logs")
+
+    def test_is_that_of_one_request_and_not_of_the_one_before(self, stage):
+        stage.start("worker")
+        stage.wait_for_first_jobs()
+
+        for number in range(3):
+            assert stage.ask_for_log(f"trace-me.{number}").status_code == 202
+            assert wait_for(lambda number=number: stage.lines(request_id=f"trace-me.{number}"), seconds=30)
+
+        assert [line["request_id"] for line in stage.lines(job=LOG_DAYS)] == ["trace-me.0", "trace-me.1", "trace-me.2"]
+
+    def test_every_line_of_a_worker_and_a_beat_is_json_and_none_is_a_warning(self, stage):
+        stage.start("worker")
+        stage.start("beat")
+        stage.wait_for_first_jobs()
+        assert wait_for(lambda: stage.wrong() == {}, seconds=30)
+
+        assert {line["event"] for line in stage.lines()} >= {"worker is ready", "beat is ready"}
+        assert not [line for line in stage.lines() if line["level"] != "info"]
+
+
+class TestJobCounts:
+    def test_grow_with_each_job(self, stage):
+        stage.start("worker")
+        stage.wait_for_first_jobs()
+        before = stage.jobs(LOG_DAYS, "succeeded")
+        seconds_before = stage.number("job_seconds_total", name=LOG_DAYS, result="succeeded")
+
+        stage.ask_for_log("trace-me.1")
+
+        assert wait_for(lambda: stage.jobs(LOG_DAYS, "succeeded") == before + 1, seconds=30)
+        assert stage.number("job_seconds_total", name=LOG_DAYS, result="succeeded") > seconds_before
+        assert stage.jobs(LOG_DAYS, "failed") == 0
+
+    def test_tell_a_job_that_failed_and_its_line_says_whose_it_was(self, stage):
+        stage.start("worker")
+        stage.wait_for_first_jobs()
+        before = stage.jobs(LOG_DAYS, "succeeded")
+        stage.execute("ALTER TABLE task_logs RENAME TO hidden")
+
+        assert stage.ask_for_log("trace-me.1").status_code == 202
+
+        assert wait_for(lambda: stage.jobs(LOG_DAYS, "failed") == 1, seconds=30)
+        assert wait_for(lambda: stage.lines(level="error"), seconds=30)
+        (line,) = stage.lines(level="error")
+        assert (line["job"], line["request_id"]) == (LOG_DAYS, "trace-me.1")
+        assert "UndefinedTable" in line["exception"]
+        assert stage.jobs(LOG_DAYS, "succeeded") == before
+
+    def test_that_cannot_be_kept_fail_no_job(self, stage):
+        stage.start("worker")
+        stage.wait_for_first_jobs()
+        stage.execute("ALTER TABLE job_counts RENAME TO hidden")
+
+        stage.ask_for_log("trace-me.1")
+
+        assert wait_for(lambda: stage.ask("SELECT count(*) FROM log_requests") == [(0,)], seconds=30)
+        # The next one is done after whatever became of the first.
+        stage.ask_for_log("trace-me.2")
+        assert wait_for(lambda: stage.lines(request_id="trace-me.2", level="info"), seconds=30)
+        assert {line["logger"] for line in stage.lines(level="error")} == {"app.jobs.observed"}
+
+
+class Stage:
+    """An api in this process, and a worker and a beat of their own, on a database of their own."""
+
+    def __init__(self, directory, settings, stack):
+        self._directory = directory
+        self._stack = stack
+        self._connection = psycopg2.connect(settings.database_url.replace("+psycopg2", ""))
+        self._connection.autocommit = True
+        stack.callback(self._connection.close)
+        self._parts = Parts(settings, job_queue=CeleryJobQueue(make_celery(settings)))
+        stack.callback(self._parts.engine.dispose)
+        with serving(self._parts) as services:
+            services.users.create_first_admin(username="admin", email="admin@example.org", password=PASSWORD)
+        app = create_app(settings, parts=self._parts)
+        self.client = Client(app)
+        token = self.client.post("/login", {"username": "admin", "password": PASSWORD}).json["token"]
+        self._as_admin = Client(app, {"Authorization": f"Bearer {token}"})
+        self._environment = {
+            **os.environ,
+            "DATABASE_URL": settings.database_url,
+            "REDIS_URL": settings.redis_url,
+            "CELERY_BROKER_URL": settings.redis_url,
+            "JWT_SECRET_KEY": settings.jwt_secret_key,
+            "LOG_LEVEL": "INFO",
+            "WORKER_PROCESSES": "1",
+        }
+
+    def start(self, part):
+        # What is no line of the log, such as a warning of Python's, goes the other way.
+        with self._log(part).open("w") as output, self._log(part).with_suffix(".err").open("w") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "main.py", part],
+                cwd=ROOT,
+                env={**self._environment, "ALIVE_FILE": str(self.alive_file(part))},
+                process_group=0,
+                stdout=output,
+                stderr=errors,
+            )
+        self._stack.callback(kill_group, process)
+        return process
+
+    def alive_file(self, part):
+        return self._directory / f"{part}.alive"
+
+    def wait_for_first_jobs(self):
+        """Those that a worker rings for when it comes."""
+        rung = (JobName.LOG_DUE_DAYS, JobName.RUN_IMPORTS)
+        assert wait_for(lambda: all(self.jobs(name.value, "succeeded") for name in rung), seconds=30)
+
+    def ask_for_log(self, request_id):
+        return self._as_admin.post("/log-tasks", headers={"X-Request-ID": request_id})
+
+    def wrong(self):
+        checks = self.client.get("/readyz").json["checks"]
+        return {name: check["reason"] for name, check in checks.items() if not check["ok"]}
+
+    def jobs(self, name, result):
+        return self.number("jobs_total", name=name, result=result)
+
+    def number(self, metric, /, **labels):
+        """0 where there is none."""
+        spelt = ",".join(f'{label}="{value}"' for label, value in labels.items())
+        wanted = f"tasktrackerpro_{metric}" + (f"{{{spelt}}}" if spelt else "")
+        told = dict(line.rsplit(" ", 1) for line in self.client.get("/metrics").text.splitlines() if line[0] != "#")
+        return float(told.get(wanted, 0))
+
+    def lines(self, **fields):
+        """Of the log of worker and beat, those that say so."""
+        logs = (self._log(part) for part in ("worker", "beat") if self._log(part).exists())
+        # The last line of each may be half written.
+        whole = [line for log in logs for line in log.read_text().split("\n")[:-1]]
+        read = [json.loads(line) for line in whole]
+        return [line for line in read if fields.items() <= line.items()]
+
+    def execute(self, statement):
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+
+    def ask(self, statement):
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall()
+
+    def _log(self, part):
+        return self._directory / f"{part}.log"
+
+
+def kill_group(process):
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture
+def stage(tmp_path, base_settings, postgres_url, redis):
+    with ExitStack() as stack:
+        url = stack.enter_context(servers.migrated_database(postgres_url))
+        yield Stage(tmp_path, replace(base_settings, database_url=url), stack)

@@ -1,0 +1,439 @@
+"""`python main.py api | worker | beat` as a host runs them: real processes, real clients, real signals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from http.client import HTTPConnection, HTTPException
+from itertools import count
+from pathlib import Path
+from threading import Thread
+from uuid import uuid4
+
+import psycopg2
+import pytest
+
+from app.composition import Parts, serving
+from app.http.draining import HOLD_SECONDS
+from tests import servers
+from tests.fakes import FakeJobQueue
+from tests.servers import ROOT, free_port, wait_for
+
+PASSWORD = "a password of the tests"
+DRAIN_SECONDS = 1.5
+# What an api takes to end beside its drain: the hold, a slow request of the tests, and a busy machine.
+SLACK_SECONDS = 6.0
+CLIENTS = 8
+PAUSE_SECONDS = 0.05
+# As Linux spells it in /proc/net/tcp.
+TCP_LISTEN = "0A"
+DRAINS = 3
+
+
+class TestDrain:
+    @pytest.mark.parametrize("_number", range(DRAINS))
+    def test_loses_no_request_of_clients_that_keep_their_connection(self, stage, _number):
+        api = stage.start_api(DRAIN_SECONDS=str(DRAIN_SECONDS))
+        clients = [Client(stage, number, is_busy=number % 2 == 0) for number in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        assert wait_for(lambda: all(len(client.acknowledged) >= 5 for client in clients))
+        slow = stage.slow_request()
+
+        told_at = time.monotonic()
+        api.send_signal(signal.SIGTERM)
+        assert wait_for(lambda: not stage.listens(), seconds=DRAIN_SECONDS + SLACK_SECONDS)
+        stopped_listening_after = time.monotonic() - told_at
+        still_ran = not slow.is_answered()
+        slow.let_go()
+
+        assert api.wait(timeout=SLACK_SECONDS) == 0
+        ended_after = time.monotonic() - told_at
+        for client in clients:
+            client.join(timeout=10)
+        assert [client.lost for client in clients] == [None] * CLIENTS
+        # While everybody was still served, and so had somewhere to come back to.
+        assert max(client.sent_away_at for client in clients) < told_at + DRAIN_SECONDS - HOLD_SECONDS
+        acknowledged = {title for client in clients for title in client.acknowledged}
+        assert acknowledged == stage.titles()
+        assert (still_ran, slow.status()) == (True, 200)
+        assert DRAIN_SECONDS * 0.9 < stopped_listening_after <= ended_after < DRAIN_SECONDS + SLACK_SECONDS
+        assert stage.processes() == []
+
+    def test_tells_load_balancers_first(self, stage):
+        api = stage.start_api(DRAIN_SECONDS="30")
+        assert stage.get("/readyz?exclude=worker&exclude=beat")[0] == 200
+
+        api.send_signal(signal.SIGTERM)
+
+        assert wait_for(lambda: stage.get("/readyz")[1].get("status") == "stopping")
+        assert stage.get("/readyz?exclude=worker&exclude=beat")[0] == 503
+        assert stage.get("/healthz")[0] == 200
+        # Somebody lost patience.
+        api.send_signal(signal.SIGINT)
+        assert api.wait(timeout=SLACK_SECONDS) == 0
+        assert stage.processes() == []
+
+    def test_begins_in_every_process(self, stage):
+        api = stage.start_api(DRAIN_SECONDS="30", API_PROCESSES="3")
+
+        api.send_signal(signal.SIGTERM)
+
+        # Each connection is taken by any of them.
+        assert wait_for(lambda: all(stage.get("/healthz")[2] == "close" for _ in range(30)))
+        api.send_signal(signal.SIGINT)
+        assert api.wait(timeout=SLACK_SECONDS) == 0
+
+    def test_of_nothing_is_none(self, stage):
+        api = stage.start_api(DRAIN_SECONDS="0")
+        idle = stage.connect()
+        idle.request("GET", "/healthz")
+        assert idle.getresponse().read()
+
+        told_at = time.monotonic()
+        api.send_signal(signal.SIGTERM)
+
+        assert api.wait(timeout=SLACK_SECONDS) == 0
+        assert time.monotonic() - told_at < 3
+        assert stage.processes() == []
+        idle.close()
+
+
+class TestApi:
+    @pytest.mark.parametrize(
+        ("stop_signal", "drain_seconds"), [(signal.SIGTERM, "1"), (signal.SIGTERM, "0"), (signal.SIGINT, "1")]
+    )
+    def test_that_is_stopped_while_it_starts_ends_and_leaves_no_process(self, stage, stop_signal, drain_seconds):
+        api = stage.start("api", DRAIN_SECONDS=drain_seconds)
+        assert wait_for(lambda: len(stage.processes()) == 2, seconds=30)
+
+        told_at = time.monotonic()
+        api.send_signal(stop_signal)
+
+        assert api.wait(timeout=30) == 0
+        assert stage.processes() == []
+        assert time.monotonic() - told_at < 1 + SLACK_SECONDS
+
+    def test_that_is_stopped_while_a_process_comes_back_ends_and_leaves_no_process(self, stage):
+        api = stage.start_api(DRAIN_SECONDS=str(DRAIN_SECONDS))
+        before = stage.processes()
+        os.kill(before[0], signal.SIGKILL)
+        assert wait_for(lambda: set(stage.processes()) - set(before), seconds=20)
+
+        told_at = time.monotonic()
+        api.send_signal(signal.SIGTERM)
+
+        assert wait_for(lambda: stage.get("/readyz")[1].get("status") == "stopping", seconds=5), stage.complaints("api")
+        assert api.wait(timeout=30) == 0
+        assert stage.processes() == []
+        assert time.monotonic() - told_at < DRAIN_SECONDS + SLACK_SECONDS
+
+    def test_a_process_that_is_killed_is_replaced_and_its_counts_are_kept(self, stage, tmp_path):
+        numbers = tmp_path / "numbers"
+        numbers.mkdir()
+        api = stage.start_api(PROMETHEUS_MULTIPROC_DIR=str(numbers))
+        asked = 'tasktrackerpro_http_requests_total{method="GET",route="/api/v1/tasks",status="401"}'
+        for _ in range(20):
+            stage.get("/api/v1/tasks")
+        # Whichever of the two is asked tells of both.
+        assert [stage.number(asked) for _ in range(6)] == [20] * 6
+
+        first, second = stage.processes()
+        os.kill(first, signal.SIGKILL)
+        assert wait_for(lambda: len(set(stage.processes()) - {first, second}) == 1, seconds=20)
+        assert wait_for(lambda: stage.number("tasktrackerpro_database_connections_limit") == 20, seconds=20)
+        for _ in range(20):
+            stage.get("/api/v1/tasks")
+
+        assert [stage.number(asked) for _ in range(6)] == [40] * 6
+        assert len([*numbers.glob("place-*.lock")]) == 2
+        api.send_signal(signal.SIGINT)
+        api.wait(timeout=SLACK_SECONDS)
+
+    def test_every_line_that_it_writes_is_json(self, stage):
+        api = stage.start_api(DRAIN_SECONDS="0", LOG_LEVEL="DEBUG")
+        stage.get("/api/v1/tasks")
+        api.send_signal(signal.SIGTERM)
+        api.wait(timeout=SLACK_SECONDS)
+
+        lines = [json.loads(line) for line in stage.output("api").splitlines()]
+
+        assert stage.complaints("api") == ""
+        assert [line["path"] for line in lines if line["event"] == "request"] == ["/login", "/api/v1/tasks"]
+        assert not [line for line in lines if line["level"] not in {"debug", "info"}]
+
+
+class TestWorkerAndBeat:
+    @pytest.mark.parametrize("part", ["worker", "beat"])
+    def test_end_when_they_are_told_and_leave_no_process(self, stage, part):
+        process = stage.start(part)
+        assert wait_for(lambda: f"{part} is ready" in stage.output(part), seconds=30)
+
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(timeout=20) == 0
+        assert stage.processes() == []
+        # Celery takes leave in its own words.
+        lines = [line for line in stage.output(part).splitlines() if not line.startswith("{")]
+        assert set(lines) <= {"", "worker: Warm shutdown (MainProcess)"}
+
+
+class TestSettings:
+    @pytest.mark.parametrize("part", ["api", "worker", "beat"])
+    def test_that_are_wrong_are_all_named_and_nothing_starts(self, stage, part):
+        process = stage.start(part, DRAIN_SECONDS="zebra", METRICS_TOKEN="zebra", REDIS_URL="")
+
+        assert process.wait(timeout=30) == 2
+        complaints = stage.complaints(part)
+        for name in ("DRAIN_SECONDS", "METRICS_TOKEN", "REDIS_URL"):
+            assert name in complaints
+        assert "zebra" not in complaints
+        assert "Traceback" not in complaints
+        assert stage.output(part) == ""
+
+
+class Client(Thread):
+    """Posts tasks, one after the other, on a connection that it keeps until it is sent away; retries nothing.
+
+    A busy one comes back until nobody listens any more. Another pauses now and then, so that its connection is idle
+    when it might be closed, and goes elsewhere when it is sent away.
+    """
+
+    def __init__(self, stage, number, *, is_busy):
+        super().__init__(daemon=True)
+        self._stage = stage
+        self._number = number
+        self._is_busy = is_busy
+        self.acknowledged = []
+        # When it heard so first.
+        self.sent_away_at = None
+        # What went wrong with a request that was sent.
+        self.lost = None
+
+    def run(self):
+        connection = None
+        for turn in count():
+            if connection is None:
+                connection = self._stage.connect()
+                try:
+                    connection.connect()
+                except ConnectionRefusedError:
+                    return
+            title = f"{self._number}-{turn}-{uuid4()}"
+            try:
+                answer = self._stage.ask(connection, "POST", "/api/v1/tasks", {"title": title})
+                if answer.status != 201 or answer.body["title"] != title:
+                    connection.close()
+                    self.lost = f"{answer.status} {answer.body}"
+                    return
+            except (OSError, HTTPException, ValueError) as error:
+                connection.close()
+                self.lost = f"turn {turn}: {error!r}, sent away at {self.sent_away_at}"
+                return
+            self.acknowledged.append(title)
+            if answer.connection == "close":
+                self.sent_away_at = self.sent_away_at or time.monotonic()
+                connection.close()
+                if not self._is_busy:
+                    return
+                connection = None
+            elif not self._is_busy:
+                time.sleep(PAUSE_SECONDS)
+
+
+class SlowRequest:
+    """Changes a task that somebody else has locked, until they let go."""
+
+    def __init__(self, stage, locker, asked):
+        self._locker = locker
+        self._asked = asked
+
+    def is_answered(self):
+        return self._asked.done()
+
+    def let_go(self):
+        self._locker.rollback()
+
+    def status(self):
+        return self._asked.result(timeout=10).status
+
+
+class Answer:
+    def __init__(self, response):
+        self.status = response.status
+        self.connection = response.getheader("Connection")
+        self.body = json.loads(response.read() or "{}")
+
+
+class Stage:
+    """Parts, each on its own, with a database of their own; and who asks them."""
+
+    def __init__(self, directory, settings, stack):
+        self._directory = directory
+        self._stack = stack
+        self._url = settings.database_url.replace("+psycopg2", "")
+        self._port = free_port()
+        self._mark = uuid4().hex
+        self._threads = stack.enter_context(ThreadPoolExecutor(1))
+        self._started = []
+        parts = Parts(settings, job_queue=FakeJobQueue())
+        with serving(parts) as services:
+            services.users.create_first_admin(username="admin", email="admin@example.org", password=PASSWORD)
+        parts.engine.dispose()
+        self._environment = {
+            **os.environ,
+            "TEST_MARK": self._mark,
+            "PORT": str(self._port),
+            "API_PROCESSES": "2",
+            "WORKER_PROCESSES": "2",
+            "DATABASE_URL": self._url,
+            "REDIS_URL": settings.redis_url,
+            "CELERY_BROKER_URL": settings.celery_broker_url,
+            "JWT_SECRET_KEY": settings.jwt_secret_key,
+            "RATE_LIMIT_ENABLED": "false",
+            "LOG_LEVEL": "INFO",
+        }
+        self._token = None
+
+    def start(self, part, **environment):
+        with self._log(part).open("w") as output, self._errors(part).open("w") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "main.py", part],
+                cwd=ROOT,
+                env=self._environment | environment,
+                stdout=output,
+                stderr=errors,
+                process_group=0,
+            )
+        self._started.append(process)
+        self._stack.callback(kill_group, process)
+        return process
+
+    def start_api(self, **environment):
+        """And wait until each of its processes answers."""
+        api = self.start("api", **environment)
+        wanted = int((self._environment | environment)["API_PROCESSES"])
+        assert wait_for(lambda: self.count_listening() == wanted, seconds=30), self.output("api")
+        credentials = {"username": "admin", "password": PASSWORD}
+        connection = self.connect()
+        self._token = self.ask(connection, "POST", "/login", credentials).body["token"]
+        connection.close()
+        return api
+
+    def listens(self):
+        connection = self.connect()
+        try:
+            connection.connect()
+        except ConnectionRefusedError:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    def count_listening(self):
+        """Each process of the api has a socket of its own on the port."""
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(row[1].endswith(f":{self._port:04X}") and row[3] == TCP_LISTEN for row in rows)
+
+    def connect(self):
+        return HTTPConnection("127.0.0.1", self._port, timeout=20)
+
+    def ask(self, connection, method, path, body=None):
+        headers = {"Content-Type": "application/json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        connection.request(method, path, json.dumps(body), headers)
+        return Answer(connection.getresponse())
+
+    def get(self, path):
+        """As somebody else, on a connection of its own; status, body and whether the connection is closed."""
+        connection = self.connect()
+        try:
+            connection.request("GET", path)
+            answer = Answer(connection.getresponse())
+        finally:
+            connection.close()
+        return answer.status, answer.body, answer.connection
+
+    def number(self, metric):
+        connection = self.connect()
+        try:
+            connection.request("GET", "/metrics")
+            lines = connection.getresponse().read().decode().splitlines()
+        finally:
+            connection.close()
+        told = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return float(told.get(metric, 0))
+
+    def slow_request(self):
+        """Returns when it waits."""
+        connection = self.connect()
+        self._stack.callback(connection.close)
+        task_id = self.ask(connection, "POST", "/api/v1/tasks", {"title": "Slow"}).body["id"]
+        locker = psycopg2.connect(self._url)
+        self._stack.callback(locker.close)
+        with locker.cursor() as cursor:
+            cursor.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", (task_id,))
+        path, change = f"/api/v1/tasks/{task_id}", {"description": "changed"}
+        asked = self._threads.submit(self.ask, connection, "PATCH", path, change)
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%tasks%%'"
+        assert wait_for(lambda: self.query(waiting) == [(1,)])
+        return SlowRequest(self, locker, asked)
+
+    def titles(self):
+        return {title for (title,) in self.query("SELECT title FROM tasks WHERE title <> 'Slow'")}
+
+    def query(self, statement):
+        connection = psycopg2.connect(self._url)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall()
+        finally:
+            connection.close()
+
+    def output(self, part):
+        return self._log(part).read_text()
+
+    def processes(self):
+        """What runs beside those that were started here: their children, which have the mark from them."""
+        ours = {process.pid for process in self._started if process.poll() is None}
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                is_ours = entry.name.isdecimal() and os.fsencode(self._mark) in (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if is_ours and int(entry.name) not in ours:
+                found.append(int(entry.name))
+        return sorted(found)
+
+    def complaints(self, part):
+        """What is no line of its log."""
+        return self._errors(part).read_text()
+
+    def _log(self, part):
+        return self._directory / f"{part}.log"
+
+    def _errors(self, part):
+        return self._directory / f"{part}.err"
+
+
+def kill_group(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    process.wait()
+
+
+@pytest.fixture
+def stage(tmp_path, base_settings, postgres_url, redis):
+    with ExitStack() as stack:
+        url = stack.enter_context(servers.migrated_database(postgres_url))
+        yield Stage(tmp_path, replace(base_settings, database_url=url), stack)

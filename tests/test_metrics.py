@@ -1,0 +1,253 @@
+"""Real processes that share a directory, and die: which class of values is used is the whole process's affair."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack, suppress
+
+import pytest
+
+from app.metrics import Metrics
+from tests.servers import ROOT
+
+# Does what it reads, a word a line, and answers each with what all processes counted.
+COUNTING = """
+import json, os, signal, sys
+from pathlib import Path
+from app.metrics import Metrics
+
+metrics = Metrics(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+metrics.connections_limit.inc(5)
+
+
+def do(word, amount):
+    if word == "count":
+        metrics.requests.labels("GET", "/here", "200").inc(amount)
+    elif word == "time":
+        metrics.request_seconds.labels("GET", "/here").observe(amount)
+    elif word == "look":
+        metrics.count_lookup("tasks", True)
+    elif word == "use":
+        metrics.connections_in_use.inc(amount)
+    elif word == "fork":
+        return fork(amount)
+    samples = [sample for family in metrics.registry().collect() for sample in family.samples]
+    values = {sample.name: sample.value for sample in samples if "le" not in sample.labels}
+    return {name.removeprefix("tasktrackerpro_"): value for name, value in values.items()}
+
+
+def fork(amount):
+    "Answers with the number of a child that has counted so much and lives on."
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        metrics.requests.labels("GET", "/here", "200").inc(amount)
+        metrics.connections_in_use.inc(amount)
+        os.write(writing, b".")
+        signal.pause()
+    os.read(reading, 1)
+    return child
+
+
+for line in sys.stdin:
+    word, _, amount = line.partition(" ")
+    print(json.dumps(do(word.strip(), float(amount or 0))), flush=True)
+"""
+REQUESTS = "http_requests_total"
+IN_USE = "database_connections_in_use"
+LIMIT = "database_connections_limit"
+
+
+class TestOneDirectory:
+    def test_what_processes_count_adds_up_whichever_is_asked(self, start):
+        first, second = start(), start()
+
+        first.do("count", 3)
+        second.do("count", 4)
+        first.do("look")
+        second.do("look")
+        first.do("time", 0.5)
+        second.do("time", 0.25)
+        told = first.do("tell")
+
+        assert told == second.do("tell")
+        assert (told[REQUESTS], told["cache_lookups_total"]) == (7, 2)
+        assert told["http_request_duration_seconds_count"] == 2
+        assert told["http_request_duration_seconds_sum"] == 0.75
+
+    def test_what_they_have_in_use_adds_up_and_goes_down_again(self, start):
+        first, second = start(), start()
+
+        first.do("use", 2)
+        assert second.do("use", 3)[IN_USE] == 5
+        first.do("use", -2)
+
+        assert second.do("tell")[IN_USE] == 3
+        assert second.do("tell")[LIMIT] == 10
+
+    def test_no_file_belongs_to_two_of_them(self, start, directory):
+        for process in (start(), start()):
+            process.do("count", 1)
+
+        assert len([*directory.glob("place-*.lock")]) == 2
+        assert len([*directory.glob("counter_*.db")]) == 2
+
+
+class TestKilledProcess:
+    def test_what_it_counted_is_kept_by_the_next(self, start):
+        first, second = start(), start()
+        first.do("count", 3)
+        second.do("count", 4)
+
+        first.kill()
+        assert second.do("tell")[REQUESTS] == 7
+        third = start()
+        third.do("count", 10)
+
+        assert second.do("tell")[REQUESTS] == 17
+
+    def test_what_it_had_in_use_is_gone_with_the_next(self, start):
+        first, second = start(), start()
+        first.do("use", 3)
+        second.do("use", 1)
+
+        first.kill()
+        third = start()
+
+        told = third.do("tell")
+        assert (told[IN_USE], told[LIMIT]) == (1, 10)
+
+    def test_leaves_its_place_to_the_next_and_no_file(self, start, directory):
+        start().die_after_counting()
+        files_after_one = names_in(directory)
+
+        for _ in range(19):
+            start().die_after_counting()
+
+        assert names_in(directory) == files_after_one
+        last = start().do("tell")
+        assert (last[REQUESTS], last.get(IN_USE, 0), last[LIMIT]) == (20, 0, 5)
+
+    def test_does_not_leave_a_place_that_is_still_taken(self, start, directory):
+        alive = start()
+        alive.do("count", 1)
+        start().die_after_counting()
+
+        start().do("count", 5)
+
+        assert alive.do("count", 2)[REQUESTS] == 9
+        assert len([*directory.glob("place-*.lock")]) == 2
+
+
+class TestForkedChild:
+    def test_takes_a_place_of_its_own(self, start, directory):
+        parent = start()
+        parent.do("count", 1)
+
+        parent.do("fork", 10)
+
+        told = parent.do("count", 2)
+        assert (told[REQUESTS], told[IN_USE]) == (13, 10)
+        assert len([*directory.glob("place-*.lock")]) == 2
+
+    def test_that_is_killed_leaves_it_to_the_next(self, start, directory):
+        parent = start()
+        os.kill(parent.do("fork", 10), signal.SIGKILL)
+        parent.do("fork", 100)
+
+        told = parent.do("tell")
+
+        assert (told[REQUESTS], told[IN_USE]) == (110, 100)
+        assert len([*directory.glob("place-*.lock")]) == 2
+
+    def test_keeps_its_place_when_its_parent_is_killed_whose_place_is_free(self, start, directory):
+        parent = start()
+        parent.do("count", 1)
+        child = parent.do("fork", 10)
+        parent.kill()
+
+        told = start().do("count", 5)
+
+        os.kill(child, signal.SIGKILL)
+        assert (told[REQUESTS], told[IN_USE], told[LIMIT]) == (16, 10, 5)
+        assert len([*directory.glob("place-*.lock")]) == 2
+
+
+class TestWithoutDirectory:
+    def test_each_counts_for_itself_and_tells_so(self):
+        first, second = Metrics(), Metrics()
+
+        first.requests.labels("GET", "/here", "200").inc(3)
+        second.requests.labels("GET", "/here", "200").inc(4)
+
+        labels = {"method": "GET", "route": "/here", "status": "200"}
+        assert first.registry().get_sample_value("tasktrackerpro_http_requests_total", labels) == 3
+        assert second.registry().get_sample_value("tasktrackerpro_http_requests_total", labels) == 4
+
+    def test_nothing_is_written(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+
+        Metrics().count_lookup("tasks", was_cached=True)
+
+        assert names_in(tmp_path) == []
+
+
+class Process:
+    def __init__(self, directory):
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", COUNTING],
+            cwd=ROOT,
+            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(directory)},
+            process_group=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.do("tell")
+
+    def do(self, word, amount=0):
+        self._process.stdin.write(f"{word} {amount}\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def die_after_counting(self):
+        self.do("count", 1)
+        self.do("use", 1)
+        self.kill()
+
+    def kill(self):
+        """It alone, not its children."""
+        self._process.kill()
+        self._process.wait()
+
+    def end(self):
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process.stdin.close()
+        self._process.stdout.close()
+
+
+def names_in(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+@pytest.fixture
+def directory(tmp_path):
+    directory = tmp_path / "numbers"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def start(directory):
+    with ExitStack() as stack:
+
+        def start_one():
+            process = Process(directory)
+            stack.callback(process.end)
+            return process
+
+        yield start_one
