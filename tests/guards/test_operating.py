@@ -75,10 +75,9 @@ class TestCommands:
 
         assert {word for _path, word in named} >= {"prepare", "logs"}
         for path, word in sorted(named):
-            try:
-                _parser().parse_args([word])
-            except SystemExit:
-                pytest.fail(f"{path} tells of `python main.py {word}`")
+            with pytest.raises(SystemExit) as ended:
+                _parser().parse_args([word, "--help"])
+            assert ended.value.code == 0, f"{path} tells of `python main.py {word}`"
 
 
 class TestLinks:
