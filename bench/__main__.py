@@ -216,6 +216,10 @@ def _settings(database_url: str, redis_url: str) -> Settings:
         log_level="ERROR",
         rate_limits=RateLimits(enabled=True, default=plenty, login=plenty, tasks=plenty, upload=plenty),
         task_log_retention_days=0,
+        metrics_dir=None,
+        metrics_token=None,
+        drain_seconds=0,
+        alive_file=None,
         csv_limits=CsvLimits(rows=1_000_000, columns=50, cell_characters=100_000),
     )
 
