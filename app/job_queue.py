@@ -25,6 +25,8 @@ REQUEST_ID_HEADER = "request_id"
 REST_SECONDS = 5.0
 # Whoever asks again sooner is told the same: each look is a connection of its own.
 COUNT_TTL_SECONDS = 1.0
+# AMQP's reply code, and that of the transports that speak as if they were it.
+NOT_FOUND = "404"
 
 
 class JobName(StrEnum):
@@ -69,7 +71,9 @@ class CeleryJobQueue:
             channel: Any = connection.default_channel
             try:
                 queue = channel.queue_declare(self._celery.conf.task_default_queue, passive=True)
-            except ChannelError:
+            except ChannelError as error:
+                if str(error.reply_code) != NOT_FOUND:
+                    raise
                 # There is none before its first message; over Redis, none either after each last one.
                 return 0
             return int(queue.message_count)
@@ -82,5 +86,5 @@ class CeleryJobQueue:
             return ask()
         except Exception as error:  # noqa: BLE001 - kombu raises its transports' own errors, whichever they are
             self._rests_until = self._now() + REST_SECONDS
-            logger.warning("job queue unavailable, the sweep will find the work: %s", type(error).__name__)
+            logger.warning("job queue unavailable, going on without: %s", type(error).__name__)
             return None

@@ -1,33 +1,37 @@
 """What a line of the log looks like: one JSON object, with the request that it speaks of."""
 
+import json
 import logging
 import re
 import sys
+import traceback
 from typing import Any
 
 import orjson
 import structlog
 
-# Where PostgreSQL's errors quote the rows and statements that they refuse, password hashes among them.
-QUOTED = re.compile(r"^(?:DETAIL|CONTEXT|HINT|LINE \d+): .*$(?:\n +\^$)?", flags=re.MULTILINE)
+# What our own lines tell beside their words; a library's may hold anything.
+FIELDS = ("method", "path", "route", "status", "duration_ms", "address", "user_id", "request_id")
+# The SQLSTATE class "data exception": there, the first line of PostgreSQL's words quotes a value too.
+QUOTING_CLASS = "22"
+QUOTED = re.compile(r'".*"', flags=re.DOTALL)
 
 
 def init_logging(level: str) -> None:
     """One JSON object a line, with the request's id. No password or token is ever given to a logger."""
     shared: list[Any] = [
-        structlog.stdlib.ExtraAdder(),
+        structlog.stdlib.ExtraAdder(allow=FIELDS),
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        _leave_out_quoted,
+        _tell_exception,
     ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.JSONRenderer(lambda line, **_kwargs: orjson.dumps(line, default=str).decode()),
+            structlog.processors.JSONRenderer(_in_json),
         ],
     )
     handler = logging.StreamHandler(sys.stdout)
@@ -39,12 +43,63 @@ def init_logging(level: str) -> None:
     root.setLevel(level)
     # Says at every look at the schema how it looks.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("celery.app.trace").addFilter(_BriefOnFailedJobs())
     if root.level == logging.INFO:
         # Three lines for each tick would bury what the jobs themselves have to say.
         logging.getLogger("celery").setLevel(logging.WARNING)
 
 
-def _leave_out_quoted(_logger: Any, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    if "exception" in line:
-        line["exception"] = QUOTED.sub("…", line["exception"])
+class _BriefOnFailedJobs(logging.Filter):
+    """Celery puts an error's words and its job's arguments into the line; who did not foresee it has the traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        job = getattr(record, "data", None)
+        if record.exc_info and isinstance(job, dict):
+            record.msg, record.args = "%s failed", (job.get("name"),)
+        return True
+
+
+def _tell_exception(_logger: Any, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """The traceback, without what PostgreSQL quotes of rows and statements: passwords' hashes may be among it."""
+    given = line.pop("exc_info", None)
+    _kind, error, _traceback = exc_info = sys.exc_info() if given is True else given or (None, None, None)
+    if error is not None:
+        told = traceback.TracebackException(*exc_info, compact=True)
+        _shorten(told, error)
+        line["exception"] = "".join(told.format()).rstrip()
     return line
+
+
+def _shorten(told: traceback.TracebackException | None, error: BaseException | None) -> None:
+    """Of all errors that the traceback tells of."""
+    if told is None or error is None:
+        return
+    if (words := _briefly(error)) is not None:
+        # What it was made of as it was made; there is no other way to tell it otherwise.
+        told._str = words  # type: ignore[attr-defined]  # noqa: SLF001
+    _shorten(told.__cause__, error.__cause__)
+    _shorten(told.__context__, error.__context__)
+    if isinstance(error, BaseExceptionGroup):
+        for told_one, one in zip(told.exceptions or (), error.exceptions, strict=True):
+            _shorten(told_one, one)
+
+
+def _briefly(error: BaseException) -> str | None:
+    """A database error in its first line of words, which names the constraint; None for any other."""
+    refused = getattr(error, "orig", None) or error
+    code, diagnostics = getattr(refused, "pgcode", None), getattr(refused, "diag", None)
+    if code is None or diagnostics is None:
+        return None
+    kind = "" if refused is error else f"({type(refused).__module__}.{type(refused).__qualname__}) "
+    words = diagnostics.message_primary or ""
+    if code.startswith(QUOTING_CLASS):
+        words = QUOTED.sub('"…"', words)
+    return f"{kind}{words} (SQLSTATE {code})"
+
+
+def _in_json(line: Any, **_options: Any) -> str:
+    try:
+        return orjson.dumps(line, default=str).decode()
+    except TypeError:
+        # Half a surrogate pair, say: a line that orjson refuses is told all the same.
+        return json.dumps(line, default=str)

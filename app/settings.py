@@ -10,6 +10,8 @@ from limits import parse as parse_limit
 from marshmallow import ValidationError
 
 MIN_SECRET_BYTES = 32
+# With what the last requests get, less than docker-compose.yml and the manifests wait before they kill.
+MAX_DRAIN_SECONDS = 20
 PLACEHOLDER_WORDS = ("change-me", "changeme", "replace-me", "placeholder", "example", "notsecret", "your-secret")
 
 
@@ -125,7 +127,7 @@ def read_settings() -> Settings:
         log_level=(env.str("LOG_LEVEL", "INFO", validate=_known_log_level) or "INFO").upper(),
         metrics_dir=_optional_path(env, "PROMETHEUS_MULTIPROC_DIR"),
         metrics_token=env.str("METRICS_TOKEN", None, validate=_optional(_secret_for(environment))) or None,
-        drain_seconds=env.float("DRAIN_SECONDS", 5.0, validate=validate.Range(0, 60)),
+        drain_seconds=env.float("DRAIN_SECONDS", 5.0, validate=validate.Range(0, MAX_DRAIN_SECONDS)),
         alive_file=_optional_path(env, "ALIVE_FILE"),
         rate_limits=RateLimits(
             enabled=env.bool("RATE_LIMIT_ENABLED", True),

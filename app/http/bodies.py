@@ -2,17 +2,12 @@
 
 import io
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any, BinaryIO, TypeVar
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, current_app, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from app.settings import Settings
-
-# Of a body that is refused, before the connection is closed.
-DISCARDED_BYTES = 4 * 1024 * 1024
-DISCARDED_AT_ONCE_BYTES = 64 * 1024
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -28,7 +23,6 @@ def init_bodies(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def check_body() -> None:
-        g.body = request.environ["wsgi.input"]
         # PostgreSQL's text cannot hold NUL, so nothing with one in its address can be found.
         if "\x00" in request.path or any("\x00" in name + value for name, value in request.args.items(multi=True)):
             raise BadRequest
@@ -39,28 +33,13 @@ def init_bodies(app: Flask, settings: Settings) -> None:
             raise UnsupportedMediaType("send the body as it is: Content-Encoding is not taken")
         view = current_app.view_functions.get(request.endpoint or "")
         is_upload = getattr(view, "takes_file", False)
+        is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
         if is_upload:
             request.max_content_length = settings.max_upload_bytes
-        if _is_chunked():
+        if is_chunked:
             limit = settings.max_upload_bytes if is_upload else settings.max_body_bytes
             request.environ["wsgi.input"] = io.BufferedReader(_BoundedBody(request.environ["wsgi.input"], limit))
             request.max_content_length = limit + 1
-
-    @app.after_request
-    def hear_the_client_out(response: Response) -> Response:
-        """Read what is left of a refused body, as far as that is reasonable.
-
-        A connection that is closed under a client still sending is reset, and the answer is lost with it.
-        """
-        if response.status_code >= HTTPStatus.BAD_REQUEST and (request.content_length or _is_chunked()):
-            stream, left = g.body, DISCARDED_BYTES
-            while left > 0 and (chunk := stream.read(min(left, DISCARDED_AT_ONCE_BYTES))):
-                left -= len(chunk)
-        return response
-
-
-def _is_chunked() -> bool:
-    return "chunked" in request.headers.get("Transfer-Encoding", "").lower()
 
 
 class _BoundedBody(io.RawIOBase):

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from celery.beat import Service
 from celery.signals import after_task_publish, beat_init, heartbeat_sent, task_postrun, task_prerun, worker_ready
 
 from app.composition import Parts, serving
-from app.errors import TaskTrackerError
 from app.job_queue import REQUEST_ID_HEADER, JobName
 from app.models.health import JobResult, Part
 
@@ -65,7 +63,7 @@ def watch_worker(parts: Parts) -> None:
 
     @heartbeat_sent.connect(weak=False)
     def live_on(**_kwargs: Any) -> None:
-        """Every two seconds while the main loop turns and the broker hears it."""
+        """Every two seconds while the main loop turns and has a connection to the broker."""
         _touch(parts.settings.alive_file)
 
 
@@ -79,16 +77,19 @@ def watch_beat(parts: Parts) -> None:
         if time.monotonic() - seen_at < SIGHTING_INTERVAL_SECONDS:
             return
         seen_at = time.monotonic()
-        with suppress(TaskTrackerError), serving(parts) as services:
-            services.health.see(Part.BEAT)
+        try:
+            with serving(parts) as services:
+                services.health.see(Part.BEAT)
+        except Exception:
+            logger.exception("beat could not say that it ticks")
 
     @beat_init.connect(weak=False)
     def begin(sender: Service, **_kwargs: Any) -> None:
         # Beat has nobody waiting for it, and without a second try it would never leave a connection that broke.
         sender.app.conf.task_publish_retry = True
+        after_task_publish.connect(tick, weak=False)
         lifecycle.info("beat is ready")
         tick()
-        after_task_publish.connect(tick, weak=False)
 
 
 def _count(parts: Parts, job: str, result: JobResult, seconds: float) -> None:

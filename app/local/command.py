@@ -21,7 +21,7 @@ from app.local.data_dir import locked, read_or_make_secrets
 from app.local.errors import StartError
 from app.local.first_run import Admin, ensure_admin, migrate
 from app.local.operator import make_new_password
-from app.local.parts import beat_command, serve_api, worker_command
+from app.local.parts import LAST_REQUESTS_SECONDS, beat_command, serve_api, worker_command
 from app.local.record import print_logs
 from app.local.servers import PostgresServer, ValkeyServer, wait_until_ready
 from app.local.supervisor import Part, say, stop_all
@@ -30,7 +30,8 @@ from app.settings import LaunchSettings, Settings, SettingsError, read_launch_se
 
 READY_SECONDS = 60.0
 SERVER_READY_SECONDS = 30.0
-STOP_APP_SECONDS = 8.0
+# An api gives its last requests their time before it ends.
+STOP_APP_SECONDS = LAST_REQUESTS_SECONDS + 2.0
 STOP_SERVERS_SECONDS = 6.0
 # A tracker that was killed leaves an api that takes a moment to end.
 PORT_SECONDS = 8.0
@@ -46,12 +47,12 @@ def main(arguments: Sequence[str]) -> int:
     """Return the exit status: 0 after an orderly stop, 1 when it could not start, 2 for wrong settings."""
     options = _parser().parse_args(arguments)
     stopping = threading.Event()
-    for stop_signal in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(stop_signal, lambda *_: stopping.set())
     try:
         launch = read_launch_settings()
         if options.command != "run":
             return _run_alone(options, launch)
+        for stop_signal in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(stop_signal, lambda *_: stopping.set())
         with locked(launch.data_dir), ExitStack() as running:
             _run(launch, running, stopping)
     except SettingsError as error:
@@ -85,8 +86,6 @@ def _run_alone(options: argparse.Namespace, launch: LaunchSettings) -> int:
 
 def _become(part: str, launch: LaunchSettings) -> None:
     """Go on as that part alone, on servers that the settings name."""
-    for stop_signal in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(stop_signal, signal.SIG_DFL)
     settings = read_settings()
     if part == "api":
         serve_api(settings, launch)
@@ -151,7 +150,7 @@ def _heed(stopping: threading.Event) -> None:
 
 
 def _prepare(settings: Settings, launch: LaunchSettings, *, unshown: Path | None = None) -> Admin:
-    migrate()
+    migrate(settings)
     return ensure_admin(settings, launch, unshown=unshown)
 
 

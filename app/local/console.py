@@ -1,9 +1,11 @@
 """A program of PostgreSQL's, or anything that asks a database, run on the one of this tracker."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, NoReturn
 
 from app.local.data_dir import locked
 from app.local.errors import StartError
@@ -20,13 +22,36 @@ def run_on_database(launch: LaunchSettings, command: Sequence[str]) -> int:
     if launch.database_url:
         raise StartError("DATABASE_URL names a server of your own: ask that one")
     server = PostgresServer(launch.data_dir, server_user())
+    signal.signal(signal.SIGTERM, _end)
     with _running(server, launch):
-        environment = {
-            **os.environ,
-            **server.environment,
-            "PATH": f"{server.programs}:{os.environ.get('PATH', os.defpath)}",
-        }
-        return subprocess.run(command or ["psql"], env=environment, check=False).returncode
+        # What this shell says of another server, a port or a password, say, is not for this one.
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        path = f"{server.programs}:{os.environ.get('PATH', os.defpath)}"
+        program = command or ["psql"]
+        # Ctrl-C is the program's; we stay to stop the server.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            process = subprocess.Popen(
+                program,
+                env={**ours, **server.environment, "PATH": path},
+                preexec_fn=_heed_interrupts,  # noqa: PLW1509 - one call
+            )
+        except OSError as error:
+            raise StartError(f"{program[0]} cannot be run: {error.strerror}") from None
+        try:
+            return process.wait()
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _end(*_args: Any) -> NoReturn:
+    """By way of what is to be stopped and cleared away."""
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """What a new tracker needs before anybody can use it: the tables, and one admin."""
 
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from alembic import command
 from alembic.util import CommandError
 from marshmallow import ValidationError
+from sqlalchemy import inspect
 from sqlalchemy.exc import OperationalError
 
 from app.composition import Parts, serving
@@ -17,7 +17,7 @@ from app.job_queue import JobName
 from app.local.data_dir import write_private
 from app.local.errors import StartError
 from app.schemas.users import UserInput
-from app.settings import LaunchSettings, Settings, psycopg2_url
+from app.settings import LaunchSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ class NoJobs:
         return None
 
 
-def migrate() -> None:
-    """Bring the database that DATABASE_URL names to this release's schema; one that is ahead of it stays so.
+def migrate(settings: Settings) -> None:
+    """Bring the database to this release's schema; one that is ahead of it stays so.
 
     So an older release starts again on the schema of the next, with which it works.
     """
     try:
-        if not _is_ahead():
+        if not _is_ahead(settings):
             command.upgrade(alembic_config(), "head")
     except OperationalError:
         raise StartError("the database of DATABASE_URL does not answer") from None
@@ -53,14 +53,16 @@ def migrate() -> None:
         raise StartError(f"the database cannot be brought up to date: {error}") from None
 
 
-def _is_ahead() -> bool:
-    engine = make_engine(psycopg2_url(os.environ["DATABASE_URL"]), pool_size=1)
+def _is_ahead(settings: Settings) -> bool:
+    """Of a database that is ours: what another application's migrations are called, nobody here knows either."""
+    engine = make_engine(settings.database_url, pool_size=1)
     try:
         with engine.connect() as connection:
             applied = applied_migration(connection)
+            is_ours = inspect(connection).has_table("record_boundary")
     finally:
         engine.dispose()
-    return applied is not None and applied not in known_migrations()
+    return is_ours and applied is not None and applied not in known_migrations()
 
 
 def ensure_admin(settings: Settings, launch: LaunchSettings, *, unshown: Path | None = None) -> Admin:

@@ -37,14 +37,16 @@ def serve_api(settings: Settings, launch: LaunchSettings) -> None:
         blocking_threads=settings.database_pool_size,
         respawn_failed_workers=True,
         workers_kill_timeout=LAST_REQUESTS_SECONDS,
+        # A warning at each start says that threads are more than cores; they wait for PostgreSQL, not for a core.
         log_level=LogLevels.error,
         log_dictconfig=SERVER_LOGGING,
     )
 
     def drain(*_args: Any) -> None:
         for worker in multiprocessing.active_children():
-            with suppress(ProcessLookupError):
-                os.kill(worker.pid or os.getpid(), signal.SIGUSR1)
+            if worker.pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(worker.pid, signal.SIGUSR1)
         stop = threading.Timer(settings.drain_seconds, os.kill, (os.getpid(), signal.SIGINT))
         stop.daemon = True
         stop.start()

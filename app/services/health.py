@@ -26,6 +26,10 @@ class CheckName(StrEnum):
     BEAT = "beat"
 
 
+# What one look into PostgreSQL tells.
+OF_DATABASE = {CheckName.DATABASE, CheckName.MIGRATIONS, CheckName.WORKER, CheckName.BEAT}
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """`reason` says what is wrong; None when nothing is."""
@@ -66,11 +70,12 @@ class HealthService:
         self._job_queue = job_queue
 
     def check(self, *, without: Collection[CheckName] = ()) -> list[Check]:
-        """In the order of their names' declaration, but for those that the caller can do without."""
-        return [check for check in self._check_all() if check.name not in without]
+        """In the order of their names' declaration. What the caller can do without is not looked at either."""
+        found = {check.name: check for check in self._check(set(CheckName) - set(without))}
+        return [found[name] for name in CheckName if name in found]
 
     def measure(self) -> Figures:
-        checks = list(self._check_all())
+        checks = self.check()
         # A schema that is behind has not all of the tables.
         is_migrated = any(check.ok for check in checks if check.name is CheckName.MIGRATIONS)
         return Figures(checks, self._look_at_work() if is_migrated else None, self._job_queue.count_waiting())
@@ -86,23 +91,27 @@ class HealthService:
             self._health.count_job(job, result, seconds=seconds)
             self._health.see(Part.WORKER)
 
-    def _check_all(self) -> Iterator[Check]:
+    def _check(self, wanted: set[CheckName]) -> Iterator[Check]:
+        if wanted & OF_DATABASE:
+            yield from (check for check in self._look_into_database() if check.name in wanted)
+        if CheckName.REDIS in wanted:
+            yield Check(CheckName.REDIS, None if self._cache.is_reachable() else "does not answer")
+        if CheckName.BROKER in wanted:
+            yield Check(CheckName.BROKER, None if self._job_queue.count_waiting() is not None else "does not answer")
+
+    def _look_into_database(self) -> Iterator[Check]:
         try:
             with self._uow.transaction():
-                migration, sightings = self._health.applied_migration(), None
-                behind = _why_behind(migration)
-                if behind is None:
-                    sightings = self._health.list_sightings()
+                behind = _why_behind(self._health.applied_migration())
+                sightings = self._health.list_sightings() if behind is None else None
         except UnavailableError:
             yield Check(CheckName.DATABASE, "does not answer")
             behind, sightings = "cannot be looked at while the database does not answer", None
         else:
             yield Check(CheckName.DATABASE, None)
         yield Check(CheckName.MIGRATIONS, behind)
-        yield Check(CheckName.REDIS, None if self._cache.is_reachable() else "does not answer")
-        yield Check(CheckName.BROKER, None if self._job_queue.count_waiting() is not None else "does not answer")
-        for name, part in ((CheckName.WORKER, Part.WORKER), (CheckName.BEAT, Part.BEAT)):
-            yield Check(name, _why_unseen(sightings, part))
+        yield Check(CheckName.WORKER, _why_unseen(sightings, Part.WORKER))
+        yield Check(CheckName.BEAT, _why_unseen(sightings, Part.BEAT))
 
     def _look_at_work(self) -> Work | None:
         try:

@@ -108,9 +108,16 @@ class UserService:
 
     def replace_password(self, actor: Actor, username: str, password: str) -> None:
         """For somebody who lost theirs; ends all their sessions."""
+        ensure_may(actor, Permission.USER_MANAGE)
+        password_hash = hash_password(password)
         with self._uow.transaction():
-            user = self._users.get_by_username(username) or not_found("user", username)
-        self.change(actor, user.id, {"password": password})
+            named = self._users.get_by_username(username) or not_found("user", username)
+            user = self._users.get_for_update(named.id) or not_found("user", username)
+            ensure_not_guessable(password, user.username, user.email)
+            user.password_hash, user.updated_at = password_hash, self._now()
+            self._sessions.end_all_of(user.id, at=self._now())
+            self._users.flush()
+            self._uow.publish(UserChanged(user.id))
 
     def deactivate(self, actor: Actor, user_id: int) -> None:
         """Users are never deleted: the record names them."""

@@ -66,7 +66,7 @@ class TestDrain:
         assert stage.processes() == []
 
     def test_tells_load_balancers_first(self, stage):
-        api = stage.start_api(DRAIN_SECONDS="30")
+        api = stage.start_api(DRAIN_SECONDS="20")
         assert stage.get("/readyz?exclude=worker&exclude=beat")[0] == 200
 
         api.send_signal(signal.SIGTERM)
@@ -80,7 +80,7 @@ class TestDrain:
         assert stage.processes() == []
 
     def test_begins_in_every_process(self, stage):
-        api = stage.start_api(DRAIN_SECONDS="30", API_PROCESSES="3")
+        api = stage.start_api(DRAIN_SECONDS="20", API_PROCESSES="3")
 
         api.send_signal(signal.SIGTERM)
 

@@ -19,6 +19,7 @@ from app.errors import (
     NotFoundError,
     SessionEndedError,
     UsernameTakenError,
+    WrongCredentialsError,
 )
 from app.models.user import Role, User
 from tests import factories as all_factories
@@ -180,6 +181,113 @@ class TestChange:
         service.change(boss, boss.user_id, {"role": Role.USER})
 
         assert session.get_one(User, boss.user_id, populate_existing=True).role is Role.USER
+
+
+class TestReplacePassword:
+    def test_the_new_one_counts_and_the_old_one_does_not(self, service, boss, factories, session):
+        user = factories.User()
+
+        service.replace_password(boss, user.username, "a new and longer one")
+
+        session.refresh(user)
+        assert is_password("a new and longer one", user.password_hash)
+        assert not is_password(PASSWORD, user.password_hash)
+
+    def test_ends_all_sessions_of_the_user_and_nobody_else_s(self, service, parts, boss, factories):
+        user, other = factories.User(), factories.User()
+        ended = [factories.LoginSession(user_id=user.id) for _ in range(2)]
+        kept = factories.LoginSession(user_id=other.id)
+        with serving(parts) as services:
+            services.authentication.get_actor(session_id=ended[0].id, user_id=user.id)
+
+        service.replace_password(boss, user.username, "a new and longer one")
+
+        for login_session in ended:
+            with serving(parts) as services, pytest.raises(SessionEndedError):
+                services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
+        with serving(parts) as services:
+            assert services.authentication.get_actor(session_id=kept.id, user_id=other.id).username == other.username
+
+    def test_nothing_else_is_changed(self, service, boss, factories, session):
+        user = factories.User(role=Role.MANAGER, time_zone="Europe/Berlin")
+        before = (user.username, user.email, user.role, user.time_zone, user.is_active)
+
+        service.replace_password(boss, user.username, "a new and longer one")
+
+        session.refresh(user)
+        assert (user.username, user.email, user.role, user.time_zone, user.is_active) == before
+
+    def test_a_name_is_found_however_it_is_capitalised(self, service, boss, factories, session):
+        user = factories.User(username="Lovelace")
+
+        service.replace_password(boss, "lOVELACE", "a new and longer one")
+
+        session.refresh(user)
+        assert is_password("a new and longer one", user.password_hash)
+
+    def test_an_address_is_no_name(self, service, boss, factories):
+        user = factories.User()
+
+        with pytest.raises(NotFoundError):
+            service.replace_password(boss, user.email, "a new and longer one")
+
+    @pytest.mark.parametrize("role", [Role.MANAGER, Role.USER, Role.VIEWER])
+    def test_nobody_but_an_admin_may(self, service, parts, factories, acting_as, session, role):
+        user = factories.User()
+        login_session = factories.LoginSession(user_id=user.id)
+
+        with pytest.raises(ForbiddenError):
+            service.replace_password(acting_as(factories.User(role=role)), user.username, "a new and longer one")
+
+        session.refresh(user)
+        assert is_password(PASSWORD, user.password_hash)
+        with serving(parts) as services:
+            assert services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
+
+    def test_who_may_not_does_not_learn_who_there_is(self, service, factories, acting_as):
+        manager = acting_as(factories.User(role=Role.MANAGER))
+
+        with pytest.raises(ForbiddenError):
+            service.replace_password(manager, "nobody", "a new and longer one")
+
+    def test_who_is_not_there_is_not_found(self, service, boss):
+        with pytest.raises(NotFoundError, match="nobody"):
+            service.replace_password(boss, "nobody", "a new and longer one")
+
+    def test_the_name_is_no_password(self, service, boss, factories, session):
+        user = factories.User(username="Lovelace")
+
+        with pytest.raises(InvalidError):
+            service.replace_password(boss, "Lovelace", "lovelace")
+
+        session.refresh(user)
+        assert is_password(PASSWORD, user.password_hash)
+
+    def test_who_is_inactive_stays_so(self, service, services, boss, factories, session):
+        user = factories.User(is_active=False)
+
+        service.replace_password(boss, user.username, "a new and longer one")
+
+        session.refresh(user)
+        assert not user.is_active
+        with pytest.raises(WrongCredentialsError):
+            services.authentication.log_in(login=user.username, password="a new and longer one", address="192.0.2.1")
+
+    def test_whom_an_import_made_stays_inactive(self, service, boss, factories, session):
+        unclaimed = factories.User(email=None, password_hash=None, is_active=False)
+
+        service.replace_password(boss, unclaimed.username, "a new and longer one")
+
+        session.refresh(unclaimed)
+        assert not unclaimed.is_active
+
+    def test_the_last_admin_stays_one(self, service, services, boss, admin):
+        service.replace_password(boss, admin.username, "a new and longer one")
+
+        assert service.has_admin()
+        assert services.authentication.log_in(
+            login=admin.username, password="a new and longer one", address="192.0.2.1"
+        )
 
 
 class TestCreateFirstAdmin:

@@ -1,0 +1,283 @@
+"""`python main.py password` and `python main.py database`, beside a tracker that runs and without one."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+from contextlib import suppress
+from uuid import uuid4
+
+import pytest
+
+from app.local.servers import PostgresServer
+from app.local.system_user import server_user
+from tests import servers
+from tests.local.test_command import Tracker
+from tests.servers import ROOT, wait_for
+
+OLD_PASSWORD = "the password that ina lost"
+PUBLIC_TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+ASK_PUBLIC_TABLES = ("psql", "-Atc", PUBLIC_TABLES)
+
+
+class TestPassword:
+    def test_the_shown_one_logs_in_and_the_old_one_and_what_it_opened_do_not(self, running, ina):
+        before = running.call("POST", "/api/v1/auth/login", {"username": ina, "password": OLD_PASSWORD}, None)
+        assert running.call("GET", "/api/v1/users/me", None, before["access_token"])["username"] == ina
+
+        answer = run(running, "password", ina)
+
+        assert (answer.returncode, answer.stderr) == (0, "")
+        password = shown(answer, ina)
+        assert status_of(running, "/api/v1/users/me", before["access_token"]) == 401
+        assert status_of(running, "/api/v1/auth/refresh", before["refresh_token"], method="POST") == 401
+        assert status_of(running, "/login", None, {"username": ina, "password": OLD_PASSWORD}, method="POST") == 401
+        assert running.call("POST", "/login", {"username": ina, "password": password}, None)["token"]
+
+    def test_each_is_another_and_the_last_one_counts(self, running, ina):
+        first, second = (shown(run(running, "password", ina), ina) for _ in range(2))
+
+        assert first != second
+        assert min(len(first), len(second)) >= 16
+        assert status_of(running, "/login", None, {"username": ina, "password": first}, method="POST") == 401
+        assert running.call("POST", "/login", {"username": ina, "password": second}, None)["token"]
+
+    def test_a_name_is_found_however_it_is_capitalised(self, running, ina):
+        answer = run(running, "password", ina.upper())
+
+        password = shown(answer, ina.upper())
+        assert running.call("POST", "/login", {"username": ina, "password": password}, None)["token"]
+
+    def test_is_in_no_line_of_the_tracker(self, running, ina):
+        password = shown(run(running, "password", ina), ina)
+
+        assert password not in running.output()
+
+    def test_of_nobody_ends_with_a_sentence(self, running):
+        answer = run(running, "password", "nobody")
+
+        assert (answer.returncode, answer.stdout, answer.stderr) == (1, "", "there is no user nobody.\n")
+
+    def test_without_a_name_is_told_how_to_ask(self, running):
+        answer = run(running, "password")
+
+        assert (answer.returncode, answer.stdout) == (2, "")
+        assert "username" in answer.stderr
+
+    def test_where_no_tracker_runs_ends_with_a_sentence_and_makes_nothing(self, stopped):
+        answer = run(stopped, "password", "admin")
+
+        assert (answer.returncode, answer.stdout) == (1, "")
+        assert answer.stderr == f"no tracker runs in {stopped.data_dir}, and DATABASE_URL names no database.\n"
+        assert not stopped.data_dir.exists()
+
+    def test_of_a_database_that_is_away_ends_with_a_sentence(self, stopped, base_settings):
+        away = f"postgresql://ada:secret@127.0.0.1:{servers.free_port()}/tasktracker"
+        names = {"REDIS_URL": base_settings.redis_url, "JWT_SECRET_KEY": base_settings.jwt_secret_key}
+
+        answer = run(stopped, "password", "admin", DATABASE_URL=away, **names)
+
+        assert (answer.returncode, answer.stdout) == (1, "")
+        assert "the database does not answer" in answer.stderr
+        assert "secret" not in answer.stderr
+        assert "Traceback" not in answer.stderr
+
+    def test_of_a_database_of_ones_own_needs_no_tracker(self, running, stopped, ina, base_settings):
+        url = PostgresServer(running.data_dir, server_user()).url
+        names = {"REDIS_URL": base_settings.redis_url, "JWT_SECRET_KEY": base_settings.jwt_secret_key}
+
+        password = shown(run(stopped, "password", ina, DATABASE_URL=url, **names), ina)
+
+        assert running.call("POST", "/login", {"username": ina, "password": password}, None)["token"]
+
+
+class TestDatabaseOfARunningTracker:
+    def test_a_program_finds_it_and_the_programs_that_come_with_it(self, running):
+        answer = run(running, "database", "psql", "-Atc", "SELECT username FROM users WHERE role = 'admin'")
+
+        assert (answer.returncode, answer.stdout, answer.stderr) == (0, "admin\n", "")
+
+    def test_its_address_is_told_as_ours_and_as_postgresql_s(self, running):
+        script = 'command -v pg_dump; echo "$DATABASE_URL"; echo "$PGHOST,$PGUSER,$PGDATABASE"'
+
+        told = run(running, "database", "sh", "-c", script).stdout.splitlines()
+
+        server = PostgresServer(running.data_dir, server_user())
+        names = server.environment
+        assert told == [
+            str(server.programs / "pg_dump"),
+            server.url,
+            f"{names['PGHOST']},{names['PGUSER']},{names['PGDATABASE']}",
+        ]
+
+    def test_without_a_program_psql_reads_what_is_typed(self, running):
+        answer = run(running, "database", typed="SELECT 6 * 7 AS answer \\gset\n\\echo answer :answer\n")
+
+        assert (answer.returncode, answer.stdout) == (0, "answer 42\n")
+
+    @pytest.mark.parametrize("status", [0, 1, 7])
+    def test_the_status_is_the_program_s(self, running, status):
+        assert run(running, "database", "sh", "-c", f"exit {status}").returncode == status
+
+    def test_a_program_that_is_not_there_is_told_in_a_sentence(self, running):
+        answer = run(running, "database", "no-such-program")
+
+        assert answer.returncode not in {0, 2}
+        assert "no-such-program" in answer.stderr
+        assert "Traceback" not in answer.stderr
+
+    @pytest.mark.parametrize(
+        "elsewhere", [{"PGPORT": "6543"}, {"PGHOSTADDR": "192.0.2.1"}, {"PGHOST": "192.0.2.1", "PGDATABASE": "other"}]
+    )
+    def test_what_the_shell_says_of_another_server_leads_nobody_there(self, running, elsewhere):
+        answer = run(running, "database", "psql", "-Atc", "SELECT 42", PGCONNECT_TIMEOUT="2", **elsewhere)
+
+        assert (answer.returncode, answer.stdout) == (0, "42\n"), answer.stderr
+
+    def test_it_runs_on_afterwards(self, running):
+        run(running, "database", "psql", "-c", "SELECT 1")
+
+        assert running.answers()
+
+
+class TestDatabaseOfAStoppedTracker:
+    def test_an_empty_one_is_made_where_there_is_none_and_no_process_is_left(self, stopped):
+        answer = run(stopped, "database", *ASK_PUBLIC_TABLES)
+
+        assert (answer.returncode, answer.stdout, answer.stderr) == (0, "0\n", "")
+        assert stopped.processes() == []
+
+    def test_what_is_written_is_there_the_next_time(self, stopped):
+        run(stopped, "database", "psql", "-qc", "CREATE TABLE letters AS SELECT 'Dear Ada' AS words")
+
+        answer = run(stopped, "database", "psql", "-Atc", "SELECT words FROM letters")
+
+        assert answer.stdout == "Dear Ada\n"
+        assert stopped.processes() == []
+
+    def test_the_status_is_the_program_s(self, stopped):
+        answer = run(stopped, "database", "sh", "-c", "exit 7")
+
+        assert answer.returncode == 7
+        assert stopped.processes() == []
+
+    def test_a_program_that_is_not_there_leaves_no_process(self, stopped):
+        assert run(stopped, "database", "no-such-program").returncode != 0
+
+        assert stopped.processes() == []
+
+    def test_ctrl_c_is_for_the_program_and_leaves_no_process(self, stopped, tmp_path):
+        begun, said = tmp_path / "begun", tmp_path / "said"
+        script = f'trap "psql -Atc \\"SELECT 42\\" >{said}; exit 3" INT; touch {begun}; while :; do sleep 0.05; done'
+        session = start(stopped, "database", "sh", "-c", script)
+        assert wait_for(begun.exists, seconds=30)
+
+        os.killpg(session.pid, signal.SIGINT)
+
+        session.communicate(timeout=20)
+        # The server was still there for it.
+        assert (session.returncode, said.read_text()) == (3, "42\n")
+        assert stopped.processes() == []
+
+    def test_to_be_told_to_end_leaves_no_process(self, stopped, tmp_path):
+        session = start_waiting(stopped, tmp_path / "session", then="true")
+
+        session.terminate()
+        # Whether the program is ended or waited for.
+        wait_for(lambda: session.poll() is not None, seconds=1)
+        (tmp_path / "session.go").touch()
+
+        session.communicate(timeout=20)
+        assert wait_for(lambda: stopped.processes() == [])
+
+
+class TestDatabaseOfOnesOwn:
+    def test_is_asked_without_us(self, stopped, tmp_path):
+        url = "postgresql://ada:secret@127.0.0.1:1/tasktracker"
+
+        answer = run(stopped, "database", "touch", str(tmp_path / "ran"), DATABASE_URL=url)
+
+        assert (answer.returncode, answer.stdout) == (1, "")
+        assert answer.stderr == "DATABASE_URL names a server of your own: ask that one.\n"
+        assert not (tmp_path / "ran").exists()
+        assert not stopped.data_dir.exists()
+
+
+def shown(answer, username):
+    found = re.fullmatch(rf"The new password of {username}: (\S+)\n", answer.stdout)
+    assert found, answer
+    return found[1]
+
+
+def status_of(tracker, path, token, body=None, *, method="GET"):
+    try:
+        tracker.call(method, path, body, token)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    return 200
+
+
+def start(tracker, *arguments, **environment):
+    """`main.py` with those arguments and what is said of the environment, in a process group of its own."""
+    inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    return subprocess.Popen(
+        [sys.executable, "main.py", *arguments],
+        cwd=ROOT,
+        env=inherited | {"DATA_DIR": str(tracker.data_dir)} | environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+
+
+def run(tracker, *arguments, typed="", **environment):
+    process = start(tracker, *arguments, **environment)
+    output, errors = process.communicate(typed, timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+def start_waiting(tracker, name, *, then):
+    """Returns when the program runs; it goes on to `then` when there is a file `name`.go."""
+    script = f"touch {name}.begun; until [ -e {name}.go ]; do sleep 0.05; done; {then}"
+    session = start(tracker, "database", "sh", "-c", script)
+    assert wait_for(name.with_suffix(".begun").exists, seconds=30)
+    return session
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """One for all: nothing that is done to it here hinders the next test."""
+    tracker = Tracker(tmp_path_factory.mktemp("running"))
+    try:
+        run = tracker.start(RATE_LIMIT_ENABLED="false")
+        run.wait_until_ready()
+        tracker.output = run.output
+        yield tracker
+    finally:
+        tracker.stop()
+
+
+@pytest.fixture
+def stopped(tmp_path):
+    """One that was never started."""
+    tracker = Tracker(tmp_path)
+    yield tracker
+    tracker.stop()
+    # What a test found left behind is not left behind by the test too.
+    for pid, _command in tracker.processes():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def ina(running):
+    """The name of somebody new."""
+    name = f"ina{uuid4().hex[:8]}"
+    body = {"username": name, "email": f"{name}@example.org", "password": OLD_PASSWORD, "role": "user"}
+    running.call("POST", "/user", body, running.log_in())
+    return name

@@ -1,0 +1,293 @@
+"""What a line of the log says of a refused statement, with real errors of PostgreSQL: which, and none of its values."""
+
+import io
+import json
+import logging
+import sys
+
+import psycopg2
+import pytest
+import structlog
+from celery import Celery
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+from app.database import make_engine
+from app.log_lines import init_logging
+
+# What somebody wrote; no line may tell it.
+WRITTEN = "zebra"
+MANY_LINES = f"a first line\n{WRITTEN} in the second\nCONTEXT of the third: {WRITTEN}\n\n{WRITTEN} after an empty one"
+TABLES = """
+CREATE TEMP TABLE letters (
+    id bigint CONSTRAINT pk_letters PRIMARY KEY,
+    words text CONSTRAINT uq_letters_words UNIQUE,
+    CONSTRAINT ck_letters_words_short CHECK (length(words) < 200)
+)
+"""
+
+
+class TestRefusedStatement:
+    def test_a_row_that_is_there_already_is_told_by_its_constraint_alone(self, log, database):
+        add = text("INSERT INTO letters VALUES (:id, :words)")
+        database.execute(add, {"id": 1, "words": WRITTEN})
+
+        line = log.of(lambda: database.execute(add, {"id": 2, "words": WRITTEN}), IntegrityError)
+
+        assert "psycopg2.errors.UniqueViolation" in line["exception"]
+        assert "uq_letters_words" in line["exception"]
+        ensure_nothing_is_quoted(line)
+
+    def test_a_row_that_breaks_a_rule_is_told_by_the_rule_alone(self, log, database):
+        add = text("INSERT INTO letters VALUES (:id, :words)")
+
+        line = log.of(lambda: database.execute(add, {"id": 1, "words": WRITTEN * 50}), IntegrityError)
+
+        assert "psycopg2.errors.CheckViolation" in line["exception"]
+        assert "ck_letters_words_short" in line["exception"]
+        ensure_nothing_is_quoted(line)
+
+    @pytest.mark.parametrize("words", [MANY_LINES, MANY_LINES.replace("\n", "\r\n")], ids=["unix", "dos"])
+    def test_what_was_written_in_many_lines_is_left_out_to_the_last(self, log, database, words):
+        add = text("INSERT INTO letters VALUES (:id, :words)")
+        database.execute(add, {"id": 1, "words": words})
+
+        line = log.of(lambda: database.execute(add, {"id": 2, "words": words}), IntegrityError)
+
+        assert "uq_letters_words" in line["exception"]
+        ensure_nothing_is_quoted(line)
+
+    def test_a_row_of_many_lines_that_breaks_a_rule_is_left_out_to_the_last(self, log, database):
+        add = text("INSERT INTO letters VALUES (:id, :words)")
+
+        line = log.of(lambda: database.execute(add, {"id": 1, "words": f"a\n{WRITTEN}\n" * 50}), IntegrityError)
+
+        assert "ck_letters_words_short" in line["exception"]
+        ensure_nothing_is_quoted(line)
+
+    def test_a_statement_that_cannot_be_read_is_not_quoted(self, log, database):
+        line = log.of(lambda: database.execute(text("SELECT :words FRM letters"), {"words": WRITTEN}), ProgrammingError)
+
+        assert "psycopg2.errors.SyntaxError" in line["exception"]
+        assert 'syntax error at or near "letters"' in line["exception"]
+        ensure_nothing_is_quoted(line)
+
+    def test_a_statement_of_many_lines_that_cannot_be_read_is_not_quoted(self, log, database):
+        statement = text("SELECT 1,\n    :words AS words,\n    :other AS other FRM letters")
+
+        line = log.of(lambda: database.execute(statement, {"words": "a\nb", "other": WRITTEN}), ProgrammingError)
+
+        assert "psycopg2.errors.SyntaxError" in line["exception"]
+        ensure_nothing_is_quoted(line)
+
+    def test_a_column_that_is_not_there_is_told_and_what_might_be_meant_is_not(self, log, database):
+        line = log.of(lambda: database.execute(text("SELECT word FROM letters")), ProgrammingError)
+
+        assert 'column "word" does not exist' in line["exception"]
+        assert "HINT" not in line["exception"]
+        assert "letters.words" not in line["exception"]
+
+    def test_a_copied_row_is_told_by_what_is_wrong_with_it_alone(self, log, cursor):
+        rows = io.StringIO(f"1,{WRITTEN},{WRITTEN}\n")
+
+        line = log.of(
+            lambda: cursor.copy_expert("COPY letters FROM STDIN (FORMAT csv)", rows), psycopg2.errors.BadCopyFileFormat
+        )
+
+        assert "psycopg2.errors.BadCopyFileFormat: extra data after last expected column" in line["exception"]
+        ensure_nothing_is_quoted(line)
+
+    def test_a_copied_row_of_many_lines_is_left_out_to_the_last(self, log, cursor):
+        rows = io.StringIO(f'1,"a\n{WRITTEN}\n"\n2,"a\n{WRITTEN}\n"\n')
+
+        line = log.of(
+            lambda: cursor.copy_expert("COPY letters FROM STDIN (FORMAT csv)", rows), psycopg2.errors.UniqueViolation
+        )
+
+        assert "uq_letters_words" in line["exception"]
+        ensure_nothing_is_quoted(line)
+
+    def test_a_copied_value_of_the_wrong_kind_is_not_quoted(self, log, cursor):
+        rows = io.StringIO(f"{WRITTEN},words\n")
+
+        line = log.of(
+            lambda: cursor.copy_expert("COPY letters FROM STDIN (FORMAT csv)", rows),
+            psycopg2.errors.InvalidTextRepresentation,
+        )
+
+        assert "psycopg2.errors.InvalidTextRepresentation" in line["exception"]
+        ensure_nothing_is_quoted(line)
+
+
+class TestChain:
+    def test_each_error_of_it_is_told_without_what_it_quotes(self, log, database):
+        add = text("INSERT INTO letters VALUES (:id, :words)")
+        database.execute(add, {"id": 1, "words": WRITTEN})
+
+        def fail_twice():
+            try:
+                database.execute(add, {"id": 2, "words": WRITTEN})
+            except IntegrityError as error:
+                raise LookupError("the letter cannot be kept") from error
+
+        line = log.of(fail_twice, LookupError)
+
+        told = ("psycopg2.errors.UniqueViolation", "sqlalchemy.exc.IntegrityError", "the letter cannot be kept")
+        assert [words for words in told if words not in line["exception"]] == []
+        assert line["exception"].count("uq_letters_words") == 2
+        ensure_nothing_is_quoted(line)
+
+    def test_of_many_at_once_each_is_told_without_what_it_quotes(self, log, database):
+        add = text("INSERT INTO letters VALUES (:id, :words)")
+        database.execute(add, {"id": 1, "words": WRITTEN})
+
+        def fail_together():
+            try:
+                database.execute(add, {"id": 2, "words": WRITTEN})
+            except IntegrityError as error:
+                raise ExceptionGroup("letters", [error]) from None
+
+        line = log.of(fail_together, ExceptionGroup)
+
+        assert "uq_letters_words" in line["exception"]
+        ensure_nothing_is_quoted(line)
+
+    def test_the_traceback_is_kept(self, log):
+        def take_it_apart():
+            raise LookupError("no letter")
+
+        line = log.of(take_it_apart, LookupError)
+
+        assert line["exception"].startswith("Traceback (most recent call last):\n")
+        assert "in take_it_apart" in line["exception"]
+        assert line["exception"].endswith("LookupError: no letter")
+
+
+class TestJob:
+    def test_that_fails_is_told_without_the_row_that_it_was_about(self, log, database):
+        celery_app = Celery("letters", set_as_current=False)
+        add = text("INSERT INTO letters VALUES (:id, :words)")
+        database.execute(add, {"id": 1, "words": WRITTEN})
+
+        @celery_app.task(name="letters.keep", shared=False)
+        def keep():
+            database.execute(add, {"id": 2, "words": WRITTEN})
+
+        keep.apply()
+
+        (line,) = log.lines()
+        assert (line["logger"], line["level"]) == ("celery.app.trace", "error")
+        assert "letters.keep" in line["event"]
+        assert "uq_letters_words" in line["exception"]
+        ensure_nothing_is_quoted(line)
+
+
+class TestFields:
+    def test_what_is_told_beside_the_words_is_in_the_line(self, log):
+        logging.getLogger("letters").info("kept", extra={"path": "/letters", "status": 200, "user_id": None})
+
+        (line,) = log.lines()
+        assert line.pop("timestamp")
+        assert line == {
+            "event": "kept",
+            "level": "info",
+            "logger": "letters",
+            "path": "/letters",
+            "status": 200,
+            "user_id": None,
+        }
+
+    def test_what_no_json_knows_is_told_in_words(self, log):
+        logging.getLogger("letters").info("kept", extra={"path": ValueError("no path")})
+
+        (line,) = log.lines()
+        assert line["path"] == "no path"
+
+    def test_what_orjson_refuses_is_told_all_the_same(self, log):
+        logging.getLogger("letters").info("kept", extra={"path": "/\udc80"})
+
+        assert [line["path"] for line in log.lines()] == ["/\udc80"]
+
+    def test_what_a_library_puts_beside_its_words_is_left_out(self, log):
+        logging.getLogger("letters").info("kept", extra={"data": {"args": [WRITTEN]}})
+
+        (line,) = log.lines()
+        assert WRITTEN not in json.dumps(line)
+
+    def test_the_request_that_is_served_is_named(self, log):
+        structlog.contextvars.bind_contextvars(request_id="request-7")
+
+        logging.getLogger("letters").warning("kept")
+
+        assert [line["request_id"] for line in log.lines()] == ["request-7"]
+
+    def test_a_request_that_is_told_wins_over_the_one_that_is_served(self, log):
+        structlog.contextvars.bind_contextvars(request_id="request-7")
+
+        logging.getLogger("letters").warning("kept", extra={"request_id": "request-8"})
+        logging.getLogger("letters").warning("kept")
+
+        assert [line["request_id"] for line in log.lines()] == ["request-8", "request-7"]
+
+    def test_words_of_many_lines_are_one_line(self, log):
+        logging.getLogger("letters").warning("kept\nDETAIL: {}", extra={"path": "a\nb"})
+
+        assert len(log.lines()) == 1
+
+
+def ensure_nothing_is_quoted(line):
+    told = json.dumps(line)
+    assert WRITTEN not in told
+    for heading in ("DETAIL:", "CONTEXT:", "LINE 1:", "HINT:"):
+        assert heading not in told
+
+
+class Log:
+    def __init__(self, output):
+        self._output = output
+
+    def lines(self):
+        return [json.loads(line) for line in self._output.getvalue().splitlines()]
+
+    def of(self, fail, kind):
+        """The line of that error, logged as whoever catches what nobody foresaw logs it."""
+        with pytest.raises(kind) as caught:
+            fail()
+        logging.getLogger("letters").error("unforeseen error", exc_info=caught.value)
+        (line,) = self.lines()
+        assert (line["event"], line["level"]) == ("unforeseen error", "error")
+        return line
+
+
+@pytest.fixture
+def log(monkeypatch):
+    loggers = [logging.getLogger(name) for name in (None, "alembic", "celery")]
+    root, levels = loggers[0], [logger.level for logger in loggers]
+    handlers = root.handlers
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", output)
+    structlog.contextvars.clear_contextvars()
+    init_logging("INFO")
+    yield Log(output)
+    structlog.contextvars.clear_contextvars()
+    root.handlers = handlers
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+@pytest.fixture
+def database(database_url):
+    """A connection as the product makes them, with a table that is gone afterwards."""
+    engine = make_engine(database_url, pool_size=1)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(TABLES))
+        yield connection
+        connection.invalidate()
+    engine.dispose()
+
+
+@pytest.fixture
+def cursor(database):
+    """Of the driver itself, for COPY."""
+    with database.connection.driver_connection.cursor() as cursor:
+        yield cursor
