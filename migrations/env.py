@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 
 from alembic import context
 from sqlalchemy import Connection, create_engine, text
@@ -12,6 +13,7 @@ from app.settings import psycopg2_url
 
 # Any number that nothing else in the database locks on.
 ADVISORY_LOCK = 7_203_114_118
+POLL_SECONDS = 0.2
 PARTITION_NAME = re.compile(r"^task_logs_\d{4}_\d{2}$")
 
 
@@ -22,8 +24,11 @@ def is_ours(item: SchemaItem, name: str | None, kind: str, _reflected: bool, _co
 
 
 def run_on(connection: Connection) -> None:
-    # A session-level lock: one of the transaction would be dropped where an index is built concurrently.
-    connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": ADVISORY_LOCK})
+    # A session-level lock: one of the transaction would be dropped where an index is built concurrently. Asked for again
+    # and again rather than waited for: who waits has a transaction open, and such a build waits for that one.
+    while not connection.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": ADVISORY_LOCK}).scalar():
+        connection.commit()
+        time.sleep(POLL_SECONDS)
     connection.execute(text("SET lock_timeout = '4s'"))
     connection.execute(text("SET statement_timeout = '300s'"))
     connection.commit()
