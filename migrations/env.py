@@ -24,8 +24,8 @@ def is_ours(item: SchemaItem, name: str | None, kind: str, _reflected: bool, _co
 
 
 def run_on(connection: Connection) -> None:
-    # A session-level lock: one of the transaction would be dropped where an index is built concurrently. Asked for again
-    # and again rather than waited for: who waits has a transaction open, and such a build waits for that one.
+    # A session-level lock: one of the transaction would be dropped where an index is built concurrently. Asked for
+    # again and again, not waited for: who waits has a transaction open, and such a build waits for that one.
     while not connection.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": ADVISORY_LOCK}).scalar():
         connection.commit()
         time.sleep(POLL_SECONDS)
