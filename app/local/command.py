@@ -122,6 +122,10 @@ def _day(words: str) -> date:
 def _run(launch: LaunchSettings, running: ExitStack, stopping: threading.Event) -> None:
     """Start in order, then keep everything running. `running` stops it in the opposite order, whatever happens here."""
     _wait_for_port(launch, stopping)
+    if not launch.database_url:
+        # What this shell says of another PostgreSQL, a port, say, would lead our drivers there.
+        for name in [name for name in os.environ if name.startswith("PG")]:
+            del os.environ[name]
     servers: list[Part] = []
     running.callback(stop_all, servers, seconds=STOP_SERVERS_SECONDS)
     os.environ.update(_start_servers(launch, servers))

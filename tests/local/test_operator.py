@@ -192,6 +192,27 @@ class TestDatabaseOfAStoppedTracker:
         session.communicate(timeout=20)
         assert wait_for(lambda: stopped.processes() == [])
 
+    def test_no_tracker_starts_meanwhile_and_one_starts_afterwards(self, stopped, tmp_path):
+        session = start_waiting(stopped, tmp_path / "session", then="true")
+
+        meanwhile = stopped.start()
+
+        assert meanwhile.process.wait(timeout=30) == 1
+        assert "is running on" in meanwhile.output()
+        (tmp_path / "session.go").touch()
+        session.communicate(timeout=20)
+        stopped.start().wait_until_ready()
+
+    def test_a_directory_of_other_things_is_left_as_it_is(self, stopped):
+        stopped.data_dir.mkdir()
+        (stopped.data_dir / "letters.txt").write_text("Dear Ada")
+
+        answer = run(stopped, "database", "psql", "-c", "SELECT 1")
+
+        assert answer.returncode == 1
+        assert "holds other things" in answer.stderr
+        assert [path.name for path in stopped.data_dir.iterdir()] == ["letters.txt"]
+
 
 class TestDatabaseOfOnesOwn:
     def test_is_asked_without_us(self, stopped, tmp_path):
