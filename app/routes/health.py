@@ -10,6 +10,7 @@ from app.http.authentication import public
 from app.http.metrics import ensure_may_scrape, metrics_response
 from app.http.openapi import Blueprint
 from app.schemas.health import Health, ReadinessQuery, ReadinessReport
+from app.schemas.metrics import families_of
 
 blueprint = Blueprint("health", __name__, description="For operators and load balancers")
 
@@ -46,4 +47,4 @@ def show_readiness(query: dict[str, Any]) -> tuple[dict[str, Any], HTTPStatus]:
 def show_metrics() -> Response:
     """What Prometheus reads. Where `METRICS_TOKEN` is set, it is the bearer token of this route."""
     ensure_may_scrape()
-    return metrics_response(services().health.measure())
+    return metrics_response(families_of(services().health.measure()))
