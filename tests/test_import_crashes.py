@@ -87,11 +87,10 @@ class Stage:
         self._block_seconds = 0.0
         stack.callback(self.kill_worker)
 
-    def prepare(self, monkeypatch: pytest.MonkeyPatch, parts: Parts) -> None:
-        monkeypatch.setenv("DATABASE_URL", self._postgres.url)
-        migrate()
+    def prepare(self, parts: Parts) -> None:
         settings = replace(parts.settings, database_url=psycopg2_url(self._postgres.url), redis_url=self._redis_url)
         settings = replace(settings, celery_broker_url=self._redis_url)
+        migrate(settings)
         self._parts = Parts(settings, job_queue=CeleryJobQueue(make_celery(settings)))
         self._stack.callback(self._parts.engine.dispose)
         with serving(self._parts) as services:
@@ -168,8 +167,8 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture
-def stage(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, parts: Parts) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory, parts: Parts) -> Iterator[Stage]:
     with ExitStack() as stack:
         stage = Stage(tmp_path_factory.mktemp("stage"), stack)
-        stage.prepare(monkeypatch, parts)
+        stage.prepare(parts)
         yield stage

@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import command
 from alembic.util import CommandError
 from marshmallow import ValidationError
-from sqlalchemy import inspect
+from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import OperationalError
 
 from app.composition import Parts, serving
@@ -44,24 +44,27 @@ def migrate(settings: Settings) -> None:
 
     So an older release starts again on the schema of the next, with which it works.
     """
+    config = alembic_config()
+    engine = make_engine(settings.database_url, pool_size=1)
     try:
-        if not _is_ahead(settings):
-            command.upgrade(alembic_config(), "head")
+        with engine.connect() as connection:
+            if not _is_ahead(connection):
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
     except OperationalError:
         raise StartError("the database of DATABASE_URL does not answer") from None
     except CommandError as error:
         raise StartError(f"the database cannot be brought up to date: {error}") from None
-
-
-def _is_ahead(settings: Settings) -> bool:
-    """Of a database that is ours: what another application's migrations are called, nobody here knows either."""
-    engine = make_engine(settings.database_url, pool_size=1)
-    try:
-        with engine.connect() as connection:
-            applied = applied_migration(connection)
-            is_ours = inspect(connection).has_table("record_boundary")
     finally:
         engine.dispose()
+
+
+def _is_ahead(connection: Connection) -> bool:
+    """Of a database that is ours: what another application's migrations are called, nobody here knows either."""
+    applied = applied_migration(connection)
+    is_ours = inspect(connection).has_table("record_boundary")
+    # No transaction stays open: a build of an index by somebody else would wait for it.
+    connection.rollback()
     return is_ours and applied is not None and applied not in known_migrations()
 
 
