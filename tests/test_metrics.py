@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 
 from app.metrics import Metrics
-from tests.servers import ROOT
+from tests.servers import ROOT, wait_for
 
 # Does what it reads, a word a line, and answers each with what all processes counted.
 COUNTING = """
@@ -154,7 +155,9 @@ class TestForkedChild:
 
     def test_that_is_killed_leaves_it_to_the_next(self, start, directory):
         parent = start()
-        os.kill(parent.do("fork", 10), signal.SIGKILL)
+        child = parent.do("fork", 10)
+        os.kill(child, signal.SIGKILL)
+        assert wait_for(lambda: has_ended(child))
         parent.do("fork", 100)
 
         told = parent.do("tell")
@@ -228,6 +231,14 @@ class Process:
         self._process.wait()
         self._process.stdin.close()
         self._process.stdout.close()
+
+
+def has_ended(pid):
+    """Whether nobody but its parent, which has not asked yet, knows of it any more."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 def names_in(directory):

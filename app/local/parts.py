@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import select
 import signal
 import sys
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
+from granian.server.common import AbstractServer
 
 from app.log_lines import init_logging
 from app.settings import LaunchSettings, Settings
@@ -42,23 +44,36 @@ def serve_api(settings: Settings, launch: LaunchSettings) -> None:
         log_dictconfig=SERVER_LOGGING,
     )
 
-    def drain(*_args: Any) -> None:
-        for worker in multiprocessing.active_children():
-            if worker.pid is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(worker.pid, signal.SIGUSR1)
-        stop = threading.Timer(settings.drain_seconds, os.kill, (os.getpid(), signal.SIGINT))
-        stop.daemon = True
-        stop.start()
-
     # A process that is still starting hears of a drain later, by being stopped; until it has handlers of its own, that
     # is to end it, which the server's, inherited from us, would not.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     os.register_at_fork(after_in_child=_stop_as_anybody_does)
-    if settings.drain_seconds:
-        # The server has set its own handlers by then.
-        server.on_startup(lambda: signal.signal(signal.SIGTERM, drain))
+    # The server has set its own handlers by then.
+    server.on_startup(lambda: _stop_by(server, settings.drain_seconds))
     server.serve()
+
+
+def _stop_by(server: AbstractServer[Any], drain_seconds: float) -> None:
+    """SIGTERM drains and stops, SIGINT stops.
+
+    The server's own handler waits for a lock that a second signal finds taken by the first, for ever. So the handlers
+    only pass the word on, to a thread that may wait.
+    """
+    heard, told = os.pipe()
+
+    def stop() -> None:
+        if os.read(heard, 1)[0] == signal.SIGTERM and drain_seconds:
+            for worker in multiprocessing.active_children():
+                if worker.pid is not None:
+                    with suppress(ProcessLookupError):
+                        os.kill(worker.pid, signal.SIGUSR1)
+            # A second signal hastens it.
+            select.select([heard], [], [], drain_seconds)
+        server.signal_handler_interrupt()  # type: ignore[no-untyped-call]
+
+    for stop_signal in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop_signal, lambda number, _frame: os.write(told, bytes([number])))
+    threading.Thread(target=stop, daemon=True).start()
 
 
 def _stop_as_anybody_does() -> None:

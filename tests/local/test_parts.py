@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from http.client import HTTPConnection, HTTPException
 from itertools import count
@@ -118,6 +118,18 @@ class TestApi:
         assert api.wait(timeout=30) == 0
         assert stage.processes() == []
         assert time.monotonic() - told_at < 1 + SLACK_SECONDS
+
+    @pytest.mark.parametrize("drain_seconds", ["0", "1"])
+    def test_that_is_told_to_stop_many_times_at_once_ends_all_the_same(self, stage, drain_seconds):
+        """A killed supervisor's children are told once for each of its threads."""
+        api = stage.start_api(DRAIN_SECONDS=drain_seconds)
+
+        for _ in range(200):
+            with suppress(ProcessLookupError):
+                os.kill(api.pid, signal.SIGTERM)
+
+        assert api.wait(timeout=30) == 0
+        assert stage.processes() == []
 
     def test_that_is_stopped_while_a_process_comes_back_ends_and_leaves_no_process(self, stage):
         api = stage.start_api(DRAIN_SECONDS=str(DRAIN_SECONDS))
