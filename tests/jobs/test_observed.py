@@ -138,7 +138,10 @@ class Stage:
         self._connection = psycopg2.connect(settings.database_url.replace("+psycopg2", ""))
         self._connection.autocommit = True
         stack.callback(self._connection.close)
-        self._parts = Parts(settings, job_queue=CeleryJobQueue(make_celery(settings)))
+        celery_app = make_celery(settings)
+        # What an earlier stage left in a broker that outlives it.
+        celery_app.control.purge()
+        self._parts = Parts(settings, job_queue=CeleryJobQueue(celery_app))
         stack.callback(self._parts.engine.dispose)
         with serving(self._parts) as services:
             services.users.create_first_admin(username="admin", email="admin@example.org", password=PASSWORD)
@@ -150,7 +153,7 @@ class Stage:
             **os.environ,
             "DATABASE_URL": settings.database_url,
             "REDIS_URL": settings.redis_url,
-            "CELERY_BROKER_URL": settings.redis_url,
+            "CELERY_BROKER_URL": settings.celery_broker_url,
             "JWT_SECRET_KEY": settings.jwt_secret_key,
             "LOG_LEVEL": "INFO",
             "WORKER_PROCESSES": "1",
