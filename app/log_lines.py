@@ -43,20 +43,18 @@ def init_logging(level: str) -> None:
     root.setLevel(level)
     # Says at every look at the schema how it looks.
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("celery.app.trace").addFilter(_BriefOnFailedJobs())
+    logging.getLogger("celery.app.trace").addFilter(_brief_on_failed_job)
     if root.level == logging.INFO:
         # Three lines for each tick would bury what the jobs themselves have to say.
         logging.getLogger("celery").setLevel(logging.WARNING)
 
 
-class _BriefOnFailedJobs(logging.Filter):
+def _brief_on_failed_job(record: logging.LogRecord) -> bool:
     """Celery puts an error's words and its job's arguments into the line; who did not foresee it has the traceback."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        job = getattr(record, "data", None)
-        if record.exc_info and isinstance(job, dict):
-            record.msg, record.args = "%s failed", (job.get("name"),)
-        return True
+    job = getattr(record, "data", None)
+    if record.exc_info and isinstance(job, dict):
+        record.msg, record.args = "%s failed", (job.get("name"),)
+    return True
 
 
 def _tell_exception(_logger: Any, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
