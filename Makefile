@@ -12,7 +12,8 @@ run: .venv/run.stamp ## Start the whole tracker on this machine
 test: .venv/dev.stamp ## Run the tests on servers of their own (or TEST_DATABASE_URL, TEST_REDIS_URL)
 	$(BIN)/pytest -n auto
 
-test-deep: .venv/dev.stamp ## Try two thousand histories against the model of the record, not a hundred
+test-deep: .venv/dev.stamp ## Run what takes long: full disks, frozen servers, millions of rows, 2,000 histories of the record
+	$(BIN)/pytest -m deep
 	RECORD_EXAMPLES=2000 $(BIN)/pytest tests/test_record_machine.py
 
 env: ## Write .env with fresh secrets, for docker compose
