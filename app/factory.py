@@ -9,6 +9,7 @@ from flask import Flask, g
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.composition import Parts, serving
+from app.http.admission import Admission, init_admission
 from app.http.authentication import init_authentication
 from app.http.bodies import init_bodies
 from app.http.draining import Draining, init_draining
@@ -19,6 +20,7 @@ from app.http.rate_limits import init_rate_limits
 from app.http.request_ids import current_request_id, init_request_ids
 from app.http.responses import init_json
 from app.http.security_headers import init_security_headers
+from app.http.slow_clients import SlowClients
 from app.job_queue import CeleryJobQueue, JobQueue
 from app.jobs import authentication as authentication_jobs
 from app.jobs import imports as import_jobs
@@ -53,8 +55,9 @@ def create_app(
     init_request_ids(app)
     init_metrics(app, parts)
     init_draining(app)
-    _serve_each_request(app, parts)
     init_bodies(app, settings)
+    init_admission(app, settings)
+    _serve_each_request(app, parts)
     init_authentication(app, settings)
     api = init_openapi(app)
     for module in BLUEPRINTS:
@@ -73,6 +76,8 @@ def create_served_app() -> Flask:
     app = create_app(settings)
     draining: Draining = app.extensions["draining"]
     signal.signal(signal.SIGUSR1, lambda *_: draining.begin(settings.drain_seconds))
+    admission: Admission = app.extensions["admission"]
+    SlowClients(admission.oldest_seconds).start()
     return app
 
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 import select
 import signal
 import sys
@@ -15,11 +16,16 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server.common import AbstractServer
 
+from app.http.admission import threads_for
 from app.log_lines import init_logging
 from app.settings import LaunchSettings, Settings
 
 # What a request that runs when the api is told to stop gets to end in; longer ones are cut.
 LAST_REQUESTS_SECONDS = 15
+# Of clients, to one process of the api.
+MAX_CONNECTIONS = 2048
+# Descriptors beside those of clients: servers, files, logs.
+OWN_DESCRIPTORS = 512
 # Through our own handler and formatter, like every other line.
 SERVER_LOGGING = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {"propagate": True}}}
 
@@ -27,6 +33,7 @@ SERVER_LOGGING = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {"pr
 def serve_api(settings: Settings, launch: LaunchSettings) -> None:
     """Serve until SIGTERM, which drains, or SIGINT, which does not."""
     init_logging(settings.log_level)
+    _allow_descriptors(MAX_CONNECTIONS + OWN_DESCRIPTORS)
     server = Granian(
         "main:app",
         address=launch.host,
@@ -35,8 +42,10 @@ def serve_api(settings: Settings, launch: LaunchSettings) -> None:
         http=HTTPModes.http1,
         websockets=False,
         workers=launch.api_processes,
-        # A thread for each connection that the pool may open: none waits for the pool, none is idle.
-        blocking_threads=settings.database_pool_size,
+        blocking_threads=threads_for(settings.database_pool_size),
+        # Connections, idle ones among them; past this number the server accepts no more.
+        backpressure=MAX_CONNECTIONS,
+        backlog=MAX_CONNECTIONS,
         respawn_failed_workers=True,
         workers_kill_timeout=LAST_REQUESTS_SECONDS,
         # A warning at each start says that threads are more than cores; they wait for PostgreSQL, not for a core.
@@ -51,6 +60,14 @@ def serve_api(settings: Settings, launch: LaunchSettings) -> None:
     # The server has set its own handlers by then.
     server.on_startup(lambda: _stop_by(server, settings.drain_seconds))
     server.serve()
+
+
+def _allow_descriptors(wanted: int) -> None:
+    """As many as the system lets us have, where that is fewer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def _stop_by(server: AbstractServer[Any], drain_seconds: float) -> None:

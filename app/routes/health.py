@@ -6,6 +6,7 @@ from typing import Any
 from flask import Response, current_app
 
 from app.composition import services
+from app.http.admission import ungated
 from app.http.authentication import public
 from app.http.metrics import ensure_may_scrape, metrics_response
 from app.http.openapi import Blueprint
@@ -17,6 +18,7 @@ blueprint = Blueprint("health", __name__, description="For operators and load ba
 
 @blueprint.get("/healthz")
 @public
+@ungated
 @blueprint.response(200, Health)
 def show_health() -> dict[str, str]:
     """The process answers."""
@@ -25,6 +27,7 @@ def show_health() -> dict[str, str]:
 
 @blueprint.get("/readyz")
 @public
+@ungated
 @blueprint.arguments(ReadinessQuery, location="query")
 @blueprint.response(200, ReadinessReport)
 @blueprint.alt_response(503, schema=ReadinessReport)

@@ -1,0 +1,189 @@
+"""Which clients have stopped sending or taking in the middle of a request, and the end of their connections.
+
+The server reads and writes sockets out of our sight and has no deadline for either. The kernel counts what each socket
+received and what its peer acknowledged (tcp_info in Linux' include/uapi/linux/tcp.h), so a thread compares these counts
+once a second and shuts the sockets that stand still. Whoever waited for such a socket sees the connection end.
+"""
+
+import logging
+import os
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import Enum, auto
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+# A client that began a request and sends nothing more of it for so long.
+SILENCE_SECONDS = 15.0
+# The server closes an idle keep-alive connection by itself, after half of this.
+IDLE_SECONDS = 60.0
+# A client that sends or takes less than this is as good as silent.
+WINDOW_SECONDS = 30.0
+MIN_BYTES_PER_WINDOW = 15_000
+# A request that is at work keeps its client waiting: only who has been silent for longer than that waits for nothing.
+MARGIN_SECONDS = 5.0
+# A process that stood still itself knows nothing of the time in between.
+MAX_GAP_SECONDS = 5.0
+
+# Of struct tcp_info: the ages of the last segments with data in milliseconds, unacknowledged segments, and counters.
+_AGES = struct.Struct("=I4xI")  # last_data_sent, (last_ack_sent), last_data_recv
+_AGES_AT = 44
+_UNACKED = struct.Struct("=I")
+_UNACKED_AT = 24
+_COUNTERS = struct.Struct("=QQ4x4xI4x4xI")  # bytes_acked, bytes_received, …, notsent_bytes, …, data_segs_out
+_COUNTERS_AT = 120
+_INFO_BYTES = 192
+
+
+class State(Enum):
+    """Whose turn it is: the client's to take, the client's to send or ours to answer, or nobody's."""
+
+    TAKING = auto()
+    SENDING = auto()
+    IDLE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    received: int
+    acknowledged: int
+    state: State
+
+    @classmethod
+    def of(cls, connection: socket.socket) -> "Counts":
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
+        sent_age, received_age = _AGES.unpack_from(info, _AGES_AT)
+        (unacked,) = _UNACKED.unpack_from(info, _UNACKED_AT)
+        acknowledged, received, unsent, segments_out = _COUNTERS.unpack_from(info, _COUNTERS_AT)
+        if unacked or unsent:
+            state = State.TAKING
+        elif received and (not segments_out or received_age < sent_age):
+            state = State.SENDING
+        else:
+            state = State.IDLE
+        return cls(received, acknowledged, state)
+
+
+class Watched:
+    """What was seen of one connection so far."""
+
+    def __init__(self, counts: Counts, now: float) -> None:
+        self._counts = counts
+        self._moved_at = now
+        self._window = counts
+        self._window_began_at = now
+
+    def look(self, counts: Counts, now: float, *, oldest_seconds: float) -> str | None:
+        """Why the connection should end, if it should. `oldest_seconds` is the age of the oldest request at work."""
+        if counts.state is not self._counts.state:
+            self._window, self._window_began_at = counts, now
+        if counts != self._counts:
+            self._moved_at = now
+        self._counts = counts
+        silent_seconds = now - self._moved_at
+        waits_for_us = silent_seconds <= oldest_seconds + MARGIN_SECONDS
+        if counts.state is State.SENDING and silent_seconds >= SILENCE_SECONDS and not waits_for_us:
+            return "sent no more of its request"
+        if counts.state is State.IDLE and silent_seconds >= IDLE_SECONDS and not waits_for_us:
+            return "is idle"
+        if now - self._window_began_at < WINDOW_SECONDS:
+            return None
+        before, self._window, self._window_began_at = self._window, counts, now
+        if counts.state is State.TAKING and counts.acknowledged - before.acknowledged < MIN_BYTES_PER_WINDOW:
+            return "takes its answer too slowly"
+        is_sending = counts.state is State.SENDING and silent_seconds < SILENCE_SECONDS
+        if is_sending and 0 < counts.received - before.received < MIN_BYTES_PER_WINDOW:
+            return "sends its request too slowly"
+        return None
+
+
+class SlowClients:
+    """Watches the connections that this process has accepted."""
+
+    def __init__(self, oldest_seconds: Callable[[], float], *, now: Callable[[], float] = time.monotonic) -> None:
+        self._oldest_seconds = oldest_seconds
+        self._now = now
+        self._watched: dict[int, Watched] = {}
+        self._looked_at = now()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="slow-clients", daemon=True).start()
+
+    def look(self) -> None:
+        """Look once at each connection, and end those that stand still."""
+        now = self._now()
+        if now - self._looked_at > MAX_GAP_SECONDS:
+            self._watched.clear()
+        self._looked_at = now
+        oldest_seconds = self._oldest_seconds()
+        before, self._watched = self._watched, {}
+        for inode, descriptor in _accepted_connections().items():
+            with suppress(OSError), _borrowed(descriptor) as connection:
+                counts = Counts.of(connection)
+                watched = self._watched[inode] = before.get(inode) or Watched(counts, now)
+                reason = watched.look(counts, now, oldest_seconds=oldest_seconds)
+                if reason is not None:
+                    logger.info("connection ended: its client %s", reason)
+                    _end(inode, descriptor)
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(TICK_SECONDS)
+            try:
+                self.look()
+            except Exception:
+                logger.exception("clients could not be watched")
+
+
+def _accepted_connections() -> dict[int, int]:
+    """The descriptor of each, by its socket's inode: a descriptor may be another socket's a moment later."""
+    ports, connections = set(), {}
+    for inode, descriptor in _sockets():
+        with suppress(OSError), _borrowed(descriptor) as one:
+            if one.family not in {socket.AF_INET, socket.AF_INET6} or one.type != socket.SOCK_STREAM:
+                continue
+            port = one.getsockname()[1]
+            if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                ports.add(port)
+            else:
+                connections[inode] = descriptor, port
+    return {inode: descriptor for inode, (descriptor, port) in connections.items() if port in ports}
+
+
+def _sockets() -> Iterator[tuple[int, int]]:
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - a thousand names, once a second
+        inode = _inode_of(int(name))
+        if inode is not None:
+            yield inode, int(name)
+
+
+def _inode_of(descriptor: int) -> int | None:
+    """None for what is no socket, or is closed by now."""
+    try:
+        target = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115
+    except OSError:
+        return None
+    return int(target[len("socket:[") : -1]) if target.startswith("socket:[") else None
+
+
+@contextmanager
+def _borrowed(descriptor: int) -> Iterator[socket.socket]:
+    """The socket of somebody else's descriptor, which stays theirs to close."""
+    borrowed = socket.socket(fileno=descriptor)
+    try:
+        yield borrowed
+    finally:
+        borrowed.detach()
+
+
+def _end(inode: int, descriptor: int) -> None:
+    # A descriptor of our own cannot become another socket's between the look and the shutdown.
+    with socket.socket(fileno=os.dup(descriptor)) as connection:
+        if _inode_of(connection.fileno()) == inode:
+            connection.shutdown(socket.SHUT_RDWR)
