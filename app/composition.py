@@ -8,7 +8,8 @@ from datetime import timedelta
 from functools import cached_property, partial
 
 from app.cache import Cache, make_redis
-from app.database import UnitOfWork, make_engine, make_session_factory, watch_connections
+from app.database.engine import make_engine, make_session_factory, watch_connections
+from app.database.unit_of_work import UnitOfWork
 from app.events import (
     DayLogged,
     DayLogRequested,

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
 from app.composition import Parts, Services, serving
-from app.database import make_session_factory
+from app.database.engine import make_session_factory
 from app.factory import create_app
 from app.models.user import Role
 from app.models.user import User as UserModel

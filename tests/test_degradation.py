@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.composition import Parts
-from app.database import make_session_factory
+from app.database.engine import make_session_factory
 from app.factory import create_app
 from app.job_queue import CeleryJobQueue
 from app.jobs.celery_app import make_celery

@@ -12,7 +12,7 @@ from celery import Celery
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-from app.database import make_engine
+from app.database.engine import make_engine
 from app.log_lines import init_logging
 
 # What somebody wrote; no line may tell it.

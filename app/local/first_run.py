@@ -11,7 +11,8 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import OperationalError
 
 from app.composition import Parts, serving
-from app.database import alembic_config, applied_migration, known_migrations, make_engine
+from app.database.engine import make_engine
+from app.database.migrations import alembic_config, applied_migration, known_migrations
 from app.errors import TaskTrackerError
 from app.job_queue import JobName
 from app.local.data_dir import write_private

@@ -7,7 +7,7 @@ from sqlalchemy import DateTime, and_, cast, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.database import applied_migration
+from app.database.migrations import applied_migration
 from app.models.health import JobCount, JobResult, Part, Sighting
 from app.models.task_import import ImportMode, ImportState, TaskImport
 from app.models.task_log import LogRun

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
-from app.database import violated_constraint
+from app.database.engine import violated_constraint
 from app.errors import ImportUnderWayError
 from app.models.project import Project
 from app.models.task_import import RowError, TaskImport

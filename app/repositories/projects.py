@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
-from app.database import violated_constraint
+from app.database.engine import violated_constraint
 from app.errors import ProjectKeyTakenError
 from app.models.project import Project, ProjectMember
 from app.models.user import User

@@ -6,7 +6,7 @@ from sqlalchemy import Text, cast, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.database import violated_constraint
+from app.database.engine import violated_constraint
 from app.errors import EmailTakenError, UsernameTakenError
 from app.models.project import Project, ProjectMember
 from app.models.user import Role, User

@@ -8,7 +8,7 @@ from app.auth.actor import Actor
 from app.auth.passwords import hash_password, is_password, needs_rehash
 from app.auth.tokens import Grant
 from app.cache import Cache
-from app.database import UnitOfWork
+from app.database.unit_of_work import UnitOfWork
 from app.errors import (
     InvalidError,
     RefreshTokenReusedError,

@@ -6,7 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from app.cache import Cache
-from app.database import UnitOfWork, known_migrations
+from app.database.migrations import known_migrations
+from app.database.unit_of_work import UnitOfWork
 from app.errors import UnavailableError
 from app.job_queue import JobQueue
 from app.models.health import JobCount, JobResult, Part

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from app.database import UnitOfWork
+from app.database.unit_of_work import UnitOfWork
 from app.events import ImportWaiting, TasksImported
 from app.models.task_import import DuplicatePolicy, ImportMode, ImportState, TaskImport
 from app.repositories.import_batches import ImportBatchRepository, Person

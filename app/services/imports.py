@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
-from app.database import UnitOfWork
+from app.database.unit_of_work import UnitOfWork
 from app.errors import ConflictError, IdempotencyKeyReusedError, ImportUnderWayError, InvalidError, UnavailableError
 from app.events import ImportWaiting
 from app.models.project import DEFAULT_PROJECT_KEY

@@ -2,7 +2,7 @@
 
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
-from app.database import UnitOfWork
+from app.database.unit_of_work import UnitOfWork
 from app.errors import ConflictError, ForbiddenError, InvalidError
 from app.events import ProjectChanged
 from app.models.project import Project

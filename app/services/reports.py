@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from app.auth.actor import Actor
-from app.database import UnitOfWork
+from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError
 from app.models.task import ACTIVE_STATUSES, TaskStatus
 from app.repositories.reports import ReportRepository

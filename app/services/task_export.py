@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
-from app.database import UnitOfWork
+from app.database.unit_of_work import UnitOfWork
 from app.repositories.task_export import TaskExportRepository
 from app.repositories.task_list import TaskQuery
 from app.services.clock import Clock

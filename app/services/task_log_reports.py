@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import orjson
 
 from app.auth.actor import Actor
-from app.database import UnitOfWork
+from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError
 from app.repositories.pages import Page, Position, decode_cursor, encode_cursor, is_date
 from app.repositories.task_log_reports import TaskLogReportRepository

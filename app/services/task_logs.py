@@ -17,7 +17,7 @@ import orjson
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
 from app.cache import Cache
-from app.database import UnitOfWork
+from app.database.unit_of_work import UnitOfWork
 from app.errors import ConflictError, InvalidError
 from app.events import DayLogged, DayLogRequested
 from app.models.task_log import LogRun, LogSource

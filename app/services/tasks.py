@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may, may
 from app.cache import Cache
-from app.database import UnitOfWork
+from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError, PreconditionFailedError
 from app.events import TaskChanged
 from app.models.project import DEFAULT_PROJECT_KEY, Project

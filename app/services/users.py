@@ -5,7 +5,7 @@ from typing import TypedDict
 from app.auth.actor import Actor
 from app.auth.passwords import hash_password
 from app.auth.permissions import Permission, ensure_may, may
-from app.database import UnitOfWork
+from app.database.unit_of_work import UnitOfWork
 from app.errors import ForbiddenError, InvalidError, LastAdminError
 from app.events import UserChanged
 from app.models.user import Role, User

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
 from app.composition import Parts
-from app.database import alembic_config, known_migrations
+from app.database.migrations import alembic_config, known_migrations
 from app.factory import create_app
 from app.local.errors import StartError
 from app.local.first_run import migrate

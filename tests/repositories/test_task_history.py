@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from app.database import UnitOfWork, violated_constraint
+from app.database.engine import violated_constraint
+from app.database.unit_of_work import UnitOfWork
 
 MORNING = datetime(2026, 3, 10, 6, tzinfo=UTC)
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from sqlalchemy import text
 
 from app.composition import Parts
-from app.database import make_session_factory
+from app.database.engine import make_session_factory
 from app.factory import create_app
 from app.job_queue import JobName
 from app.models.health import JobResult, Part

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from app.composition import Parts, serving
-from app.database import known_migrations, make_session_factory
+from app.database.engine import make_session_factory
+from app.database.migrations import known_migrations
 from app.job_queue import JobName
 from app.models.health import JobResult, Part
 from app.models.task_import import ImportMode, ImportState, TaskImport

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from app.database import UnitOfWork, make_engine, make_session_factory, violated_constraint
+from app.database.engine import make_engine, make_session_factory, violated_constraint
+from app.database.unit_of_work import UnitOfWork
 from app.errors import UnavailableError
 from app.events import TaskChanged
 from app.models.project import Project

@@ -1,0 +1,64 @@
+"""How we connect to PostgreSQL: one engine a process, one session a request or job."""
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from app.metrics import Metrics
+
+CONNECT_TIMEOUT_SECONDS = 2
+POOL_TIMEOUT_SECONDS = 2
+# A request is answered or refused, never left hanging: the server ends what takes longer.
+SERVER_OPTIONS = (
+    "-c timezone=UTC -c statement_timeout=30s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s"
+)
+
+
+def make_engine(url: str, *, pool_size: int) -> Engine:
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+        pool_pre_ping=True,
+        # What people wrote does not belong in a log, not even with an error.
+        hide_parameters=True,
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "options": SERVER_OPTIONS,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 2,
+            "tcp_user_timeout": 10_000,
+            "application_name": "tasktrackerpro",
+        },
+    )
+
+
+def watch_connections(engine: Engine, metrics: Metrics) -> None:
+    """Let the numbers know how many of the pool's connections are in use."""
+    metrics.connections_limit.inc(engine.pool.size())  # type: ignore[attr-defined]
+
+    @event.listens_for(engine, "checkout")
+    def take(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
+        record.info["is_counted"] = True
+        metrics.connections_in_use.inc()
+
+    @event.listens_for(engine, "checkin")
+    def give_back(_connection: object, record: ConnectionPoolEntry) -> None:
+        # One that could not be opened again comes back without having been taken.
+        if record.info.pop("is_counted", False):
+            metrics.connections_in_use.dec()
+
+
+def make_session_factory(bind: Engine | Connection) -> sessionmaker[Session]:
+    # Responses are built after the commit, so a commit must not empty the objects they are built from. A look-up does
+    # not write what is half changed: repositories flush, each with its reason.
+    return sessionmaker(bind, expire_on_commit=False, autoflush=False, join_transaction_mode="create_savepoint")
+
+
+def violated_constraint(error: IntegrityError) -> str | None:
+    """The name of the constraint that refused the statement, as PostgreSQL reports it."""
+    diagnostics = getattr(error.orig, "diag", None)
+    return getattr(diagnostics, "constraint_name", None)
