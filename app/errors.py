@@ -72,6 +72,12 @@ class UnavailableError(RetryLaterError):
     code = "unavailable"
 
 
+class OutcomeUnknownError(UnavailableError):
+    """The connection ended during the commit, and nobody could say whether the change was made."""
+
+    code = "outcome_unknown"
+
+
 class WrongCredentialsError(UnauthenticatedError):
     code = "wrong_credentials"
 

@@ -9,6 +9,8 @@ from flask import Flask, g
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.composition import Parts, serving
+from app.database.deadlines import Deadlines
+from app.database.engine import LONGEST_STATEMENT_SECONDS
 from app.http.admission import Admission, init_admission
 from app.http.authentication import init_authentication
 from app.http.bodies import init_bodies
@@ -78,6 +80,8 @@ def create_served_app() -> Flask:
     signal.signal(signal.SIGUSR1, lambda *_: draining.begin(settings.drain_seconds))
     admission: Admission = app.extensions["admission"]
     SlowClients(admission.oldest_seconds).start()
+    parts: Parts = app.extensions["parts"]
+    Deadlines(parts.engine, longest_seconds=LONGEST_STATEMENT_SECONDS).start()
     return app
 
 

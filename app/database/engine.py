@@ -1,7 +1,10 @@
 """How we connect to PostgreSQL: one engine a process, one session a request or job."""
 
+import select
+
+from psycopg2 import extensions
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DisconnectionError, IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -9,6 +12,10 @@ from app.metrics import Metrics
 
 CONNECT_TIMEOUT_SECONDS = 2
 POOL_TIMEOUT_SECONDS = 2
+# A server that works would have ended the statement by then.
+LONGEST_STATEMENT_SECONDS = 32
+# Of a session's `info`: whether it has sent changes to the server in its present transaction.
+HAS_FLUSHED = "has_flushed"
 # A request is answered or refused, never left hanging: the server ends what takes longer.
 SERVER_OPTIONS = (
     "-c timezone=UTC -c statement_timeout=30s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s"
@@ -16,12 +23,11 @@ SERVER_OPTIONS = (
 
 
 def make_engine(url: str, *, pool_size: int) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_SECONDS,
-        pool_pre_ping=True,
         # What people wrote does not belong in a log, not even with an error.
         hide_parameters=True,
         connect_args={
@@ -34,6 +40,19 @@ def make_engine(url: str, *, pool_size: int) -> Engine:
             "application_name": "tasktrackerpro",
         },
     )
+    event.listen(engine, "checkout", _refuse_ended)
+    return engine
+
+
+def _refuse_ended(connection: extensions.connection, _record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Have the pool replace a connection that the server has ended, which takes no round trip to see.
+
+    The server sends nothing on an idle connection but the news of its end.
+    """
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        raise DisconnectionError
 
 
 def watch_connections(engine: Engine, metrics: Metrics) -> None:
@@ -55,7 +74,13 @@ def watch_connections(engine: Engine, metrics: Metrics) -> None:
 def make_session_factory(bind: Engine | Connection) -> sessionmaker[Session]:
     # Responses are built after the commit, so a commit must not empty the objects they are built from. A look-up does
     # not write what is half changed: repositories flush, each with its reason.
-    return sessionmaker(bind, expire_on_commit=False, autoflush=False, join_transaction_mode="create_savepoint")
+    factory = sessionmaker(bind, expire_on_commit=False, autoflush=False, join_transaction_mode="create_savepoint")
+    event.listen(factory, "after_flush", _note_flush)
+    return factory
+
+
+def _note_flush(session: Session, _context: object) -> None:
+    session.info[HAS_FLUSHED] = True
 
 
 def violated_constraint(error: IntegrityError) -> str | None:

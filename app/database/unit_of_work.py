@@ -1,6 +1,7 @@
 """One transaction a use case: it commits when the use case ends, and its events are released after the commit."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -9,15 +10,23 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from app.errors import UnavailableError
+from app.database.engine import HAS_FLUSHED
+from app.errors import OutcomeUnknownError, UnavailableError
 from app.events import Event
 
 logger = logging.getLogger(__name__)
 
-# The names that the triggers of the history know; gone with the transaction.
+RETRY_AFTER_SECONDS = 2
+# After a connection was lost during a commit, the server is asked what became of it, for so long and so often.
+OUTCOME_SECONDS = 2.0
+OUTCOME_PAUSE_SECONDS = 0.1
+
+# The names that the history's triggers read until the transaction ends, and the number that it has for ever.
 _SIGN = text("""
-    SELECT set_config('tasktracker.actor_id', :actor_id, true), set_config('tasktracker.request_id', :request_id, true)
+    SELECT set_config('tasktracker.actor_id', :actor_id, true), set_config('tasktracker.request_id', :request_id, true),
+           CAST(pg_current_xact_id() AS text)
 """)
+_OUTCOME = text("SELECT pg_xact_status(CAST(:transaction_id AS xid8))")
 
 
 class UnitOfWork:
@@ -32,6 +41,7 @@ class UnitOfWork:
         self._request_id = request_id
         self._events: list[Event] = []
         self._is_open = False
+        self._transaction_id: str | None = None
 
     def publish(self, event: Event) -> None:
         if not self._is_open:
@@ -46,22 +56,31 @@ class UnitOfWork:
     def sign(self, actor_id: int, *, request_id: str | None = None) -> None:
         """Say in whose name this transaction changes tasks, for the history; and in which request, if not in this."""
         signature = {"actor_id": str(actor_id), "request_id": request_id or self._request_id or ""}
-        self._session.execute(_SIGN, signature)
+        *_names, self._transaction_id = self._session.execute(_SIGN, signature).one()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Raises UnavailableError when the server is gone, full or too slow; the block had no effect then."""
+        """Raises UnavailableError when the server is gone, full or too slow; the block had no effect then.
+
+        Raises OutcomeUnknownError when the connection was lost during the commit and its outcome could not be learned.
+        """
         if self._is_open:
             raise RuntimeError("transactions do not nest; call one use case, not two")
         self._is_open = True
-        self._events = []
+        self._events, self._transaction_id = [], None
+        self._session.info[HAS_FLUSHED] = False
         try:
             yield
-            self._session.commit()
-        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+            self._session.flush()
+            self._commit()
+        except (DBAPIError, PoolTimeoutError) as error:
             self._roll_back()
+            if not _is_unavailable(error):
+                raise
             logger.warning("database unavailable: %s", type(error.__cause__ or error).__name__)
-            raise UnavailableError("the database does not answer; try again shortly", retry_after_seconds=2) from error
+            raise UnavailableError(
+                "the database does not answer; try again shortly", retry_after_seconds=RETRY_AFTER_SECONDS
+            ) from error
         except BaseException:
             self._roll_back()
             raise
@@ -71,8 +90,49 @@ class UnitOfWork:
         for published in events:
             self._release(published)
 
+    def _commit(self) -> None:
+        try:
+            self._session.commit()
+        except DBAPIError as error:
+            has_written = self._transaction_id is not None or self._session.info[HAS_FLUSHED]
+            if not (error.connection_invalidated and has_written):
+                raise
+            self._roll_back()
+            outcome = self._learn_outcome()
+            if outcome == "aborted":
+                raise
+            if outcome != "committed":
+                logger.warning("the outcome of a commit is unknown: %s", type(error.__cause__).__name__)
+                raise OutcomeUnknownError(
+                    "the connection to the database was lost while the change was being saved;"
+                    " look whether it was made before you send it again",
+                    retry_after_seconds=RETRY_AFTER_SECONDS,
+                ) from error
+
+    def _learn_outcome(self) -> str | None:
+        """`committed` or `aborted`, as the server says once it answers; None when it does not say in time."""
+        if self._transaction_id is None:
+            return None
+        deadline = time.monotonic() + OUTCOME_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                outcome = self._session.scalar(_OUTCOME, {"transaction_id": self._transaction_id})
+            except (DBAPIError, PoolTimeoutError, UnavailableError):
+                outcome = None
+            finally:
+                self._roll_back()
+            if outcome in {"committed", "aborted"}:
+                return str(outcome)
+            time.sleep(OUTCOME_PAUSE_SECONDS)
+        return None
+
     def _roll_back(self) -> None:
         try:
             self._session.rollback()
         except DBAPIError:
             self._session.invalidate()
+
+
+def _is_unavailable(error: DBAPIError | PoolTimeoutError) -> bool:
+    """Also for a lost connection that the driver reports as a plain DatabaseError."""
+    return isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)) or error.connection_invalidated

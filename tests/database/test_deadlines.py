@@ -1,0 +1,164 @@
+"""A server that is frozen: its sockets stand, its kernel accepts, and nobody answers."""
+
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app.database.deadlines import Deadlines
+from app.database.engine import make_engine, make_session_factory
+from app.database.unit_of_work import UnitOfWork
+from app.errors import UnavailableError
+from app.local.servers import PostgresServer
+from app.local.system_user import server_user
+from app.settings import psycopg2_url
+from tests import servers
+from tests.servers import wait_for
+
+# A promise of three seconds, and what a busy machine adds. A frozen server would keep everybody for ever.
+SOON_SECONDS = 8.0
+
+
+class TestFrozenServer:
+    def test_a_statement_that_runs_as_it_freezes_is_given_up(self, engine, frozen, outcome_of):
+        waiting = outcome_of(lambda session: session.execute(text("SELECT pg_sleep(60)")))
+        assert wait_for(lambda: engine.pool.checkedout() == 1)
+
+        with frozen():
+            assert waiting.is_over_within(SOON_SECONDS)
+
+        assert isinstance(waiting.error, UnavailableError)
+
+    def test_a_statement_that_is_sent_to_it_is_given_up(self, engine, frozen, outcome_of):
+        assert outcome_of(lambda session: session.execute(text("SELECT 1"))).is_over_within(SOON_SECONDS)
+
+        with frozen():
+            waiting = outcome_of(lambda session: session.execute(text("SELECT 1")))
+            assert waiting.is_over_within(SOON_SECONDS)
+
+        assert isinstance(waiting.error, UnavailableError)
+
+    def test_nobody_else_has_to_wait_and_it_is_back_by_itself(self, frozen, outcome_of):
+        with frozen():
+            first = outcome_of(lambda session: session.execute(text("SELECT 1")))
+            assert first.is_over_within(SOON_SECONDS)
+            second = outcome_of(lambda session: session.execute(text("SELECT 1")))
+            assert second.is_over_within(0.5)
+            assert isinstance(second.error, UnavailableError)
+
+        assert wait_for(lambda: answers(outcome_of), seconds=SOON_SECONDS)
+
+
+class TestBusyServer:
+    def test_a_long_statement_of_a_server_that_answers_is_left_alone(self, engine, outcome_of):
+        long = outcome_of(lambda session: session.scalar(text("SELECT 'done' FROM pg_sleep(3)")))
+
+        assert long.is_over_within(SOON_SECONDS)
+        assert long.error is None
+
+    def test_a_statement_over_the_limit_is_given_up_though_the_server_answers(self, engine):
+        now = time.monotonic()
+        deadlines = Deadlines(engine, longest_seconds=30, now=lambda: now)
+        failed = threading.Event()
+
+        def wait():
+            try:
+                with make_session_factory(engine)() as session, UnitOfWork(session, print).transaction():
+                    session.execute(text("SELECT pg_sleep(60)"))
+            except UnavailableError:
+                failed.set()
+
+        threading.Thread(target=wait, daemon=True).start()
+
+        def is_given_up():
+            nonlocal now
+            now += 31
+            deadlines.look()
+            return failed.is_set()
+
+        assert wait_for(is_given_up)
+
+
+class TestEndedConnection:
+    def test_is_replaced_without_anybody_noticing(self, engine):
+        with engine.connect() as connection:
+            pid = connection.scalar(text("SELECT pg_backend_pid()"))
+        with engine.connect() as other, engine.connect() as connection:
+            assert connection.scalar(text("SELECT pg_backend_pid()")) != pid
+            connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+            other.invalidate()
+
+        with engine.connect() as connection:
+            assert connection.scalar(text("SELECT 1")) == 1
+
+
+class Outcome:
+    """What became of a use case that another thread tries."""
+
+    def __init__(self, engine, use_case):
+        self.error = None
+        self._thread = threading.Thread(target=self._try, args=(engine, use_case), daemon=True)
+        self._thread.start()
+
+    def is_over_within(self, seconds):
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _try(self, engine, use_case):
+        try:
+            with make_session_factory(engine)() as session, UnitOfWork(session, print).transaction():
+                use_case(session)
+        except UnavailableError as error:
+            self.error = error
+
+
+def answers(outcome_of):
+    outcome = outcome_of(lambda session: session.execute(text("SELECT 1")))
+    return outcome.is_over_within(SOON_SECONDS) and outcome.error is None
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = PostgresServer(tmp_path_factory.mktemp("frozen"), server_user())
+    with servers.running(server) as process:
+        server.make_database()
+        yield server, process
+
+
+@pytest.fixture
+def engine(server):
+    engine = make_engine(psycopg2_url(server[0].url), pool_size=5)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def outcome_of(engine):
+    Deadlines(engine, longest_seconds=60).start()
+    return lambda use_case: Outcome(engine, use_case)
+
+
+@pytest.fixture
+def frozen(server):
+    pid = server[0].running_pid()
+
+    @contextmanager
+    def freeze():
+        tell(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            tell(pid, signal.SIGCONT)
+
+    return freeze
+
+
+def tell(postmaster, number):
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+    for pid in (postmaster, *map(int, children)):
+        os.kill(pid, number)
