@@ -27,13 +27,15 @@ MAX_BODIES = 300
 MAX_BODY_MEMORY_BYTES = 64 * 1024 * 1024
 MAX_UPLOADS = 8
 MAX_WAITING_UPLOADS = 32
-# An upload is worth waiting for: it holds a thread meanwhile, and its client has nothing else to do.
-LONGEST_UPLOAD_WAIT_SECONDS = 10.0
-MAX_DOWNLOADS = 32
+# A file is worth waiting for: it holds a thread meanwhile, and its client has nothing else to do.
+LONGEST_TRANSFER_WAIT_SECONDS = 10.0
+# Files that are being sent, and those of them that are still being made.
+MAX_DOWNLOADS = 16
+MAX_FILES_IN_THE_MAKING = 2
 # Health checks are answered whatever the others wait for. Some come at once, from balancers and supervisors.
 SPARE_THREADS = 64
-# The connections that uploads and health checks use beside the permits.
-CONNECTIONS_WITHOUT_PERMIT = 2
+# The connections that uploads, downloads and health checks share beside the permits; each uses one for moments.
+CONNECTIONS_WITHOUT_PERMIT = 3
 
 
 def threads_for(permits: int) -> int:
@@ -156,9 +158,12 @@ class Admission:
         self.gate = Gate(self.permits)
         self.bodies = Slots(MAX_BODIES, amount=max(MAX_BODY_MEMORY_BYTES, settings.max_body_bytes))
         self.uploads = Slots(
-            MAX_UPLOADS, max_waiting=MAX_WAITING_UPLOADS, longest_wait_seconds=LONGEST_UPLOAD_WAIT_SECONDS
+            MAX_UPLOADS, max_waiting=MAX_WAITING_UPLOADS, longest_wait_seconds=LONGEST_TRANSFER_WAIT_SECONDS
         )
         self.downloads = Slots(MAX_DOWNLOADS)
+        self.files_in_the_making = Slots(
+            MAX_FILES_IN_THE_MAKING, max_waiting=MAX_DOWNLOADS, longest_wait_seconds=LONGEST_TRANSFER_WAIT_SECONDS
+        )
         self._since: dict[int, float] = {}
 
     def oldest_seconds(self) -> float:
@@ -174,6 +179,17 @@ class Admission:
             yield
         finally:
             self.work()
+
+    def become_download(self) -> None:
+        """The present request gives its permit back and goes on as a download. Raises BusyError for one too many."""
+        self.downloads.take()
+        g.pop("leave")()
+        g.leave = self.downloads.give_back
+
+    def keep_until_sent(self) -> Callable[[], None]:
+        """What gives the download's place back: for the end of its response, not of its request."""
+        leave: Callable[[], None] = g.pop("leave")
+        return leave
 
     def work(self) -> None:
         self._since[threading.get_ident()] = time.monotonic()

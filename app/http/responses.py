@@ -1,11 +1,10 @@
 """How an answer is put together: JSON as it comes from PostgreSQL, ETags from versions, links to the next page."""
 
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import orjson
-from flask import Flask, Response, request, stream_with_context
+from flask import Flask, Response, request
 from flask.json.provider import JSONProvider
 
 from app.repositories.pages import Page
@@ -28,12 +27,6 @@ def init_json(app: Flask) -> None:
 
 def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(body, status, headers, content_type="application/json")
-
-
-def csv_response(pieces: Iterator[bytes], filename: str) -> Response:
-    """A file to keep, sent while it is made."""
-    headers = {"Content-Disposition": f'attachment; filename="{filename}"', "Cache-Control": "private, no-store"}
-    return Response(stream_with_context(pieces), 200, headers, content_type="text/csv; charset=utf-8")
 
 
 def no_content() -> Response:

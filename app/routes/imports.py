@@ -8,9 +8,10 @@ from app.auth.permissions import Permission
 from app.composition import services
 from app.http.authentication import current_actor, requires
 from app.http.bodies import takes_file
+from app.http.downloads import csv_response
 from app.http.openapi import Blueprint
 from app.http.rate_limits import LimitName, limited
-from app.http.responses import csv_response, json_response, page_response
+from app.http.responses import json_response, page_response
 from app.http.uploads import Upload
 from app.schemas.base import PageQuery
 from app.schemas.imports import (

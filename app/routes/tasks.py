@@ -7,8 +7,9 @@ from flask import Response
 from app.auth.permissions import Permission
 from app.composition import services
 from app.http.authentication import current_actor, requires
+from app.http.downloads import csv_response
 from app.http.openapi import Blueprint
-from app.http.responses import csv_response, no_content, page_response, precondition_of, task_response
+from app.http.responses import no_content, page_response, precondition_of, task_response
 from app.schemas.base import PageQuery
 from app.schemas.reports import TaskVersionPage
 from app.schemas.tasks import (

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from app.repositories.imports import ReportedRow
@@ -13,21 +14,29 @@ from app.services.csv_columns import folded_name
 ERROR_COLUMN = "error"
 
 
-def export_header() -> bytes:
-    return _lines([EXPORT_COLUMNS])
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Whole lines of a file, and how many rows they hold; a header is none."""
+
+    text: bytes
+    row_count: int
 
 
-def export_rows(tasks: Iterable[ExportedTask]) -> bytes:
-    return _lines([_cell_of(value) for value in task] for task in tasks)
+def export_header() -> Lines:
+    return Lines(_lines([EXPORT_COLUMNS]), 0)
 
 
-def report_header(header: Sequence[str]) -> bytes:
-    return _lines([[*map(defused, _without_errors(header, header)), ERROR_COLUMN]])
+def export_rows(tasks: Sequence[ExportedTask]) -> Lines:
+    return Lines(_lines([_cell_of(value) for value in task] for task in tasks), len(tasks))
 
 
-def report_rows(header: Sequence[str], rows: Iterable[ReportedRow]) -> bytes:
+def report_header(header: Sequence[str]) -> Lines:
+    return Lines(_lines([[*map(defused, _without_errors(header, header)), ERROR_COLUMN]]), 0)
+
+
+def report_rows(header: Sequence[str], rows: Sequence[ReportedRow]) -> Lines:
     """Each row as it came; a column of errors that it came with, from being reported on before, is left out."""
-    return _lines([*_as_wide_as(header, row.cells), row.message] for row in rows)
+    return Lines(_lines([*_as_wide_as(header, row.cells), row.message] for row in rows), len(rows))
 
 
 def _as_wide_as(header: Sequence[str], cells: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ from app.repositories.pages import Page
 from app.repositories.projects import ProjectRepository
 from app.services.clock import Clock
 from app.services.csv_files import BLOCK_ROWS, Block, ByteStream, CsvFile, Encoding
-from app.services.csv_writing import report_header, report_rows
+from app.services.csv_writing import Lines, report_header, report_rows
 from app.services.import_runs import ImportRunService
 from app.services.lookups import not_found
 from app.settings import CsvLimits
@@ -121,7 +121,7 @@ class ImportService:
             self._json(actor, import_id)
             return self._imports.list_errors(import_id, cursor=cursor, limit=limit)
 
-    def write_errors(self, actor: Actor, import_id: int) -> Iterator[bytes]:
+    def write_errors(self, actor: Actor, import_id: int) -> Iterator[Lines]:
         """The refused rows as CSV, each as it came with what is wrong with it: to be mended and sent again."""
         with self._uow.transaction():
             self._json(actor, import_id)
@@ -129,7 +129,7 @@ class ImportService:
             header = task_import.header
         return self._report(import_id, header)
 
-    def _report(self, import_id: int, header: list[str]) -> Iterator[bytes]:
+    def _report(self, import_id: int, header: list[str]) -> Iterator[Lines]:
         yield report_header(header)
         rows: list[ReportedRow] = []
         while True:

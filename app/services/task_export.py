@@ -9,7 +9,7 @@ from app.database.unit_of_work import UnitOfWork
 from app.repositories.task_export import TaskExportRepository
 from app.repositories.task_list import TaskQuery
 from app.services.clock import Clock
-from app.services.csv_writing import export_header, export_rows
+from app.services.csv_writing import Lines, export_header, export_rows
 
 PAGE_ROWS = 2_000
 
@@ -20,14 +20,14 @@ class TaskExportService:
         self._tasks = tasks
         self._now = clock
 
-    def write(self, actor: Actor, query: TaskQuery) -> Iterator[bytes]:
+    def write(self, actor: Actor, query: TaskQuery) -> Iterator[Lines]:
         """A transaction a page: who reads slowly holds no connection. What changes meanwhile may show either way."""
         if query.deleted:
             ensure_may(actor, Permission.TASK_RESTORE)
         query = replace(query, assignee=actor.meant_by(query.assignee), creator=actor.meant_by(query.creator))
         return self._pages(actor, query)
 
-    def _pages(self, actor: Actor, query: TaskQuery) -> Iterator[bytes]:
+    def _pages(self, actor: Actor, query: TaskQuery) -> Iterator[Lines]:
         yield export_header()
         now = self._now()
         after_id = 0

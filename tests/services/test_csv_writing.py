@@ -28,10 +28,10 @@ FIRST_MOMENT, LAST_MOMENT = (datetime.fromisoformat(words) for words in ("0002-0
 
 class TestExport:
     def test_a_header_names_the_columns(self):
-        assert export_header() == ",".join(EXPORT_COLUMNS).encode() + b"\r\n"
+        assert export_header().text == ",".join(EXPORT_COLUMNS).encode() + b"\r\n"
 
     def test_a_task_is_a_line(self):
-        line = export_rows([task()])
+        line = export_rows([task()]).text
 
         assert line == b"OPS-1,OPS,Paint,Green,in_progress,high,red,ada,,2026-03-09T12:00:00+00:00,JIRA-7\r\n"
 
@@ -48,7 +48,7 @@ class TestExport:
         }
 
     def test_no_tasks_are_no_lines(self):
-        assert export_rows([]) == b""
+        assert export_rows([]).text == b""
 
     @pytest.mark.parametrize("formula", FORMULAS)
     @pytest.mark.parametrize("column", ["title", "description", "assignee", "external_ref"])
@@ -70,10 +70,10 @@ class TestExport:
         assert cells[EXPORT_COLUMNS.index("description")] == description
 
     def test_everything_is_utf_8(self):
-        assert "Größe 😀".encode() in export_rows([task(title="Größe 😀")])
+        assert "Größe 😀".encode() in export_rows([task(title="Größe 😀")]).text
 
     def test_reads_back_without_a_column_that_is_ignored(self):
-        file = opened(export_header() + export_rows([task()]))
+        file = opened(export_header().text + export_rows([task()]).text)
 
         assert file.layout.ignored == ()
         assert file.layout.fields == set(FIELD_OF.values())
@@ -100,7 +100,7 @@ class TestExport:
     def test_any_task_reads_back_the_same(self, **fields):
         exported = task(**fields)
 
-        (read,) = read_back(export_header() + export_rows([exported]))
+        (read,) = read_back(export_header().text + export_rows([exported]).text)
 
         assert {name: getattr(read.row, name) for name in fields} == fields
         assert (read.row.created_at, read.row.assignee, read.row.external_ref) == (NOON, "ada", "JIRA-7")
@@ -108,7 +108,7 @@ class TestExport:
 
 class TestReport:
     def test_is_the_header_of_the_file_and_a_column_of_errors(self):
-        assert report_header(["Summary", " State "]) == b"Summary, State ,error\r\n"
+        assert report_header(["Summary", " State "]).text == b"Summary, State ,error\r\n"
 
     def test_a_row_comes_as_it_came_with_what_is_wrong_with_it(self):
         rows = [ReportedRow(3, [" Paint ", "maybe"], "line 4, column State: 'maybe' is not a status")]
@@ -134,7 +134,7 @@ class TestReport:
     def test_the_errors_of_an_earlier_report_are_left_out(self, name):
         rows = [ReportedRow(1, ["Paint", "line 2: old", "maybe"], "new")]
 
-        assert report_header(["title", name, "status"]) == b"title,status,error\r\n"
+        assert report_header(["title", name, "status"]).text == b"title,status,error\r\n"
         assert cells_of(report_rows(["title", name, "status"], rows)) == [["Paint", "maybe", "new"]]
 
     @pytest.mark.parametrize("formula", FORMULAS)
@@ -159,7 +159,7 @@ class TestReport:
         assert cells[-1] == "line 2, column =A1: bad"
 
     def test_no_rows_are_no_lines(self):
-        assert report_rows(["title"], []) == b""
+        assert report_rows(["title"], []).text == b""
 
     def test_is_refused_for_the_same_reasons_until_it_is_mended(self):
         content = b'task_name,status,colour\n=1+1,maybe,red\n"Two\nlines",never,\n'
@@ -223,8 +223,8 @@ def task(**fields):
     )
 
 
-def cells_of(written):
-    return list(csv.reader(io.StringIO(written.decode(), newline=""), strict=True))
+def cells_of(lines):
+    return list(csv.reader(io.StringIO(lines.text.decode(), newline=""), strict=True))
 
 
 def opened(content):
@@ -252,4 +252,4 @@ def reported(content):
     refused = [row for row in read_back(content) if isinstance(row, RefusedRow)]
     rows = [ReportedRow(row.row_number, row.cells, row.problems[0].reason) for row in refused]
     header = opened(content).header
-    return report_header(header) + report_rows(header, rows)
+    return report_header(header).text + report_rows(header, rows).text

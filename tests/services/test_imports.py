@@ -1546,7 +1546,7 @@ def report(service, actor, outcome, *, limit=200):
 
 
 def csv_report(service, actor, outcome):
-    return b"".join(service.write_errors(actor, outcome.import_id))
+    return b"".join(lines.text for lines in service.write_errors(actor, outcome.import_id))
 
 
 def formulas_in(content):
