@@ -2,7 +2,8 @@
 
 Requests are timed as calls of the WSGI app, so what the HTTP server costs both sides does not flatter the ratio;
 imports as an upload to the tracker's own processes. Sizes: BENCH_ROWS (1,000,000) of the file, BENCH_TASKS (1,000,000)
-for log, list and history; BENCH_SECONDS (3) for each pair of requests.
+for log, list and history; BENCH_SECONDS (3) for each pair of requests; BENCH_RATE (200) requests a second for the open
+loop.
 """
 
 import os
@@ -28,6 +29,8 @@ from tests.fakes import FakeJobQueue
 TASKS = int(os.environ.get("BENCH_TASKS", "1000000"))
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "3"))
+RATE = int(os.environ.get("BENCH_RATE", "200"))
+OPEN_LOOP_SECONDS = 20.0
 SMALL_ROWS = 1_000
 OLD_VERSIONS = 4
 MISSING_DAYS = 30
@@ -57,6 +60,7 @@ def main() -> None:
         work = stack.enter_context(_workload(settings))
         results = [
             *_imports(database, settings, directory),
+            *_overload(database, settings, directory),
             *_history(database, settings),
             *_requests(work, settings),
             *_bulk(work, settings),
@@ -84,6 +88,21 @@ def _imports(server_url: str, settings: Settings, directory: Path) -> list[Resul
         _at_most("its api grows by", "64 MB", imported.api_growth / 2**20, 64, "MB"),
         _at_most("its worker grows by", "128 MB", imported.worker_growth / 2**20, 128, "MB"),
     ]  # fmt: skip
+
+
+def _overload(server_url: str, settings: Settings, directory: Path) -> list[Result]:
+    """More requests than two cores can answer, beside the load generator: what is accepted is answered soon."""
+    with (
+        servers.migrated_database(server_url) as url,
+        tracker(replace(settings, database_url=url), directory / "overload", api_processes=2) as ours,
+    ):
+        tally = ours.open_loop(rate=RATE, seconds=OPEN_LOOP_SECONDS)
+    assert not tally.failures, tally.failures[:5]
+    what = f"open loop of {RATE}/s for {OPEN_LOOP_SECONDS:g} s"
+    return [
+        _at_most(f"{what}: {len(tally.accepted):,} accepted, p99", "0.5 s", tally.p99_of_accepted(), 0.5, "s"),
+        _at_most(f"{what}: {len(tally.refused):,} refused, p99", "0.5 s", tally.p99_of_refused(), 0.5, "s"),
+    ]
 
 
 def _copy_seconds(server_url: str, settings: Settings) -> float:

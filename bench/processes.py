@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from app.settings import Settings
+from bench.open_loop import Tally, run
 from tests.servers import ROOT, free_port
 
 PASSWORD = "measured well"
@@ -43,6 +44,9 @@ class Tracker:
         self._port = port
         answer = self._call("POST", "/api/v1/auth/login", {"username": "admin", "password": PASSWORD})
         self._headers = {"Authorization": f"Bearer {answer['access_token']}"}
+
+    def open_loop(self, *, rate: int, seconds: float) -> Tally:
+        return run(self._port, {**self._headers, "Content-Type": "application/json"}, rate=rate, seconds=seconds)
 
     def import_rows(self, file: Path) -> Imported:
         api, worker = self._pids("main.py api"), self._pids("celery_worker worker")
@@ -100,8 +104,8 @@ class Tracker:
 
 
 @contextmanager
-def tracker(settings: Settings, directory: Path) -> Iterator[Tracker]:
-    """With one process of each kind, on the servers of `settings`."""
+def tracker(settings: Settings, directory: Path, *, api_processes: int = 1) -> Iterator[Tracker]:
+    """With one worker process, on the servers of `settings`."""
     port = free_port()
     environment = {
         **os.environ,
@@ -110,7 +114,7 @@ def tracker(settings: Settings, directory: Path) -> Iterator[Tracker]:
         "JWT_SECRET_KEY": settings.jwt_secret_key,
         "DATA_DIR": str(directory),
         "PORT": str(port),
-        "API_PROCESSES": "1",
+        "API_PROCESSES": str(api_processes),
         "WORKER_PROCESSES": "1",
         "ADMIN_PASSWORD": PASSWORD,
         "RATE_LIMIT_ENABLED": "false",
