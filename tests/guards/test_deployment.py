@@ -16,6 +16,7 @@ from tests.servers import ROOT
 
 KUBERNETES = ROOT / "deploy/kubernetes"
 PROMETHEUS = ROOT / "deploy/prometheus"
+NGINX = "nginx.ingress.kubernetes.io"
 COMPONENT = "app.kubernetes.io/component"
 SECRETS = {"DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "JWT_SECRET_KEY", "METRICS_TOKEN", "ADMIN_PASSWORD"}
 # What PostgreSQL leaves to others than its superusers where nobody says how many connections it may have.
@@ -204,8 +205,8 @@ class TestIngress:
 
         led_to = {path["path"]: services[path["backend"]["service"]["name"]] for path in ingress_paths(manifests)}
 
-        assert led_to.keys() == {"/metrics", "/"}
-        assert led_to["/"]["spec"]["selector"] == {COMPONENT: "api"}
+        assert led_to.keys() == {"/metrics", "/", "/api/v1/imports", "/upload-csv"}
+        assert {led_to[path]["spec"]["selector"][COMPONENT] for path in led_to.keys() - {"/metrics"}} == {"api"}
         assert led_to["/metrics"]["spec"]["selector"][COMPONENT] not in workloads
 
     def test_takes_every_spelling_of_a_path(self, manifests):
@@ -213,11 +214,30 @@ class TestIngress:
         assert {path["pathType"] for path in ingress_paths(manifests)} == {"Prefix"}
 
     def test_lets_the_largest_upload_through(self, manifests, given_settings):
-        (ingress,) = of_kind(manifests, "Ingress")
+        uploads = ingress_named(manifests, "uploads")
 
-        megabytes = ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-body-size"].removesuffix("m")
+        assert megabytes_of(uploads) * 2**20 > int(given_settings["MAX_UPLOAD_BYTES"])
+        assert uploads["metadata"]["annotations"][f"{NGINX}/proxy-request-buffering"] == "off"
 
-        assert int(megabytes) * 2**20 > int(given_settings["MAX_UPLOAD_BYTES"])
+    def test_receives_every_other_body_as_a_whole(self, manifests):
+        others = ingress_named(manifests, "api")
+        default = re.search(r"^MAX_BODY_BYTES=(\d+)$", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE)[1]
+
+        assert megabytes_of(others) * 2**20 > int(default)
+        assert others["metadata"]["annotations"][f"{NGINX}/proxy-request-buffering"] == "on"
+
+    def test_streams_the_routes_that_take_a_file_and_no_other(self, manifests, app):
+        streamed = {
+            path["path"]
+            for rule in ingress_named(manifests, "uploads")["spec"]["rules"]
+            for path in rule["http"]["paths"]
+        }
+
+        assert streamed == {
+            rule.rule
+            for rule in app.url_map.iter_rules()
+            if getattr(app.view_functions[rule.endpoint], "takes_file", False) and "POST" in rule.methods
+        }
 
 
 class TestPrometheus:
@@ -322,9 +342,22 @@ def selector_of(manifest):
     return spec["selector"]["matchLabels"] if "selector" in spec else None
 
 
+def ingress_named(manifests, name):
+    (ingress,) = [one for one in of_kind(manifests, "Ingress") if one["metadata"]["name"] == name]
+    return ingress
+
+
+def megabytes_of(ingress):
+    return int(ingress["metadata"]["annotations"][f"{NGINX}/proxy-body-size"].removesuffix("m"))
+
+
 def ingress_paths(manifests):
-    (ingress,) = of_kind(manifests, "Ingress")
-    return [path for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]]
+    return [
+        path
+        for ingress in of_kind(manifests, "Ingress")
+        for rule in ingress["spec"]["rules"]
+        for path in rule["http"]["paths"]
+    ]
 
 
 def settings_files(kustomization):
