@@ -69,11 +69,19 @@ class Parts:
         cache: Cache | None = None,
         clock: Clock = system_clock,
         metrics: Metrics | None = None,
+        statement_seconds: int | None = None,
     ) -> None:
-        """Only the api passes `metrics` that it shares with its other processes: they speak for it alone."""
+        """Only the api passes `metrics` that it shares with its other processes: they speak for it alone.
+
+        `statement_seconds` is how long a statement may take, where that is not what a request's may.
+        """
         self.settings = settings
         self.metrics = metrics or Metrics()
-        self.engine = make_engine(settings.database_url, pool_size=settings.database_pool_size)
+        self.engine = make_engine(
+            settings.database_url,
+            pool_size=settings.database_pool_size,
+            statement_seconds=statement_seconds or settings.request_statement_seconds,
+        )
         watch_connections(self.engine, self.metrics)
         self.new_session = make_session_factory(self.engine)
         self.cache = cache or Cache(make_redis(settings.redis_url), count_lookup=self.metrics.count_lookup)

@@ -78,6 +78,16 @@ class OutcomeUnknownError(UnavailableError):
     code = "outcome_unknown"
 
 
+class StatementTooSlowError(UnavailableError):
+    """The database was given more to do than one request may ask for."""
+
+    code = "too_slow"
+
+
+class TooManyRunningRequestsError(TooManyRequestsError):
+    code = "too_many_running_requests"
+
+
 class WrongCredentialsError(UnauthenticatedError):
     code = "wrong_credentials"
 

@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.composition import Parts, serving
 from app.database.deadlines import Deadlines
-from app.database.engine import LONGEST_STATEMENT_SECONDS
+from app.database.engine import JOB_STATEMENT_SECONDS, STATEMENT_GRACE_SECONDS
 from app.http.admission import Admission, init_admission
 from app.http.authentication import init_authentication
 from app.http.bodies import init_bodies
@@ -81,7 +81,8 @@ def create_served_app() -> Flask:
     admission: Admission = app.extensions["admission"]
     SlowClients(admission.oldest_seconds).start()
     parts: Parts = app.extensions["parts"]
-    Deadlines(parts.engine, longest_seconds=LONGEST_STATEMENT_SECONDS).start()
+    longest_seconds = settings.request_statement_seconds + STATEMENT_GRACE_SECONDS
+    Deadlines(parts.engine, longest_seconds=longest_seconds).start()
     return app
 
 
@@ -89,7 +90,7 @@ def create_celery(settings: Settings | None = None) -> Celery:
     """For worker and beat."""
     settings = settings or read_settings()
     celery_app = make_celery(settings)
-    parts = Parts(settings, job_queue=CeleryJobQueue(celery_app))
+    parts = Parts(settings, job_queue=CeleryJobQueue(celery_app), statement_seconds=JOB_STATEMENT_SECONDS)
     serve_each_job(celery_app, parts)
     for module in (task_log_jobs, import_jobs, authentication_jobs):
         module.register(celery_app)

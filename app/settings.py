@@ -73,6 +73,8 @@ class Settings:
     self_registration_enabled: bool
     time_zone: ZoneInfo
     database_pool_size: int
+    request_statement_seconds: int
+    max_running_requests_per_user: int
     max_body_bytes: int
     max_upload_bytes: int
     trusted_proxy_hops: int
@@ -120,6 +122,8 @@ def read_settings() -> Settings:
         self_registration_enabled=env.bool("SELF_REGISTRATION_ENABLED", environment != "production"),
         time_zone=ZoneInfo(env.str("TIME_ZONE", "UTC", validate=_known_time_zone) or "UTC"),
         database_pool_size=env.int("DATABASE_POOL_SIZE", 10, validate=validate.Range(1, 200)),
+        request_statement_seconds=env.int("REQUEST_STATEMENT_SECONDS", 10, validate=validate.Range(1, 60)),
+        max_running_requests_per_user=env.int("MAX_RUNNING_REQUESTS_PER_USER", 4, validate=validate.Range(1, 200)),
         max_body_bytes=env.int("MAX_BODY_BYTES", 1024 * 1024, validate=validate.Range(min=1024)),
         max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 256 * 1024 * 1024, validate=validate.Range(min=1024)),
         trusted_proxy_hops=env.int("TRUSTED_PROXY_HOPS", 0, validate=validate.Range(0, 10)),

@@ -278,7 +278,7 @@ def log(monkeypatch):
 @pytest.fixture
 def database(database_url):
     """A connection as the product makes them, with a table that is gone afterwards."""
-    engine = make_engine(database_url, pool_size=1)
+    engine = make_engine(database_url, pool_size=1, statement_seconds=30)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(TABLES))
         yield connection

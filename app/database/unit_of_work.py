@@ -5,18 +5,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from psycopg2.errors import QueryCanceled
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from app.database.engine import HAS_FLUSHED
-from app.errors import OutcomeUnknownError, UnavailableError
+from app.errors import OutcomeUnknownError, StatementTooSlowError, UnavailableError
 from app.events import Event
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 2
+# Whoever asked for too much is not to ask for the same again at once.
+COSTLY_RETRY_SECONDS = 30
 # After a connection was lost during a commit, the server is asked what became of it, for so long and so often.
 OUTCOME_SECONDS = 2.0
 OUTCOME_PAUSE_SECONDS = 0.1
@@ -60,7 +63,9 @@ class UnitOfWork:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Raises UnavailableError when the server is gone, full or too slow; the block had no effect then.
+        """Raises UnavailableError when the server is gone or full, StatementTooSlowError when it ended a statement.
+
+        The block had no effect then.
 
         Raises OutcomeUnknownError when the connection was lost during the commit and its outcome could not be learned.
         """
@@ -77,6 +82,12 @@ class UnitOfWork:
             self._roll_back()
             if not _is_unavailable(error):
                 raise
+            if isinstance(error.__cause__, QueryCanceled):
+                logger.warning("a statement took too long and was ended")
+                raise StatementTooSlowError(
+                    "this took too long and was stopped; ask for less: a shorter range, another filter, no total",
+                    retry_after_seconds=COSTLY_RETRY_SECONDS,
+                ) from error
             logger.warning("database unavailable: %s", type(error.__cause__ or error).__name__)
             raise UnavailableError(
                 "the database does not answer; try again shortly", retry_after_seconds=RETRY_AFTER_SECONDS

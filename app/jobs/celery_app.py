@@ -1,11 +1,17 @@
 """How Celery is set up: messages are doorbells that may be lost, doubled or late, and nothing waits for a broker."""
 
+from typing import Any
+
 from celery import Celery
 
 from app.jobs.schedule import SCHEDULE
 from app.settings import Settings
 
 VISIBILITY_TIMEOUT_SECONDS = 120
+# A day of the log, and a file that is taken whole or not at all, are one transaction each and cannot be cut: with
+# millions of rows they take longer than other jobs may. The broker then gives the message to a second worker, who finds
+# the work taken and leaves it.
+WHOLE_WORK_LIMITS: Any = {"soft_time_limit": 540, "time_limit": 600}
 
 
 def make_celery(settings: Settings) -> Celery:

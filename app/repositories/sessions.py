@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import case, delete, update
+from sqlalchemy import Delete, case, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -30,8 +30,10 @@ class SessionRepository:
             statement = statement.where(LoginSession.id != but)
         self._session.execute(statement.values(ended_at=at))
 
-    def delete_expired(self, *, before: datetime) -> None:
-        self._session.execute(delete(LoginSession).where(LoginSession.expires_at < before))
+    def delete_expired(self, *, before: datetime, limit: int) -> int:
+        """Up to `limit` of them; return how many there were."""
+        expired = select(LoginSession.id).where(LoginSession.expires_at < before).limit(limit)
+        return _delete(self._session, delete(LoginSession).where(LoginSession.id.in_(expired)))
 
 
 class LoginAttemptRepository:
@@ -59,5 +61,12 @@ class LoginAttemptRepository:
     def forgive(self, subject: str) -> None:
         self._session.execute(delete(LoginAttempt).where(LoginAttempt.subject == subject))
 
-    def delete_over(self, *, before: datetime) -> None:
-        self._session.execute(delete(LoginAttempt).where(LoginAttempt.window_started_at < before))
+    def delete_over(self, *, before: datetime, limit: int) -> int:
+        """Up to `limit` of them; return how many there were."""
+        over = select(LoginAttempt.subject).where(LoginAttempt.window_started_at < before).limit(limit)
+        return _delete(self._session, delete(LoginAttempt).where(LoginAttempt.subject.in_(over)))
+
+
+def _delete(session: Session, statement: Delete) -> int:
+    outcome = session.execute(statement, execution_options={"synchronize_session": False})
+    return int(outcome.rowcount)  # type: ignore[attr-defined]

@@ -9,13 +9,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
+from app.database.engine import JOB_STATEMENT_SECONDS
 from app.models.project import Project
 from app.models.task import TaskStatus
 from app.models.task_log import LogRequest, LogRun, TaskLog
 from app.models.user import User
 from app.repositories.pages import DEFAULT_PAGE_SIZE, AnySelect, Page, decode_cursor, is_date, json_object, page_of
 
-# One run at a time, whoever starts it: the second waits and finds the day written.
+# One run at a time, whoever starts it.
 LOG_LOCK = 7_203_114_120
 
 LOG_FIELDS: dict[str, Any] = {
@@ -52,20 +53,33 @@ _ACTIVE = """
      WHERE valid_to >= :instant AND valid_to < 'infinity' AND valid_from < :instant
        AND deleted_at IS NULL AND status IN ('todo', 'in_progress', 'blocked')
 """
+_COLUMNS = ("project_id", "number", "title", "status", "priority", "assignee_id", "due_at")
+_LOGGED = ", ".join(f"log.{name}" for name in _COLUMNS)
+_STATE = ", ".join(f"active.{name}" for name in _COLUMNS)
 _WRITE_DAY = f"""
-    INSERT INTO task_logs (log_date, task_id, project_id, number, title, status, priority, assignee_id, due_at)
+    INSERT INTO task_logs (log_date, task_id, {", ".join(_COLUMNS)})
     SELECT :log_date, active.* FROM ({_ACTIVE}) AS active
 """  # noqa: S608 - of constants
-_REWRITE_DAY = f"""{_WRITE_DAY}
-    ON CONFLICT (log_date, task_id) DO UPDATE
-       SET (project_id, number, title, status, priority, assignee_id, due_at)
-         = (excluded.project_id, excluded.number, excluded.title, excluded.status, excluded.priority,
-            excluded.assignee_id, excluded.due_at)
-"""  # noqa: S608 - of constants
-# What an earlier run of the same, unfinished day logged and is no longer active.
-_FORGET_INACTIVE = f"""
-    DELETE FROM task_logs AS log
-     WHERE log.log_date = :log_date AND log.task_id NOT IN (SELECT active.task_id FROM ({_ACTIVE}) AS active)
+# Only rows that differ are written. One statement reads one snapshot, so the rows and their count agree whatever
+# is written to tasks meanwhile.
+_REWRITE_DAY = f"""
+    WITH active AS MATERIALIZED ({_ACTIVE}),
+    dropped AS (
+        DELETE FROM task_logs AS log
+         WHERE log.log_date = :log_date AND NOT EXISTS (SELECT FROM active WHERE active.task_id = log.task_id)
+    ), changed AS (
+        UPDATE task_logs AS log SET ({", ".join(_COLUMNS)}) = ROW({_STATE})
+          FROM active
+         WHERE log.log_date = :log_date AND log.task_id = active.task_id
+           AND ({_LOGGED}) IS DISTINCT FROM ({_STATE})
+    ), added AS (
+        INSERT INTO task_logs (log_date, task_id, {", ".join(_COLUMNS)})
+        SELECT :log_date, active.* FROM active
+         WHERE NOT EXISTS (
+             SELECT FROM task_logs AS log WHERE log.log_date = :log_date AND log.task_id = active.task_id
+         )
+    )
+    SELECT count(*) FROM active
 """  # noqa: S608 - of constants
 
 
@@ -91,9 +105,19 @@ class TaskLogRepository:
         self._session = session
 
     def lock(self) -> None:
-        """Held until the commit. Whoever waits for it, or writes a day, may take longer than a request."""
-        self._session.execute(text("SET LOCAL lock_timeout = '45s'; SET LOCAL statement_timeout = '45s'"))
+        """Held until the commit."""
+        self._session.execute(text("SET LOCAL lock_timeout = '45s'"))
         self._session.execute(select(func.pg_advisory_xact_lock(LOG_LOCK)))
+
+    def try_lock(self) -> bool:
+        """The same lock, or False at once while another run holds it.
+
+        A day is one transaction and may take longer than the broker waits before it gives the message to another
+        worker: that one is not to stand in line for minutes.
+        """
+        # Through PgBouncer the timeout of the connection is that of requests.
+        self._session.execute(text(f"SET LOCAL statement_timeout = '{JOB_STATEMENT_SECONDS}s'"))
+        return bool(self._session.scalar(select(func.pg_try_advisory_xact_lock(LOG_LOCK))))
 
     def write_day(self, log_date: date, *, instant: datetime | None, is_first: bool) -> int:
         """Make the day's rows what was active just before `instant`, None for now; return how many there are.
@@ -101,10 +125,11 @@ class TaskLogRepository:
         Unless `is_first`, rows of an earlier run that are still right keep their ids.
         """
         day = {"log_date": log_date, "instant": "infinity" if instant is None else instant}
+        # Statistics that do not know of the day's rows yet make a loop over both sides look cheap, and it takes hours.
+        self._session.execute(text("SET LOCAL enable_nestloop = off"))
         if is_first:
             return int(self._session.execute(text(_WRITE_DAY), day).rowcount)  # type: ignore[attr-defined]
-        self._session.execute(text(_FORGET_INACTIVE), day)
-        return int(self._session.execute(text(_REWRITE_DAY), day).rowcount)  # type: ignore[attr-defined]
+        return int(self._session.execute(text(_REWRITE_DAY), day).scalar_one())
 
     def ensure_partition(self, log_date: date) -> None:
         """Of the day's month."""

@@ -28,6 +28,9 @@ from app.settings import RateLimit
 
 # How long an actor may be served from the cache when Redis was away as the session ended.
 ACTOR_TTL_SECONDS = 5
+# How long one sweep deletes before it leaves the rest to the next, and how much in one transaction.
+SWEEP_SLICE = timedelta(seconds=20)
+SWEPT_AT_ONCE = 10_000
 # One account is tried from many addresses before its own limit bites: a stranger cannot lock somebody out cheaply.
 ACCOUNT_LIMIT_FACTOR = 4
 
@@ -156,10 +159,15 @@ class AuthenticationService:
         return Actor.from_json(found.value)
 
     def sweep(self) -> None:
-        """Delete sessions and counters that can no longer matter."""
-        with self._uow.transaction():
-            self._sessions.delete_expired(before=self._now())
-            self._attempts.delete_over(before=self._now() - timedelta(days=1))
+        """Delete sessions and counters that can no longer matter, some at a time, for a slice of time."""
+        until = self._now() + SWEEP_SLICE
+        is_more = True
+        while is_more and self._now() < until:
+            with self._uow.transaction():
+                now = self._now()
+                sessions = self._sessions.delete_expired(before=now, limit=SWEPT_AT_ONCE)
+                attempts = self._attempts.delete_over(before=now - timedelta(days=1), limit=SWEPT_AT_ONCE)
+            is_more = SWEPT_AT_ONCE in {sessions, attempts}
 
     def _load_actor(self, session_id: UUID, user_id: int) -> bytes:
         with self._uow.transaction():

@@ -95,7 +95,8 @@ class TaskLogService:
     def log_due_days(self) -> list[date]:
         """Log what was asked for, and every day that is over and not closed; return the days logged.
 
-        May run twice at once. Works for a slice of time; what is left then is due at once again.
+        May run twice at once: the second leaves to the first what that one is at. Works for a slice of time; what is
+        left then is due at once again.
         """
         with self._uow.transaction():
             started_at = self._record.now()
@@ -111,7 +112,14 @@ class TaskLogService:
                 break
             if self._log_day(log_date, started_at, is_asked_for=log_date in requested):
                 logged.append(log_date)
+        self._ring_for_new_requests(requested)
         return logged
+
+    def _ring_for_new_requests(self, known: list[date]) -> None:
+        """Whoever was rung for them meanwhile may have found us at work and gone again."""
+        with self._uow.transaction():
+            for log_date in set(self._logs.list_requested_days()) - set(known):
+                self._uow.publish(DayLogRequested(log_date))
 
     def _list_missing_days(self, now: datetime) -> list[date]:
         """Since the first task: days that are over and were never completed, as after a time when nothing ran."""
@@ -143,7 +151,9 @@ class TaskLogService:
             with self._uow.transaction():
                 self._record.close_until(end_of_day)
         with self._uow.transaction():
-            self._logs.lock()
+            if not self._logs.try_lock():
+                logger.info("%s is left to the run that is at work", log_date)
+                return False
             run = self._logs.get_run(log_date)
             if run is not None and run.is_final:
                 self._logs.take_request(log_date)

@@ -132,7 +132,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def engine(server):
-    engine = make_engine(psycopg2_url(server[0].url), pool_size=5)
+    engine = make_engine(psycopg2_url(server[0].url), pool_size=5, statement_seconds=30)
     yield engine
     engine.dispose()
 

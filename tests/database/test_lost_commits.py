@@ -86,7 +86,7 @@ def proxy(own_database_url):
 
 @pytest.fixture
 def own_session(proxy):
-    engine = make_engine(proxy.url, pool_size=1)
+    engine = make_engine(proxy.url, pool_size=1, statement_seconds=30)
     with make_session_factory(engine)() as session:
         yield session
     engine.dispose()
@@ -105,7 +105,7 @@ def uow(own_session, released):
 @pytest.fixture
 def projects(own_database_url):
     """Count, past the proxy, the projects of that key."""
-    engine = make_engine(own_database_url, pool_size=1)
+    engine = make_engine(own_database_url, pool_size=1, statement_seconds=30)
 
     def count(key):
         with engine.connect() as connection:
@@ -118,7 +118,7 @@ def projects(own_database_url):
 @pytest.fixture(autouse=True)
 def _tidy(own_database_url):
     yield
-    engine = make_engine(own_database_url, pool_size=1)
+    engine = make_engine(own_database_url, pool_size=1, statement_seconds=30)
     with engine.begin() as connection:
         connection.execute(delete(Project).where(Project.key != "GEN"))
     engine.dispose()

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.database.engine import make_engine, make_session_factory, violated_constraint
 from app.database.unit_of_work import UnitOfWork
-from app.errors import UnavailableError
+from app.errors import StatementTooSlowError, UnavailableError
 from app.events import TaskChanged
 from app.models.project import Project
 
@@ -185,8 +185,8 @@ class TestUnavailable:
 
         assert answer == 1
 
-    def test_a_statement_that_takes_too_long_is_given_up(self, uow, own_session):
-        with pytest.raises(UnavailableError), uow.transaction():
+    def test_a_statement_that_takes_too_long_is_given_up_and_says_so(self, uow, own_session):
+        with pytest.raises(StatementTooSlowError, match="ask for less"), uow.transaction():
             own_session.execute(text("SET LOCAL statement_timeout = '10ms'"))
             own_session.execute(text("SELECT pg_sleep(10)"))
 
@@ -248,7 +248,7 @@ def uow(own_session, released):
 
 @pytest.fixture
 def committing_engine(database_url):
-    engine = make_engine(database_url, pool_size=1)
+    engine = make_engine(database_url, pool_size=1, statement_seconds=30)
     yield engine
     engine.dispose()
 
@@ -258,6 +258,10 @@ def engine_of_nobody():
     """Of a port that is taken, so that nobody else gets it, and on which nobody listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        engine = make_engine(f"postgresql+psycopg2://app:secret@127.0.0.1:{taken.getsockname()[1]}/app", pool_size=1)
+        engine = make_engine(
+            f"postgresql+psycopg2://app:secret@127.0.0.1:{taken.getsockname()[1]}/app",
+            pool_size=1,
+            statement_seconds=30,
+        )
         yield engine
         engine.dispose()

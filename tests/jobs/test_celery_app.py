@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
+from app.database.engine import JOB_STATEMENT_SECONDS
 from app.factory import create_celery
 from app.job_queue import JobName
 from app.jobs.celery_app import VISIBILITY_TIMEOUT_SECONDS, make_celery
@@ -54,6 +55,12 @@ class TestSettings:
         assert conf.task_soft_time_limit < conf.task_time_limit <= 60
         assert conf.task_time_limit < VISIBILITY_TIMEOUT_SECONDS
         assert conf.broker_transport_options["visibility_timeout"] == VISIBILITY_TIMEOUT_SECONDS
+
+    def test_work_that_cannot_be_cut_gets_more_time(self, celery_app):
+        for name in (JobName.LOG_DUE_DAYS, JobName.RUN_IMPORTS):
+            job = celery_app.tasks[name.value]
+
+            assert JOB_STATEMENT_SECONDS < job.soft_time_limit < job.time_limit
 
     def test_a_worker_that_dies_gives_its_job_back_at_once(self, celery_app):
         conf = celery_app.conf

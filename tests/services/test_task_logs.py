@@ -18,6 +18,7 @@ from app.job_queue import JobName
 from app.models.task import ACTIVE_STATUSES, Task, TaskPriority, TaskStatus
 from app.models.task_log import LogRequest, LogRun, LogSource, TaskLog
 from app.models.user import Role
+from app.repositories.task_logs import LOG_LOCK
 from app.services.task_logs import SLICE, DayRequest, TaskLogQuery
 from tests import factories as all_factories
 from tests import servers
@@ -1079,6 +1080,35 @@ class TestAtOnce:
 class TestOpenTransactions:
     """On a database of its own: somebody else's transaction is open while a day is to be closed."""
 
+    def test_one_that_finds_another_at_work_leaves_the_day_to_it(self, own_parts, other_connection):
+        log_due_days(own_parts)  # makes the partitions, for which it waits
+        expected = make_tasks(own_parts, 2)
+        other_connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOG_LOCK})
+
+        assert log_due_days(own_parts) == []
+        other_connection.rollback()
+        assert log_due_days(own_parts) == [YESTERDAY]
+
+        assert days_and_tasks(own_parts) == [(YESTERDAY, task_id) for task_id in expected]
+
+    def test_who_asks_while_a_run_is_at_work_is_heard_by_it(self, own_parts, other_connection, manager, job_queue):
+        """Their own ring finds it at work and leaves the day to it, and it looked for requests before that."""
+        make_tasks(own_parts, 2)
+        other_connection.execute(text("LOCK TABLE log_runs IN SHARE MODE"))
+        with ThreadPoolExecutor(1) as threads:
+            run = threads.submit(log_due_days, own_parts)
+            assert servers.wait_for(lambda: is_waiting_for_lock(own_parts))
+            with serving(own_parts) as services:
+                services.task_logs.request_day(manager, None)
+            assert log_due_days(own_parts) == []
+            job_queue.enqueued.clear()
+            other_connection.rollback()
+
+            assert run.result() == [YESTERDAY]
+
+        assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
+        assert log_due_days(own_parts) == [TODAY]
+
     def test_one_that_has_written_keeps_the_day_open_and_its_change_counts(self, own_parts, other_connection):
         first, second = make_tasks(own_parts, 2)
         own_parts.clock.now = MIDNIGHT - timedelta(seconds=30)
@@ -1272,6 +1302,11 @@ def clock_that_runs(step):
 def log_due_days(parts):
     with serving(parts) as services:
         return services.task_logs.log_due_days()
+
+
+def is_waiting_for_lock(parts):
+    with parts.engine.connect() as connection:
+        return connection.execute(text("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")).scalar_one()
 
 
 def rename(connection, task_id, title):
