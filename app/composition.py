@@ -146,7 +146,13 @@ class Services:
 
     @cached_property
     def health(self) -> HealthService:
-        return HealthService(self._uow, HealthRepository(self._session), self._parts.cache, self._parts.job_queue)
+        return HealthService(
+            self._uow,
+            HealthRepository(self._session),
+            self._parts.cache,
+            self._parts.job_queue,
+            self._settings.time_zone,
+        )
 
     @cached_property
     def users(self) -> UserService:

@@ -229,6 +229,8 @@ def _settings(database_url: str, redis_url: str) -> Settings:
         self_registration_enabled=False,
         time_zone=ZoneInfo("UTC"),
         database_pool_size=5,
+        request_statement_seconds=30,
+        max_running_requests_per_user=100,
         max_body_bytes=1024 * 1024,
         max_upload_bytes=1024**3,
         trusted_proxy_hops=0,

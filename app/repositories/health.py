@@ -1,9 +1,9 @@
 """The SQL of health: whether the schema is this release's, who was seen, and what has been done so far."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
-from sqlalchemy import DateTime, and_, cast, func, or_, select
+from sqlalchemy import DateTime, and_, cast, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,14 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class OverdueDays:
+    """Days that are over and not logged for good; `first_on` is the oldest of them, None when there is none."""
+
+    count: int
+    first_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class ImportRows:
     """Rows of files by what became of them."""
 
@@ -27,6 +35,21 @@ class ImportRows:
     updated: int
     skipped: int
     refused: int
+
+
+# A zone may leave a day out: its end is then that of the day before.
+_OVERDUE_DAYS = text("""
+    WITH ended AS (
+        SELECT day::date AS log_date
+          FROM (SELECT min(valid_from) AS beginning FROM task_history) AS record,
+               generate_series((beginning AT TIME ZONE :zone)::date, (record_now() AT TIME ZONE :zone)::date,
+                               interval '1 day') AS day
+         WHERE (day + interval '1 day')::timestamp AT TIME ZONE :zone < record_now() - CAST(:after AS interval)
+           AND (day + interval '1 day')::timestamp AT TIME ZONE :zone > day::timestamp AT TIME ZONE :zone
+    )
+    SELECT count(*), min(log_date) FROM ended
+     WHERE NOT EXISTS (SELECT FROM log_runs AS run WHERE run.log_date = ended.log_date AND run.is_final)
+""")
 
 
 class HealthRepository:
@@ -81,6 +104,11 @@ class HealthRepository:
         counted = {state: count for state, count in rows}  # noqa: C416 - rows are no pairs to the types
         unfinished = (state for state in ImportState if state not in {ImportState.FINISHED, ImportState.FAILED})
         return {state: counted.get(state, 0) for state in unfinished}
+
+    def count_overdue_days(self, time_zone: str, *, after: timedelta) -> OverdueDays:
+        """Since the record begins: days that ended longer ago than `after`."""
+        row = self._session.execute(_OVERDUE_DAYS, {"zone": time_zone, "after": after}).one()
+        return OverdueDays(*row)
 
     def logged_until(self) -> datetime | None:
         """The end of the newest day that is logged for good, in the time zone that it was logged in."""

@@ -54,3 +54,6 @@ def _families_of_work(work: Work) -> Iterator[Metric]:
             "The end of the newest day that is logged for good",
             work.logged_until.timestamp(),
         )
+    yield GaugeMetricFamily(
+        "tasktrackerpro_overdue_days", "Days that are over and have not been logged", work.overdue_days
+    )

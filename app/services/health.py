@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from app.cache import Cache
 from app.database.migrations import known_migrations
@@ -12,10 +13,12 @@ from app.errors import UnavailableError
 from app.job_queue import JobQueue
 from app.models.health import JobCount, JobResult, Part
 from app.models.task_import import ImportState
-from app.repositories.health import HealthRepository, ImportRows, Seen
+from app.repositories.health import HealthRepository, ImportRows, OverdueDays, Seen
 
 # Beat ticks and workers work every few seconds: who was not seen for this long is gone, stuck or cut off.
 UNSEEN_SECONDS = 120.0
+# A day is logged within minutes of its end. One that is not by now will not be without somebody's help.
+OVERDUE_AFTER = timedelta(hours=1)
 
 
 class CheckName(StrEnum):
@@ -25,10 +28,11 @@ class CheckName(StrEnum):
     BROKER = "broker"
     WORKER = "worker"
     BEAT = "beat"
+    DAILY_LOG = "daily_log"
 
 
 # What one look into PostgreSQL tells.
-OF_DATABASE = {CheckName.DATABASE, CheckName.MIGRATIONS, CheckName.WORKER, CheckName.BEAT}
+OF_DATABASE = {CheckName.DATABASE, CheckName.MIGRATIONS, CheckName.WORKER, CheckName.BEAT, CheckName.DAILY_LOG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Work:
     unfinished_imports: Mapping[ImportState, int]
     sightings: Mapping[Part, Seen]
     logged_until: datetime | None
+    overdue_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +69,14 @@ class Figures:
 
 
 class HealthService:
-    def __init__(self, uow: UnitOfWork, health: HealthRepository, cache: Cache, job_queue: JobQueue) -> None:
+    def __init__(
+        self, uow: UnitOfWork, health: HealthRepository, cache: Cache, job_queue: JobQueue, time_zone: ZoneInfo
+    ) -> None:
         self._uow = uow
         self._health = health
         self._cache = cache
         self._job_queue = job_queue
+        self._time_zone = time_zone
 
     def check(self, *, without: Collection[CheckName] = ()) -> list[Check]:
         """In the order of their names' declaration. What the caller can do without is not looked at either."""
@@ -105,14 +113,19 @@ class HealthService:
             with self._uow.transaction():
                 behind = _why_behind(self._health.applied_migration())
                 sightings = self._health.list_sightings() if behind is None else None
+                overdue = self._count_overdue_days() if behind is None else None
         except UnavailableError:
             yield Check(CheckName.DATABASE, "does not answer")
-            behind, sightings = "cannot be looked at while the database does not answer", None
+            behind, sightings, overdue = "cannot be looked at while the database does not answer", None, None
         else:
             yield Check(CheckName.DATABASE, None)
         yield Check(CheckName.MIGRATIONS, behind)
         yield Check(CheckName.WORKER, _why_unseen(sightings, Part.WORKER))
         yield Check(CheckName.BEAT, _why_unseen(sightings, Part.BEAT))
+        yield Check(CheckName.DAILY_LOG, _why_overdue(overdue))
+
+    def _count_overdue_days(self) -> OverdueDays:
+        return self._health.count_overdue_days(self._time_zone.key, after=OVERDUE_AFTER)
 
     def _look_at_work(self) -> Work | None:
         try:
@@ -123,6 +136,7 @@ class HealthService:
                     self._health.count_unfinished_imports(),
                     self._health.list_sightings(),
                     self._health.logged_until(),
+                    self._count_overdue_days().count,
                 )
         except UnavailableError:
             return None
@@ -145,3 +159,13 @@ def _why_unseen(sightings: Mapping[Part, Seen] | None, part: Part) -> str | None
         return "was never seen"
     seconds = sightings[part].seconds_ago
     return None if seconds < UNSEEN_SECONDS else f"was last seen {seconds:.0f} s ago"
+
+
+def _why_overdue(overdue: OverdueDays | None) -> str | None:
+    if overdue is None:
+        return "cannot be looked for in the database"
+    if overdue.count == 0:
+        return None
+    if overdue.count == 1:
+        return f"{overdue.first_on} is over and has not been logged"
+    return f"{overdue.count} days are over and have not been logged, the first of them {overdue.first_on}"

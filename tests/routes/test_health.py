@@ -17,7 +17,7 @@ from tests.fakes import FakeJobQueue
 
 TOKEN = "6fd1a0c35b7e4d8c9f02b1a7e3d4c5f6"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-CHECKS = ["database", "migrations", "redis", "broker", "worker", "beat"]
+CHECKS = ["database", "migrations", "redis", "broker", "worker", "beat", "daily_log"]
 
 
 class TestHealthz:
@@ -41,7 +41,7 @@ class TestReadyz:
 
         assert (answer.status_code, answer.json["status"]) == (503, "not ready")
         assert answer.json["checks"]["beat"] == {"ok": False, "reason": "was never seen"}
-        assert [name for name, check in answer.json["checks"].items() if check["ok"]] == CHECKS[:-1]
+        assert [name for name, check in answer.json["checks"].items() if check["ok"]] == [*CHECKS[:-2], "daily_log"]
 
     def test_what_the_caller_can_do_without_is_left_out(self, client):
         assert client.get("/readyz?exclude=worker").status_code == 503
@@ -49,7 +49,7 @@ class TestReadyz:
         answer = client.get("/readyz?exclude=worker&exclude=beat")
 
         assert (answer.status_code, answer.json["status"]) == (200, "ready")
-        assert list(answer.json["checks"]) == ["database", "migrations", "redis", "broker"]
+        assert list(answer.json["checks"]) == ["database", "migrations", "redis", "broker", "daily_log"]
 
     def test_all_may_be_left_out(self, client):
         answer = client.get("/readyz?" + "&".join(f"exclude={name}" for name in CHECKS))

@@ -2,6 +2,7 @@ import socket
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
@@ -14,12 +15,14 @@ from app.models.health import JobResult, Part
 from app.models.task_import import ImportMode, ImportState, TaskImport
 from app.models.task_log import LogRun, LogSource
 from app.repositories.health import ImportRows
-from app.services.health import UNSEEN_SECONDS, CheckName
+from app.services.health import OVERDUE_AFTER, UNSEEN_SECONDS, CheckName
 from tests.factories import general_project
 from tests.fakes import FakeJobQueue
 
 NEWEST, OLDER, *_ = known_migrations()
 DAY = date(2026, 3, 9)
+END_OF_DAY = datetime(2026, 3, 10, tzinfo=UTC)
+INSTANT = timedelta(microseconds=1)
 JOB = JobName.LOG_DUE_DAYS.value
 
 
@@ -34,6 +37,7 @@ class TestCheck:
             (CheckName.BROKER, True, None),
             (CheckName.WORKER, True, None),
             (CheckName.BEAT, True, None),
+            (CheckName.DAILY_LOG, True, None),
         ]
 
     def test_a_dead_redis_is_told_and_nothing_else(self, service_with, closed_port, everybody_at_work):
@@ -56,7 +60,7 @@ class TestCheck:
         assert wrong_with(service) == {}
 
     def test_what_one_can_do_without_is_left_out(self, service):
-        checks = service.check(without=[CheckName.REDIS, CheckName.WORKER, CheckName.BEAT])
+        checks = service.check(without=[CheckName.REDIS, CheckName.WORKER, CheckName.BEAT, CheckName.DAILY_LOG])
 
         assert [check.name for check in checks] == [CheckName.DATABASE, CheckName.MIGRATIONS, CheckName.BROKER]
 
@@ -105,7 +109,8 @@ class TestSchema:
             f"the schema is at {OLDER}, this release needs {NEWEST}; run `python main.py prepare`"
         )
         # Whether their table is there already is not known.
-        assert wrong == dict.fromkeys([CheckName.WORKER, CheckName.BEAT], "cannot be looked for in the database")
+        unknown = [CheckName.WORKER, CheckName.BEAT, CheckName.DAILY_LOG]
+        assert wrong == dict.fromkeys(unknown, "cannot be looked for in the database")
 
     def test_one_that_lacks_the_tables_of_health_is_told_all_the_same(self, service, migrate_to, connection):
         migrate_to(OLDER)
@@ -137,6 +142,7 @@ class TestWithoutDatabase:
             CheckName.MIGRATIONS: "cannot be looked at while the database does not answer",
             CheckName.WORKER: "cannot be looked for in the database",
             CheckName.BEAT: "cannot be looked for in the database",
+            CheckName.DAILY_LOG: "cannot be looked for in the database",
         }
 
     def test_what_does_not_need_it_is_measured(self, service_without_database, job_queue):
@@ -294,6 +300,70 @@ class TestLoggedUntil:
         log_run(day, is_final=True, time_zone=zone)
 
         assert service.measure().work.logged_until == end
+
+
+class TestDailyLog:
+    """The record begins on the 9th."""
+
+    @pytest.fixture(autouse=True)
+    def everybody_is_at_work(self, everybody_at_work):
+        pass
+
+    def test_without_a_task_no_day_is_missed(self, service, clock):
+        clock.now = END_OF_DAY + timedelta(days=300)
+
+        assert wrong_with(service) == {}
+        assert service.measure().work.overdue_days == 0
+
+    @pytest.mark.usefixtures("first_task")
+    def test_a_day_is_given_an_hour_after_its_end(self, service, clock):
+        clock.now = END_OF_DAY + OVERDUE_AFTER
+
+        assert wrong_with(service) == {}
+
+    @pytest.mark.usefixtures("first_task")
+    def test_a_day_that_is_not_logged_by_then_is_named(self, service, clock):
+        clock.now = END_OF_DAY + OVERDUE_AFTER + INSTANT
+
+        assert wrong_with(service) == {CheckName.DAILY_LOG: "2026-03-09 is over and has not been logged"}
+        assert service.measure().work.overdue_days == 1
+
+    @pytest.mark.usefixtures("first_task")
+    def test_one_that_was_logged_while_it_lasted_is_not_logged_yet(self, service, clock, log_run):
+        clock.now = END_OF_DAY + timedelta(hours=2)
+        log_run(DAY, is_final=False)
+
+        assert set(wrong_with(service)) == {CheckName.DAILY_LOG}
+
+    @pytest.mark.usefixtures("first_task")
+    def test_a_day_among_others_that_were_logged_is_found(self, service, clock, log_run):
+        clock.now = END_OF_DAY + timedelta(days=4)
+        for number in (0, 2, 4):
+            log_run(DAY + timedelta(days=number), is_final=True)
+
+        assert wrong_with(service) == {
+            CheckName.DAILY_LOG: "2 days are over and have not been logged, the first of them 2026-03-10"
+        }
+
+    @pytest.mark.usefixtures("first_task")
+    def test_it_is_right_again_once_all_are_logged(self, service, services, clock):
+        clock.now = END_OF_DAY + timedelta(days=4)
+        services.task_logs.log_due_days()
+
+        assert wrong_with(service) == {}
+
+    def test_a_day_that_the_zone_left_out_is_not_missed(self, service_with, clock, factories, log_run):
+        """Samoa had no 30th of December 2011."""
+        factories.Task(revised_at=datetime(2011, 12, 29, 12, tzinfo=UTC))
+        clock.now = datetime(2012, 1, 1, 0, tzinfo=UTC)
+        for number in (29, 31):
+            log_run(date(2011, 12, number), is_final=True)
+
+        assert wrong_with(service_with(time_zone=ZoneInfo("Pacific/Apia"))) == {}
+
+    @pytest.fixture
+    def first_task(self, factories):
+        return factories.Task(revised_at=END_OF_DAY - timedelta(hours=12))
 
 
 class SilentJobQueue(FakeJobQueue):
