@@ -21,6 +21,7 @@ from app.http.openapi import init_openapi, init_spec_route
 from app.http.rate_limits import init_rate_limits
 from app.http.request_ids import current_request_id, init_request_ids
 from app.http.responses import init_json
+from app.http.running_requests import init_running_requests
 from app.http.security_headers import init_security_headers
 from app.http.slow_clients import SlowClients
 from app.job_queue import CeleryJobQueue, JobQueue
@@ -58,6 +59,7 @@ def create_app(
     init_metrics(app, parts)
     init_draining(app)
     init_bodies(app, settings)
+    init_running_requests(app, settings)
     init_admission(app, settings)
     _serve_each_request(app, parts)
     init_authentication(app, settings)

@@ -14,7 +14,8 @@ from datetime import date, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Select, String, Text, cast, func, literal_column
+from sqlalchemy import ColumnElement, Select, String, Text, cast, func, literal_column, select
+from sqlalchemy.orm import Session
 
 from app.errors import InvalidError
 
@@ -22,6 +23,8 @@ AnySelect = Select[*tuple[Any, ...]]
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
+# Counting stops here: a total is to read, and what it costs is not to grow with the tables.
+MAX_TOTAL = 10_000
 MAX_CURSOR_LENGTH = 2000
 MAX_BIGINT = 2**63 - 1
 
@@ -73,13 +76,28 @@ def decode_cursor(cursor: str, sort: str, is_valid_key: Callable[[str], bool]) -
     return Position(key, row_id)
 
 
-def page_of(rows: Sequence[Any], *, limit: int, sort: str, total: int | None) -> Page:
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many rows a list has over all pages; that many at least where it is capped."""
+
+    count: int
+    is_capped: bool
+
+
+def count_up_to_max(session: Session, rows: AnySelect) -> Total:
+    """How many there are of the rows that a list chooses, without looking at more than MAX_TOTAL of them."""
+    some = rows.limit(MAX_TOTAL + 1).subquery("some")
+    count = session.scalar(select(func.count()).select_from(some)) or 0
+    return Total(min(count, MAX_TOTAL), is_capped=count > MAX_TOTAL)
+
+
+def page_of(rows: Sequence[Any], *, limit: int, sort: str, total: Total | None) -> Page:
     """`rows` are (json, sort key, id), one more than `limit` where there is a next page."""
     shown = rows[:limit]
     next_cursor = encode_cursor(sort, Position(shown[-1][1], shown[-1][2])) if len(rows) > limit else None
     body = b'{"items":[' + ",".join(row[0] for row in shown).encode() + b'],"next_cursor":' + orjson.dumps(next_cursor)
     if total is not None:
-        body += b',"total":%d' % total
+        body += b',"total":%d,"total_is_capped":' % total.count + orjson.dumps(total.is_capped)
     return Page(body + b"}", next_cursor)
 
 

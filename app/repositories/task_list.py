@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, cast, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Text, case, cast, func, literal, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
@@ -16,6 +16,7 @@ from app.models.user import User
 from app.repositories.pages import (
     DEFAULT_PAGE_SIZE,
     Page,
+    count_up_to_max,
     decode_cursor,
     is_integer,
     is_number,
@@ -103,23 +104,28 @@ class TaskListRepository:
         fields = TASK_FIELDS if query.as_of is None else task_fields(task)
         statement = with_names(select(json_object(fields), cast(page.c.key, Text), page.c.id), task)
         rows = self._session.execute(statement.join(page, page.c.id == task.id).order_by(*order)).all()
-        total = self._count(task, conditions) if query.include_total else None
+        total = count_up_to_max(self._session, select(task.id).where(*conditions)) if query.include_total else None
         return page_of(rows, limit=query.limit, sort=query.sort, total=total)
-
-    def _count(self, task: TaskEntity, conditions: list[ColumnElement[bool]]) -> int:
-        return self._session.scalar(select(func.count()).select_from(task).where(*conditions)) or 0
 
 
 def task_as_of(instant: datetime) -> TaskEntity:
-    """Stands for Task: of each one the version that it was at that instant, last changed when that version began."""
-    version = TaskVersion
+    """Stands for Task: of each one the version that it was at that instant, last changed when that version began.
+
+    Its words are taken from the task's own search column where the text is still the same, which it mostly is: to make
+    them of the text of each version takes ten times as long as everything else.
+    """
+    version, now = TaskVersion, aliased(Task, name="task_now")
+    has_same_text = (now.title == version.title) & (now.description == version.description)
+    words = func.to_tsvector("simple", version.title + " " + version.description)
     then = (
         select(
             version.task_id.label("id"),
             version.valid_from.label("updated_at"),
             *(getattr(version, name) for name in _SAME_IN_VERSIONS),
-            func.to_tsvector("simple", version.title + " " + version.description).label("search"),
+            case((has_same_text, now.search), else_=words).label("search"),
         )
+        # One that was removed for good has its history alone. PostgreSQL leaves the join out where nobody searches.
+        .outerjoin_from(version, now, now.id == version.task_id)
         .where(version.valid_from <= instant, version.valid_to > instant)
         .subquery("task_then")
     )

@@ -1,5 +1,6 @@
 """The SQL behind the TaskTrackerPro table's view of the record: numbered pages, and a row with its task inside."""
 
+from datetime import date
 from typing import Any
 
 from sqlalchemy import func, select
@@ -7,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
 from app.models.task import Task
-from app.models.task_log import TaskLog
+from app.models.task_log import LogRun, TaskLog
 from app.models.user import User
 from app.repositories import tasks
 from app.repositories.pages import json_object
@@ -20,6 +21,18 @@ IS_ACTIVE = func.to_json(True)
 class TaskLogTableRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
+
+    def count(self, actor: Actor, *, on: date | None) -> int:
+        """All rows that the actor may see, of one day or of all."""
+        if not actor.sees_everything:
+            counted = select(func.count()).select_from(TaskLog)
+            return self._session.scalar(counted.where(*log_conditions(actor, TaskLogQuery(on=on)))) or 0
+        # Each run counted its rows; those of months that were dropped are no longer there.
+        oldest = select(func.min(TaskLog.log_date)).scalar_subquery()
+        counted = select(func.coalesce(func.sum(LogRun.task_count), 0)).where(LogRun.log_date >= oldest)
+        if on is not None:
+            counted = counted.where(LogRun.log_date == on)
+        return int(self._session.scalar(counted) or 0)
 
     def list_numbered(self, actor: Actor, query: TaskLogQuery, *, page: int, per_page: int) -> bytes:
         """The rows of one numbered page as a JSON array, newest day first."""

@@ -14,7 +14,16 @@ from app.models.project import Project
 from app.models.task import TaskStatus
 from app.models.task_log import LogRequest, LogRun, TaskLog
 from app.models.user import User
-from app.repositories.pages import DEFAULT_PAGE_SIZE, AnySelect, Page, decode_cursor, is_date, json_object, page_of
+from app.repositories.pages import (
+    DEFAULT_PAGE_SIZE,
+    AnySelect,
+    Page,
+    count_up_to_max,
+    decode_cursor,
+    is_date,
+    json_object,
+    page_of,
+)
 
 # One run at a time, whoever starts it.
 LOG_LOCK = 7_203_114_120
@@ -199,11 +208,10 @@ class TaskLogRepository:
             .order_by(TaskLog.log_date.desc(), TaskLog.task_id)
         )
         rows = self._session.execute(statement).all()
-        total = self.count(actor, query) if query.include_total else None
+        total = (
+            count_up_to_max(self._session, select(TaskLog.task_id).where(*conditions)) if query.include_total else None
+        )
         return page_of(rows, limit=query.limit, sort="-log_date", total=total)
-
-    def count(self, actor: Actor, query: TaskLogQuery) -> int:
-        return self._session.scalar(select(func.count()).select_from(TaskLog).where(*log_conditions(actor, query))) or 0
 
     def get_json(self, actor: Actor, log_id: int) -> str | None:
         statement = _with_names(select(json_object(LOG_FIELDS)))

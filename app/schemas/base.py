@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from app.repositories.pages import DEFAULT_PAGE_SIZE, MAX_CURSOR_LENGTH, MAX_PAGE_SIZE
+from app.repositories.pages import DEFAULT_PAGE_SIZE, MAX_CURSOR_LENGTH, MAX_PAGE_SIZE, MAX_TOTAL
 from app.services.moments import YEARS
 
 
@@ -100,7 +100,12 @@ def page_schema(item: type[Schema], name: str) -> type[Schema]:
         {
             "items": fields.List(fields.Nested(item), required=True),
             "next_cursor": fields.String(required=True, allow_none=True),
-            "total": fields.Integer(metadata={"description": "only with `include_total=true`"}),
+            "total": fields.Integer(
+                metadata={"description": f"only with `include_total=true`; {MAX_TOTAL} where there are more"}
+            ),
+            "total_is_capped": fields.Boolean(
+                metadata={"description": "only with `include_total=true`; whether there are more than `total`"}
+            ),
         },
         name=name,
     )

@@ -210,7 +210,7 @@ class TaskLogService:
             return self._table.get_json(actor, log_id) or not_found("task log", log_id)
 
     def _numbered_page(self, actor: Actor, query: TaskLogQuery, page: int, per_page: int) -> Page:
-        total = self._logs.count(actor, query)
+        total = self._table.count(actor, on=query.on)
         rows = self._table.list_numbered(actor, query, page=page, per_page=per_page)
         numbers = {"total": total, "pages": -(-total // per_page), "page": page, "current_page": page}
         return Page(b'{"tasks":' + rows + b"," + orjson.dumps(numbers)[1:], None)

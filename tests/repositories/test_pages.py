@@ -6,13 +6,16 @@ import pytest
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy import BigInteger, Date, DateTime, Double, Text, cast, literal, select
+from sqlalchemy import BigInteger, Date, DateTime, Double, Text, cast, func, literal, select
 
 from app.errors import InvalidError
 from app.repositories.pages import (
     MAX_BIGINT,
+    MAX_TOTAL,
     Page,
     Position,
+    Total,
+    count_up_to_max,
     decode_cursor,
     encode_cursor,
     is_date,
@@ -215,10 +218,20 @@ class TestValidKeys:
 
 class TestPageOf:
     def test_the_row_too_many_says_that_there_is_a_next_page(self):
-        page = page_of([('{"id":1}', "1", 1), ('{"id":2}', "2", 2), ('{"id":3}', "3", 3)], limit=2, sort="id", total=3)
+        page = page_of(
+            [('{"id":1}', "1", 1), ('{"id":2}', "2", 2), ('{"id":3}', "3", 3)],
+            limit=2,
+            sort="id",
+            total=Total(3, False),
+        )
 
         body = orjson.loads(page.body)
-        assert body == {"items": [{"id": 1}, {"id": 2}], "next_cursor": page.next_cursor, "total": 3}
+        assert body == {
+            "items": [{"id": 1}, {"id": 2}],
+            "next_cursor": page.next_cursor,
+            "total": 3,
+            "total_is_capped": False,
+        }
         assert decode_cursor(page.next_cursor, "id", is_integer) == Position("2", 2)
 
     def test_the_last_page_has_no_next_one(self):
@@ -227,17 +240,40 @@ class TestPageOf:
         assert orjson.loads(page.body) == {"items": [{"id": 1}], "next_cursor": None}
 
     def test_an_empty_list_is_a_page_too(self):
-        assert orjson.loads(page_of([], limit=1, sort="id", total=0).body) == {
+        assert orjson.loads(page_of([], limit=1, sort="id", total=Total(0, False)).body) == {
             "items": [],
             "next_cursor": None,
             "total": 0,
+            "total_is_capped": False,
         }
+
+    def test_a_total_that_is_capped_says_so(self):
+        body = orjson.loads(page_of([], limit=1, sort="id", total=Total(MAX_TOTAL, True)).body)
+
+        assert (body["total"], body["total_is_capped"]) == (10_000, True)
 
     @pytest.mark.parametrize("next_cursor", [None, "WyJpZCJd"])
     def test_as_it_is_stored_it_is_read_again(self, next_cursor):
         page = Page(b'{"items":["two\nlines"]}', next_cursor)
 
         assert Page.from_bytes(page.to_bytes()) == page
+
+
+class TestCountUpToMax:
+    @pytest.mark.parametrize(
+        ("rows", "total"),
+        [
+            (0, Total(0, is_capped=False)),
+            (MAX_TOTAL, Total(MAX_TOTAL, is_capped=False)),
+            (MAX_TOTAL + 1, Total(MAX_TOTAL, is_capped=True)),
+            (10**15, Total(MAX_TOTAL, is_capped=True)),
+        ],
+    )
+    def test_looks_at_one_row_more_than_it_says(self, session, rows, total):
+        # So many rows that whoever counted them all would never end.
+        numbers = select(func.generate_series(1, rows))
+
+        assert count_up_to_max(session, numbers) == total
 
 
 def encoded(value):

@@ -27,7 +27,7 @@ class TestTheListAsItWas:
         response = as_mia.get(f"{TASKS}?as_of=2026-03-09T12:59:59Z&status=in_progress&label=a&q=old&include_total=true")
 
         assert response.status_code == 200
-        assert response.json == {"items": [before], "next_cursor": None, "total": 1}
+        assert response.json == {"items": [before], "next_cursor": None, "total": 1, "total_is_capped": False}
 
     @pytest.mark.parametrize(
         "instant",

@@ -287,7 +287,7 @@ class TestWhen:
 
         body = page_as_of(service, boss, NOON - INSTANT, include_total=True)
 
-        assert body == {"items": [], "next_cursor": None, "total": 0}
+        assert body == {"items": [], "next_cursor": None, "total": 0, "total_is_capped": False}
 
     @pytest.mark.parametrize("instant", [datetime(2, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, tzinfo=UTC)])
     def test_long_ago_there_was_nothing_either(self, service, boss, instant):
@@ -371,7 +371,12 @@ class TestWhoSees:
     def test_of_projects_one_is_not_in_there_was_nothing(self, service, boss, ben):
         create(service, boss, project="OPS")
 
-        assert page_as_of(service, ben, NOON, include_total=True) == {"items": [], "next_cursor": None, "total": 0}
+        assert page_as_of(service, ben, NOON, include_total=True) == {
+            "items": [],
+            "next_cursor": None,
+            "total": 0,
+            "total_is_capped": False,
+        }
         assert ids_as_of(service, ben, NOON, projects=("OPS",)) == []
 
     def test_what_has_left_ones_project_is_seen_as_it_was_in_it(self, service, boss, ben, clock):
