@@ -32,6 +32,7 @@ from app.repositories.projects import ProjectRepository
 from app.repositories.record import RecordRepository
 from app.repositories.reports import ReportRepository
 from app.repositories.sessions import LoginAttemptRepository, SessionRepository
+from app.repositories.statistics import StatisticsRepository
 from app.repositories.task_export import TaskExportRepository
 from app.repositories.task_history import TaskHistoryRepository
 from app.repositories.task_list import TaskListRepository
@@ -47,6 +48,7 @@ from app.services.import_runs import ImportRunService
 from app.services.imports import ImportService
 from app.services.projects import ProjectService
 from app.services.reports import ReportService
+from app.services.statistics import StatisticsService
 from app.services.task_export import TaskExportService
 from app.services.task_history import TaskHistoryService
 from app.services.task_log_reports import TaskLogReportService
@@ -207,6 +209,10 @@ class Services:
     @cached_property
     def reports(self) -> ReportService:
         return ReportService(self._uow, ReportRepository(self._session), self._parts.clock, self._settings.time_zone)
+
+    @cached_property
+    def statistics(self) -> StatisticsService:
+        return StatisticsService(self._uow, StatisticsRepository(self._session))
 
     @cached_property
     def imports(self) -> ImportService:

@@ -27,6 +27,7 @@ from app.http.slow_clients import SlowClients
 from app.job_queue import CeleryJobQueue, JobQueue
 from app.jobs import authentication as authentication_jobs
 from app.jobs import imports as import_jobs
+from app.jobs import statistics as statistics_jobs
 from app.jobs import task_logs as task_log_jobs
 from app.jobs.celery_app import make_celery
 from app.jobs.observed import name_jobs_in_the_log, serve_each_job, watch_beat, watch_worker
@@ -94,7 +95,7 @@ def create_celery(settings: Settings | None = None) -> Celery:
     celery_app = make_celery(settings)
     parts = Parts(settings, job_queue=CeleryJobQueue(celery_app), statement_seconds=JOB_STATEMENT_SECONDS)
     serve_each_job(celery_app, parts)
-    for module in (task_log_jobs, import_jobs, authentication_jobs):
+    for module in (task_log_jobs, import_jobs, authentication_jobs, statistics_jobs):
         module.register(celery_app)
     name_jobs_in_the_log()
     watch_worker(parts)

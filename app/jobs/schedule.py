@@ -17,5 +17,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "log due days": _every(300, JobName.LOG_DUE_DAYS),
     # So often that an import whose worker died goes on soon after its claim is over.
     "run waiting imports": _every(5, JobName.RUN_IMPORTS),
+    # Until then a list over what an import made takes several times as long.
+    "refresh statistics": _every(10, JobName.REFRESH_STATISTICS),
     "sweep sessions": _every(3600, JobName.SWEEP_SESSIONS),
 }
