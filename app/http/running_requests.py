@@ -42,6 +42,8 @@ class RunningRequests:
 
 def init_running_requests(app: Flask, settings: Settings) -> None:
     """Before admission: who is over the limit waits for no permit."""
+    if not settings.rate_limits.enabled:
+        return
     running = RunningRequests(settings.max_running_requests_per_user)
 
     @app.before_request

@@ -80,6 +80,16 @@ class TestAnswers:
             assert own.get(TASKS).status_code == 200
 
 
+class TestWithoutLimits:
+    def test_nobody_is_counted(self, own):
+        with closing(own.get(EXPORT)):
+            assert own.get(TASKS).status_code == 200
+
+    @pytest.fixture
+    def settings(self, settings):
+        return replace(settings, rate_limits=replace(settings.rate_limits, enabled=False))
+
+
 @pytest.fixture
 def running():
     return RunningRequests(2)
