@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cached_property, partial
 
 from app.cache import Cache, make_redis
-from app.database.engine import make_engine, make_session_factory, watch_connections
+from app.database.engine import REQUEST_LOCK_SECONDS, Timeouts, make_engine, make_session_factory, watch_connections
 from app.database.unit_of_work import UnitOfWork
 from app.events import (
     DayLogged,
@@ -71,18 +71,18 @@ class Parts:
         cache: Cache | None = None,
         clock: Clock = system_clock,
         metrics: Metrics | None = None,
-        statement_seconds: int | None = None,
+        timeouts: Timeouts | None = None,
     ) -> None:
         """Only the api passes `metrics` that it shares with its other processes: they speak for it alone.
 
-        `statement_seconds` is how long a statement may take, where that is not what a request's may.
+        `timeouts` are those of a request where nothing else is said.
         """
         self.settings = settings
         self.metrics = metrics or Metrics()
         self.engine = make_engine(
             settings.database_url,
             pool_size=settings.database_pool_size,
-            statement_seconds=statement_seconds or settings.request_statement_seconds,
+            timeouts=timeouts or Timeouts(settings.request_statement_seconds, REQUEST_LOCK_SECONDS),
         )
         watch_connections(self.engine, self.metrics)
         self.new_session = make_session_factory(self.engine)

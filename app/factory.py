@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.composition import Parts, serving
 from app.database.deadlines import Deadlines
-from app.database.engine import JOB_STATEMENT_SECONDS, STATEMENT_GRACE_SECONDS
+from app.database.engine import JOB_TIMEOUTS, STATEMENT_GRACE_SECONDS
 from app.http.admission import Admission, init_admission
 from app.http.authentication import init_authentication
 from app.http.bodies import init_bodies
@@ -93,7 +93,7 @@ def create_celery(settings: Settings | None = None) -> Celery:
     """For worker and beat."""
     settings = settings or read_settings()
     celery_app = make_celery(settings)
-    parts = Parts(settings, job_queue=CeleryJobQueue(celery_app), statement_seconds=JOB_STATEMENT_SECONDS)
+    parts = Parts(settings, job_queue=CeleryJobQueue(celery_app), timeouts=JOB_TIMEOUTS)
     serve_each_job(celery_app, parts)
     for module in (task_log_jobs, import_jobs, authentication_jobs, statistics_jobs):
         module.register(celery_app)

@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from app.composition import Parts
 from app.database.engine import make_session_factory
@@ -15,6 +16,7 @@ from app.models.user import Role
 from app.settings import RateLimit
 from tests.client import Client
 from tests.factories import PASSWORD
+from tests.fakes import FakeJobQueue
 
 
 @pytest.mark.parametrize("redis_state", ["dead", "frozen"])
@@ -96,6 +98,14 @@ class TestWithoutPostgres:
         readiness = client.get("/readyz")
         assert readiness.status_code == 503
         assert readiness.json["checks"]["database"] == {"ok": False, "reason": "does not answer"}
+
+
+class TestLockedTable:
+    def test_a_request_does_not_wait_for_it_as_long_as_a_job(self, settings):
+        parts = Parts(settings, job_queue=FakeJobQueue())
+        with parts.new_session() as session:
+            assert session.scalar(text("SHOW lock_timeout")) == "2s"
+        parts.engine.dispose()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from celery import Celery
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-from app.database.engine import make_engine
+from app.database.engine import JOB_TIMEOUTS, make_engine
 from app.log_lines import init_logging
 
 # What somebody wrote; no line may tell it.
@@ -278,7 +278,7 @@ def log(monkeypatch):
 @pytest.fixture
 def database(database_url):
     """A connection as the product makes them, with a table that is gone afterwards."""
-    engine = make_engine(database_url, pool_size=1, statement_seconds=30)
+    engine = make_engine(database_url, pool_size=1, timeouts=JOB_TIMEOUTS)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(TABLES))
         yield connection

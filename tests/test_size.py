@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.composition import Parts, serving
-from app.database.engine import JOB_STATEMENT_SECONDS
+from app.database.engine import JOB_TIMEOUTS
 from app.models.task_log import LogRun
 from tests import servers
 from tests.conftest import simulate_clock
@@ -97,7 +97,7 @@ class Tracker:
 def tracker(base_settings, postgres_url):
     with servers.migrated_database(postgres_url, has_simulated_clock=True) as url:
         settings = replace(base_settings, database_url=url, time_zone=ZoneInfo("UTC"))
-        parts = Parts(settings, job_queue=FakeJobQueue(), statement_seconds=JOB_STATEMENT_SECONDS)
+        parts = Parts(settings, job_queue=FakeJobQueue(), timeouts=JOB_TIMEOUTS)
         with parts.engine.connect() as connection:
             connection.execute(text("SET synchronous_commit = off"))
             tracker = Tracker(parts, connection)

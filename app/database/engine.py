@@ -1,6 +1,7 @@
 """How we connect to PostgreSQL: one engine a process, one session a request or job."""
 
 import select
+from dataclasses import dataclass
 
 from psycopg2 import extensions
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -16,12 +17,23 @@ POOL_TIMEOUT_SECONDS = 2
 STATEMENT_GRACE_SECONDS = 2
 # Of a session's `info`: whether it has sent changes to the server in its present transaction.
 HAS_FLUSHED = "has_flushed"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long the server lets a statement run, and how long it lets one wait for a lock."""
+
+    statement_seconds: int
+    lock_seconds: int
+
+
 # A job may take longer than a request: nobody waits for its answer, and its statements grow with the tables.
-JOB_STATEMENT_SECONDS = 300
+JOB_TIMEOUTS = Timeouts(statement_seconds=300, lock_seconds=5)
+# Somebody waits for the answer, and others wait for the permit.
+REQUEST_LOCK_SECONDS = 2
 
 
-def make_engine(url: str, *, pool_size: int, statement_seconds: int) -> Engine:
-    """The server ends a statement that takes longer than `statement_seconds`."""
+def make_engine(url: str, *, pool_size: int, timeouts: Timeouts) -> Engine:
     engine = create_engine(
         url,
         pool_size=pool_size,
@@ -31,8 +43,8 @@ def make_engine(url: str, *, pool_size: int, statement_seconds: int) -> Engine:
         hide_parameters=True,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            "options": f"-c timezone=UTC -c statement_timeout={statement_seconds}s -c lock_timeout=5s"
-            " -c idle_in_transaction_session_timeout=60s",
+            "options": f"-c timezone=UTC -c statement_timeout={timeouts.statement_seconds}s"
+            f" -c lock_timeout={timeouts.lock_seconds}s -c idle_in_transaction_session_timeout=60s",
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 2,

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import OperationalError
 
 from app.composition import Parts, serving
-from app.database.engine import JOB_STATEMENT_SECONDS, make_engine
+from app.database.engine import JOB_TIMEOUTS, make_engine
 from app.database.migrations import alembic_config, applied_migration, known_migrations
 from app.errors import TaskTrackerError
 from app.job_queue import JobName
@@ -46,7 +46,7 @@ def migrate(settings: Settings) -> None:
     So an older release starts again on the schema of the next, with which it works.
     """
     config = alembic_config()
-    engine = make_engine(settings.database_url, pool_size=1, statement_seconds=JOB_STATEMENT_SECONDS)
+    engine = make_engine(settings.database_url, pool_size=1, timeouts=JOB_TIMEOUTS)
     try:
         with engine.connect() as connection:
             if not _is_ahead(connection):

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
-from app.database.engine import JOB_STATEMENT_SECONDS
+from app.database.engine import JOB_TIMEOUTS
 from app.models.project import Project
 from app.models.task import TaskStatus
 from app.models.task_log import LogRequest, LogRun, TaskLog
@@ -125,7 +125,7 @@ class TaskLogRepository:
         worker: that one is not to stand in line for minutes.
         """
         # Through PgBouncer the timeout of the connection is that of requests.
-        self._session.execute(text(f"SET LOCAL statement_timeout = '{JOB_STATEMENT_SECONDS}s'"))
+        self._session.execute(text(f"SET LOCAL statement_timeout = '{JOB_TIMEOUTS.statement_seconds}s'"))
         return bool(self._session.scalar(select(func.pg_try_advisory_xact_lock(LOG_LOCK))))
 
     def write_day(self, log_date: date, *, instant: datetime | None, is_first: bool) -> int:

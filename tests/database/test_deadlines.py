@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from app.database.deadlines import Deadlines
-from app.database.engine import make_engine, make_session_factory
+from app.database.engine import JOB_TIMEOUTS, make_engine, make_session_factory
 from app.database.unit_of_work import UnitOfWork
 from app.errors import UnavailableError
 from app.local.servers import PostgresServer
@@ -132,7 +132,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def engine(server):
-    engine = make_engine(psycopg2_url(server[0].url), pool_size=5, statement_seconds=30)
+    engine = make_engine(psycopg2_url(server[0].url), pool_size=5, timeouts=JOB_TIMEOUTS)
     yield engine
     engine.dispose()
 

@@ -2,7 +2,7 @@
 import pytest
 from sqlalchemy import delete, func, select, text
 
-from app.database.engine import make_engine, make_session_factory
+from app.database.engine import JOB_TIMEOUTS, make_engine, make_session_factory
 from app.database.unit_of_work import UnitOfWork
 from app.errors import OutcomeUnknownError, UnavailableError
 from app.events import TaskChanged
@@ -86,7 +86,7 @@ def proxy(own_database_url):
 
 @pytest.fixture
 def own_session(proxy):
-    engine = make_engine(proxy.url, pool_size=1, statement_seconds=30)
+    engine = make_engine(proxy.url, pool_size=1, timeouts=JOB_TIMEOUTS)
     with make_session_factory(engine)() as session:
         yield session
     engine.dispose()
@@ -105,7 +105,7 @@ def uow(own_session, released):
 @pytest.fixture
 def projects(own_database_url):
     """Count, past the proxy, the projects of that key."""
-    engine = make_engine(own_database_url, pool_size=1, statement_seconds=30)
+    engine = make_engine(own_database_url, pool_size=1, timeouts=JOB_TIMEOUTS)
 
     def count(key):
         with engine.connect() as connection:
@@ -118,7 +118,7 @@ def projects(own_database_url):
 @pytest.fixture(autouse=True)
 def _tidy(own_database_url):
     yield
-    engine = make_engine(own_database_url, pool_size=1, statement_seconds=30)
+    engine = make_engine(own_database_url, pool_size=1, timeouts=JOB_TIMEOUTS)
     with engine.begin() as connection:
         connection.execute(delete(Project).where(Project.key != "GEN"))
     engine.dispose()

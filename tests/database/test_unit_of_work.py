@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from app.database.engine import make_engine, make_session_factory, violated_constraint
+from app.database.engine import JOB_TIMEOUTS, make_engine, make_session_factory, violated_constraint
 from app.database.unit_of_work import UnitOfWork
 from app.errors import StatementTooSlowError, UnavailableError
 from app.events import TaskChanged
@@ -197,7 +197,7 @@ class TestUnavailable:
                 for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "timezone")
             ]
 
-        assert limits == ["30s", "5s", "1min", "UTC"]
+        assert limits == ["5min", "5s", "1min", "UTC"]
 
 
 class TestViolatedConstraint:
@@ -248,7 +248,7 @@ def uow(own_session, released):
 
 @pytest.fixture
 def committing_engine(database_url):
-    engine = make_engine(database_url, pool_size=1, statement_seconds=30)
+    engine = make_engine(database_url, pool_size=1, timeouts=JOB_TIMEOUTS)
     yield engine
     engine.dispose()
 
@@ -261,7 +261,7 @@ def engine_of_nobody():
         engine = make_engine(
             f"postgresql+psycopg2://app:secret@127.0.0.1:{taken.getsockname()[1]}/app",
             pool_size=1,
-            statement_seconds=30,
+            timeouts=JOB_TIMEOUTS,
         )
         yield engine
         engine.dispose()

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from app.database.engine import JOB_STATEMENT_SECONDS
+from app.database.engine import JOB_TIMEOUTS
 from app.factory import create_celery
 from app.job_queue import JobName
 from app.jobs.celery_app import VISIBILITY_TIMEOUT_SECONDS, make_celery
@@ -60,7 +60,7 @@ class TestSettings:
         for name in (JobName.LOG_DUE_DAYS, JobName.RUN_IMPORTS):
             job = celery_app.tasks[name.value]
 
-            assert JOB_STATEMENT_SECONDS < job.soft_time_limit < job.time_limit
+            assert JOB_TIMEOUTS.statement_seconds < job.soft_time_limit < job.time_limit
 
     def test_a_worker_that_dies_gives_its_job_back_at_once(self, celery_app):
         conf = celery_app.conf
