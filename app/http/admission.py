@@ -35,7 +35,7 @@ MAX_FILES_IN_THE_MAKING = 2
 # Health checks are answered whatever the others wait for. Some come at once, from balancers and supervisors.
 SPARE_THREADS = 64
 # The connections that uploads, downloads and health checks share beside the permits; each uses one for moments.
-CONNECTIONS_WITHOUT_PERMIT = 3
+CONNECTIONS_WITHOUT_PERMIT = 2
 
 
 def threads_for(permits: int) -> int:
