@@ -5,11 +5,14 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, TypeVar
 
 from flask import Flask, current_app, request
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, RequestURITooLarge, UnsupportedMediaType
 
 from app.settings import Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+# Every filter of the task list with its longest values stays below it.
+MAX_ADDRESS_BYTES = 32 * 1024
 
 
 def takes_file(view: View) -> View:
@@ -23,6 +26,8 @@ def init_bodies(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def check_body() -> None:
+        if len(request.environ["PATH_INFO"]) + len(request.query_string) > MAX_ADDRESS_BYTES:
+            raise RequestURITooLarge
         # PostgreSQL's text cannot hold NUL, so nothing with one in its address can be found.
         if "\x00" in request.path or any("\x00" in name + value for name, value in request.args.items(multi=True)):
             raise BadRequest

@@ -1,7 +1,7 @@
 """What an error looks like on the wire: RFC 9457 problem details, and `{"error": …}` for the TaskTrackerPro table."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -46,11 +46,17 @@ PLAIN_WORDS = {
     404: ("not_found", "there is nothing here"),
     405: ("method_not_allowed", "this resource does not take that method"),
     413: ("too_large", "the request body is too large"),
+    414: ("uri_too_long", "the path and query are too long"),
     415: ("unsupported_media_type", "the body must be JSON, with Content-Type: application/json"),
     422: ("invalid", "the request is not valid"),
     429: ("too_many_requests", "too many requests; wait before the next"),
     500: ("internal_error", "something went wrong here; the request id finds it in the log"),
 }
+# An answer stays small whatever was wrong with the request: this many problems are listed, the others counted, and what
+# the request said is quoted up to this length.
+MAX_LISTED_PROBLEMS = 20
+MAX_PROBLEMS_IN_DETAIL = 3
+MAX_QUOTED_CHARACTERS = 300
 # What the TaskTrackerPro table calls our fields.
 TABLE_NAMES = {"title": "task_name", "assignee": "assigned_user"}
 
@@ -65,7 +71,7 @@ def init_error_handlers(app: Flask, *, table_blueprint: str) -> None:
         status: int,
         code: str,
         detail: str,
-        problems: tuple[FieldProblem, ...] = (),
+        problems: Sequence[FieldProblem] = (),
         headers: Mapping[str, str] = {},
     ) -> Response:
         if request.path.split("/")[1] in table_roots:
@@ -83,7 +89,7 @@ def init_error_handlers(app: Flask, *, table_blueprint: str) -> None:
             headers["Retry-After"] = g.retry_after = str(error.retry_after_seconds)
         if status is HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = 'Bearer realm="tasktrackerpro"'
-        return answer(status, error.code, error.detail, error.problems, headers)
+        return answer(status, error.code, _shortened(error.detail), error.problems, headers)
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
@@ -98,7 +104,7 @@ def init_error_handlers(app: Flask, *, table_blueprint: str) -> None:
         if error.description and is_ours:
             detail = error.description
         problems = tuple(_schema_problems(error))
-        return answer(status, code, _in_words(problems) or detail, problems, headers)
+        return answer(status, code, _in_words(problems) or _shortened(detail), problems, headers)
 
     @app.errorhandler(Exception)
     def unforeseen(error: Exception) -> Response:
@@ -106,7 +112,7 @@ def init_error_handlers(app: Flask, *, table_blueprint: str) -> None:
         return http_error(InternalServerError())
 
 
-def _problem(status: int, code: str, detail: str, problems: tuple[FieldProblem, ...]) -> bytes:
+def _problem(status: int, code: str, detail: str, problems: Sequence[FieldProblem]) -> bytes:
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -116,14 +122,26 @@ def _problem(status: int, code: str, detail: str, problems: tuple[FieldProblem, 
         "request_id": current_request_id(),
     }
     if problems:
-        body["errors"] = [{"pointer": problem.pointer, "detail": problem.detail} for problem in problems]
+        body["errors"] = [
+            {"pointer": _shortened(problem.pointer), "detail": _shortened(problem.detail)}
+            for problem in problems[:MAX_LISTED_PROBLEMS]
+        ]
+        body["error_count"] = len(problems)
     return orjson.dumps(body)
 
 
-def _in_words(problems: tuple[FieldProblem, ...], names: Mapping[str, str] | None = None) -> str:
-    """The first few problems as one line, the fields called by `names`."""
-    called = [(problem.pointer.strip("/"), problem.detail) for problem in problems[:3]]
-    return "; ".join(f"{(names or {}).get(name, name)}: {words}" if name else words for name, words in called)
+def _in_words(problems: Sequence[FieldProblem], names: Mapping[str, str] | None = None) -> str:
+    """The first few problems as one line, the fields called by `names`, and how many more there are."""
+    shown = problems[:MAX_PROBLEMS_IN_DETAIL]
+    called = [(_shortened(problem.pointer).strip("/"), _shortened(problem.detail)) for problem in shown]
+    words = [f"{(names or {}).get(name, name)}: {detail}" if name else detail for name, detail in called]
+    if len(problems) > len(shown):
+        words.append(f"… and {len(problems) - len(shown):,} more")
+    return "; ".join(words)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_QUOTED_CHARACTERS else text[:MAX_QUOTED_CHARACTERS] + "…"
 
 
 def _schema_problems(error: HTTPException) -> Iterator[FieldProblem]:

@@ -16,6 +16,8 @@ from app.errors import UnauthenticatedError
 logger = logging.getLogger("tasktrackerpro.requests")
 
 METHODS = frozenset(HTTPMethod)
+# Of a path, which may be as long as the server takes.
+MAX_LOGGED_CHARACTERS = 500
 # What nobody routed may be anything: each raw path would be a time series of its own.
 UNMATCHED = "unmatched"
 # Asked for every few seconds by machines; their answers go without a line.
@@ -44,7 +46,7 @@ def init_metrics(app: Flask, parts: Parts) -> None:
         if route not in QUIET:
             told = {
                 "method": request.method,
-                "path": request.path,
+                "path": request.path[:MAX_LOGGED_CHARACTERS],
                 "route": route,
                 "status": response.status_code,
                 "duration_ms": round(seconds * 1000, 1),

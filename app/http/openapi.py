@@ -1,5 +1,6 @@
 """How routes are declared and described: arguments and OpenAPI 3.1 by flask-smorest, errors by ourselves."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
@@ -10,7 +11,7 @@ from flask_smorest import Blueprint as SmorestBlueprint
 from marshmallow import Schema, fields, missing
 from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
 from app.http.authentication import ME
@@ -29,8 +30,10 @@ class Problem(Schema):
     code = fields.String(required=True, metadata={"description": "stable: clients may branch on it"})
     request_id = fields.String(required=True)
     errors = fields.List(
-        fields.Nested(Schema.from_dict({"pointer": fields.String(), "detail": fields.String()}, name="FieldProblem"))
+        fields.Nested(Schema.from_dict({"pointer": fields.String(), "detail": fields.String()}, name="FieldProblem")),
+        metadata={"description": "the first 20"},
     )
+    error_count = fields.Integer(metadata={"description": "how many there are in all; with `errors`"})
 
 
 class TableError(Schema):
@@ -58,6 +61,11 @@ follow `next_cursor`, or `Link: rel="next"`.
 """
 
 
+# The largest input that makes sense has a few thousand.
+MAX_JSON_VALUES = 10_000
+_JSON_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+
+
 class _Parser(FlaskParser):
     # A misspelt filter would otherwise silently list everything.
     DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012 - webargs declares it for instances
@@ -74,6 +82,7 @@ class _Parser(FlaskParser):
             return missing
         if not req.is_json:
             raise UnsupportedMediaType
+        _ensure_few_values(body)
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -85,6 +94,19 @@ class _Parser(FlaskParser):
     def load_files(self, _req: Any, schema: Any) -> Any:
         file = current_upload().file
         return self._makeproxy(MultiDict([] if file is None else [(file.name, file)]), schema)
+
+
+def _ensure_few_values(body: bytes) -> None:
+    """Before it is parsed: a value of two bytes becomes an object of a hundred.
+
+    Raises RequestEntityTooLarge.
+    """
+    if body.count(b",") <= MAX_JSON_VALUES:
+        return
+    # Those within text do not count. Text that is not closed ends with the body.
+    value_count = _JSON_TEXT.sub(b"", body).count(b",") + 1
+    if value_count > MAX_JSON_VALUES:
+        raise RequestEntityTooLarge(f"the body has {value_count:,} values; {MAX_JSON_VALUES:,} are the most")
 
 
 View = TypeVar("View", bound=Callable[..., Any])

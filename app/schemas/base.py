@@ -4,15 +4,27 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
+from webargs.fields import DelimitedFieldMixin
 
 from app.repositories.pages import DEFAULT_PAGE_SIZE, MAX_CURSOR_LENGTH, MAX_PAGE_SIZE, MAX_TOTAL
 from app.services.moments import YEARS
+
+# No schema has as many fields. Input with more is refused as a whole: an error for each of its unknown fields would be
+# several times as large as the input.
+MAX_INPUT_FIELDS = 100
 
 
 class StrictSchema(Schema):
     class Meta:  # noqa: D106
         unknown = RAISE
+
+    @pre_load
+    def _ensure_few_fields(self, values: Any, **_kwargs: Any) -> Any:
+        """Before any field is looked at."""
+        if isinstance(values, Mapping) and len(values) > MAX_INPUT_FIELDS:
+            raise ValidationError(f"Has {len(values):,} fields; {MAX_INPUT_FIELDS} are the most.")
+        return values
 
 
 class WholeRegexp(validate.Regexp):
@@ -39,6 +51,23 @@ class Text(fields.String):
         if "\x00" in words:
             raise self.make_error("nul")
         return words.strip()
+
+
+class BoundedList(fields.List[Any]):
+    """A list whose length is checked before its elements, each of which could be an error of its own."""
+
+    def __init__(self, element: fields.Field[Any], *, max_length: int, **kwargs: Any) -> None:
+        self._length = validate.Length(max=max_length)
+        super().__init__(element, validate=self._length, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list):
+            self._length(value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class DelimitedList(DelimitedFieldMixin, BoundedList):
+    """Values of a query parameter, separated by commas."""
 
 
 class Password(fields.String):

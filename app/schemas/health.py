@@ -2,8 +2,11 @@
 
 from marshmallow import Schema, fields
 
-from app.schemas.base import StrictSchema
+from app.schemas.base import BoundedList, StrictSchema
 from app.services.health import CheckName
+
+# More than there are checks: naming one twice is no mistake.
+MAX_EXCLUSIONS = 20
 
 
 class Health(Schema):
@@ -11,8 +14,9 @@ class Health(Schema):
 
 
 class ReadinessQuery(StrictSchema):
-    without = fields.List(
+    without = BoundedList(
         fields.Enum(CheckName, by_value=True),
+        max_length=MAX_EXCLUSIONS,
         data_key="exclude",
         load_default=(),
         metadata={"description": "what the caller can do without; may be given more than once"},

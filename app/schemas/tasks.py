@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
-from webargs.fields import DelimitedList
 
 from app.models.project import DEFAULT_PROJECT_KEY, PROJECT_KEY_PATTERN
 from app.models.task import (
@@ -20,7 +19,7 @@ from app.models.task import (
 )
 from app.models.user import MAX_USERNAME_LENGTH
 from app.repositories.task_list import SORT_NAMES, TaskQuery
-from app.schemas.base import Moment, PageQuery, StrictSchema, Text, WholeRegexp, page_schema
+from app.schemas.base import BoundedList, DelimitedList, Moment, PageQuery, StrictSchema, Text, WholeRegexp, page_schema
 
 MAX_SEARCH_LENGTH = 200
 MAX_FILTER_VALUES = 20
@@ -62,12 +61,12 @@ class ProjectKey(fields.String):
         return str(super()._deserialize(value, attr, data, **kwargs)).upper()
 
 
-class Labels(fields.List[Any]):
+class Labels(BoundedList):
     """Each once, in the order in which they are first said."""
 
     def __init__(self) -> None:
         label = Text(min_length=1, max_length=MAX_LABEL_LENGTH)
-        super().__init__(label, validate=validate.Length(max=MAX_LABELS))
+        super().__init__(label, max_length=MAX_LABELS)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
         return list(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs)))
@@ -145,14 +144,14 @@ class TaskStatusChange(StrictSchema):
 class TaskFilters(StrictSchema):
     """Which tasks are meant."""
 
-    status = DelimitedList(Status(), validate=validate.Length(max=MAX_FILTER_VALUES))
-    priority = DelimitedList(Priority(), validate=validate.Length(max=MAX_FILTER_VALUES))
-    project = DelimitedList(ProjectKey(), validate=validate.Length(max=MAX_FILTER_VALUES))
+    status = DelimitedList(Status(), max_length=MAX_FILTER_VALUES)
+    priority = DelimitedList(Priority(), max_length=MAX_FILTER_VALUES)
+    project = DelimitedList(ProjectKey(), max_length=MAX_FILTER_VALUES)
     assignee = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, an id, `me` or `none`"})
     creator = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, an id or `me`"})
     label = DelimitedList(
         Text(max_length=MAX_LABEL_LENGTH),
-        validate=validate.Length(max=MAX_FILTER_VALUES),
+        max_length=MAX_FILTER_VALUES,
         metadata={"description": "tasks that have all of them"},
     )
     due_before = Moment()
