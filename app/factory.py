@@ -32,6 +32,7 @@ from app.jobs import task_logs as task_log_jobs
 from app.jobs.celery_app import make_celery
 from app.jobs.observed import name_jobs_in_the_log, serve_each_job, watch_beat, watch_worker
 from app.log_lines import init_logging
+from app.memory import give_memory_back
 from app.metrics import Metrics
 from app.routes import authentication, health, imports, projects, reports, table, task_logs, tasks, users
 from app.settings import Settings, read_settings
@@ -86,6 +87,7 @@ def create_served_app() -> Flask:
     parts: Parts = app.extensions["parts"]
     longest_seconds = settings.request_statement_seconds + STATEMENT_GRACE_SECONDS
     Deadlines(parts.engine, longest_seconds=longest_seconds).start()
+    give_memory_back()
     return app
 
 

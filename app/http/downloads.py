@@ -32,7 +32,14 @@ class Piece(Protocol):
 
 
 def csv_response(pieces: Iterable[Piece], filename: str) -> Response:
-    """A file to keep. `X-Row-Count` says how many rows it has, the header not among them.
+    """A file to keep."""
+    response = download(pieces, "text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
+    return response
+
+
+def download(pieces: Iterable[Piece], content_type: str) -> Response:
+    """`X-Row-Count` says how many rows it has, a header not among them.
 
     Raises BusyError while too many files are being sent, UnavailableError when there is no room for another.
     """
@@ -43,14 +50,13 @@ def csv_response(pieces: Iterable[Piece], filename: str) -> Response:
         with admission.files_in_the_making.taken():
             row_count = _write(pieces, file)
         headers = {
-            "Content-Disposition": f'attachment; filename="{filename}"',
             "Content-Length": str(file.tell()),
             "X-Row-Count": str(row_count),
             "Cache-Control": "private, no-store",
         }
         sending.callback(admission.keep_until_sent())
         end = sending.pop_all().close
-    response = Response(_read(file, end), 200, headers, content_type="text/csv; charset=utf-8")
+    response = Response(_read(file, end), 200, headers, content_type=content_type)
     # Of a response whose body nobody begins to read, too.
     response.call_on_close(end)
     return response

@@ -1,11 +1,11 @@
 """The SQL of single tasks: finding, locking, adding, and a task as its JSON."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Text, cast, func, literal, select, true
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import Text, cast, select, true
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.orm.util import AliasedClass
 
@@ -89,14 +89,15 @@ class TaskRepository:
         row = self._session.execute(statement).one_or_none()
         return None if row is None else TaskView(row[0], row[1], row[2], row[3].encode())
 
-    def list_active_json(self, actor: Actor) -> bytes:
-        """Every active task the actor may see, oldest first, as the table wants it: [{id, task_name}]."""
-        fields = json_object({"id": Task.id, "task_name": Task.title})
-        in_order = func.string_agg(fields, aggregate_order_by(literal(",\n"), Task.id))
-        statement = select(func.coalesce(in_order, "")).where(
-            visible_to(actor), _is_deleted(False), Task.status.in_(ACTIVE_STATUSES)
+    def list_active_json(self, actor: Actor, *, after_id: int, limit: int) -> Sequence[Any]:
+        """Active tasks the actor may see, behind that id: rows of (id, JSON as the classic list has it)."""
+        statement = (
+            select(Task.id, json_object({"id": Task.id, "task_name": Task.title}))
+            .where(visible_to(actor), _is_deleted(False), Task.status.in_(ACTIVE_STATUSES), Task.id > after_id)
+            .order_by(Task.id)
+            .limit(limit)
         )
-        return b"[" + (self._session.scalar(statement) or "").encode() + b"]"
+        return self._session.execute(statement).all()
 
 
 def visible_to(actor: Actor, task: TaskEntity = Task) -> Any:

@@ -10,6 +10,7 @@ from app.auth.permissions import Permission
 from app.composition import services
 from app.http.authentication import access_token_for, current_actor, public, requires
 from app.http.bodies import takes_file
+from app.http.downloads import download
 from app.http.openapi import Blueprint
 from app.http.rate_limits import LimitName, limited
 from app.http.responses import json_response, page_response
@@ -135,7 +136,7 @@ def list_logged_tasks(query: dict[str, Any]) -> Response:
 @blueprint.response(200, TableTaskCreated(many=True))
 def list_active_tasks() -> Response:
     """List every active task you can see."""
-    return json_response(services().tasks.list_active(current_actor()))
+    return download(services().tasks.write_active(current_actor()), "application/json")
 
 
 @blueprint.post("/upload-csv")

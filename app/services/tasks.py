@@ -1,6 +1,6 @@
 """What is done with tasks: creating, reading, changing, deleting, restoring."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypedDict
@@ -21,6 +21,7 @@ from app.repositories.task_list import TaskListRepository, TaskQuery
 from app.repositories.tasks import TaskRepository, TaskView
 from app.repositories.users import UserRepository
 from app.services.clock import Clock
+from app.services.csv_writing import Lines
 from app.services.lookups import not_found
 from app.services.moments import in_zone
 
@@ -28,6 +29,8 @@ __all__ = ["Precondition", "TaskChanges", "TaskQuery", "TaskService", "TaskView"
 
 # A page is forgotten when anything on it may have changed; this bounds its age should that word not arrive.
 PAGE_TTL_SECONDS = 30
+# Of the list of every active task, which is read page by page.
+ACTIVE_PAGE_ROWS = 5_000
 # By so much a client's clock may be ahead of ours.
 CLOCK_TOLERANCE = timedelta(minutes=1)
 
@@ -127,9 +130,17 @@ class TaskService:
         )
         return Page.from_bytes(found.value), found.was_cached
 
-    def list_active(self, actor: Actor) -> bytes:
-        with self._uow.transaction():
-            return self._tasks.list_active_json(actor)
+    def write_active(self, actor: Actor) -> Iterator[Lines]:
+        """Every active task that the actor may see, oldest first, as one JSON array; a transaction a page."""
+        start, last_id = "[", 0
+        while True:
+            with self._uow.transaction():
+                rows = self._tasks.list_active_json(actor, after_id=last_id, limit=ACTIVE_PAGE_ROWS)
+            if not rows:
+                break
+            yield Lines((start + ",\n".join(body for _id, body in rows)).encode(), len(rows))
+            start, last_id = ",\n", rows[-1].id
+        yield Lines(b"]" if last_id else b"[]", 0)
 
     def change(
         self,

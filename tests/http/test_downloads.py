@@ -53,6 +53,21 @@ class TestDownload:
         assert answer.headers["Content-Length"] == str(len(answer.get_data()))
 
 
+class TestActiveTasks:
+    @pytest.mark.parametrize("task_count", [0, 1, 3, 7])
+    def test_are_one_array_however_many_pages_they_take(self, client, admin, factories, monkeypatch, task_count):
+        monkeypatch.setattr("app.services.tasks.ACTIVE_PAGE_ROWS", 3)
+        tasks = [factories.Task(title=f'T"{number}') for number in range(task_count)]
+        factories.Task(status="done")
+
+        answer = client.acting_as(admin).get("/activetasks")
+
+        assert answer.json == [{"id": task.id, "task_name": task.title} for task in tasks]
+        assert answer.content_type == "application/json"
+        assert answer.headers["X-Row-Count"] == str(task_count)
+        assert answer.headers["Content-Length"] == str(len(answer.data))
+
+
 class TestBounds:
     def test_one_too_many_is_told_to_come_again(self, app, client, admin):
         for _ in range(MAX_DOWNLOADS):
