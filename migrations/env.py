@@ -10,6 +10,7 @@ from sqlalchemy.schema import SchemaItem
 
 from app.models import every_table
 from app.settings import psycopg2_url
+from migrations.timeouts import ORDINARY
 
 # Any number that nothing else in the database locks on.
 ADVISORY_LOCK = 7_203_114_118
@@ -29,8 +30,7 @@ def run_on(connection: Connection) -> None:
     while not connection.execute(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": ADVISORY_LOCK}).scalar():
         connection.commit()
         time.sleep(POLL_SECONDS)
-    connection.execute(text("SET lock_timeout = '4s'"))
-    connection.execute(text("SET statement_timeout = '300s'"))
+    ORDINARY.apply(connection)
     connection.commit()
     try:
         context.configure(
@@ -42,9 +42,11 @@ def run_on(connection: Connection) -> None:
         with context.begin_transaction():
             context.run_migrations()
     finally:
-        connection.rollback()
-        connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": ADVISORY_LOCK})
-        connection.commit()
+        # A connection that is lost has taken its lock with it.
+        if not connection.invalidated:
+            connection.rollback()
+            connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": ADVISORY_LOCK})
+            connection.commit()
 
 
 def main() -> None:

@@ -1,14 +1,16 @@
 """What a new tracker needs before anybody can use it: the tables, and one admin."""
 
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from alembic import command
 from alembic.util import CommandError
 from marshmallow import ValidationError
-from sqlalchemy import Connection, inspect
-from sqlalchemy.exc import OperationalError
+from psycopg2.errors import LockNotAvailable
+from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from app.composition import Parts, serving
 from app.database.engine import JOB_TIMEOUTS, make_engine
@@ -19,6 +21,9 @@ from app.local.data_dir import write_private
 from app.local.errors import StartError
 from app.schemas.users import UserInput
 from app.settings import LaunchSettings, Settings
+
+# Each try waits a few seconds for a lock and then lets everybody pass who came later.
+LOCKED_TABLES_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +48,58 @@ class NoJobs:
 def migrate(settings: Settings) -> None:
     """Bring the database to this release's schema; one that is ahead of it stays so.
 
-    So an older release starts again on the schema of the next, with which it works.
+    So an older release starts again on the schema of the next, with which it works. A migration that was cut off is
+    taken up again.
     """
-    config = alembic_config()
     engine = make_engine(settings.database_url, pool_size=1, timeouts=JOB_TIMEOUTS)
+    give_up_at = time.monotonic() + LOCKED_TABLES_SECONDS
     try:
-        with engine.connect() as connection:
-            if not _is_ahead(connection):
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-    except OperationalError:
-        raise StartError("the database of DATABASE_URL does not answer") from None
+        while not _has_migrated(engine):
+            if time.monotonic() > give_up_at:
+                raise StartError(
+                    "the database cannot be brought up to date: a transaction of somebody else has kept its tables "
+                    f"locked for {LOCKED_TABLES_SECONDS:.0f} s; end it (pg_stat_activity shows it) and start again"
+                )
     except CommandError as error:
         raise StartError(f"the database cannot be brought up to date: {error}") from None
     finally:
         engine.dispose()
+
+
+def _has_migrated(engine: Engine) -> bool:
+    """False when somebody else's lock stood in the way; what had been done before it is kept."""
+    config = alembic_config()
+    try:
+        connection = engine.connect()
+    except OperationalError as error:
+        raise StartError(f"the database of DATABASE_URL does not answer: {_first_line(error)}") from None
+    try:
+        with connection:
+            if not _is_ahead(connection):
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+    except SQLAlchemyError as error:
+        first = _first_error(error)
+        if isinstance(getattr(first, "orig", None), LockNotAvailable):
+            return False
+        raise StartError(
+            f"bringing the database up to date was cut off: {_first_line(first)}; what was done is kept, and the next "
+            "start goes on from there"
+        ) from None
+    return True
+
+
+def _first_error(error: BaseException) -> BaseException:
+    """Alembic's way out of a lost connection fails too; what began it is the context of that."""
+    while not isinstance(error, DBAPIError) and error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
+def _first_line(error: BaseException) -> str:
+    """Without the statement, which may hold what people wrote."""
+    lines = str(getattr(error, "orig", error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _is_ahead(connection: Connection) -> bool:

@@ -6,7 +6,7 @@ What is there already begins its history with the state it has now, from when it
 from alembic import op
 
 revision = "2026_11_21_task_history"
-down_revision = "2026_11_21_imports_in_pieces"
+down_revision = "2026_11_21_import_indexes"
 branch_labels = None
 depends_on = None
 

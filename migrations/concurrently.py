@@ -1,0 +1,23 @@
+"""How an index is built on a table that people are writing to, by a migration that may be killed at any moment."""
+
+from alembic import op
+from sqlalchemy import text
+
+from migrations.timeouts import CONCURRENT_BUILD, ORDINARY
+
+IS_VALID = text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
+
+
+def build_index(name: str, definition: str) -> None:
+    """Build the index unless it is there. `definition` is what follows ON: the table, the columns, a condition.
+
+    Commits before and after each statement: a migration that calls this does nothing else, and may be run again.
+    """
+    with op.get_context().autocommit_block():
+        connection = op.get_bind()
+        CONCURRENT_BUILD.apply(connection)
+        # A build that was killed leaves an index that every write maintains and no query uses.
+        if connection.execute(IS_VALID, {"name": name}).scalar() is False:
+            connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
+        connection.execute(text(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {definition}"))
+        ORDINARY.apply(connection)

@@ -1,0 +1,287 @@
+"""Migrations that are killed at any statement, in any way, and are then run again."""
+
+import multiprocessing
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from itertools import count
+
+import psycopg2
+import pytest
+from sqlalchemy import Engine, event
+
+from app.local.errors import StartError
+from app.local.first_run import migrate
+from migrations.timeouts import Timeouts
+from tests.local.test_first_run import OwnDatabase, empty_database
+from tests.servers import wait_for
+
+# Every few statements in the ordinary suite; `make test-deep` takes each.
+SAMPLE_STEP = 12
+
+
+class TestKilledMigration:
+    @pytest.mark.parametrize("how", ["process", "connection"])
+    def test_is_finished_by_the_next_start(self, how, postgres_url, base_settings, whole_schema):
+        for moment in count(SAMPLE_STEP, SAMPLE_STEP):
+            if not is_finished_after(moment, how, postgres_url, base_settings, whole_schema):
+                break
+
+    @pytest.mark.deep
+    @pytest.mark.parametrize("how", ["process", "connection"])
+    def test_is_finished_by_the_next_start_whichever_statement_it_died_at(
+        self, how, postgres_url, base_settings, whole_schema
+    ):
+        for moment in count(1):
+            if not is_finished_after(moment, how, postgres_url, base_settings, whole_schema):
+                break
+        assert moment > 40
+
+    @pytest.mark.deep
+    def test_is_finished_whichever_ddl_command_it_died_behind(self, postgres_url, base_settings, whole_schema):
+        """Many commands are sent as one string: the server itself ends the connection between two of them."""
+        for moment in count(1):
+            with empty_database(postgres_url) as url:
+                database = OwnDatabase(url, base_settings)
+                database.ask(END_BEHIND_A_COMMAND.format(moment))
+                try:
+                    migrate(database.settings)
+                except StartError as error:
+                    assert "cut off" in str(error)  # noqa: PT017 - most moments raise, the last one does not
+                else:
+                    break
+                database.ask("DROP EVENT TRIGGER end_behind_a_command; DROP SCHEMA tests CASCADE")
+                migrate(database.settings)
+                assert schema_of(database) == whole_schema, moment
+        assert moment > 80
+
+    @pytest.mark.parametrize("how", ["process", "connection"])
+    def test_in_the_middle_of_an_index_build_is_finished_by_the_next_start(self, how, database, whole_schema):
+        database.upgrade("2026_11_21_imports_in_pieces")
+        with connection_to(database.url) as ask:
+            ask(f"BEGIN; {WRITE}")
+            migrating = start_migrating(database.settings)
+            assert wait_for(lambda: database.ask(WAITING_BUILDS))
+            ((backend,),) = database.ask(WAITING_BUILDS)
+
+            if how == "process":
+                os.kill(migrating.pid, signal.SIGKILL)
+            database.ask(f"SELECT pg_terminate_backend({backend}, 5000)")
+            migrating.join()
+            ask("ROLLBACK")
+        assert database.ask(INVALID_INDEXES) == [(1,)]
+
+        migrate(database.settings)
+
+        assert schema_of(database) == whole_schema
+
+
+class TestStuckMigration:
+    """An earlier release committed the tables of an import before it noted the revision."""
+
+    @pytest.mark.parametrize("index", ["missing", "there", "invalid"])
+    def test_is_finished(self, database, whole_schema, index):
+        database.upgrade("2026_11_21_imports_in_pieces")
+        if index != "missing":
+            database.ask(
+                "CREATE INDEX ix_tasks_project_id_external_ref ON tasks (project_id, external_ref)"
+                " WHERE external_ref IS NOT NULL"
+            )
+        if index == "invalid":
+            database.ask(
+                "UPDATE pg_index SET indisvalid = false FROM pg_class AS c WHERE c.oid = indexrelid AND c.relname = 'ix_tasks_project_id_external_ref'"
+            )
+            assert database.ask(INVALID_INDEXES) == [(1,)]
+        database.ask("UPDATE alembic_version SET version_num = '2026_11_21_initial_schema'")
+
+        migrate(database.settings)
+
+        assert schema_of(database) == whole_schema
+
+
+class TestMigrateAmongWriters:
+    def test_an_index_build_waits_longer_than_other_statements_do(self, database, whole_schema, impatient):
+        database.upgrade("2026_11_21_imports_in_pieces")
+        with connection_to(database.url) as ask, ThreadPoolExecutor(1) as threads:
+            ask(f"BEGIN; {WRITE}")
+            migrating = threads.submit(migrate, database.settings)
+            assert wait_for(lambda: database.ask(f"{WAITING_BUILDS} AND now() - query_start > interval '2 s'"))
+            ask("COMMIT")
+            migrating.result(timeout=30)
+
+        assert schema_of(database) == whole_schema
+
+    @pytest.mark.deep
+    def test_an_index_build_waits_for_a_transaction_of_eight_seconds(self, database, whole_schema):
+        database.upgrade("2026_11_21_imports_in_pieces")
+        with connection_to(database.url) as ask, ThreadPoolExecutor(1) as threads:
+            ask(f"BEGIN; {WRITE}")
+            migrating = threads.submit(migrate, database.settings)
+            assert wait_for(lambda: database.ask(f"{WAITING_BUILDS} AND now() - query_start > interval '8 s'"))
+            ask("COMMIT")
+            migrating.result(timeout=30)
+
+        assert schema_of(database) == whole_schema
+
+    def test_a_locked_table_is_asked_for_again(self, database, whole_schema, impatient):
+        database.upgrade("2026_11_21_import_checking")
+        with connection_to(database.url) as ask, ThreadPoolExecutor(1) as threads:
+            ask("BEGIN; LOCK TABLE tasks IN SHARE MODE")
+            migrating = threads.submit(migrate, database.settings)
+            assert wait_for(lambda: database.ask(WAITING_CHANGES))
+            first = database.ask(WAITING_CHANGES)
+            assert wait_for(lambda: database.ask(WAITING_CHANGES) not in ([], first))
+            ask("COMMIT")
+            migrating.result(timeout=30)
+
+        assert schema_of(database) == whole_schema
+
+    def test_a_table_that_stays_locked_is_told_in_a_sentence_and_the_next_start_works(
+        self, database, whole_schema, impatient, monkeypatch
+    ):
+        monkeypatch.setattr("app.local.first_run.LOCKED_TABLES_SECONDS", 1.0)
+        database.upgrade("2026_11_21_import_checking")
+        with connection_to(database.url) as ask:
+            ask("BEGIN; LOCK TABLE tasks IN SHARE MODE")
+            with pytest.raises(StartError, match="kept its tables locked for 1 s; end it"):
+                migrate(database.settings)
+            ask("ROLLBACK")
+
+        migrate(database.settings)
+
+        assert schema_of(database) == whole_schema
+
+
+def is_finished_after(moment, how, postgres_url, settings, whole_schema):
+    """False when the migrations have fewer moments than that."""
+    with empty_database(postgres_url) as url:
+        database = OwnDatabase(url, settings)
+        migrating = start_migrating(database.settings, moment, how)
+        migrating.join()
+        if migrating.exitcode == 0:
+            return False
+        assert migrating.exitcode == (-signal.SIGKILL if how == "process" else CUT_OFF)
+        migrate(database.settings)
+        assert schema_of(database) == whole_schema, moment
+        return True
+
+
+def start_migrating(settings, moment=None, how="process"):
+    process = forkserver.Process(target=migrate_until, args=(settings, moment, how))
+    process.start()
+    return process
+
+
+def migrate_until(settings, moment, how):
+    """Runs in a process of its own, which ends at that statement or commit; None: at none."""
+    reached = 0
+
+    def reach(connection, *_):
+        nonlocal reached
+        reached += 1
+        if reached == moment:
+            if how == "process":
+                os.kill(os.getpid(), signal.SIGKILL)
+            pid = connection.connection.dbapi_connection.info.backend_pid
+            with connection_to(settings.database_url) as ask:
+                ask(f"SELECT pg_terminate_backend({pid}, 5000)")
+
+    event.listen(Engine, "before_cursor_execute", reach)
+    event.listen(Engine, "commit", reach)
+    try:
+        migrate(settings)
+    except StartError as error:
+        os._exit(CUT_OFF if "cut off" in str(error) else 1)
+
+
+@contextmanager
+def connection_to(url):
+    with closing(psycopg2.connect(url.replace("+psycopg2", ""))) as connection:
+        connection.autocommit = True
+
+        def ask(statement):
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+
+        yield ask
+
+
+def schema_of(database):
+    return database.ask(SCHEMA)
+
+
+CUT_OFF = 75
+forkserver = multiprocessing.get_context("forkserver")
+forkserver.set_forkserver_preload(["tests.local.test_interrupted_migrations"])
+
+# What every transaction that writes a task holds.
+WRITE = "LOCK TABLE tasks IN ROW EXCLUSIVE MODE"
+WAITING_CHANGES = """
+SELECT pid, query_start FROM pg_stat_activity
+ WHERE datname = current_database() AND query LIKE '%ALTER TABLE tasks%' AND wait_event_type = 'Lock'
+"""
+WAITING_BUILDS = """
+SELECT pid FROM pg_stat_activity
+ WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'
+"""
+INVALID_INDEXES = "SELECT count(*) FROM pg_index WHERE NOT indisvalid HAVING count(*) > 0"
+END_BEHIND_A_COMMAND = """
+CREATE SCHEMA tests;
+CREATE SEQUENCE tests.commands;
+CREATE FUNCTION tests.end_behind_a_command() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF nextval('tests.commands') = {} THEN
+        PERFORM pg_terminate_backend(pg_backend_pid());
+    END IF;
+END $$;
+CREATE EVENT TRIGGER end_behind_a_command ON ddl_command_end EXECUTE FUNCTION tests.end_behind_a_command();
+"""
+SCHEMA = """
+SELECT 'column', c.relname, a.attname,
+       concat_ws(' ', a.attnum, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated,
+                 pg_get_expr(d.adbin, d.adrelid), c.reloptions::text)
+  FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
+ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+UNION ALL
+SELECT 'index', c.relname, pg_get_indexdef(c.oid), concat_ws(' ', i.indisvalid, i.indisready)
+  FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid WHERE c.relnamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+  FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL
+SELECT 'function', proname, '', pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'label', t.typname, e.enumlabel, rank() OVER (PARTITION BY t.oid ORDER BY enumsortorder)::text
+  FROM pg_enum AS e JOIN pg_type AS t ON t.oid = enumtypid
+UNION ALL
+SELECT 'project', key, name, includes_everyone::text FROM projects
+UNION ALL
+SELECT 'revision', version_num, '', '' FROM alembic_version
+UNION ALL
+SELECT 'boundary', closed_until::text, '', '' FROM record_boundary
+ ORDER BY 1, 2, 3, 4
+"""
+
+
+@pytest.fixture(scope="module")
+def whole_schema(postgres_url, base_settings):
+    with empty_database(postgres_url) as url:
+        database = OwnDatabase(url, base_settings)
+        migrate(database.settings)
+        return schema_of(database)
+
+
+@pytest.fixture
+def database(postgres_url, base_settings):
+    with empty_database(postgres_url) as url:
+        yield OwnDatabase(url, base_settings)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Who migrates gives up an ordinary lock after a second."""
+    monkeypatch.setattr("migrations.timeouts.ORDINARY", Timeouts(lock_seconds=1, statement_seconds=300))
