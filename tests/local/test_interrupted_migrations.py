@@ -18,7 +18,7 @@ from tests.local.test_first_run import OwnDatabase, empty_database
 from tests.servers import wait_for
 
 # Every few statements in the ordinary suite; `make test-deep` takes each.
-SAMPLE_STEP = 12
+SAMPLE_STEP = 17
 
 
 class TestKilledMigration:
@@ -54,7 +54,7 @@ class TestKilledMigration:
                 database.ask("DROP EVENT TRIGGER end_behind_a_command; DROP SCHEMA tests CASCADE")
                 migrate(database.settings)
                 assert schema_of(database) == whole_schema, moment
-        assert moment > 80
+        assert moment > 70
 
     @pytest.mark.parametrize("how", ["process", "connection"])
     def test_in_the_middle_of_an_index_build_is_finished_by_the_next_start(self, how, database, whole_schema):
@@ -90,7 +90,7 @@ class TestStuckMigration:
             )
         if index == "invalid":
             database.ask(
-                "UPDATE pg_index SET indisvalid = false FROM pg_class AS c WHERE c.oid = indexrelid AND c.relname = 'ix_tasks_project_id_external_ref'"
+                "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_tasks_project_id_external_ref'::regclass"
             )
             assert database.ask(INVALID_INDEXES) == [(1,)]
         database.ask("UPDATE alembic_version SET version_num = '2026_11_21_initial_schema'")
