@@ -5,10 +5,14 @@ import logging
 import re
 import sys
 import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import structlog
+
+from app.output import STANDARD_OUTPUT, Output
 
 # What our own lines tell beside their words; a library's may hold anything.
 FIELDS = ("method", "path", "route", "status", "duration_ms", "address", "user_id", "request_id")
@@ -17,8 +21,11 @@ QUOTING_CLASS = "22"
 QUOTED = re.compile(r'".*"', flags=re.DOTALL)
 
 
-def init_logging(level: str) -> None:
-    """One JSON object a line, with the request's id. No password or token is ever given to a logger."""
+def init_logging(level: str, *, write_line: Callable[[str], None] | None = None) -> None:
+    """One JSON object a line, with the request's id. No password or token is ever given to a logger.
+
+    A line never holds up who logs it: where nobody reads the output, it is dropped.
+    """
     shared: list[Any] = [
         structlog.stdlib.ExtraAdder(allow=FIELDS),
         structlog.contextvars.merge_contextvars,
@@ -34,7 +41,7 @@ def init_logging(level: str) -> None:
             structlog.processors.JSONRenderer(_in_json),
         ],
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _LineHandler(write_line or _output.write_line)
     handler.setFormatter(formatter)
     # No line tells of them, and to know them takes system calls.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
@@ -47,6 +54,24 @@ def init_logging(level: str) -> None:
     if root.level == logging.INFO:
         # Three lines for each tick would bury what the jobs themselves have to say.
         logging.getLogger("celery").setLevel(logging.WARNING)
+
+
+class _LineHandler(logging.Handler):
+    def __init__(self, write_line: Callable[[str], None]) -> None:
+        super().__init__()
+        self._write_line = write_line
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._write_line(self.format(record))
+
+
+def _describe_dropped(count: int) -> str:
+    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    words = f"{count} lines were dropped: nobody read them, or there was no room for them"
+    return _in_json({"event": words, "level": "warning", "logger": __name__, "timestamp": now})
+
+
+_output = Output(STANDARD_OUTPUT, describe_dropped=_describe_dropped)
 
 
 def _brief_on_failed_job(record: logging.LogRecord) -> bool:

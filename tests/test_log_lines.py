@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import sys
 
 import psycopg2
 import pytest
@@ -260,14 +259,13 @@ class Log:
 
 
 @pytest.fixture
-def log(monkeypatch):
+def log():
     loggers = [logging.getLogger(name) for name in (None, "alembic", "celery")]
     root, levels = loggers[0], [logger.level for logger in loggers]
     handlers = root.handlers
     output = io.StringIO()
-    monkeypatch.setattr(sys, "stdout", output)
     structlog.contextvars.clear_contextvars()
-    init_logging("INFO")
+    init_logging("INFO", write_line=lambda line: output.write(f"{line}\n"))
     yield Log(output)
     structlog.contextvars.clear_contextvars()
     root.handlers = handlers

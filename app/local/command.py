@@ -24,7 +24,7 @@ from app.local.operator import make_new_password
 from app.local.parts import LAST_REQUESTS_SECONDS, beat_command, serve_api, worker_command
 from app.local.record import print_logs
 from app.local.servers import PostgresServer, ValkeyServer, wait_until_ready
-from app.local.supervisor import Part, say, stop_all
+from app.local.supervisor import Part, output, say, stop_all
 from app.local.system_user import ServerUser, server_user
 from app.settings import LaunchSettings, Settings, SettingsError, read_launch_settings, read_settings
 
@@ -140,7 +140,7 @@ def _run(launch: LaunchSettings, running: ExitStack, stopping: threading.Event) 
     for part in apps:
         part.start()
     _wait_until_serving(launch, apps, stopping)
-    print(_ready_block(launch, admin), flush=True)
+    output.write_line(_ready_block(launch, admin))
     unshown.unlink(missing_ok=True)
     while not stopping.wait(TICK_SECONDS):
         for part in (*servers, *apps):

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from app.output import STANDARD_OUTPUT, Output
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PR_SET_PDEATHSIG = 1
 FIRST_BACKOFF_SECONDS = 0.5
@@ -21,12 +23,23 @@ SETTLED_SECONDS = 30.0
 NAME_WIDTH = 8
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_print_lock = threading.Lock()
+
+
+def _prefixed(name: str, line: str) -> str:
+    return f"{name:<{NAME_WIDTH}} | {line}"
+
+
+output = Output(
+    STANDARD_OUTPUT,
+    describe_dropped=lambda count: _prefixed(
+        "tracker", f"{count} lines were dropped: nobody read them, or there was no room for them"
+    ),
+)
 
 
 def say(name: str, line: str) -> None:
-    with _print_lock:
-        print(f"{name:<{NAME_WIDTH}} | {line}", flush=True)
+    """Never waits and never raises, whatever became of who reads it."""
+    output.write_line(_prefixed(name, line))
 
 
 @dataclass
@@ -43,7 +56,7 @@ class Part:
     # A line that the part prints once it works; None when its readiness is asked for elsewhere.
     ready_words: str | None = None
     is_ready: threading.Event = field(default_factory=threading.Event)
-    _process: subprocess.Popen[str] | None = None
+    _process: subprocess.Popen[bytes] | None = None
     _adopted_pid: int | None = None
     _started_at: float = 0.0
     _restart_at: float | None = None
@@ -57,20 +70,26 @@ class Part:
         self._restart_at = None
         self._started_at = time.monotonic()
         self.is_ready.clear()
-        self._process = subprocess.Popen(
-            self.command(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=self.environment,
-            cwd=ROOT,
-            # A group of its own: Ctrl-C reaches the supervisor alone, which stops the parts in order.
-            process_group=0,
-            preexec_fn=_die_with_parent if self.dies_with_us else None,  # noqa: PLW1509 - one prctl call
-        )
-        threading.Thread(target=self._relay, args=(self._process.stdout,), daemon=True).start()
+        read_end, write_end = os.pipe()
+        # While the supervisor is suspended nobody reads. A server drops its lines then; our own programs do so by
+        # themselves, and Python is not made for such a pipe.
+        os.set_blocking(write_end, self.dies_with_us)
+        lines = open(read_end, errors="replace")  # noqa: PTH123, SIM115 - the thread that reads it closes it
+        try:
+            self._process = subprocess.Popen(
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=write_end,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                cwd=ROOT,
+                # A group of its own: Ctrl-C reaches the supervisor alone, which stops the parts in order.
+                process_group=0,
+                preexec_fn=_die_with_parent if self.dies_with_us else None,  # noqa: PLW1509 - one prctl call
+            )
+        finally:
+            os.close(write_end)
+            threading.Thread(target=self._relay, args=(lines,), daemon=True).start()
 
     def keep_running(self) -> None:
         """Start again what has died, waiting longer after each death that follows soon."""
@@ -85,7 +104,11 @@ class Part:
             self._restart_at = time.monotonic() + self._backoff_seconds
             self._backoff_seconds = min(self._backoff_seconds * 2, MAX_BACKOFF_SECONDS)
         elif time.monotonic() >= self._restart_at:
-            self.start()
+            try:
+                self.start()
+            except OSError as error:
+                # No memory or no process to be had: that passes.
+                say(self.name, f"cannot be started: {error.strerror}")
 
     def is_running(self) -> bool:
         if self._adopted_pid is not None:

@@ -1,7 +1,6 @@
 import io
 import json
 import logging
-import sys
 from dataclasses import replace
 
 import pytest
@@ -319,13 +318,9 @@ class Numbers:
 class Log:
     """What has been written to the log, since its level was set."""
 
-    def __init__(self, monkeypatch):
-        self._monkeypatch = monkeypatch
-
     def set_level(self, level):
         self._output = io.StringIO()
-        self._monkeypatch.setattr(sys, "stdout", self._output)
-        init_logging(level)
+        init_logging(level, write_line=lambda line: self._output.write(f"{line}\n"))
 
     def text(self):
         return self._output.getvalue()
@@ -395,10 +390,10 @@ def numbers(parts):
 
 
 @pytest.fixture
-def log(client, monkeypatch):
+def log(client):
     root, celery = logging.getLogger(), logging.getLogger("celery")
     handlers, level, celery_level = root.handlers, root.level, celery.level
-    log = Log(monkeypatch)
+    log = Log()
     log.set_level("DEBUG")
     yield log
     root.handlers = handlers

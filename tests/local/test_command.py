@@ -200,7 +200,7 @@ class Tracker:
         self._runs: list[Run] = []
         self.port = free_port()
 
-    def start(self, **environment: str) -> Run:
+    def start(self, *, stdout: int | None = None, **environment: str) -> Run:
         log = self._directory / f"run{len(self._runs)}.log"
         ours = {"PORT": str(self.port), "DATA_DIR": str(self.data_dir), "ADMIN_PASSWORD": PASSWORD}
         inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
@@ -209,7 +209,7 @@ class Tracker:
                 [sys.executable, "main.py"],
                 cwd=ROOT,
                 env=inherited | ours | {"API_PROCESSES": "1", "WORKER_PROCESSES": "1"} | environment,
-                stdout=output,
+                stdout=output if stdout is None else stdout,
                 stderr=subprocess.STDOUT,
             )
         self._runs.append(Run(process, log))

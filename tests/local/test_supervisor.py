@@ -1,18 +1,21 @@
+import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from app.local.supervisor import Part, stop_all
+from app.output import Output
 from tests.servers import wait_for
 
 
 class TestPart:
-    def test_what_it_says_is_prefixed_with_its_name(self, start, capsys):
+    def test_what_it_says_is_prefixed_with_its_name(self, start, capfd):
         start("print('hello from inside', flush=True)")
 
-        assert wait_for(lambda: "speaker  | hello from inside" in collected(capsys))
+        assert wait_for(lambda: "speaker  | hello from inside" in collected(capfd))
 
     def test_it_is_ready_when_it_says_so(self, start):
         part = start("import time; print('at your service', flush=True); time.sleep(60)", ready_words="at your service")
@@ -28,12 +31,12 @@ class TestPart:
 
         assert wait_for(has_started_twice)
 
-    def test_it_waits_longer_after_each_death_that_follows_soon(self, start, capsys):
+    def test_it_waits_longer_after_each_death_that_follows_soon(self, start, capfd):
         part = start("raise SystemExit(3)")
 
         def has_died_twice():
             part.keep_running()
-            return "starting again in 1 s" in collected(capsys)
+            return "starting again in 1 s" in collected(capfd)
 
         assert wait_for(has_died_twice)
 
@@ -51,9 +54,35 @@ class TestPart:
 
         assert wait_for(lambda: not is_alive(int((tmp_path / "pid").read_text())))
 
+    @pytest.mark.parametrize("reader", ["stopped", "gone", "on a full disk"])
+    def test_it_goes_on_whatever_became_of_who_reads_the_output(self, start, tmp_path, monkeypatch, reader):
+        """So much is said that it fits no pipe and no queue."""
+        read_end, write_end = os.pipe()
+        if reader == "gone":
+            os.close(read_end)
+        where = os.open("/dev/full", os.O_WRONLY) if reader == "on a full disk" else write_end
+        monkeypatch.setattr("app.local.supervisor.output", Output(where, describe_dropped=str))
+        done = tmp_path / "done"
+
+        part = start(f"for n in range(20_000): print('x' * 200)\nopen({str(done)!r}, 'w')\nraise SystemExit(3)")
+
+        assert wait_for(done.exists)
+        assert wait_for(lambda: not part.is_running())
+        part.keep_running()
+
+    def test_a_server_goes_on_while_nobody_reads_what_it_says(self, start, tmp_path, monkeypatch):
+        """The supervisor is suspended, say."""
+        is_over, done = threading.Event(), tmp_path / "done"
+        monkeypatch.setattr(Part, "_relay", lambda _part, lines: (is_over.wait(), lines.close()))
+
+        start(WORDY_SERVER.format(str(done)), dies_with_us=False)
+
+        assert wait_for(done.exists)
+        is_over.set()
+
 
 class TestStopAll:
-    def test_one_that_will_not_go_is_killed(self, start, capsys):
+    def test_one_that_will_not_go_is_killed(self, start, capfd):
         part = start(
             "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('stubborn', flush=True); "
             "time.sleep(60)",
@@ -64,7 +93,7 @@ class TestStopAll:
         stop_all([part], seconds=0.3)
 
         assert not part.is_running()
-        assert "did not stop within 0.3 s and is killed" in collected(capsys)
+        assert wait_for(lambda: "did not stop within 0.3 s and is killed" in collected(capfd))
 
     def test_one_that_goes_by_itself_is_left_to_finish(self, start, tmp_path):
         part = start(
@@ -83,11 +112,19 @@ class TestStopAll:
         assert (tmp_path / "end").read_text() == "in order"
 
 
+WORDY_SERVER = """
+import os
+from contextlib import suppress
+for _ in range(2_000):
+    with suppress(BlockingIOError):
+        os.write(2, b"x" * 200)
+open({!r}, "w")
+"""
 _heard: list[str] = []
 
 
-def collected(capsys):
-    _heard.append(capsys.readouterr().out)
+def collected(capfd):
+    _heard.append(capfd.readouterr().out)
     return "".join(_heard)
 
 
