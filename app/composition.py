@@ -154,6 +154,7 @@ class Services:
             self._parts.cache,
             self._parts.job_queue,
             self._settings.time_zone,
+            self._settings.watched_dir,
         )
 
     @cached_property

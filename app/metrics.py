@@ -2,6 +2,7 @@
 
 import fcntl
 import itertools
+import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,16 +15,23 @@ from prometheus_client.registry import Collector
 
 # From a cached answer to the longest statement that PostgreSQL is let run.
 DURATION_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+# One for each kind of metric below, as the library names its files.
+FILE_KINDS = ("counter", "histogram", "gauge_livesum")
+# Some 4 KiB for each method and route: more than all of them need.
+FILE_BYTES = 1024 * 1024
+
+logger = logging.getLogger(__name__)
 
 
 class Metrics:
     """One for each process. With a `directory` it tells what all processes counted that share it."""
 
     def __init__(self, directory: Path | None = None) -> None:
-        self._directory = directory
+        place = _taken_place(directory)
+        self._directory = directory if place else None
         # Each metric asks for its value's class as it is made; by itself the library would go by the environment.
         values.ValueClass = (
-            values.MutexValue if directory is None else values.MultiProcessValue(_Place(directory).number)  # type: ignore[no-untyped-call]
+            values.MutexValue if place is None else values.MultiProcessValue(place.number)  # type: ignore[no-untyped-call]
         )
         self._own = CollectorRegistry()
         self.requests = Counter(
@@ -106,5 +114,33 @@ class _Place:
                 self._number, self._lock = number, lock
                 # What the one before us had in use, it has no more.
                 mark_process_dead(number, path=str(self._directory))  # type: ignore[no-untyped-call]
+                self._allocate(number)
                 break
         return self._number
+
+    def _allocate(self, number: int) -> None:
+        """Have all room that the files will need: where the disk is full, a write into them would kill the process."""
+        for kind in FILE_KINDS:
+            path = self._directory / f"{kind}_{number}.db"
+            # A file without its room in it would be read by the others, who cannot.
+            draft = path if path.exists() else path.with_suffix(".new")
+            try:
+                with draft.open("ab") as file:
+                    os.posix_fallocate(file.fileno(), 0, FILE_BYTES)
+                draft.rename(path)
+            except OSError:
+                path.with_suffix(".new").unlink(missing_ok=True)
+                raise
+
+
+def _taken_place(directory: Path | None) -> _Place | None:
+    """None, too, where the directory has no room: an api that counts for itself alone still answers."""
+    if directory is None:
+        return None
+    place = _Place(directory)
+    try:
+        place.number()
+    except OSError as error:
+        logger.warning("what this process counts is told by itself alone: %s: %s", directory, error.strerror)
+        return None
+    return place

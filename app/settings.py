@@ -86,6 +86,7 @@ class Settings:
     metrics_token: str | None = field(repr=False)
     drain_seconds: float
     alive_file: Path | None
+    watched_dir: Path | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +134,7 @@ def read_settings() -> Settings:
         metrics_token=env.str("METRICS_TOKEN", None, validate=_optional(_secret_for(environment))) or None,
         drain_seconds=env.float("DRAIN_SECONDS", 5.0, validate=validate.Range(0, MAX_DRAIN_SECONDS)),
         alive_file=_optional_path(env, "ALIVE_FILE"),
+        watched_dir=_optional_path(env, "WATCHED_DIR"),
         rate_limits=RateLimits(
             enabled=env.bool("RATE_LIMIT_ENABLED", True),
             default=_rate_limit(env, "RATE_LIMIT_DEFAULT", "600/minute"),

@@ -241,6 +241,7 @@ def _settings(database_url: str, redis_url: str) -> Settings:
         metrics_token=None,
         drain_seconds=0,
         alive_file=None,
+        watched_dir=None,
         csv_limits=CsvLimits(rows=1_000_000, columns=50, cell_characters=100_000),
     )
 

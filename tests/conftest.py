@@ -105,6 +105,7 @@ def base_settings(database_url: str, redis_url: str) -> Settings:
         metrics_token=None,
         drain_seconds=0.0,
         alive_file=None,
+        watched_dir=None,
         csv_limits=CsvLimits(rows=100_000, columns=50, cell_characters=50_000),
     )
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from app.metrics import Metrics
+from app.metrics import FILE_BYTES, Metrics
+from tests.memory_disks import fill, mounted_memory
 from tests.servers import ROOT, wait_for
 
 # Does what it reads, a word a line, and answers each with what all processes counted.
@@ -30,6 +31,11 @@ def do(word, amount):
         metrics.request_seconds.labels("GET", "/here").observe(amount)
     elif word == "look":
         metrics.count_lookup("tasks", True)
+    elif word == "answer":
+        method, route, _ = amount.split()
+        for status in ("200", "400", "401", "403", "404", "409", "422", "429", "500", "503"):
+            metrics.requests.labels(method, route, status).inc()
+        metrics.request_seconds.labels(method, route).observe(1)
     elif word == "use":
         metrics.connections_in_use.inc(amount)
     elif word == "fork":
@@ -54,7 +60,8 @@ def fork(amount):
 
 for line in sys.stdin:
     word, _, amount = line.partition(" ")
-    print(json.dumps(do(word.strip(), float(amount or 0))), flush=True)
+    amount = amount.strip() if word == "answer" else float(amount or 0)
+    print(json.dumps(do(word.strip(), amount)), flush=True)
 """
 REQUESTS = "http_requests_total"
 IN_USE = "database_connections_in_use"
@@ -140,6 +147,43 @@ class TestKilledProcess:
 
         assert alive.do("count", 2)[REQUESTS] == 9
         assert len([*directory.glob("place-*.lock")]) == 2
+
+
+class TestRoom:
+    def test_the_files_have_theirs_before_anything_is_counted(self, start, directory):
+        start()
+
+        files = [*directory.glob("*.db")]
+        assert {file.name for file in files} == {"counter_0.db", "histogram_0.db", "gauge_livesum_0.db"}
+        assert all(file.stat().st_blocks * 512 >= FILE_BYTES == file.stat().st_size for file in files)
+
+    def test_is_enough_for_every_route_and_every_answer(self, start, directory, app):
+        process = start()
+        for rule in app.url_map.iter_rules():
+            for method in rule.methods:
+                process.do(f"answer {method} {rule.rule}")
+
+        assert all(file.stat().st_size == FILE_BYTES for file in directory.glob("*.db"))
+
+    def test_that_cannot_be_had_lets_a_process_count_for_itself(self, start, directory):
+        directory.rmdir()
+
+        process = start()
+
+        assert process.do("count", 3)[REQUESTS] == 3
+
+    @pytest.mark.deep
+    def test_that_others_take_kills_no_process(self, start, directory):
+        with mounted_memory(directory, mebibytes=8):
+            process = start()
+            fill(directory)
+
+            assert process.do("count", 3)[REQUESTS] == 3
+            for number in range(200):
+                process.do(f"answer GET /route/{number}")
+            assert start().do("count", 4)[REQUESTS] == 4
+            assert process.do("tell")
+            process.kill()
 
 
 class TestForkedChild:

@@ -132,18 +132,21 @@ class TestOperation:
         settings = read_settings()
 
         assert (settings.metrics_token, settings.metrics_dir, settings.alive_file) == (None, None, None)
+        assert settings.watched_dir is None
         assert settings.drain_seconds == 5
 
     def test_what_is_said_is_taken(self, environment):
         environment.setenv("METRICS_TOKEN", LONG_SECRET)
         environment.setenv("PROMETHEUS_MULTIPROC_DIR", "/run/numbers")
         environment.setenv("ALIVE_FILE", "/run/alive")
+        environment.setenv("WATCHED_DIR", "/srv/data")
         environment.setenv("DRAIN_SECONDS", "1.5")
 
         settings = read_settings()
 
         assert (settings.metrics_token, settings.drain_seconds) == (LONG_SECRET, 1.5)
         assert (settings.metrics_dir, settings.alive_file) == (Path("/run/numbers"), Path("/run/alive"))
+        assert settings.watched_dir == Path("/srv/data")
 
     @pytest.mark.parametrize("name", ["METRICS_TOKEN", "PROMETHEUS_MULTIPROC_DIR", "ALIVE_FILE"])
     def test_an_empty_one_is_none(self, environment, name):

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from psycopg2.errors import QueryCanceled
+from psycopg2.errors import DiskFull, QueryCanceled
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = 2
 # Whoever asked for too much is not to ask for the same again at once.
 COSTLY_RETRY_SECONDS = 30
+# Somebody has to make room first.
+FULL_DISK_RETRY_AFTER_SECONDS = 30
 # After a connection was lost during a commit, the server is asked what became of it, for so long and so often.
 OUTCOME_SECONDS = 2.0
 OUTCOME_PAUSE_SECONDS = 0.1
@@ -89,6 +91,10 @@ class UnitOfWork:
                     retry_after_seconds=COSTLY_RETRY_SECONDS,
                 ) from error
             logger.warning("database unavailable: %s", type(error.__cause__ or error).__name__)
+            if isinstance(error.__cause__, DiskFull):
+                raise UnavailableError(
+                    "the database's disk is full; nothing was saved", retry_after_seconds=FULL_DISK_RETRY_AFTER_SECONDS
+                ) from error
             raise UnavailableError(
                 "the database does not answer; try again shortly", retry_after_seconds=RETRY_AFTER_SECONDS
             ) from error

@@ -17,7 +17,7 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from app.local.console import run_on_database
-from app.local.data_dir import locked, read_or_make_secrets
+from app.local.data_dir import locked, numbers_dir, read_or_make_secrets
 from app.local.errors import StartError
 from app.local.first_run import Admin, ensure_admin, migrate
 from app.local.operator import make_new_password
@@ -36,6 +36,8 @@ STOP_SERVERS_SECONDS = 6.0
 # A tracker that was killed leaves an api that takes a moment to end.
 PORT_SECONDS = 8.0
 TICK_SECONDS = 0.2
+# What a start does not wait for: room on the disk, for what is there can be read, and days that the worker has to log.
+NOT_AWAITED = "exclude=disk&exclude=daily_log"
 SINGLE_PARTS = {"api": "serve HTTP", "worker": "do what jobs there are", "beat": "ring for jobs when they are due"}
 
 
@@ -128,14 +130,17 @@ def _run(launch: LaunchSettings, running: ExitStack, stopping: threading.Event) 
             del os.environ[name]
     servers: list[Part] = []
     running.callback(stop_all, servers, seconds=STOP_SERVERS_SECONDS)
-    os.environ.update(_start_servers(launch, servers))
+    try:
+        os.environ.update(_start_servers(launch, servers))
+    except OSError as error:
+        raise StartError(f"{error.filename or launch.data_dir} cannot be used: {error.strerror}") from None
     settings = read_settings()
     _heed(stopping)
     unshown = launch.data_dir / "first-password"
     admin = _prepare(settings, launch, unshown=unshown)
     # Only the first run needs it; no part has any business with it.
     os.environ.pop("ADMIN_PASSWORD", None)
-    apps = _app_parts(launch, settings)
+    apps = _app_parts(launch, settings, running)
     running.callback(stop_all, apps, seconds=STOP_APP_SECONDS)
     for part in apps:
         part.start()
@@ -182,7 +187,12 @@ def _start_or_adopt(server: PostgresServer | ValkeyServer, parts: list[Part]) ->
     # Of what is in our environment, tokens' key and passwords among it, a server needs nothing.
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
     part = Part(
-        server.name, server.command, stop_signal=server.stop_signal, environment=environment, dies_with_us=False
+        server.name,
+        server.command,
+        stop_signal=server.stop_signal,
+        environment=environment,
+        dies_with_us=False,
+        mend=server.mend,
     )
     parts.append(part)
     pid = server.running_pid()
@@ -194,12 +204,13 @@ def _start_or_adopt(server: PostgresServer | ValkeyServer, parts: list[Part]) ->
     wait_until_ready(server, seconds=SERVER_READY_SECONDS, meanwhile=part.keep_running)
 
 
-def _app_parts(launch: LaunchSettings, settings: Settings) -> list[Part]:
-    numbers = launch.data_dir / "metrics"
-    shutil.rmtree(numbers, ignore_errors=True)
-    numbers.mkdir()
+def _app_parts(launch: LaunchSettings, settings: Settings, running: ExitStack) -> list[Part]:
+    numbers = numbers_dir(launch.data_dir)
+    running.callback(shutil.rmtree, numbers, ignore_errors=True)
     # Who stops the tracker waits for it, and no balancer stands before it that had to hear of it first.
     of_api = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(numbers), "DRAIN_SECONDS": "0"}
+    if not launch.database_url:
+        of_api.setdefault("WATCHED_DIR", str(launch.data_dir))
     return [
         Part("api", lambda: (sys.executable, "main.py", "api"), environment=of_api),
         Part("worker", lambda: worker_command(settings, launch), ready_words="worker is ready"),
@@ -242,7 +253,7 @@ def _wait_until_serving(launch: LaunchSettings, apps: Sequence[Part], stopping: 
 def _answers(launch: LaunchSettings) -> bool:
     try:
         # Past any proxy that the environment names: this is our own machine.
-        with build_opener(ProxyHandler({})).open(f"{_url(launch)}/readyz", timeout=2) as answer:
+        with build_opener(ProxyHandler({})).open(f"{_url(launch)}/readyz?{NOT_AWAITED}", timeout=2) as answer:
             return bool(answer.status == HTTPStatus.OK)
     except (URLError, OSError):
         return False

@@ -1,15 +1,21 @@
 """Where everything is kept between runs: one directory, one tracker at a time, secrets made on the first run."""
 
 import fcntl
+import hashlib
 import json
 import os
+import pwd
 import secrets
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from app.local.errors import StartError
+
+# A file system in memory, wherever Linux is set up as usual.
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,11 @@ def locked(data_dir: Path) -> Iterator[None]:
     """Raises StartError when another tracker runs on the directory. A lock dies with its process, however that ends."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
+        if (owner := data_dir.stat().st_uid) != os.geteuid() != 0:
+            raise StartError(
+                f"{data_dir} belongs to {user_name(owner)}; start the tracker as that user, or set DATA_DIR to a "
+                "directory of your own"
+            )
         if any(data_dir.iterdir()) and not (data_dir / "lock").exists():
             raise StartError(f"{data_dir} holds other things; set DATA_DIR to a directory of the tracker's own")
         # Entered by the servers' own user when this is root, listed by nobody else.
@@ -45,13 +56,45 @@ def locked(data_dir: Path) -> Iterator[None]:
         yield
 
 
+def user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"the user with the number {uid}"
+
+
 def read_or_make_secrets(data_dir: Path) -> Secrets:
     path = data_dir / "secrets.json"
     if path.exists():
-        return Secrets(**json.loads(path.read_text()))
+        return _read_secrets(path)
     made = Secrets(jwt_secret_key=secrets.token_urlsafe(48), valkey_password=secrets.token_urlsafe(32))
     write_private(path, json.dumps(asdict(made)))
     return made
+
+
+def _read_secrets(path: Path) -> Secrets:
+    try:
+        read = Secrets(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        read = None
+    if read is None or not all(isinstance(secret, str) and secret for secret in asdict(read).values()):
+        raise StartError(
+            f"{path} cannot be read; bring it back from a copy, or remove it: a new one is made then, and everybody "
+            "has to log in again"
+        )
+    return read
+
+
+def numbers_dir(data_dir: Path) -> Path:
+    """A new directory for what api processes count: in memory where that can be had, so that no disk slows them."""
+    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    for path in (SHARED_MEMORY / f"tasktracker-{digest}", data_dir / "metrics"):
+        # Below a directory that everybody writes to, a name might be somebody else's: that one cannot be removed.
+        shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            path.mkdir(mode=0o700)
+            return path
+    raise StartError(f"{data_dir / 'metrics'} cannot be made; remove what is there")
 
 
 def write_private(path: Path, text: str, *, owner: tuple[int | None, int | None] = (None, None)) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -18,7 +19,7 @@ from psycopg2 import sql
 from redis.exceptions import RedisError
 
 from app.cache import make_redis
-from app.local.data_dir import write_private
+from app.local.data_dir import user_name, write_private
 from app.local.errors import StartError
 from app.local.system_user import ServerUser
 
@@ -54,24 +55,52 @@ class PostgresServer:
         return {"DATABASE_URL": self.url, **names}
 
     def prepare(self) -> None:
-        """Make the cluster on the first run; refuse one of another major version."""
+        """Make the cluster on the first run; refuse one that is another user's or of another major version."""
         self._user.own(self._cluster)
         _own_socket_dir(self._socket_dir, self._user)
+        # A first run that was cut off leaves a half made one, in which its initdb may even be at work yet.
+        for draft in self._cluster.glob("data.new*"):
+            shutil.rmtree(draft, ignore_errors=True)
         data = self._cluster / "data"
+        if data.exists():
+            self._ensure_usable(data)
+        else:
+            self._make_cluster(data)
+
+    def mend(self) -> str | None:
+        """Nothing here may be thrown away."""
+        return None
+
+    def _ensure_usable(self, data: Path) -> None:
+        uid = os.geteuid() if self._user.uid is None else self._user.uid
+        if (owner := data.stat().st_uid) != uid:
+            raise StartError(
+                f"{data} belongs to {user_name(owner)}, and the server would run as {user_name(uid)}; start the "
+                f"tracker as you did before, or run: chown -R {user_name(uid)} {self._cluster}"
+            )
         ours = subprocess.run([self.programs / "postgres", "--version"], capture_output=True, text=True, check=True)
         major = ours.stdout.split()[-1].split(".")[0]
-        if (data / "PG_VERSION").exists():
-            theirs = (data / "PG_VERSION").read_text().strip()
-            if theirs != major:
-                raise StartError(
-                    f"{data} is of PostgreSQL {theirs} and this release brings {major}: dump with the old release, "
-                    "restore with this one"
-                )
-            return
-        # A first run that was cut off leaves a half made cluster, which holds nothing yet.
-        shutil.rmtree(data, ignore_errors=True)
-        draft = self._cluster / "data.new"
-        shutil.rmtree(draft, ignore_errors=True)
+        if not (data / "PG_VERSION").is_file():
+            raise StartError(
+                f"{data} is no database of PostgreSQL, or not all of one; bring it back from a copy, or, where it "
+                "holds nothing that you need, remove it"
+            )
+        theirs = (data / "PG_VERSION").read_text().strip()
+        if theirs != major:
+            raise StartError(
+                f"{data} is of PostgreSQL {theirs or 'an unknown version'} and this release brings {major}: dump with "
+                "the release that it is of, restore with this one"
+            )
+        self._remove_broken_pid_file(data / "postmaster.pid")
+
+    def _remove_broken_pid_file(self, path: Path) -> None:
+        """One that a crash left empty keeps the server from starting; a server that is starting has one too."""
+        is_broken = path.exists() and not path.read_text(errors="replace").partition("\n")[0].strip("- ").isdecimal()
+        if is_broken and not _any_runs(self.programs / "postgres", path.parent):
+            path.unlink()
+
+    def _make_cluster(self, data: Path) -> None:
+        draft = self._cluster / f"data.new-{secrets.token_hex(4)}"
         arguments = [str(self.programs / "initdb"), "-D", str(draft), "-U", "postgres", "--auth=trust"]
         arguments += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
         made = subprocess.run(self._as_user(arguments), capture_output=True, text=True, check=False, cwd="/")
@@ -169,6 +198,18 @@ class ValkeyServer:
         )
         write_private(self._config_file, settings.replace("''", '""'), owner=(self._user.uid, self._user.gid))
 
+    def mend(self) -> str | None:
+        """Set aside what the server cannot read; it holds cached pages and counters, no data of anybody's.
+
+        Returns what was done; None where there is nothing to set aside.
+        """
+        files, aside = self._dir / "appendonlydir", self._dir / "appendonlydir.broken"
+        if not files.exists():
+            return None
+        shutil.rmtree(aside, ignore_errors=True)
+        files.rename(aside)
+        return f"its files may be broken and are set aside as {aside}; nothing is lost but speed"
+
     def command(self) -> list[str]:
         arguments = [str(self._program), str(self._config_file)]
         return self._user.command(arguments, needs=[self._dir, self._config_file, self._program])
@@ -223,6 +264,12 @@ def _own_socket_dir(path: Path, user: ServerUser) -> None:
     else:
         if user.uid is not None and user.gid is not None:
             os.chown(path, user.uid, user.gid, follow_symlinks=False)
+
+
+def _any_runs(program: Path, directory: Path) -> bool:
+    return any(
+        _runs(int(entry.name), program, directory) for entry in Path("/proc").iterdir() if entry.name.isdecimal()
+    )
 
 
 def _runs(pid: int, program: Path, directory: Path) -> bool:

@@ -20,6 +20,8 @@ FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 30.0
 # A part that ran this long had started well: its next death is a new story.
 SETTLED_SECONDS = 30.0
+# One that dies sooner has not come to work.
+STARTING_SECONDS = 10.0
 NAME_WIDTH = 8
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -55,6 +57,8 @@ class Part:
     dies_with_us: bool = True
     # A line that the part prints once it works; None when its readiness is asked for elsewhere.
     ready_words: str | None = None
+    # Asked when it died as soon as it was started; says what was done so that the next start may work.
+    mend: Callable[[], str | None] | None = None
     is_ready: threading.Event = field(default_factory=threading.Event)
     _process: subprocess.Popen[bytes] | None = None
     _adopted_pid: int | None = None
@@ -101,6 +105,7 @@ class Part:
             say(self.name, f"{self._how_it_ended()}; starting again in {self._backoff_seconds:g} s")
             self._adopted_pid = None
             self._kill_group()
+            self._mend()
             self._restart_at = time.monotonic() + self._backoff_seconds
             self._backoff_seconds = min(self._backoff_seconds * 2, MAX_BACKOFF_SECONDS)
         elif time.monotonic() >= self._restart_at:
@@ -109,6 +114,16 @@ class Part:
             except OSError as error:
                 # No memory or no process to be had: that passes.
                 say(self.name, f"cannot be started: {error.strerror}")
+
+    def _mend(self) -> None:
+        if self.mend is None or time.monotonic() - self._started_at > STARTING_SECONDS:
+            return
+        try:
+            done = self.mend()
+        except OSError as error:
+            done = f"its files cannot be set aside: {error.strerror}"
+        if done is not None:
+            say(self.name, done)
 
     def is_running(self) -> bool:
         if self._adopted_pid is not None:

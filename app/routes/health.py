@@ -34,8 +34,8 @@ def show_health() -> dict[str, str]:
 def show_readiness(query: dict[str, Any]) -> tuple[dict[str, Any], HTTPStatus]:
     """Whether all that the tracker needs is there: 503 with the reasons when something is not.
 
-    Without Redis, broker, worker and beat, and with a day that is not logged, the api still answers: a load balancer
-    leaves them out with `exclude`.
+    Without Redis, broker, worker and beat, with a day that is not logged and with a full disk, the api still answers: a
+    load balancer leaves them out with `exclude`. `disk` is looked at where the tracker knows where its database is.
     """
     checks = services().health.check(**query)
     status = "ready" if all(check.ok for check in checks) else "not ready"

@@ -4,11 +4,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from app.cache import Cache
 from app.database.migrations import known_migrations
 from app.database.unit_of_work import UnitOfWork
+from app.disk import room_in
 from app.errors import UnavailableError
 from app.job_queue import JobQueue
 from app.models.health import JobCount, JobResult, Part
@@ -29,6 +31,7 @@ class CheckName(StrEnum):
     WORKER = "worker"
     BEAT = "beat"
     DAILY_LOG = "daily_log"
+    DISK = "disk"
 
 
 # What one look into PostgreSQL tells.
@@ -70,13 +73,21 @@ class Figures:
 
 class HealthService:
     def __init__(
-        self, uow: UnitOfWork, health: HealthRepository, cache: Cache, job_queue: JobQueue, time_zone: ZoneInfo
+        self,
+        uow: UnitOfWork,
+        health: HealthRepository,
+        cache: Cache,
+        job_queue: JobQueue,
+        time_zone: ZoneInfo,
+        watched_dir: Path | None = None,
     ) -> None:
+        """`watched_dir` is on the disk of the data, where this machine has it."""
         self._uow = uow
         self._health = health
         self._cache = cache
         self._job_queue = job_queue
         self._time_zone = time_zone
+        self._watched_dir = watched_dir
 
     def check(self, *, without: Collection[CheckName] = ()) -> list[Check]:
         """In the order of their names' declaration. What the caller can do without is not looked at either."""
@@ -107,6 +118,8 @@ class HealthService:
             yield Check(CheckName.REDIS, None if self._cache.is_reachable() else "does not answer")
         if CheckName.BROKER in wanted:
             yield Check(CheckName.BROKER, None if self._job_queue.count_waiting() is not None else "does not answer")
+        if CheckName.DISK in wanted and self._watched_dir is not None:
+            yield Check(CheckName.DISK, _why_low(self._watched_dir))
 
     def _look_into_database(self) -> Iterator[Check]:
         try:
@@ -150,6 +163,14 @@ def _why_behind(migration: str | None) -> str | None:
     if migration in older:
         return f"the schema is at {migration}, this release needs {newest}; run `python main.py prepare`"
     return None
+
+
+def _why_low(directory: Path) -> str | None:
+    try:
+        room = room_in(directory)
+    except OSError as error:
+        return f"cannot be looked at: {error.strerror}"
+    return f"has only {room.free_mebibytes} MiB left; soon nothing more can be saved" if room.is_low else None
 
 
 def _why_unseen(sightings: Mapping[Part, Seen] | None, part: Part) -> str | None:

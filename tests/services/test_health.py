@@ -2,6 +2,7 @@ import socket
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,12 +11,13 @@ from sqlalchemy import text
 from app.composition import Parts, serving
 from app.database.engine import make_session_factory
 from app.database.migrations import known_migrations
+from app.disk import Room
 from app.job_queue import JobName
 from app.models.health import JobResult, Part
 from app.models.task_import import ImportMode, ImportState, TaskImport
 from app.models.task_log import LogRun, LogSource
 from app.repositories.health import ImportRows
-from app.services.health import OVERDUE_AFTER, UNSEEN_SECONDS, CheckName
+from app.services.health import OVERDUE_AFTER, UNSEEN_SECONDS, Check, CheckName
 from tests.factories import general_project
 from tests.fakes import FakeJobQueue
 
@@ -23,6 +25,7 @@ NEWEST, OLDER, *_ = known_migrations()
 DAY = date(2026, 3, 9)
 END_OF_DAY = datetime(2026, 3, 10, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
+GIBIBYTE = 1024**3
 JOB = JobName.LOG_DUE_DAYS.value
 
 
@@ -58,6 +61,23 @@ class TestCheck:
     def test_an_empty_queue_is_a_broker_that_answers(self, service, job_queue, everybody_at_work):
         assert job_queue.count_waiting() == 0
         assert wrong_with(service) == {}
+
+    def test_a_disk_with_room_is_right(self, service_with, everybody_at_work, tmp_path):
+        checks = service_with(watched_dir=tmp_path).check()
+
+        assert [check for check in checks if check.name is CheckName.DISK] == [Check(CheckName.DISK, None)]
+
+    def test_a_disk_with_little_room_is_told_with_what_is_left(self, service_with, everybody_at_work, monkeypatch):
+        monkeypatch.setattr("app.services.health.room_in", lambda _directory: Room(100 * GIBIBYTE, GIBIBYTE // 2))
+
+        assert wrong_with(service_with(watched_dir=Path("/"))) == {
+            CheckName.DISK: "has only 512 MiB left; soon nothing more can be saved"
+        }
+
+    def test_a_disk_that_is_gone_is_told(self, service_with, everybody_at_work, tmp_path):
+        assert wrong_with(service_with(watched_dir=tmp_path / "gone")) == {
+            CheckName.DISK: "cannot be looked at: No such file or directory"
+        }
 
     def test_what_one_can_do_without_is_left_out(self, service):
         checks = service.check(without=[CheckName.REDIS, CheckName.WORKER, CheckName.BEAT, CheckName.DAILY_LOG])

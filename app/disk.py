@@ -1,0 +1,33 @@
+"""How much room is left on the disk where the data is."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+MEBIBYTE = 1024 * 1024
+# Enough for the largest upload, its rows and what PostgreSQL writes about them.
+LOW_BYTES = 1024 * MEBIBYTE
+# Of a small disk that would be much.
+LOW_SHARE = 0.05
+# PostgreSQL writes its log in pieces of 16 MiB.
+NEVER_ENOUGH_BYTES = 64 * MEBIBYTE
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    size_bytes: int
+    free_bytes: int
+
+    @property
+    def is_low(self) -> bool:
+        return self.free_bytes < max(NEVER_ENOUGH_BYTES, min(LOW_BYTES, self.size_bytes * LOW_SHARE))
+
+    @property
+    def free_mebibytes(self) -> int:
+        return self.free_bytes // MEBIBYTE
+
+
+def room_in(directory: Path) -> Room:
+    """For everybody but root, for whom file systems hold something back. Raises OSError."""
+    usage = shutil.disk_usage(directory)
+    return Room(usage.total, usage.free)

@@ -1,0 +1,106 @@
+"""A tracker whose disk is full: it reads, refuses to write, loses nothing, and goes on once there is room."""
+
+import json
+import os
+import signal
+import time
+import urllib.error
+
+import pytest
+
+from tests.local.test_command import Tracker
+from tests.memory_disks import fill, mounted_memory
+from tests.servers import wait_for
+
+pytestmark = pytest.mark.deep
+
+DISK_MEBIBYTES = 600
+
+
+class TestFullDisk:
+    def test_costs_writes_alone_and_nothing_that_was_acknowledged(self, tracker):
+        run = tracker.start(RATE_LIMIT_ENABLED="false", API_PROCESSES="2")
+        run.wait_until_ready()
+        token = tracker.log_in()
+        acknowledged = [create(tracker, token, number) for number in range(100)]
+        assert disk_check(tracker) == {"ok": True, "reason": None}
+
+        # Low, while there is room yet for what people write.
+        filling = fill(tracker.data_dir, leave_mebibytes=50)
+        assert disk_check(tracker)["reason"].endswith("soon nothing more can be saved")
+        acknowledged.append(create(tracker, token, 100))
+
+        fill(tracker.data_dir)
+        statuses, deadline = [], time.monotonic() + 30
+        while statuses.count(503) < 20 and time.monotonic() < deadline:
+            try:
+                # Text that no compression makes small.
+                acknowledged.append(create(tracker, token, os.urandom(9000).hex()))
+                statuses.append(201)
+            except urllib.error.HTTPError as error:
+                statuses.append(error.code)
+                told = error.read().decode()
+            fill(tracker.data_dir)
+        assert set(statuses) <= {201, 503}, told
+        assert statuses.count(503) == 20
+        assert "disk is full" in told
+
+        assert read(tracker, token, acknowledged[0])
+        kill_api_processes(tracker)
+        assert wait_for(tracker.answers, seconds=30)
+        assert read(tracker, token, acknowledged[0])
+
+        filling.unlink()
+        assert wait_for(lambda: writes(tracker, token), seconds=60)
+        assert [task_id for task_id in acknowledged if not read(tracker, token, task_id)] == []
+        run.process.send_signal(signal.SIGTERM)
+        assert run.process.wait(timeout=30) == 0
+
+    def test_a_tracker_starts_on_one_that_is_nearly_full(self, tracker):
+        tracker.start().wait_until_ready()
+        tracker.stop()
+        fill(tracker.data_dir, leave_mebibytes=40)
+
+        tracker.start().wait_until_ready()
+
+        assert not disk_check(tracker)["ok"]
+
+
+def create(tracker, token, number):
+    task = {"title": f"Task {str(number)[:20]}", "description": str(number)}
+    return tracker.call("POST", "/api/v1/tasks", task, token)["id"]
+
+
+def read(tracker, token, task_id):
+    return tracker.call("GET", f"/api/v1/tasks/{task_id}", None, token)["id"] == task_id
+
+
+def writes(tracker, token):
+    try:
+        return create(tracker, token, "again")
+    except OSError:
+        return False
+
+
+def disk_check(tracker):
+    try:
+        return tracker.call("GET", "/readyz", None, None)["checks"]["disk"]
+    except urllib.error.HTTPError as error:
+        return json.load(error)["checks"]["disk"]
+
+
+def kill_api_processes(tracker):
+    """All but the one that starts them."""
+    pids = sorted(pid for pid, command in tracker.processes() if "main.py api" in command)
+    for pid in pids[1:]:
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def tracker(tmp_path):
+    (tmp_path / "disk").mkdir()
+    with mounted_memory(tmp_path / "disk", mebibytes=DISK_MEBIBYTES):
+        tracker = Tracker(tmp_path / "disk")
+        tracker.data_dir.parent.chmod(0o755)
+        yield tracker
+        tracker.stop()
