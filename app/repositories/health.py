@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import DateTime, and_, cast, func, or_, select, text
+from sqlalchemy import DateTime, and_, cast, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -66,6 +66,8 @@ class HealthRepository:
         return {part: Seen(seen_at, float(seconds)) for part, seen_at, seconds in rows}
 
     def see(self, part: Part) -> None:
+        # Nobody was seen later than now: of a clock that was set back, a part that is gone would look alive for hours.
+        self._session.execute(update(Sighting).where(Sighting.seen_at > func.now()).values(seen_at=func.now()))
         statement = insert(Sighting).values(part=part)
         self._session.execute(
             statement.on_conflict_do_update(index_elements=[Sighting.part], set_={"seen_at": func.now()})

@@ -1,13 +1,17 @@
+import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from celery.beat import Scheduler
 from sqlalchemy import text
 
 from app.database.engine import JOB_TIMEOUTS
 from app.factory import create_celery
 from app.job_queue import JobName
 from app.jobs.celery_app import VISIBILITY_TIMEOUT_SECONDS, make_celery
-from app.jobs.schedule import SCHEDULE
+from app.jobs.schedule import SCHEDULE, _every
+from tests.servers import wait_for
 
 
 class TestRegisteredJobs:
@@ -33,15 +37,27 @@ class TestSchedule:
         assert {entry["task"] for entry in SCHEDULE.values()} <= {name.value for name in JobName}
 
     def test_the_record_is_looked_after_at_least_every_ten_minutes(self):
-        assert min(entry["schedule"] for entry in SCHEDULE.values() if entry["task"] == JobName.LOG_DUE_DAYS) <= 600
+        assert min(seconds_of(entry) for entry in SCHEDULE.values() if entry["task"] == JobName.LOG_DUE_DAYS) <= 600
 
     def test_a_tick_is_of_no_use_after_the_next_one(self):
         for entry in SCHEDULE.values():
-            assert entry["options"]["expires"] <= entry["schedule"]
+            assert entry["options"]["expires"] <= seconds_of(entry)
 
     def test_ticks_carry_nothing(self):
         for entry in SCHEDULE.values():
             assert set(entry) == {"task", "schedule", "options"}
+
+    @pytest.mark.parametrize("jump", [timedelta(hours=-2), timedelta(hours=2), timedelta(days=-400)])
+    def test_a_clock_that_is_set_changes_nothing(self, scheduler, jump):
+        assert wait_for(lambda: scheduler.tick_on() >= 1)
+
+        # What every schedule asks for the time that is given no clock of its own.
+        scheduler.app.now = lambda: datetime.now(UTC) + jump
+
+        before, began = scheduler.tick_on(), time.monotonic()
+        assert wait_for(lambda: scheduler.tick_on() >= before + 3)
+        # Each a second after the one before it, none all at once.
+        assert time.monotonic() - began > 1.5
 
     def test_it_is_what_beat_reads(self, celery_app):
         assert celery_app.conf.beat_schedule == SCHEDULE
@@ -92,6 +108,30 @@ class TestSettings:
 
         assert celery_app.conf.broker_transport_options == {"max_retries": 0, "read_timeout": 2, "write_timeout": 2}
         assert celery_app.conf.broker_url == "amqp://rabbit//"
+
+
+def seconds_of(entry):
+    return entry["schedule"].run_every.total_seconds()
+
+
+class CountingScheduler(Scheduler):
+    """Counts what it would send."""
+
+    sent = 0
+
+    def apply_async(self, entry, producer=None, advance=True, **kwargs):
+        self.sent += 1
+
+    def tick_on(self):
+        self.tick()
+        return self.sent
+
+
+@pytest.fixture
+def scheduler(settings):
+    celery_app = make_celery(settings)
+    celery_app.conf.beat_schedule = {"often": _every(1, JobName.RUN_IMPORTS)}
+    return CountingScheduler(celery_app)
 
 
 @pytest.fixture

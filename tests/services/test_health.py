@@ -101,6 +101,19 @@ class TestSightings:
 
         assert wrong_with(service) == {name: "was last seen 121 s ago"}
 
+    def test_who_was_seen_later_than_now_was_seen_just_now(
+        self, service, everybody_at_work, seen, connection, name, part
+    ):
+        """The clock was set back. Whoever is seen next puts the others right, or the dead would live for two hours."""
+        seen(part, seconds_ago=-7200)
+        assert wrong_with(service) == {}
+
+        (other,) = set(Part) - {part}
+        service.see(other)
+
+        seconds_ago = "SELECT extract(epoch FROM now() - seen_at) FROM sightings WHERE part = :part"
+        assert connection.execute(text(seconds_ago), {"part": part.value}).scalar() == 0
+
     def test_who_was_seen_two_minutes_ago_is_gone(self, service, everybody_at_work, seen, name, part):
         seen(part, seconds_ago=UNSEEN_SECONDS)
 
