@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app.composition import Parts, serving
 from app.database.deadlines import Deadlines
 from app.database.engine import JOB_TIMEOUTS, STATEMENT_GRACE_SECONDS
+from app.heartbeat import beat
 from app.http.admission import Admission, init_admission
 from app.http.authentication import init_authentication
 from app.http.bodies import init_bodies
@@ -80,6 +81,7 @@ def create_served_app() -> Flask:
     """For a process of the api's server, which tells it by SIGUSR1 that it is about to stop."""
     settings = read_settings()
     app = create_app(settings)
+    beat()
     draining: Draining = app.extensions["draining"]
     signal.signal(signal.SIGUSR1, lambda *_: draining.begin(settings.drain_seconds))
     admission: Admission = app.extensions["admission"]

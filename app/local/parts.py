@@ -16,6 +16,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server.common import AbstractServer
 
+from app.heartbeat import watch_children
 from app.http.admission import threads_for
 from app.log_lines import init_logging
 from app.settings import LaunchSettings, Settings
@@ -33,6 +34,7 @@ SERVER_LOGGING = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {"pr
 def serve_api(settings: Settings, launch: LaunchSettings) -> None:
     """Serve until SIGTERM, which drains, or SIGINT, which does not."""
     init_logging(settings.log_level)
+    watch_children()
     _allow_descriptors(MAX_CONNECTIONS + OWN_DESCRIPTORS)
     server = Granian(
         "main:app",

@@ -22,6 +22,10 @@ MAX_BACKOFF_SECONDS = 30.0
 SETTLED_SECONDS = 30.0
 # One that dies sooner has not come to work.
 STARTING_SECONDS = 10.0
+# One that is stopped for longer is taken for frozen.
+STOPPED_SECONDS = 15.0
+# A supervisor that looks so late was stopped itself.
+LATE_SECONDS = 3.0
 NAME_WIDTH = 8
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -65,6 +69,8 @@ class Part:
     _started_at: float = 0.0
     _restart_at: float | None = None
     _backoff_seconds: float = FIRST_BACKOFF_SECONDS
+    _looked_at: float = 0.0
+    _stopped_since: float | None = None
 
     def adopt(self, pid: int) -> None:
         self._adopted_pid = pid
@@ -98,6 +104,8 @@ class Part:
     def keep_running(self) -> None:
         """Start again what has died, waiting longer after each death that follows soon."""
         if self.is_running():
+            if self.dies_with_us and self._process is not None:
+                self._end_if_stopped(self._process.pid)
             if time.monotonic() - self._started_at > SETTLED_SECONDS:
                 self._backoff_seconds = FIRST_BACKOFF_SECONDS
             return
@@ -114,6 +122,20 @@ class Part:
             except OSError as error:
                 # No memory or no process to be had: that passes.
                 say(self.name, f"cannot be started: {error.strerror}")
+
+    def _end_if_stopped(self, pid: int) -> None:
+        """A stopped process does nothing and ends by nothing else. Servers are left to whoever stopped them."""
+        now, looked_at, self._looked_at = time.monotonic(), self._looked_at, time.monotonic()
+        if not _is_stopped(pid):
+            self._stopped_since = None
+        elif self._stopped_since is None or now - looked_at > LATE_SECONDS:
+            # We were stopped ourselves: who continues us may continue it too.
+            self._stopped_since = now
+        elif now - self._stopped_since > STOPPED_SECONDS:
+            say(self.name, f"has been stopped for {STOPPED_SECONDS:g} s and is killed")
+            self._stopped_since = None
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _mend(self) -> None:
         if self.mend is None or time.monotonic() - self._started_at > STARTING_SECONDS:
@@ -185,8 +207,16 @@ def _die_with_parent() -> None:
 
 def _is_alive(pid: int) -> bool:
     """An adopted process is no child of ours, so its end is read from /proc; a zombie has ended."""
+    return _state(pid) not in {None, "Z"}
+
+
+def _is_stopped(pid: int) -> bool:
+    return _state(pid) in {"T", "t"}
+
+
+def _state(pid: int) -> str | None:
     try:
         with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - one read, often
-            return file.read().rpartition(")")[2].split()[0] != "Z"
+            return file.read().rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return None

@@ -232,7 +232,7 @@ class Tracker:
         for run in self._runs:
             if run.process.poll() is None:
                 run.process.send_signal(signal.SIGTERM)
-                run.process.wait(timeout=20)
+                run.process.wait(timeout=60)
 
     def processes(self) -> list[tuple[int, str]]:
         """What runs for this tracker: its servers name its directory, its programs have it in their environment."""

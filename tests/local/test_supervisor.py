@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.local.supervisor import Part, stop_all
+from app.local.supervisor import Part, _is_stopped, stop_all
 from app.output import Output
 from tests.servers import wait_for
 
@@ -39,6 +39,34 @@ class TestPart:
             return "starting again in 1 s" in collected(capfd)
 
         assert wait_for(has_died_twice)
+
+    def test_one_that_is_stopped_is_replaced(self, start, tmp_path, monkeypatch):
+        monkeypatch.setattr("app.local.supervisor.STOPPED_SECONDS", 0.5)
+        part = start(f"import time; open({str(tmp_path / 'starts')!r}, 'a').write('x'); time.sleep(60)")
+        assert wait_for((tmp_path / "starts").exists)
+        os.kill(part._process.pid, signal.SIGSTOP)
+
+        def has_started_twice():
+            part.keep_running()
+            return (tmp_path / "starts").read_text() == "xx"
+
+        assert wait_for(has_started_twice)
+
+    def test_one_that_was_stopped_with_its_supervisor_is_left(self, start, monkeypatch):
+        monkeypatch.setattr("app.local.supervisor.STOPPED_SECONDS", 0.5)
+        monkeypatch.setattr("app.local.supervisor.LATE_SECONDS", 0.2)
+        part = start("import time; time.sleep(60)")
+        part.keep_running()
+        os.kill(part._process.pid, signal.SIGSTOP)
+        assert wait_for(lambda: _is_stopped(part._process.pid))
+        part.keep_running()
+
+        # Nobody looks for a while, as nobody does who is stopped.
+        threading.Event().wait(1)
+        part.keep_running()
+
+        assert part.is_running()
+        os.kill(part._process.pid, signal.SIGCONT)
 
     def test_what_it_started_dies_with_it(self, start, tmp_path):
         child = "import time; time.sleep(60)"

@@ -1,0 +1,56 @@
+"""A part that is stopped while the tracker runs: it is noticed as its death would be, and replaced."""
+
+import os
+import signal
+
+import pytest
+
+from tests.local.test_command import Tracker
+from tests.servers import wait_for
+
+pytestmark = pytest.mark.deep
+
+
+class TestFrozenPart:
+    def test_one_process_of_the_api_is_replaced_and_every_request_is_answered_again(self, tracker):
+        tracker.start(API_PROCESSES="2", RATE_LIMIT_ENABLED="false").wait_until_ready()
+        main, *workers = api_pids(tracker)
+        assert len(workers) == 2
+        frozen = workers[0]
+
+        os.kill(frozen, signal.SIGSTOP)
+
+        assert wait_for(lambda: frozen not in api_pids(tracker), seconds=40)
+        assert wait_for(lambda: len(api_pids(tracker)) == 3, seconds=60)
+        assert api_pids(tracker)[0] == main
+        assert wait_for(lambda: all(tracker.answers() for _ in range(20)), seconds=60)
+
+    @pytest.mark.parametrize("part", ["api", "worker", "beat"])
+    def test_the_process_that_a_part_began_with_is_replaced(self, tracker, part):
+        run = tracker.start()
+        run.wait_until_ready()
+        pids = sorted(pid for pid, command in tracker.processes() if COMMANDS[part] in command)
+
+        os.kill(pids[0], signal.SIGSTOP)
+
+        assert wait_for(lambda: f"{part:<8} | has been stopped for 15 s and is killed" in run.output(), seconds=40)
+        assert wait_for(
+            lambda: any(COMMANDS[part] in command and pid not in pids for pid, command in tracker.processes()),
+            seconds=60,
+        )
+        assert wait_for(tracker.answers, seconds=60)
+
+
+COMMANDS = {"api": "main.py api", "worker": "celery_worker worker", "beat": "celery_worker beat"}
+
+
+def api_pids(tracker):
+    """The one that starts the others comes first."""
+    return sorted(pid for pid, command in tracker.processes() if COMMANDS["api"] in command)
+
+
+@pytest.fixture
+def tracker(tmp_path):
+    tracker = Tracker(tmp_path)
+    yield tracker
+    tracker.stop()
