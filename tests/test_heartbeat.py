@@ -13,7 +13,8 @@ import pytest
 from app.heartbeat import Heartbeats
 from tests.servers import ROOT, wait_for
 
-SILENT_SECONDS = 2.0
+# More than a busy machine keeps a thread waiting.
+SILENT_SECONDS = 4.0
 
 
 class TestHeartbeats:
@@ -26,11 +27,13 @@ class TestHeartbeats:
         assert wait_for(lambda: frozen.exitcode == -signal.SIGKILL, seconds=20)
         assert sound.is_alive()
 
+    @pytest.mark.deep
     def test_one_that_never_gives_the_interpreter_back_is_killed(self, start):
         stuck = start(hold_interpreter)
 
         assert wait_for(lambda: stuck.exitcode == -signal.SIGKILL, seconds=20)
 
+    @pytest.mark.deep
     def test_one_that_has_ended_is_forgotten(self, start):
         ended = start(time.sleep, 0.5)
         assert wait_for(lambda: ended.pid in start.heartbeats._heard_at)
@@ -76,10 +79,10 @@ while child not in heartbeats._heard_at:
     time.sleep(0.1)
 print(child, flush=True)
 began = time.monotonic()
-while time.monotonic() - began < 8:
+while time.monotonic() - began < 10:
     time.sleep(0.1)
 assert os.waitpid(child, os.WNOHANG) == (0, 0), "the child was killed"
-assert time.monotonic() - heartbeats._heard_at[child] < 2
+assert time.monotonic() - heartbeats._heard_at[child] < 3
 print("beating on", flush=True)
 time.sleep(60)
 """
