@@ -44,7 +44,9 @@ from app.repositories.users import UserRepository
 from app.services.authentication import AuthenticationPolicy, AuthenticationService
 from app.services.clock import Clock, system_clock
 from app.services.health import HealthService
+from app.services.import_blocks import ImportBlockService
 from app.services.import_runs import ImportRunService
+from app.services.import_uploads import ImportUploadService
 from app.services.imports import ImportService
 from app.services.projects import ProjectService
 from app.services.reports import ReportService
@@ -218,11 +220,17 @@ class Services:
     @cached_property
     def imports(self) -> ImportService:
         return ImportService(
+            self._uow, ImportRepository(self._session), self._import_uploads, self.import_runs, self._parts.clock
+        )
+
+    @cached_property
+    def _import_uploads(self) -> ImportUploadService:
+        return ImportUploadService(
             self._uow,
             ImportRepository(self._session),
             ImportQueueRepository(self._session),
+            ImportPeopleRepository(self._session),
             ProjectRepository(self._session),
-            self.import_runs,
             self._parts.clock,
             self._settings.csv_limits,
         )
@@ -233,12 +241,24 @@ class Services:
             self._uow,
             ImportRepository(self._session),
             ImportQueueRepository(self._session),
+            ProjectRepository(self._session),
+            self._import_blocks,
+            self._parts.clock,
+            self._settings.time_zone,
+            self._settings.csv_limits.cell_characters,
+        )
+
+    @cached_property
+    def _import_blocks(self) -> ImportBlockService:
+        return ImportBlockService(
+            self._uow,
+            ImportRepository(self._session),
+            ImportQueueRepository(self._session),
             ImportBatchRepository(self._session),
             ImportPeopleRepository(self._session),
             ProjectRepository(self._session),
             self._parts.clock,
             self._settings.time_zone,
-            self._settings.csv_limits.cell_characters,
         )
 
 

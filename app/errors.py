@@ -124,7 +124,7 @@ class UnreadableCsvError(InvalidError):
     code = "unreadable_csv"
 
 
-class ImportUnderWayError(ConflictError):
+class ImportUnderWayError(RetryLaterError, ConflictError):
     code = "import_under_way"
 
 

@@ -102,8 +102,9 @@ class Stage:
         lines = "".join(f"Row {number},{'what it is about ' * 40},todo,ada\n" for number in range(rows))
         file = io.BytesIO(f"title,description,status,assignee\n{lines}".encode())
         (admin_id,) = self.ask("SELECT id FROM users WHERE username = 'admin'")[0]
-        actor = Actor(admin_id, "admin", Role.ADMIN, frozenset(), session_id=None)
         with serving(self._parts) as services:
+            grant = services.authentication.log_in(login="admin", password="long enough", address="127.0.0.1")
+            actor = Actor(admin_id, "admin", Role.ADMIN, frozenset(), session_id=grant.session_id)
             return services.imports.import_csv(actor, file, filename="rows.csv", wait_seconds=0).import_id
 
     def start_worker(self) -> None:

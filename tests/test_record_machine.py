@@ -764,7 +764,12 @@ class Stage:
             None: None,
             **dict(self.ask("SELECT username, id FROM users")),
         }
-        self.actor = Actor(self.user_ids["admin"] or 0, "admin", Role.ADMIN, frozenset(), session_id=UUID(int=0))
+        admin_id, session_id = self.user_ids["admin"] or 0, UUID(int=0)
+        self.execute(
+            "INSERT INTO sessions (id, user_id, refresh_id, expires_at) VALUES (%s, %s, %s, 'infinity')",
+            *(str(session_id), admin_id, str(session_id)),
+        )
+        self.actor = Actor(admin_id, "admin", Role.ADMIN, frozenset(), session_id)
 
 
 def _connect(url: str) -> Connection:

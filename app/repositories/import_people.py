@@ -1,10 +1,16 @@
-"""The SQL of the assignees that an import names: who is known, who may be assigned, and users for the others."""
+"""The SQL of an import's people: who asked for it, and the assignees that its rows name."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import exists, select, text
 from sqlalchemy.orm import Session
 
+from app.models.project import Project, ProjectMember
+from app.models.session import LoginSession
+from app.models.user import Role, User
 from app.repositories.import_batches import Person
 
 # By address before by name: a name may look like one, and stands for nobody who can log in then. Whom only imports
@@ -38,9 +44,40 @@ _ADD_UNCLAIMED_MEMBERS = text("""
 """)
 
 
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """Whoever asked for an import, as they are now."""
+
+    username: str
+    role: Role
+    is_active: bool
+    is_in_project: bool
+
+
 class ImportPeopleRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
+
+    def get_importer(self, user_id: int, project_id: int) -> Importer:
+        """Read from the tables at each call: neither a cache nor this session's earlier reads count."""
+        is_member = exists().where(ProjectMember.project_id == Project.id, ProjectMember.user_id == User.id)
+        statement = (
+            select(
+                User.username,
+                User.role,
+                User.is_active,
+                (User.role == Role.ADMIN) | Project.includes_everyone | is_member,
+            )
+            .join_from(User, Project, Project.id == project_id)
+            .where(User.id == user_id)
+        )
+        return Importer(*self._session.execute(statement).one())
+
+    def is_logged_in(self, user_id: int, session_id: UUID, *, at: datetime) -> bool:
+        statement = select(LoginSession.ended_at.is_(None) & (LoginSession.expires_at > at)).where(
+            LoginSession.id == session_id, LoginSession.user_id == user_id
+        )
+        return bool(self._session.scalar(statement))
 
     def find(self, project_id: int, names: Collection[str]) -> dict[str, Person]:
         """Those of the names that somebody has, as username or address, in any case."""

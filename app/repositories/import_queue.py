@@ -18,16 +18,18 @@ CLAIM_LOCK = 7_203_114_121
 TWIN_LOCK = 7_203_115
 
 # Imports that look for duplicates do so one at a time in a project: two could both find nothing and both create. One
-# that loads everything at once is at work as long as it is not finished, however long that takes.
+# that loads everything at once is at work as long as it is not finished, however long that takes. A claim that ends
+# after :latest_end was made by a clock that has been set back since.
 _FIND_WAITING = text("""
     SELECT i.id FROM imports AS i
-     WHERE i.finished_at IS NULL AND i.state <> 'staging' AND (i.claimed_until IS NULL OR i.claimed_until < :now)
+     WHERE i.finished_at IS NULL AND i.state <> 'staging'
+       AND (i.claimed_until IS NULL OR i.claimed_until NOT BETWEEN :now AND :latest_end)
        AND (CAST(:import_id AS bigint) IS NULL OR i.id = :import_id)
        AND (i.on_duplicate = 'create' OR NOT EXISTS (
            SELECT FROM imports AS other
             WHERE other.project_id = i.project_id AND other.id <> i.id AND other.finished_at IS NULL
               AND other.state <> 'staging'
-              AND (other.claimed_until >= :now
+              AND (other.claimed_until BETWEEN :now AND :latest_end
                    OR other.id < i.id AND other.mode = 'all_or_nothing' AND other.state = 'loading')
        ))
      ORDER BY i.claim_number, i.id
@@ -76,9 +78,13 @@ class ImportQueueRepository:
     def lock_claims(self) -> None:
         self._session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CLAIM_LOCK})
 
-    def find_waiting(self, *, now: datetime, import_id: int | None = None) -> TaskImport | None:
-        """Locked until the commit: the one worked on least often, or that one; None when nothing waits."""
-        found = self._session.scalar(_FIND_WAITING, {"now": now, "import_id": import_id})
+    def find_waiting(self, *, now: datetime, latest_end: datetime, import_id: int | None = None) -> TaskImport | None:
+        """Locked until the commit: the one worked on least often, or that one; None when nothing waits.
+
+        A claim that ends before `now` or after `latest_end` is over.
+        """
+        values = {"now": now, "latest_end": latest_end, "import_id": import_id}
+        found = self._session.scalar(_FIND_WAITING, values)
         return None if found is None else self.get_for_update(found)
 
     def hold(self, claim: Claim) -> TaskImport | None:
@@ -97,10 +103,12 @@ class ImportQueueRepository:
             delete(TaskImport).where(TaskImport.id == import_id), execution_options={"synchronize_session": False}
         )
 
-    def discard_broken_uploads(self, *, now: datetime) -> None:
-        """Uploads whose process died before their end came in."""
+    def discard_broken_uploads(self, *, now: datetime, latest_end: datetime) -> None:
+        """Uploads whose process died before their end came in. Their claims are over as those of `find_waiting` are."""
         self._session.execute(
-            delete(TaskImport).where(TaskImport.state == ImportState.STAGING, TaskImport.claimed_until < now),
+            delete(TaskImport).where(
+                TaskImport.state == ImportState.STAGING, ~TaskImport.claimed_until.between(now, latest_end)
+            ),
             execution_options={"synchronize_session": False},
         )
 

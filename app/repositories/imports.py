@@ -82,13 +82,15 @@ class ImportRepository:
         self._session = session
 
     def add(self, task_import: TaskImport) -> None:
-        """Flushes, so that the import has its id. Raises ImportUnderWayError when its creator used the key before."""
+        """Flushes, so that the import has its id. Raises ImportUnderWayError when another upload took the key."""
         self._session.add(task_import)
         try:
             self._session.flush()
         except IntegrityError as error:
             if violated_constraint(error) == "uq_imports_creator_id_idempotency_key":
-                raise ImportUnderWayError("an import with this Idempotency-Key is under way") from error
+                raise ImportUnderWayError(
+                    "another upload with this Idempotency-Key has just begun; try again", retry_after_seconds=1
+                ) from error
             raise
 
     def flush(self) -> None:
@@ -99,11 +101,12 @@ class ImportRepository:
         """As it is now, whatever this session knew of it."""
         return self._session.get(TaskImport, import_id, populate_existing=True)
 
-    def find_by_key(self, creator_id: int, idempotency_key: str) -> TaskImport | None:
+    def find_by_key_for_update(self, creator_id: int, idempotency_key: str) -> TaskImport | None:
+        """Locked until the commit, read afresh."""
         statement = select(TaskImport).where(
             TaskImport.creator_id == creator_id, TaskImport.idempotency_key == idempotency_key
         )
-        return self._session.scalar(statement.execution_options(populate_existing=True))
+        return self._session.scalar(statement.with_for_update().execution_options(populate_existing=True))
 
     def add_refused(self, import_id: int, refused: Iterable[RefusedRow]) -> None:
         """To the report, each row's cells with the first of its problems."""

@@ -10,6 +10,8 @@ from tests.factories import general_project
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 EARLIER = NOON - timedelta(seconds=1)
 LATER = NOON + timedelta(seconds=1)
+LATEST_END = NOON + timedelta(seconds=15)
+TOO_LATE = LATEST_END + timedelta(seconds=1)
 HASH = bytes(range(32))
 
 
@@ -26,21 +28,26 @@ class TestFindWaiting:
             ({"claimed_until": EARLIER}, True),
             ({"claimed_until": NOON}, False),
             ({"claimed_until": LATER}, False),
+            ({"claimed_until": LATEST_END}, False),
+            ({"claimed_until": TOO_LATE}, True),
+            ({"claimed_until": NOON + timedelta(hours=2)}, True),
         ],
     )
     def test_waits_what_is_staged_and_not_finished_and_nobodys(self, repository, new_import, values, waits):
         task_import = new_import(**values)
 
-        found = repository.find_waiting(now=NOON)
+        found = repository.find_waiting(now=NOON, latest_end=LATEST_END)
 
         assert (found is task_import) is waits
-        assert (repository.find_waiting(now=NOON, import_id=task_import.id) is task_import) is waits
+        assert (
+            repository.find_waiting(now=NOON, latest_end=LATEST_END, import_id=task_import.id) is task_import
+        ) is waits
 
     def test_what_was_claimed_least_often_comes_first_and_then_the_oldest(self, repository, session, new_import):
         imports = [new_import(claim_number=number) for number in (3, 1, 2, 1)]
 
         order = []
-        while (found := repository.find_waiting(now=NOON)) is not None:
+        while (found := repository.find_waiting(now=NOON, latest_end=LATEST_END)) is not None:
             order.append(imports.index(found))
             found.claimed_until = LATER
             session.flush()
@@ -53,6 +60,7 @@ class TestFindWaiting:
             ({"claimed_until": LATER}, False),
             ({"claimed_until": LATER, "on_duplicate": DuplicatePolicy.UPDATE}, False),
             ({"claimed_until": EARLIER}, True),
+            ({"claimed_until": TOO_LATE}, True),
             ({"claimed_until": None}, True),
             ({"claimed_until": LATER, "state": ImportState.STAGING}, True),
             ({"claimed_until": LATER, "finished_at": NOON}, True),
@@ -67,15 +75,15 @@ class TestFindWaiting:
         new_import(**other)
         task_import = new_import(on_duplicate=policy)
 
-        found = repository.find_waiting(now=NOON, import_id=task_import.id)
+        found = repository.find_waiting(now=NOON, latest_end=LATEST_END, import_id=task_import.id)
 
         assert (found is not None) is (may_begin or policy is DuplicatePolicy.CREATE)
 
     def test_two_that_load_whole_do_not_wait_for_each_other(self, repository, new_import):
         imports = [new_import(on_duplicate=DuplicatePolicy.SKIP, mode=ImportMode.ALL_OR_NOTHING) for _ in range(2)]
 
-        assert repository.find_waiting(now=NOON) is imports[0]
-        assert repository.find_waiting(now=NOON, import_id=imports[1].id) is None
+        assert repository.find_waiting(now=NOON, latest_end=LATEST_END) is imports[0]
+        assert repository.find_waiting(now=NOON, latest_end=LATEST_END, import_id=imports[1].id) is None
 
 
 class TestHold:
@@ -175,6 +183,8 @@ class TestDiscardBrokenUploads:
         [
             ({"state": ImportState.STAGING, "claimed_until": EARLIER}, False),
             ({"state": ImportState.STAGING, "claimed_until": NOON}, True),
+            ({"state": ImportState.STAGING, "claimed_until": LATEST_END}, True),
+            ({"state": ImportState.STAGING, "claimed_until": TOO_LATE}, False),
             ({"state": ImportState.LOADING, "claimed_until": EARLIER}, True),
             ({"state": ImportState.CHECKING, "claimed_until": EARLIER}, True),
             ({"state": ImportState.FINISHED, "finished_at": EARLIER}, True),
@@ -183,7 +193,7 @@ class TestDiscardBrokenUploads:
     def test_are_uploads_whose_lease_is_over(self, repository, session, new_import, values, is_left):
         new_import(**values)
 
-        repository.discard_broken_uploads(now=NOON)
+        repository.discard_broken_uploads(now=NOON, latest_end=LATEST_END)
 
         assert session.scalar(select(func.count()).select_from(TaskImport)) == (1 if is_left else 0)
 

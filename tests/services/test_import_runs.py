@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
 from app.composition import serving
 from app.job_queue import JobName
@@ -11,7 +11,8 @@ from app.models.task import Task
 from app.models.task_import import DuplicatePolicy, ImportBlock, ImportDraft, ImportMode, ImportState, TaskImport
 from app.models.user import Role
 from app.services.import_runs import LEASE, MAX_FAILED_ATTEMPTS, SLICE
-from app.services.imports import UPLOAD_LEASE, ImportOptions
+from app.services.import_uploads import UPLOAD_LEASE
+from app.services.imports import ImportOptions
 from tests.factories import general_project
 from tests.fakes import FixedClock
 
@@ -61,6 +62,17 @@ class TestClaim:
         assert (first.import_id, second.import_id) == (import_id, import_id)
         assert second.number > first.number
 
+    @pytest.mark.parametrize("policy", DuplicatePolicy)
+    def test_one_that_was_claimed_before_the_clock_was_set_back_is_given_again(self, runs, stage, clock, policy):
+        claimed, other = (stage("task_name", f"Of file {n}", on_duplicate=policy) for n in range(2))
+        runs.claim(claimed)
+
+        clock.advance(hours=-2)
+
+        assert runs.claim(other) is not None
+        clock.advance(seconds=LEASE.total_seconds() + 1)
+        assert runs.claim(claimed) is not None
+
     def test_one_may_be_asked_for(self, runs, stage):
         _first, second = (stage("task_name", f"Of file {n}") for n in range(2))
 
@@ -98,6 +110,21 @@ class TestDeadClaims:
         assert count(session, ImportBlock) == count(session, ImportDraft) == 0
         # What was committed before stays, and the report says how much that is.
         assert count(session, Task) == 3
+
+    def test_the_claim_that_came_to_the_block_by_way_of_others_counts_too(self, runs, parts, stage, clock, shown):
+        import_id = stage("task_name", *map(str, range(10)))
+        parts.clock = BreakingClock(clock(), look=4)
+        with serving(parts) as services, pytest.raises(LookupError):
+            services.import_runs.work_on(runs.claim(import_id), until=clock() + SLICE)
+        assert shown(import_id)["created_count"] == 3
+
+        clock.advance(seconds=LEASE.total_seconds() + 1)
+        for _ in range(MAX_FAILED_ATTEMPTS - 1):
+            assert runs.claim(import_id) is not None
+            clock.advance(seconds=LEASE.total_seconds() + 1)
+
+        assert runs.claim() is None
+        assert shown(import_id)["failure"] == "5 attempts to go on from row 4 broke off"
 
     def test_the_next_one_in_line_is_given_instead(self, runs, stage, clock, shown):
         first = stage("task_name", "One")
@@ -411,15 +438,6 @@ class TestRunWaiting:
         runs.run_waiting()
 
         assert job_queue.enqueued == []
-
-    def test_who_imported_need_not_be_there_any_more(self, runs, stage, shown, session, manager):
-        """The right to import was asked for when the file came in."""
-        import_id = stage("task_name", "One")
-        session.execute(text("UPDATE users SET is_active = false WHERE id = :id"), {"id": manager.user_id})
-
-        runs.run_waiting()
-
-        assert shown(import_id)["created_count"] == 1
 
 
 class TickingClock(FixedClock):

@@ -26,7 +26,8 @@ from app.models.task_import import DuplicatePolicy, ImportBlock, ImportDraft, Im
 from app.models.user import Role, User
 from app.repositories.task_list import TaskQuery
 from app.services.csv_files import BLOCK_ROWS, Encoding
-from app.services.imports import UPLOAD_LEASE, ImportOptions
+from app.services.import_uploads import UPLOAD_LEASE
+from app.services.imports import ImportOptions
 from tests.factories import general_project
 
 JANUARY = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -1286,7 +1287,7 @@ class TestReport:
 
     @pytest.mark.parametrize("block_rows", [3, 100])
     def test_keeps_so_many_problems_and_counts_all(self, service, manager, monkeypatch, block_rows):
-        monkeypatch.setattr("app.services.import_runs.MAX_KEPT_ERRORS", 5)
+        monkeypatch.setattr("app.services.import_blocks.MAX_KEPT_ERRORS", 5)
         monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", block_rows)
 
         outcome = upload(service, manager, "task_name,status,priority", *["One,maybe,asap"] * 10)

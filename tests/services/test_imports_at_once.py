@@ -1,6 +1,7 @@
 """Imports at the same moment, on a database of their own where transactions are real."""
 
 import io
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,12 +13,13 @@ from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
 from app.composition import Parts, serving
-from app.errors import IdempotencyKeyReusedError
+from app.errors import IdempotencyKeyReusedError, ImportUnderWayError
 from app.models.project import Project
 from app.models.task import Task
-from app.models.task_import import DuplicatePolicy, ImportBlock, ImportDraft, ImportMode, TaskImport
+from app.models.task_import import DuplicatePolicy, ImportBlock, ImportDraft, ImportMode, ImportState, TaskImport
 from app.models.user import Role, User
 from app.repositories.import_queue import ImportQueueRepository
+from app.services.import_uploads import MAX_SILENCE, UPLOAD_LEASE
 from app.services.imports import ImportOptions
 from tests import factories as all_factories
 from tests import servers
@@ -34,7 +36,7 @@ class TestSameKey:
     @pytest.mark.parametrize("wait_seconds", [0, 10])
     def test_is_one_import(self, parts, actor, ask, wait_seconds):
         outcomes = at_once(
-            parts, lambda services, _n: upload(services, actor, *ROWS, key="once", wait_seconds=wait_seconds)
+            parts, lambda services, _n: upload_at_last(services, actor, *ROWS, key="once", wait_seconds=wait_seconds)
         )
         run_all(parts)
 
@@ -46,7 +48,7 @@ class TestSameKey:
         def send(services, n):
             try:
                 return upload(services, actor, f"Of file {n}", key="once")
-            except IdempotencyKeyReusedError:
+            except (IdempotencyKeyReusedError, ImportUnderWayError):
                 return None
 
         outcomes = at_once(parts, send)
@@ -54,20 +56,45 @@ class TestSameKey:
         assert [outcome is None for outcome in outcomes].count(False) == 1
         assert len(ask(select(Task.title))) == 1
 
-    def test_while_the_first_is_still_coming_in_the_others_wait_for_it(self, parts, actor, ask):
+    def test_while_the_first_is_still_coming_in_the_others_are_sent_away_at_once(self, parts, actor, ask, monkeypatch):
+        monkeypatch.setattr("app.services.csv_files.PIECE_BYTES", 30)
         is_staged, may_end = Event(), Event()
+        others_left = Barrier(COUNT - 1, action=may_end.set)
         stream = SlowStream(b"task_name\n" + b"".join(f"{row}\n".encode() for row in ROWS), is_staged, may_end)
 
         def send(services, n):
             if n == 0:
                 return services.imports.import_csv(actor, stream, filename="slow.csv", idempotency_key="once")
             assert is_staged.wait(timeout=20)
-            may_end.set()
-            return upload(services, actor, *ROWS, key="once")
+            with pytest.raises(ImportUnderWayError):
+                upload(services, actor, *ROWS, key="once")
+            others_left.wait(timeout=20)
+            return upload_at_last(services, actor, *ROWS, key="once")
 
         outcomes = at_once(parts, send)
 
         assert len({outcome.import_id for outcome in outcomes}) == 1
+        assert ask(select(Task.title).order_by(Task.number)) == ROWS
+
+    def test_after_the_first_was_cut_off_one_of_the_others_takes_its_place(self, parts, actor, ask, clock):
+        with parts.new_session() as session:
+            session.add(
+                TaskImport(
+                    creator_id=actor.user_id,
+                    project_id=general_project(session).id,
+                    filename="cut-off.csv",
+                    state=ImportState.STAGING,
+                    claimed_until=clock() + UPLOAD_LEASE,
+                    idempotency_key="once",
+                )
+            )
+            session.commit()
+        clock.advance(seconds=MAX_SILENCE.total_seconds() + 1)
+
+        outcomes = at_once(parts, lambda services, _n: upload_at_last(services, actor, *ROWS, key="once"))
+
+        assert len({outcome.import_id for outcome in outcomes}) == 1
+        assert ask(select(TaskImport.filename)) == ["tasks.csv"]
         assert ask(select(Task.title).order_by(Task.number)) == ROWS
 
 
@@ -177,12 +204,11 @@ class SlowStream:
         self._content = content
         self._is_staged = is_staged
         self._may_end = may_end
-        self._pieces = 0
 
-    def read(self, _size):
-        self._pieces += 1
-        if self._pieces == 1:
-            return self._content
+    def read(self, size):
+        piece, self._content = self._content[:size], self._content[size:]
+        if piece:
+            return piece
         self._is_staged.set()
         assert self._may_end.wait(timeout=20)
         return b""
@@ -197,6 +223,16 @@ def upload(services, actor, *rows, header="task_name", key=None, wait_seconds=10
         idempotency_key=key,
         wait_seconds=wait_seconds,
     )
+
+
+def upload_at_last(services, *arguments, **options):
+    """As a client does that comes back as long as another upload with its key is under way."""
+    for _ in range(200):
+        try:
+            return upload(services, *arguments, **options)
+        except ImportUnderWayError:
+            time.sleep(0.05)
+    raise AssertionError("the other upload never ended")
 
 
 def at_once(parts, do):
@@ -221,8 +257,9 @@ def new_actor(parts):
     with Session(parts.engine, expire_on_commit=False) as session:
         all_factories.bind(session)
         user = all_factories.User(role=Role.MANAGER)
+        login_session = all_factories.LoginSession(user_id=user.id)
         session.commit()
-        return Actor(user.id, user.username, user.role, frozenset({general_project(session).id}), None)
+        return Actor(user.id, user.username, user.role, frozenset({general_project(session).id}), login_session.id)
 
 
 @pytest.fixture

@@ -1,0 +1,158 @@
+"""How a block of a staged file becomes tasks, or is only checked, in the transaction of whoever works on the import."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+from app.database.unit_of_work import UnitOfWork
+from app.events import TasksImported
+from app.models.task_import import DuplicatePolicy, ImportMode, ImportState, TaskImport
+from app.repositories.import_batches import ImportBatchRepository, Person
+from app.repositories.import_people import ImportPeopleRepository
+from app.repositories.import_queue import ImportQueueRepository
+from app.repositories.imports import ImportRepository, RefusedRow, RowProblem
+from app.repositories.projects import ProjectRepository
+from app.services.clock import Clock
+from app.services.csv_rows import ReadAhead, ReadRow, RowReader
+from app.services.import_rights import objection_to
+
+MAX_KEPT_ERRORS = 10_000
+
+
+class ImportStoppedError(Exception):
+    """The import ends here, and nothing of this step stays. The message is the reason that the report shows."""
+
+
+class ImportBlockService:
+    """Its methods run inside the transaction of a step; it opens none of its own."""
+
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        imports: ImportRepository,
+        queue: ImportQueueRepository,
+        batches: ImportBatchRepository,
+        people: ImportPeopleRepository,
+        projects: ProjectRepository,
+        clock: Clock,
+        time_zone: ZoneInfo,
+    ) -> None:
+        self._uow = uow
+        self._imports = imports
+        self._queue = queue
+        self._batches = batches
+        self._people = people
+        self._projects = projects
+        self._now = clock
+        self._time_zone = time_zone
+
+    def objection_to(self, task_import: TaskImport) -> str | None:
+        """Why whoever asked for the import may no longer import; None when they may."""
+        return objection_to(self._people.get_importer(task_import.creator_id, task_import.project_id))
+
+    def take_next(self, task_import: TaskImport, ahead: ReadAhead) -> None:
+        """Raises ImportStoppedError when its owner may no longer import, or a file to be loaded whole has a bad row."""
+        objection = self.objection_to(task_import)
+        if objection is not None:
+            raise ImportStoppedError(objection)
+        self._uow.sign(task_import.creator_id, request_id=task_import.request_id)
+        number = task_import.next_block
+        if not ahead.is_at(number):
+            ahead.begin(self._queue.get_block(task_import.id, number))
+        rows = ahead.rows()
+        if number + 1 < task_import.block_count:
+            ahead.begin(self._queue.get_block(task_import.id, number + 1))
+        good = [row for row in rows if isinstance(row, ReadRow)]
+        refused = [row for row in rows if isinstance(row, RefusedRow)]
+        people = self._people_of(task_import, good)
+        strangers = [
+            row for row in good if row.row.assignee is not None and not people[row.row.assignee].may_be_assigned
+        ]
+        if strangers:
+            refused.extend(_refuse_strangers(task_import, strangers, ahead.reader.assignee_column))
+            refused.sort(key=lambda row: row.row_number)
+            good = [row for row in good if row.row.assignee is None or people[row.row.assignee].may_be_assigned]
+        self._refuse(task_import, refused)
+        self._apply(task_import, ahead.reader, good, people)
+
+    def _people_of(self, task_import: TaskImport, rows: Sequence[ReadRow]) -> dict[str, Person]:
+        """Whom the rows' assignees mean. Unknown ones become users if the import says so and is not only a check."""
+        names = dict.fromkeys(row.row.assignee for row in rows if row.row.assignee is not None)
+        if not names:
+            return {}
+        people = self._people.find(task_import.project_id, names)
+        unknown = [name for name in names if name not in people]
+        if task_import.state is ImportState.LOADING:
+            if unknown and task_import.creates_users:
+                self._people.add(unknown)
+                people |= self._people.find(task_import.project_id, unknown)
+            self._people.add_unclaimed_members(task_import.project_id, names)
+        for name in unknown:
+            people.setdefault(name, Person(None, name.lower(), may_be_assigned=task_import.creates_users))
+        return people
+
+    def _refuse(self, task_import: TaskImport, refused: Sequence[RefusedRow]) -> None:
+        if not refused:
+            return
+        if task_import.state is ImportState.LOADING and task_import.mode is ImportMode.ALL_OR_NOTHING:
+            first = refused[0]
+            raise ImportStoppedError(f"line {first.line_number}: {first.problems[0].reason}; nothing was imported")
+        room = MAX_KEPT_ERRORS - task_import.error_count
+        self._imports.add_refused(task_import.id, _up_to(room, refused))
+        task_import.refused_count += len(refused)
+        task_import.error_count += sum(len(row.problems) for row in refused)
+
+    def _apply(
+        self, task_import: TaskImport, reader: RowReader, good: Sequence[ReadRow], people: dict[str, Person]
+    ) -> None:
+        """Make tasks of the good rows, or count what would be made of them."""
+        is_check = task_import.state is ImportState.CHECKING
+        created, updated = len(good), 0
+        is_matched = task_import.on_duplicate is not DuplicatePolicy.CREATE
+        if good and (is_matched or not is_check):
+            self._batches.fill((row.row for row in good), people)
+        if good and is_matched:
+            outcome = self._batches.match(task_import, reader.fields, self._time_zone)
+            created, updated = outcome.created, outcome.updated
+            if is_check:
+                self._batches.draft(task_import, self._time_zone, now=self._now())
+        task_import.created_count += created
+        task_import.updated_count += updated
+        task_import.skipped_count += len(good) - created - updated
+        if is_check:
+            return
+        if created:
+            last_number = self._numbers_for(task_import, created)
+            create = self._batches.create_unmatched if is_matched else self._batches.create_all
+            create(task_import, last_number=last_number, now=self._now())
+        # Rows of one new task are created by the first and updated by the last.
+        if updated:
+            self._batches.update_matched(reader.fields, now=self._now())
+        if created or updated:
+            self._uow.publish(TasksImported(task_import.id, created + updated))
+
+    def _numbers_for(self, task_import: TaskImport, count: int) -> int:
+        """The last number before those of the next `count` tasks."""
+        last, reserved = task_import.last_task_number, task_import.last_reserved_number
+        if last is None or reserved is None or last + count > reserved:
+            # Nothing was reserved, or what was a duplicate when the file was checked has gone since.
+            return self._projects.take_task_numbers(task_import.project_id, count)
+        task_import.last_task_number = last + count
+        return last
+
+
+def _refuse_strangers(task_import: TaskImport, rows: Sequence[ReadRow], column: str) -> Iterator[RefusedRow]:
+    for row in rows:
+        reason = "is not in the project" if task_import.creates_users else "is nobody in the project"
+        yield RefusedRow(
+            row.row.row_number, row.line_number, row.cells, (RowProblem(column, row.row.assignee, reason),)
+        )
+
+
+def _up_to(room: int, refused: Sequence[RefusedRow]) -> Iterator[RefusedRow]:
+    """As many as there is room for, counted in problems."""
+    for row in refused:
+        if room <= 0:
+            return
+        yield replace(row, problems=row.problems[:room])
+        room -= len(row.problems)

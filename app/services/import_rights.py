@@ -1,0 +1,15 @@
+"""May whoever asked for an import still import? Asked again for each piece of the work, since an import takes time."""
+
+from app.auth.permissions import PERMISSIONS_OF, Permission
+from app.repositories.import_people import Importer
+
+
+def objection_to(importer: Importer) -> str | None:
+    """Why they may not; None when they may. The text is shown to them and in the report on the import."""
+    if not importer.is_active:
+        return f"{importer.username} may no longer import: the account is not active"
+    if Permission.IMPORT_CREATE not in PERMISSIONS_OF[importer.role]:
+        return f"{importer.username} may no longer import: the role is {importer.role.value}"
+    if not importer.is_in_project:
+        return f"{importer.username} may no longer import: not a member of the project"
+    return None

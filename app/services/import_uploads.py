@@ -1,0 +1,251 @@
+"""How a CSV is received: checked to be one, cut into blocks and staged while it comes in."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import blake2b
+
+from app.auth.actor import Actor
+from app.database.unit_of_work import UnitOfWork
+from app.errors import (
+    ConflictError,
+    ForbiddenError,
+    IdempotencyKeyReusedError,
+    ImportUnderWayError,
+    InvalidError,
+    SessionEndedError,
+    UnavailableError,
+)
+from app.events import ImportWaiting
+from app.models.project import DEFAULT_PROJECT_KEY
+from app.models.task_import import DuplicatePolicy, ImportBlock, ImportMode, ImportState, TaskImport
+from app.repositories.import_people import ImportPeopleRepository
+from app.repositories.import_queue import ImportQueueRepository
+from app.repositories.imports import ImportRepository
+from app.repositories.projects import ProjectRepository
+from app.services.clock import Clock
+from app.services.csv_files import Block, ByteStream, CsvFile, Encoding
+from app.services.import_rights import objection_to
+from app.settings import CsvLimits
+
+MAX_FILENAME_LENGTH = 255
+# The row of an upload that says nothing for this long is cleared away.
+UPLOAD_LEASE = timedelta(minutes=5)
+# While bytes come in, the upload says this often that it is alive.
+SIGN_OF_LIFE_INTERVAL = timedelta(seconds=2)
+# An upload that has been silent for this long gives way to another with its Idempotency-Key.
+MAX_SILENCE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """How a file is to be read and what is to become of it. None is found out from the file."""
+
+    project: str = DEFAULT_PROJECT_KEY
+    is_dry_run: bool = False
+    mode: ImportMode = ImportMode.SKIP_BAD
+    on_duplicate: DuplicatePolicy = DuplicatePolicy.CREATE
+    creates_users: bool = True
+    encoding: Encoding | None = None
+    delimiter: str | None = None
+    is_day_first: bool = False
+
+
+class ImportUploadService:
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        imports: ImportRepository,
+        queue: ImportQueueRepository,
+        people: ImportPeopleRepository,
+        projects: ProjectRepository,
+        clock: Clock,
+        limits: CsvLimits,
+    ) -> None:
+        self._uow = uow
+        self._imports = imports
+        self._queue = queue
+        self._people = people
+        self._projects = projects
+        self._now = clock
+        self._limits = limits
+
+    def receive(
+        self, actor: Actor, stream: ByteStream, *, filename: str, options: ImportOptions, idempotency_key: str | None
+    ) -> int:
+        """Stage the file, a transaction a block, so that a slow upload holds no connection. Return the import's id.
+
+        Raises UnreadableCsvError, TooLargeError, SessionEndedError or ForbiddenError, and then nothing is left of the
+        file; ImportUnderWayError while another upload with the same key comes in.
+        """
+        began_at = self._now()
+        first = None if idempotency_key is None else self._find_first(actor, idempotency_key)
+        watched = _WatchedStream(stream)
+        file = CsvFile(watched, self._limits, encoding=options.encoding, delimiter=options.delimiter)
+        if first is not None:
+            return _ensure_same(first, file, options)
+        task_import = self._begin(actor, file, filename, options, idempotency_key)
+        import_id = task_import.id
+        content = _content_hash(file, options)
+        try:
+            watched.after_each_piece = self._signs_of_life(actor, import_id)
+            for number, block in enumerate(file.blocks()):
+                body = block.text.encode()
+                content.update(body)
+                self._stage(actor, import_id, number, block, body)
+            return self._end(actor, import_id, content.digest(), began_at)
+        except BaseException:
+            self._discard(import_id)
+            raise
+
+    def _find_first(self, actor: Actor, idempotency_key: str) -> TaskImport | None:
+        """The import that the key stands for; None when there is none, or it was an upload that somebody cut off."""
+        with self._uow.transaction():
+            first = self._imports.find_by_key_for_update(actor.user_id, idempotency_key)
+            if first is None or first.state is not ImportState.STAGING:
+                return first
+            seconds_left = self._seconds_of_grace(first)
+            if seconds_left > 0:
+                raise ImportUnderWayError(
+                    "the first upload with this Idempotency-Key is still coming in; try again",
+                    retry_after_seconds=seconds_left,
+                )
+            self._queue.discard(first.id)
+            return None
+
+    def _seconds_of_grace(self, upload: TaskImport) -> int:
+        """How long the upload still counts as alive. One seen alive in the future does not: the clock was set back."""
+        if upload.claimed_until is None:
+            return 0
+        silence = self._now() - (upload.claimed_until - UPLOAD_LEASE)
+        return max(0, int((MAX_SILENCE - silence).total_seconds()) + 1) if abs(silence) <= MAX_SILENCE else 0
+
+    def _begin(
+        self, actor: Actor, file: CsvFile, filename: str, options: ImportOptions, idempotency_key: str | None
+    ) -> TaskImport:
+        with self._uow.transaction():
+            project = self._projects.get(actor, options.project)
+            if project is None:
+                raise InvalidError.of("project", f"there is no project {options.project}")
+            task_import = TaskImport(
+                creator_id=actor.user_id,
+                project_id=project.id,
+                filename=_printable(filename),
+                is_dry_run=options.is_dry_run,
+                mode=options.mode,
+                on_duplicate=options.on_duplicate,
+                creates_users=options.creates_users,
+                is_day_first=options.is_day_first,
+                delimiter=file.delimiter,
+                header=file.header,
+                ignored_columns=[*file.layout.ignored],
+                state=ImportState.STAGING,
+                created_at=self._now(),
+                claimed_until=self._now() + UPLOAD_LEASE,
+                idempotency_key=idempotency_key,
+                request_id=self._uow.request_id,
+                read_count=0,
+                block_count=0,
+            )
+            self._imports.add(task_import)
+            return task_import
+
+    def _signs_of_life(self, actor: Actor, import_id: int) -> Callable[[], None]:
+        """Say at intervals that the upload is alive, and hear at once that it is no longer wanted."""
+        said_at = self._now()
+
+        def say_so() -> None:
+            nonlocal said_at
+            if self._now() - said_at >= SIGN_OF_LIFE_INTERVAL:
+                with self._uow.transaction():
+                    self._hold(actor, import_id)
+                    self._imports.flush()
+                said_at = self._now()
+
+        return say_so
+
+    def _stage(self, actor: Actor, import_id: int, number: int, block: Block, body: bytes) -> None:
+        with self._uow.transaction():
+            task_import = self._hold(actor, import_id)
+            self._queue.add_block(
+                ImportBlock(
+                    import_id=import_id,
+                    number=number,
+                    first_row=block.first_row,
+                    first_line=block.first_line,
+                    body=body,
+                )
+            )
+            task_import.block_count = number + 1
+            task_import.read_count = block.first_row + block.row_count - 1
+            self._imports.flush()
+
+    def _hold(self, actor: Actor, import_id: int) -> TaskImport:
+        """Lock the upload's row and keep it alive. Raises ConflictError when it was given up, by the sweep or for
+        another upload with its key; SessionEndedError and ForbiddenError when its owner may no longer import.
+        """
+        task_import = self._queue.get_for_update(import_id)
+        if task_import is None:
+            raise ConflictError("the upload stood still for too long and was given up; send it again")
+        if not self._people.is_logged_in(actor.user_id, actor.session_id, at=self._now()):
+            raise SessionEndedError("the session has ended; log in again")
+        objection = objection_to(self._people.get_importer(actor.user_id, task_import.project_id))
+        if objection is not None:
+            raise ForbiddenError(objection)
+        task_import.claimed_until = self._now() + UPLOAD_LEASE
+        return task_import
+
+    def _end(self, actor: Actor, import_id: int, content_hash: bytes, began_at: datetime) -> int:
+        """The import waits for a worker from here on; or it is gone, and another one is the same."""
+        with self._uow.transaction():
+            task_import = self._hold(actor, import_id)
+            self._queue.lock_twins(content_hash)
+            twin_id = self._queue.find_twin(task_import, content_hash, since=began_at)
+            if twin_id is not None and task_import.idempotency_key is None:
+                self._queue.discard(import_id)
+                return twin_id
+            is_checked_first = task_import.is_dry_run or task_import.mode is ImportMode.ALL_OR_NOTHING
+            task_import.state = ImportState.CHECKING if is_checked_first else ImportState.LOADING
+            task_import.content_hash = content_hash
+            task_import.claimed_until = None
+            self._imports.flush()
+            self._uow.publish(ImportWaiting(import_id))
+            return import_id
+
+    def _discard(self, import_id: int) -> None:
+        with suppress(UnavailableError), self._uow.transaction():
+            self._queue.discard(import_id)
+
+
+class _WatchedStream:
+    """A stream of which somebody is told when a piece has come."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self.after_each_piece: Callable[[], None] | None = None
+
+    def read(self, size: int, /) -> bytes:
+        piece = self._stream.read(size)
+        if self.after_each_piece is not None:
+            self.after_each_piece()
+        return piece
+
+
+def _ensure_same(first: TaskImport, file: CsvFile, options: ImportOptions) -> int:
+    """The import's id. Raises IdempotencyKeyReusedError when it was made from another file or with other options."""
+    content = _content_hash(file, options)
+    for block in file.blocks():
+        content.update(block.text.encode())
+    if first.content_hash != content.digest():
+        raise IdempotencyKeyReusedError("the Idempotency-Key was used before, for another file or other options")
+    return first.id
+
+
+def _content_hash(file: CsvFile, options: ImportOptions) -> blake2b:
+    """Of what decides about the outcome; the file's own bytes are added as they come."""
+    return blake2b(repr((options, file.delimiter, file.header)).encode(), digest_size=32)
+
+
+def _printable(filename: str) -> str:
+    return "".join(character for character in filename if character.isprintable())[:MAX_FILENAME_LENGTH] or "upload.csv"

@@ -1,0 +1,155 @@
+"""A database that is locked, full or away for a while costs an import time and nothing else."""
+
+import io
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from app.auth.actor import Actor
+from app.composition import Parts, serving
+from app.errors import UnavailableError
+from app.models.task import Task
+from app.models.task_import import ImportBlock, ImportMode, TaskImport
+from app.models.user import Role
+from app.services.import_runs import LEASE, MAX_FAILED_ATTEMPTS
+from app.services.imports import ImportOptions
+from tests import factories as all_factories
+from tests import servers
+from tests.factories import general_project
+
+ROWS = 5
+# More often than a file that breaks its workers is tried.
+FAULTS = MAX_FAILED_ATTEMPTS + 3
+
+
+class TestPassingFault:
+    @pytest.mark.parametrize("fault", ["locked", "full", "slow"])
+    def test_however_often_it_strikes_the_import_is_done_afterwards(self, parts, database, clock, stage, fault):
+        import_id = stage()
+
+        with database.failing(fault):
+            for _ in range(FAULTS):
+                with serving(parts) as services, pytest.raises(UnavailableError):
+                    services.import_runs.run_waiting()
+                clock.advance(seconds=LEASE.total_seconds() + 1)
+
+        assert database.ask(select(TaskImport.failed_attempts)) == [0]
+        assert len(database.ask(select(ImportBlock.number))) > 0
+        run(parts)
+        assert database.ask(select(TaskImport.state).where(TaskImport.id == import_id)) == ["finished"]
+        assert database.ask(select(func.count()).select_from(Task)) == [ROWS]
+
+    def test_that_lasts_while_the_request_waits_is_no_attempt_either(self, parts, database, stage):
+        with database.failing("full"):
+            import_id = stage(wait_seconds=2)
+
+        assert database.ask(select(TaskImport.failed_attempts).where(TaskImport.id == import_id)) == [0]
+
+    def test_strikes_between_attempts_that_count(self, parts, database, clock, stage):
+        """An attempt that broke off for the file's own sake is not forgotten for a fault."""
+        stage()
+        for fault in ("odd", "locked", "odd"):
+            with database.failing(fault), serving(parts) as services, pytest.raises(Exception, match=r".+"):
+                services.import_runs.run_waiting()
+            clock.advance(seconds=LEASE.total_seconds() + 1)
+
+        assert database.ask(select(TaskImport.failed_attempts)) == [2]
+
+
+class TestFileThatBreaksTheWork:
+    @pytest.mark.parametrize("mode", ImportMode)
+    def test_is_given_up_after_so_many_attempts(self, parts, database, clock, stage, mode):
+        import_id = stage(mode=mode)
+        broken_off = 0
+
+        with database.failing("odd"):
+            for _ in range(FAULTS):
+                try:
+                    run(parts)
+                except Exception:  # noqa: BLE001 - whatever it is that the database says
+                    broken_off += 1
+                clock.advance(seconds=LEASE.total_seconds() + 1)
+
+        assert broken_off == MAX_FAILED_ATTEMPTS
+        found = database.ask(select(TaskImport.failure).where(TaskImport.id == import_id))
+        assert found == ["5 attempts to go on from row 1 broke off"]
+
+
+class Database:
+    """Whose tasks cannot be written for a while."""
+
+    def __init__(self, parts):
+        self._parts = parts
+
+    def ask(self, statement):
+        with self._parts.new_session() as session:
+            return session.scalars(statement).all()
+
+    @contextmanager
+    def failing(self, fault):
+        if fault == "locked":
+            with self._parts.engine.connect() as connection:
+                connection.execute(text("LOCK TABLE tasks"))
+                yield
+            return
+        failure = {
+            "full": "RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'",
+            "slow": "RAISE EXCEPTION 'canceling statement due to statement timeout' USING ERRCODE = 'query_canceled'",
+            "odd": "RAISE EXCEPTION 'this row is too much for me'",
+        }[fault]
+        function = f"CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {failure}; END $$"
+        self._execute(function)
+        self._execute("CREATE TRIGGER fail BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION fail()")
+        yield
+        self._execute("DROP TRIGGER fail ON tasks")
+
+    def _execute(self, statement):
+        with self._parts.engine.begin() as connection:
+            connection.execute(text(statement))
+
+
+def run(parts):
+    with serving(parts) as services:
+        services.import_runs.run_waiting()
+
+
+@pytest.fixture
+def parts(base_settings, postgres_url, job_queue, redis, clock, monkeypatch):
+    monkeypatch.setattr("app.database.engine.SERVER_OPTIONS", "-c timezone=UTC -c lock_timeout=100ms")
+    with servers.migrated_database(postgres_url) as url:
+        parts = Parts(replace(base_settings, database_url=url), job_queue=job_queue, clock=clock)
+        yield parts
+        parts.engine.dispose()
+
+
+@pytest.fixture
+def database(parts):
+    return Database(parts)
+
+
+@pytest.fixture
+def stage(parts):
+    """Send a small file; return the import's id."""
+    with Session(parts.engine, expire_on_commit=False) as session:
+        all_factories.bind(session)
+        user = all_factories.User(role=Role.MANAGER)
+        login_session = all_factories.LoginSession(user_id=user.id)
+        session.commit()
+        actor = Actor(user.id, user.username, user.role, frozenset({general_project(session).id}), login_session.id)
+
+    def send(*, wait_seconds=0, **options):
+        lines = ["task_name", *map(str, range(ROWS)), ""]
+        with serving(parts) as services:
+            outcome = services.imports.import_csv(
+                actor,
+                io.BytesIO("\n".join(lines).encode()),
+                filename="tasks.csv",
+                options=ImportOptions(**options),
+                wait_seconds=wait_seconds,
+            )
+            return outcome.import_id
+
+    return send

@@ -1,0 +1,197 @@
+"""Whoever asked for an import must still be allowed to: while the file comes in, and at every step of the work."""
+
+import io
+
+import orjson
+import pytest
+from sqlalchemy import func, select
+
+from app.errors import ForbiddenError, SessionEndedError
+from app.models.task import Task
+from app.models.task_import import DuplicatePolicy, ImportBlock, ImportDraft, ImportMode, TaskImport
+from app.models.user import Role
+from app.services.imports import ImportOptions
+
+LOSSES = ("deactivated", "demoted", "removed")
+REASONS = {
+    "deactivated": "mia may no longer import: the account is not active",
+    "demoted": "mia may no longer import: the role is user",
+    "removed": "mia may no longer import: not a member of the project",
+}
+
+
+class TestUploadUnderWay:
+    @pytest.mark.parametrize(
+        ("loss", "error"),
+        [
+            ("deactivated", SessionEndedError),
+            ("logged out", SessionEndedError),
+            ("demoted", ForbiddenError),
+            ("removed", ForbiddenError),
+        ],
+    )
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [(b"task_name\nOne\n", b""), (b"task_name\nOne\nTwo\nThree\nFour\n", b"Five\n")],
+        ids=["before its end", "between two blocks"],
+    )
+    def test_of_somebody_who_may_no_longer_is_refused_and_leaves_nothing(
+        self, services, session, manager, lose, monkeypatch, loss, error, before, after
+    ):
+        monkeypatch.setattr("app.services.csv_files.PIECE_BYTES", len(before))
+        stream = InterruptedStream(before, lambda: lose(loss), after)
+
+        with pytest.raises(error):
+            services.imports.import_csv(
+                manager, stream, filename="tasks.csv", options=ImportOptions(project="OPS"), idempotency_key="once"
+            )
+
+        assert count(session, Task) == count(session, TaskImport) == count(session, ImportBlock) == 0
+
+    def test_of_somebody_whose_other_session_ends_goes_on(self, services, session, manager, admin, acting_as):
+        other_session = acting_as(session.get_one(type(admin), manager.user_id))
+        stream = InterruptedStream(b"task_name\nOne\n", lambda: services.authentication.log_out(other_session))
+
+        outcome = services.imports.import_csv(
+            manager, stream, filename="tasks.csv", options=ImportOptions(project="OPS")
+        )
+
+        assert outcome.created_count == 1
+
+
+class TestAcceptedImport:
+    @pytest.mark.parametrize("loss", LOSSES)
+    @pytest.mark.parametrize("mode", ImportMode)
+    @pytest.mark.parametrize("is_dry_run", [False, True])
+    def test_fails_with_the_reason_before_its_first_row(
+        self, services, session, stage, shown, lose, loss, mode, is_dry_run
+    ):
+        import_id = stage("task_name", "One", mode=mode, is_dry_run=is_dry_run)
+        lose(loss)
+
+        services.import_runs.run_waiting()
+
+        found = shown(import_id)
+        assert (found["state"], found["failure"], found["created_count"]) == ("failed", REASONS[loss], 0)
+        assert found["finished_at"] is not None
+        assert count(session, Task) == count(session, ImportBlock) == count(session, ImportDraft) == 0
+
+    @pytest.mark.parametrize("loss", LOSSES)
+    @pytest.mark.parametrize("policy", DuplicatePolicy)
+    def test_makes_no_further_task_and_keeps_those_it_made(
+        self, services, session, stage, shown, lose, clock, loss, policy
+    ):
+        import_id = stage("task_name", *map(str, range(10)), on_duplicate=policy)
+        services.import_runs.work_on(services.import_runs.claim(import_id), until=clock())
+        lose(loss)
+
+        services.import_runs.run_waiting()
+
+        found = shown(import_id)
+        assert (found["state"], found["failure"], found["created_count"]) == ("failed", REASONS[loss], 3)
+        assert count(session, Task) == 3
+
+    @pytest.mark.parametrize("loss", LOSSES)
+    def test_at_work_makes_no_further_task(self, services, session, stage, shown, lose, clock, loss):
+        """The claim was made while the right was there; each step asks again."""
+        import_id = stage("task_name", *map(str, range(10)))
+        claim = services.import_runs.claim(import_id)
+        lose(loss)
+
+        services.import_runs.work_on(claim, until=clock())
+
+        assert (shown(import_id)["state"], shown(import_id)["failure"]) == ("failed", REASONS[loss])
+        assert count(session, Task) == 0
+
+    @pytest.mark.parametrize("loss", LOSSES)
+    def test_that_was_checked_is_not_loaded(self, services, session, stage, shown, lose, clock, loss):
+        import_id = stage("task_name", *map(str, range(5)), mode=ImportMode.ALL_OR_NOTHING)
+        while shown(import_id)["state"] == "checking":
+            services.import_runs.work_on(services.import_runs.claim(import_id), until=clock())
+        lose(loss)
+
+        services.import_runs.run_waiting()
+
+        assert (shown(import_id)["state"], shown(import_id)["failure"]) == ("failed", REASONS[loss])
+        assert count(session, Task) == 0
+
+    def test_goes_on_after_its_owner_logged_out(self, services, stage, shown, lose):
+        import_id = stage("task_name", "One")
+        lose("logged out")
+
+        services.import_runs.run_waiting()
+
+        assert (shown(import_id)["state"], shown(import_id)["created_count"]) == ("finished", 1)
+
+    def test_of_an_admin_needs_no_membership(self, services, stage, shown, admin, acting_as):
+        import_id = stage("task_name", "One", actor=acting_as(admin))
+
+        services.import_runs.run_waiting()
+
+        assert shown(import_id)["created_count"] == 1
+
+
+class InterruptedStream:
+    """Between two of its pieces something else happens."""
+
+    def __init__(self, before, interruption, after=b""):
+        self._pieces = [before, interruption, *([after] if after else [])]
+
+    def read(self, _size):
+        while self._pieces:
+            piece = self._pieces.pop(0)
+            if not callable(piece):
+                return piece
+            piece()
+        return b""
+
+
+def count(session, model):
+    return session.scalar(select(func.count()).select_from(model))
+
+
+@pytest.fixture
+def manager_user(factories):
+    user = factories.User(username="mia", role=Role.MANAGER)
+    factories.ProjectMember(project_id=factories.Project(key="OPS").id, user_id=user.id)
+    return user
+
+
+@pytest.fixture
+def manager(manager_user, acting_as):
+    return acting_as(manager_user)
+
+
+@pytest.fixture
+def lose(services, manager, admin, acting_as):
+    """Take the manager's right to import away, by the services that do so for real."""
+    boss = acting_as(admin)
+    ways = {
+        "deactivated": lambda: services.users.deactivate(boss, manager.user_id),
+        "demoted": lambda: services.users.change(boss, manager.user_id, {"role": Role.USER}),
+        "removed": lambda: services.projects.remove_member(boss, "OPS", username="mia"),
+        "logged out": lambda: services.authentication.log_out(manager),
+    }
+    return lambda way: ways[way]()
+
+
+@pytest.fixture
+def stage(services, manager, monkeypatch):
+    """Send a file that nobody waits for; its blocks are of three rows."""
+    monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", 3)
+
+    def send(*lines, actor=manager, **options):
+        stream = io.BytesIO("\n".join([*lines, ""]).encode())
+        outcome = services.imports.import_csv(
+            actor, stream, filename="tasks.csv", options=ImportOptions(project="OPS", **options), wait_seconds=0
+        )
+        return outcome.import_id
+
+    return send
+
+
+@pytest.fixture
+def shown(services, admin, acting_as):
+    """An import as its report shows it."""
+    actor = acting_as(admin)
+    return lambda import_id: orjson.loads(services.imports.get(actor, import_id))

@@ -1,0 +1,136 @@
+"""Uploads with an Idempotency-Key: whose turn it is when another one with the same key is there already."""
+
+import io
+
+import pytest
+from sqlalchemy import func, select
+
+from app.errors import ConflictError, ImportUnderWayError
+from app.models.task import Task
+from app.models.task_import import ImportBlock, ImportState, TaskImport
+from app.models.user import Role
+from app.services.import_uploads import MAX_SILENCE, UPLOAD_LEASE
+from tests.factories import general_project
+
+SILENCE_SECONDS = int(MAX_SILENCE.total_seconds())
+
+pytestmark = pytest.mark.usefixtures("small_pieces")
+
+
+class TestKeyOfAnUploadUnderWay:
+    @pytest.mark.parametrize("silent_seconds", [0, 1, SILENCE_SECONDS])
+    def test_another_is_sent_away_unread(self, send, staging, clock, silent_seconds):
+        clock.advance(seconds=silent_seconds)
+
+        with pytest.raises(ImportUnderWayError) as refused:
+            send(UnreadableStream())
+
+        assert 1 <= refused.value.retry_after_seconds <= SILENCE_SECONDS + 1
+        assert refused.value.retry_after_seconds + silent_seconds > SILENCE_SECONDS
+
+    def test_that_comes_in_slowly_another_is_sent_away_however_long_it_takes(self, services, send, clock, session):
+        def wait_and_try():
+            clock.advance(seconds=SILENCE_SECONDS - 1)
+            with pytest.raises(ImportUnderWayError):
+                send(UnreadableStream())
+
+        outcome = send(InterruptedStream(b"task_name\n", *[wait_and_try, b"Another\n"] * 30))
+
+        assert outcome.created_count == 30
+        assert count(session, TaskImport) == 1
+
+
+class TestKeyOfAnUploadCutOff:
+    def test_is_free_again_after_a_silence(self, send, staging, clock, session):
+        clock.advance(seconds=SILENCE_SECONDS + 1)
+
+        outcome = send(io.BytesIO(b"task_name\nOne\n"))
+
+        assert outcome.created_count == 1
+        assert session.scalars(select(TaskImport.id)).all() == [outcome.import_id]
+        assert count(session, ImportBlock) == 0
+        assert session.scalars(select(Task.title)).all() == ["One"]
+
+    def test_is_free_at_once_when_its_last_sign_of_life_is_yet_to_come(self, send, staging, clock):
+        """The clock was set back by two hours after it."""
+        clock.advance(hours=-2)
+
+        assert send(io.BytesIO(b"task_name\nOne\n")).created_count == 1
+
+    def test_waiting_as_long_as_the_refusal_says_is_enough(self, send, staging, clock):
+        with pytest.raises(ImportUnderWayError) as refused:
+            send(UnreadableStream())
+        clock.advance(seconds=refused.value.retry_after_seconds)
+
+        assert send(io.BytesIO(b"task_name\nOne\n")).created_count == 1
+
+    def test_that_was_not_cut_off_after_all_is_told_and_adds_nothing(self, send, services, clock, session):
+        def be_replaced():
+            clock.advance(seconds=SILENCE_SECONDS + 1)
+            send(io.BytesIO(b"task_name\nOne\n"))
+
+        with pytest.raises(ConflictError, match="given up"):
+            send(InterruptedStream(b"task_name\nTwo\n", be_replaced, b"Three\n"))
+
+        assert count(session, TaskImport) == 1
+        assert session.scalars(select(Task.title)).all() == ["One"]
+
+
+class UnreadableStream:
+    def read(self, _size):
+        raise AssertionError("nobody was to read this")
+
+
+class InterruptedStream:
+    """Between two of its pieces something else happens."""
+
+    def __init__(self, *pieces):
+        self._pieces = [*pieces]
+
+    def read(self, _size):
+        while self._pieces:
+            piece = self._pieces.pop(0)
+            if not callable(piece):
+                return piece
+            piece()
+        return b""
+
+
+def count(session, model):
+    return session.scalar(select(func.count()).select_from(model))
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """So that an upload of a few bytes has begun before it ends."""
+    monkeypatch.setattr("app.services.csv_files.PIECE_BYTES", 10)
+
+
+@pytest.fixture
+def manager(factories, acting_as):
+    return acting_as(factories.User(role=Role.MANAGER))
+
+
+@pytest.fixture
+def send(services, manager):
+    return lambda stream: services.imports.import_csv(manager, stream, filename="tasks.csv", idempotency_key="once")
+
+
+@pytest.fixture
+def staging(session, manager, clock):
+    """What a process that was killed in the middle of an upload leaves behind, a moment later."""
+    task_import = TaskImport(
+        creator_id=manager.user_id,
+        project_id=general_project(session).id,
+        filename="tasks.csv",
+        header=["task_name"],
+        state=ImportState.STAGING,
+        claimed_until=clock() + UPLOAD_LEASE,
+        block_count=1,
+        idempotency_key="once",
+    )
+    session.add(task_import)
+    session.flush()
+    session.add(ImportBlock(import_id=task_import.id, number=0, first_row=1, first_line=2, body=b"Cut off\n"))
+    session.flush()
+    return task_import
