@@ -20,11 +20,6 @@ class Actor:
     def sees_everything(self) -> bool:
         return self.role is Role.ADMIN
 
-    @property
-    def scope(self) -> str:
-        """Two actors of one scope see the same rows, so they may share a cached page."""
-        return "all" if self.sees_everything else ",".join(map(str, sorted(self.project_ids)))
-
     def meant_by(self, person: str | None) -> str | None:
         """Whom a filter means that may say `me`."""
         return str(self.user_id) if person == "me" else person

@@ -83,3 +83,14 @@ def ensure_may(actor: Actor, permission: Permission, subject: InProject | None =
 
 def may_enter(actor: Actor, project_id: int) -> bool:
     return actor.sees_everything or project_id in actor.project_ids
+
+
+def sees_deleted(actor: Actor) -> bool:
+    """Whether the actor sees all of a deleted task; others see as much of it as the daily log keeps."""
+    return may(actor, Permission.TASK_RESTORE)
+
+
+def scope_of(actor: Actor) -> str:
+    """Two actors of one scope see the same of the same rows, so they may share a cached page."""
+    projects = "all" if actor.sees_everything else ",".join(map(str, sorted(actor.project_ids)))
+    return f"{projects}|deleted" if sees_deleted(actor) else projects

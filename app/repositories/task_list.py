@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, case, cast, func, literal, select, tuple_
+from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
+from app.auth.permissions import sees_deleted
 from app.models.project import Project
 from app.models.task import ACTIVE_STATUSES, Task, TaskPriority, TaskStatus
 from app.models.task_history import TaskVersion
@@ -87,7 +89,7 @@ class TaskListRepository:
 
     def list_page(self, actor: Actor, query: TaskQuery, *, now: datetime) -> Page:
         """With `query.as_of` the list as it was then; `now` is what decides what is overdue, where it is None."""
-        task: TaskEntity = Task if query.as_of is None else task_as_of(query.as_of)
+        task: TaskEntity = Task if query.as_of is None else task_as_of(actor, query.as_of)
         conditions = conditions_of(actor, query, query.as_of or now, task)
         sort = (SORTS if query.as_of is None else _sorts_of(task))[query.sort.removeprefix("-")]
         is_descending = query.sort.startswith("-")
@@ -108,20 +110,26 @@ class TaskListRepository:
         return page_of(rows, limit=query.limit, sort=query.sort, total=total)
 
 
-def task_as_of(instant: datetime) -> TaskEntity:
+def task_as_of(actor: Actor, instant: datetime) -> TaskEntity:
     """Stands for Task: of each one the version that it was at that instant, last changed when that version began.
+
+    Of a task that is deleted now, actors who do not see deleted tasks get as much as the daily log keeps.
 
     Its words are taken from the task's own search column where the text is still the same, which it mostly is: to make
     them of the text of each version takes ten times as long as everything else.
     """
     version, now = TaskVersion, aliased(Task, name="task_now")
-    has_same_text = (now.title == version.title) & (now.description == version.description)
-    words = func.to_tsvector("simple", version.title + " " + version.description)
+    hidden = {} if sees_deleted(actor) else {"description": "", "labels": array([], type_=Text), "external_ref": None}
+    columns: dict[str, Any] = {name: getattr(version, name) for name in _SAME_IN_VERSIONS}
+    is_there_now = now.id.is_not(None) & now.deleted_at.is_(None)
+    columns |= {name: case((is_there_now, columns[name]), else_=instead) for name, instead in hidden.items()}
+    has_same_text = (now.title == columns["title"]) & (now.description == columns["description"])
+    words = func.to_tsvector("simple", columns["title"] + " " + columns["description"])
     then = (
         select(
             version.task_id.label("id"),
             version.valid_from.label("updated_at"),
-            *(getattr(version, name) for name in _SAME_IN_VERSIONS),
+            *(column.label(name) for name, column in columns.items()),
             case((has_same_text, now.search), else_=words).label("search"),
         )
         # One that was removed for good has its history alone. PostgreSQL leaves the join out where nobody searches.

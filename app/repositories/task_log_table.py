@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
+from app.auth.permissions import sees_deleted
 from app.models.task import Task
 from app.models.task_log import LogRun, TaskLog
 from app.models.user import User
@@ -84,5 +85,6 @@ class TaskLogTableRepository:
 
 
 def _is_task_in_sight(actor: Actor) -> Any:
-    """The row may be seen and its task, which has moved to another project since, may not."""
-    return (Task.id == TaskLog.task_id) & tasks.visible_to(actor)
+    """A row of the log may be seen although its task may not: it has moved to another project, or was deleted."""
+    is_same_task = (Task.id == TaskLog.task_id) & tasks.visible_to(actor)
+    return is_same_task if sees_deleted(actor) else is_same_task & Task.deleted_at.is_(None)

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from app.auth.actor import Actor
-from app.auth.permissions import Permission, ensure_may
+from app.auth.permissions import Permission, ensure_may, scope_of
 from app.cache import Cache
 from app.database.unit_of_work import UnitOfWork
 from app.errors import ConflictError, InvalidError
@@ -190,11 +190,11 @@ class TaskLogService:
 
     def list_page(self, actor: Actor, query: TaskLogQuery) -> tuple[Page, bool]:
         """The page, and whether it came from the cache."""
-        return self._remembered(f"task_logs|{actor.scope}|{query!r}", lambda: self._logs.list_page(actor, query))
+        return self._remembered(f"task_logs|{scope_of(actor)}|{query!r}", lambda: self._logs.list_page(actor, query))
 
     def list_numbered(self, actor: Actor, query: TaskLogQuery, *, page: int, per_page: int) -> tuple[Page, bool]:
         """A page of the TaskTrackerPro table, with totals; and whether it came from the cache."""
-        key = f"task_log_table|{actor.scope}|{query!r}|{page}|{per_page}"
+        key = f"task_log_table|{scope_of(actor)}|{query!r}|{page}|{per_page}"
         return self._remembered(key, lambda: self._numbered_page(actor, query, page, per_page))
 
     def list_runs(self, *, cursor: str | None, limit: int) -> Page:

@@ -7,7 +7,7 @@ from typing import TypedDict
 from zoneinfo import ZoneInfo
 
 from app.auth.actor import Actor
-from app.auth.permissions import Permission, ensure_may, may
+from app.auth.permissions import Permission, ensure_may, may, scope_of
 from app.cache import Cache
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError, PreconditionFailedError
@@ -124,7 +124,7 @@ class TaskService:
         query = replace(query, assignee=actor.meant_by(query.assignee), creator=actor.meant_by(query.creator))
         found = self._cache.remember(
             ("tasks",),
-            f"tasks|{actor.scope}|{query!r}",
+            f"tasks|{scope_of(actor)}|{query!r}",
             lambda: self._load_page(actor, query).to_bytes(),
             ttl_seconds=PAGE_TTL_SECONDS,
         )

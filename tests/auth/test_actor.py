@@ -15,28 +15,6 @@ UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthChec
 SESSION_ID = UUID("0e7a9b8a-6f3c-4b57-9d0a-3a2f1c5d7e90")
 
 
-class TestScope:
-    def test_who_is_in_the_same_projects_shares_a_scope(self):
-        first = actor_of(Role.USER, user_id=1, project_ids=[3, 1, 20])
-        second = actor_of(Role.MANAGER, user_id=2, project_ids=[20, 3, 1])
-
-        assert first.scope == second.scope
-
-    def test_other_projects_are_another_scope(self):
-        assert actor_of(Role.USER, project_ids={1, 23}).scope != actor_of(Role.USER, project_ids={12, 3}).scope
-
-    def test_an_admin_sees_everything_whatever_projects_they_are_in(self):
-        assert actor_of(Role.ADMIN, project_ids={1}).scope == actor_of(Role.ADMIN).scope
-
-    def test_nobody_elses_scope_is_an_admins(self):
-        assert actor_of(Role.USER).scope != actor_of(Role.ADMIN).scope
-
-    @pytest.mark.parametrize("role", [Role.MANAGER, Role.USER, Role.VIEWER])
-    def test_only_an_admin_sees_everything(self, role):
-        assert not actor_of(role).sees_everything
-        assert actor_of(Role.ADMIN).sees_everything
-
-
 class TestJson:
     @given(
         user_id=st.integers(1, 2**53),
@@ -53,6 +31,11 @@ class TestJson:
 
 
 class TestActor:
+    @pytest.mark.parametrize("role", [Role.MANAGER, Role.USER, Role.VIEWER])
+    def test_only_an_admin_sees_everything(self, role):
+        assert not actor_of(role).sees_everything
+        assert actor_of(Role.ADMIN).sees_everything
+
     def test_does_not_change(self):
         with pytest.raises(FrozenInstanceError):
             actor_of(Role.USER).role = Role.ADMIN

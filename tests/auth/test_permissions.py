@@ -1,6 +1,6 @@
 import pytest
 
-from app.auth.permissions import PERMISSIONS_OF, Permission, ensure_may, may, may_enter
+from app.auth.permissions import PERMISSIONS_OF, Permission, ensure_may, may, may_enter, scope_of
 from app.errors import ForbiddenError
 from app.models.project import Project
 from app.models.task import Task
@@ -77,3 +77,23 @@ class TestMayEnter:
 
     def test_an_admin_enters_every_project(self):
         assert may_enter(actor_of(Role.ADMIN), 8)
+
+
+class TestScope:
+    def test_who_is_in_the_same_projects_shares_a_scope(self):
+        first = actor_of(Role.VIEWER, user_id=1, project_ids=[3, 1, 20])
+        second = actor_of(Role.USER, user_id=2, project_ids=[20, 3, 1])
+
+        assert scope_of(first) == scope_of(second)
+
+    def test_who_sees_deleted_tasks_shares_none_with_who_does_not(self):
+        assert scope_of(actor_of(Role.MANAGER, project_ids={1})) != scope_of(actor_of(Role.USER, project_ids={1}))
+
+    def test_other_projects_are_another_scope(self):
+        assert scope_of(actor_of(Role.USER, project_ids={1, 23})) != scope_of(actor_of(Role.USER, project_ids={12, 3}))
+
+    def test_an_admin_sees_everything_whatever_projects_they_are_in(self):
+        assert scope_of(actor_of(Role.ADMIN, project_ids={1})) == scope_of(actor_of(Role.ADMIN))
+
+    def test_nobody_elses_scope_is_an_admins(self):
+        assert scope_of(actor_of(Role.USER)) != scope_of(actor_of(Role.ADMIN))

@@ -1,0 +1,160 @@
+"""Whoever may not see deleted tasks sees no more of one than the daily log keeps of it."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import select
+
+from app.models.task_log import TaskLog
+from app.models.user import Role
+
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+AS_OF = "/api/v1/tasks?as_of=2026-03-10T12:00:30Z"
+# Words of the description, a label and the name elsewhere; none of them is in the log.
+SECRETS = ("swordfish", "hushhush", "vault-7")
+PATHS = [
+    "/task/{log}",
+    "/tasklogger/{log}",
+    "/tasks",
+    "/tasks?date=2026-03-10",
+    "/activetasks",
+    AS_OF,
+    "/api/v1/users/me/tasks?as_of=2026-03-10T12:00:30Z",
+    "/api/v1/tasks",
+    "/api/v1/tasks?deleted=true",
+    "/api/v1/tasks/export",
+    "/api/v1/tasks/export?deleted=true",
+    "/api/v1/tasks/{task}",
+    "/api/v1/tasks/{task}/history",
+    "/api/v1/task-logs",
+    "/api/v1/task-logs/{log}",
+    "/api/v1/task-logs/diff?from=2026-03-10&to=2026-03-10",
+    "/api/v1/task-logs/days",
+    "/api/v1/reports/flow",
+    "/api/v1/reports/aging",
+]
+
+
+class TestOfADeletedTask:
+    @pytest.mark.parametrize("role", [Role.VIEWER, Role.USER])
+    def test_no_route_shows_more_than_the_log_keeps(self, client, as_manager, factories, deleted, role):
+        # An answer that was cached for somebody who sees more is nobody else's.
+        before_them, as_them = as_manager, client.acting_as(factories.User(role=role))
+
+        assert shown_at(before_them, deleted, "swordfish") != []
+        assert shown_at(as_them, deleted, *SECRETS) == []
+
+    @pytest.mark.parametrize("question", ["q=swordfish", "label=hushhush"])
+    def test_nothing_of_it_can_be_asked_for(self, as_viewer, as_manager, deleted, question):
+        assert len(as_manager.get(f"{AS_OF}&{question}").json["items"]) == 1
+        assert as_viewer.get(f"{AS_OF}&{question}").json["items"] == []
+
+    def test_what_the_log_keeps_is_shown(self, as_viewer, deleted):
+        row = as_viewer.get("/task/{log}".format(**deleted)).json["task"]
+        (item,) = as_viewer.get(AS_OF).json["items"]
+
+        assert (row["task_name"], row["priority"], row["description"], row["created_at"]) == (
+            *("Open the vault", "high", ""),
+            None,
+        )
+        assert (item["title"], item["priority"], item["description"]) == ("Open the vault", "high", "")
+        assert (item["labels"], item["external_ref"]) == ([], None)
+        assert as_viewer.get(f"{AS_OF}&q=vault").json["items"] == [item]
+
+    def test_managers_see_all_of_it(self, as_viewer, as_manager, deleted):
+        shown_at(as_viewer, deleted)
+
+        assert {"/task/{log}", "/tasklogger/{log}", "/tasks", AS_OF} <= set(shown_at(as_manager, deleted, "swordfish"))
+
+    def test_once_restored_everybody_sees_it_again(self, as_viewer, as_manager, deleted):
+        as_manager.post("/api/v1/tasks/{task}/restore".format(**deleted))
+
+        for path in ("/task/{log}", "/tasks", AS_OF):
+            assert "swordfish" in as_viewer.get(path.format(**deleted)).text
+
+    def test_that_is_gone_for_good_no_more_is_shown_either(self, as_viewer, session, deleted):
+        connection = session.connection()
+        connection.exec_driver_sql("DELETE FROM tasks WHERE id = %s", (deleted["task"],))
+
+        for path in ("/task/{log}", "/tasks", AS_OF):
+            assert "swordfish" not in as_viewer.get(path.format(**deleted)).text
+
+
+class TestOfATaskInAProjectThatOneHasLeft:
+    def test_nothing_is_shown(self, as_manager, as_admin, left):
+        assert shown_at(as_admin, left, "swordfish") != []
+        assert shown_at(as_manager, left, *SECRETS, "Open the vault") == []
+
+
+def shown_at(client, ids, *words):
+    """The paths whose answer holds one of the words."""
+    shown = []
+    for path in PATHS:
+        response = client.get(path.format(**ids))
+        assert response.status_code in {200, 403, 404}
+        if any(word in response.text for word in words):
+            shown.append(path)
+    return shown
+
+
+def log_a_task(client, services, session, clock, project="GEN"):
+    """The ids of a task with secrets and of its row in the log of its day; it is a minute past noon then."""
+    task = client.post(
+        "/api/v1/tasks",
+        {
+            "title": "Open the vault",
+            "description": "the password is swordfish",
+            "labels": ["hushhush"],
+            "external_ref": "vault-7",
+            "priority": "high",
+            "project": project,
+        },
+    ).json
+    clock.advance(minutes=1)
+    client.post("/log-tasks")
+    services.task_logs.log_due_days()
+    return {"task": task["id"], "log": session.scalars(select(TaskLog.id)).one()}
+
+
+@pytest.fixture
+def clock(clock):
+    clock.now = NOON
+    return clock
+
+
+@pytest.fixture
+def mia(factories):
+    user = factories.User(username="mia", role=Role.MANAGER)
+    factories.ProjectMember(project_id=factories.Project(key="OPS").id, user_id=user.id)
+    return user
+
+
+@pytest.fixture
+def as_manager(client, mia, clock):
+    return client.acting_as(mia)
+
+
+@pytest.fixture
+def as_admin(client, admin):
+    return client.acting_as(admin)
+
+
+@pytest.fixture
+def as_viewer(client, factories):
+    return client.acting_as(factories.User(role=Role.VIEWER))
+
+
+@pytest.fixture
+def deleted(as_manager, services, session, clock):
+    """A task that was logged and then deleted."""
+    ids = log_a_task(as_manager, services, session, clock)
+    assert as_manager.delete(f"/api/v1/tasks/{ids['task']}").status_code == 204
+    return ids
+
+
+@pytest.fixture
+def left(as_manager, as_admin, services, session, clock):
+    """A task that was logged in a project that the manager is no longer in."""
+    ids = log_a_task(as_manager, services, session, clock, project="OPS")
+    assert as_admin.delete("/api/v1/projects/OPS/members/mia").status_code == 204
+    return ids
