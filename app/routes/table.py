@@ -15,6 +15,7 @@ from app.http.openapi import Blueprint
 from app.http.rate_limits import LimitName, limited
 from app.http.responses import json_response, page_response
 from app.http.uploads import Upload
+from app.models.task_import import DuplicatePolicy
 from app.schemas.authentication import Login, TableToken
 from app.schemas.base import TableMessage
 from app.schemas.imports import CsvUpload, TableUploaded
@@ -28,6 +29,7 @@ from app.schemas.table import (
     TableTaskPatch,
 )
 from app.schemas.users import TableUser, TableUserInput
+from app.services.imports import ImportOptions
 from app.services.task_logs import TaskLogQuery
 from app.services.tasks import TaskChanges
 
@@ -147,17 +149,24 @@ def list_active_tasks() -> Response:
 @blueprint.response(200, TableUploaded)
 @blueprint.alt_response(202, TableUploaded)
 def upload_csv(files: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Import a CSV. `Location` leads to the report on what was skipped. Managers and admins; ten an hour."""
+    """Import a CSV; rows whose task is there already are skipped, as bad ones are. Managers and admins; ten an hour.
+
+    `Location` leads to the report on the bad rows.
+    """
     upload: Upload = files["file"]
     outcome = services().imports.import_csv(
-        current_actor(), upload, filename=upload.filename, wait_seconds=UPLOAD_WAIT_SECONDS
+        current_actor(),
+        upload,
+        filename=upload.filename,
+        options=ImportOptions(on_duplicate=DuplicatePolicy.SKIP),
+        wait_seconds=UPLOAD_WAIT_SECONDS,
     )
     location = f"/api/v1/imports/{outcome.import_id}"
     headers = {"Location": location}
     if not outcome.is_finished:
         return {"message": f"The tasks are being uploaded; GET {location} tells how far it is"}, 202, headers
     message = f"{outcome.created_count} tasks uploaded successfully"
-    return {"message": message, "skipped": outcome.refused_count}, 200, headers
+    return {"message": message, "skipped": outcome.refused_count + outcome.skipped_count}, 200, headers
 
 
 @blueprint.post("/log-tasks")

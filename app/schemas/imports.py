@@ -155,7 +155,11 @@ class ImportProblem(Schema):
 
 class TableUploaded(Schema):
     message = fields.String(required=True)
-    skipped = fields.Integer(metadata={"description": "rows that were refused; absent while the import is under way"})
+    skipped = fields.Integer(
+        metadata={
+            "description": "rows that are bad or whose task is there already; absent while the import is under way"
+        }
+    )
 
 
 ImportPage = page_schema(Import, "ImportPage")

@@ -33,6 +33,7 @@ class ImportOutcome:
     import_id: int
     is_finished: bool
     created_count: int
+    skipped_count: int
     refused_count: int
     body: bytes
 
@@ -80,6 +81,7 @@ class ImportService:
                 import_id=import_id,
                 is_finished=task_import.finished_at is not None,
                 created_count=task_import.created_count,
+                skipped_count=task_import.skipped_count,
                 refused_count=task_import.refused_count,
                 body=self._json(actor, import_id),
             )

@@ -560,6 +560,36 @@ class TestUploadCsv:
             (6, "priority"),
         ]
 
+    def test_the_same_sheet_again_uploads_nothing(self, as_manager, session, clock):
+        rows = CSV + b"Bad date,,true,low,2/30/2024,\n"
+        upload(as_manager, rows)
+        clock.advance(seconds=1)
+
+        response = upload(as_manager, rows)
+
+        assert response.json == {"message": "0 tasks uploaded successfully", "skipped": 3}
+        assert len(session.scalars(select(Task)).all()) == 2
+
+    def test_a_sheet_that_has_grown_uploads_what_is_new(self, as_manager):
+        upload(as_manager, CSV)
+
+        response = upload(as_manager, CSV + b"Wash the car,,true,low,9/3/2024,\n")
+
+        assert response.json == {"message": "1 tasks uploaded successfully", "skipped": 2}
+
+    def test_a_row_that_stands_in_the_sheet_twice_is_one_task(self, as_manager):
+        assert upload(as_manager, CSV + CSV.partition(b"\n")[2]).json == {
+            "message": "2 tasks uploaded successfully",
+            "skipped": 2,
+        }
+
+    def test_a_task_that_was_deleted_since_is_uploaded_again(self, as_manager, session, clock):
+        upload(as_manager, CSV)
+        clock.advance(seconds=1)
+        as_manager.delete(f"/task/{session.scalars(select(Task.id).where(Task.title == 'Feed the cat')).one()}")
+
+        assert upload(as_manager, CSV).json == {"message": "1 tasks uploaded successfully", "skipped": 1}
+
     def test_its_tasks_are_seen_at_once(self, as_manager):
         assert as_manager.get("/api/v1/tasks").json["items"] == []
 
@@ -651,7 +681,7 @@ class TestUploadLimits:
         assert set(response.json) == {"error"}
 
     def test_a_file_may_be_larger_than_other_bodies(self, as_manager, settings):
-        rows = b"task_name,description\n" + (b"One of many," + b"d" * 10_000 + b"\n") * 40
+        rows = b"task_name,description\n" + b"".join(b"Task %d,%s\n" % (n, b"d" * 10_000) for n in range(40))
         assert len(rows) > settings.max_body_bytes
 
         assert upload(as_manager, rows).json == {"message": "40 tasks uploaded successfully", "skipped": 0}
