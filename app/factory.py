@@ -104,6 +104,7 @@ def create_celery(settings: Settings | None = None) -> Celery:
     name_jobs_in_the_log()
     watch_worker(parts)
     watch_beat(parts)
+    give_memory_back()
 
     @worker_process_init.connect(weak=False)
     def forget_inherited_connections(**_kwargs: Any) -> None:

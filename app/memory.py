@@ -7,7 +7,7 @@ from contextlib import suppress
 # Of glibc's mallopt.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
-LARGE_BYTES = 256 * 1024
+LARGE_BYTES = 128 * 1024
 
 
 def give_memory_back() -> None:

@@ -18,12 +18,14 @@ from redis import Redis
 
 from app.auth.actor import Actor
 from app.composition import Parts, serving
-from app.job_queue import CeleryJobQueue
+from app.job_queue import CeleryJobQueue, JobName
 from app.jobs.celery_app import make_celery
 from app.local.first_run import migrate
 from app.local.servers import PostgresServer, ValkeyServer
 from app.local.system_user import server_user
+from app.models.task_import import ImportMode
 from app.models.user import Role
+from app.services.imports import ImportOptions
 from app.settings import psycopg2_url
 from tests.servers import ROOT, running, wait_for
 
@@ -58,6 +60,24 @@ class TestKilledWorkers:
         assert stage.ask("SELECT count(*), count(DISTINCT title), min(number), max(number) FROM tasks") == [
             (ROWS, ROWS, 1, ROWS)
         ]
+        assert stage.ask("SELECT count(*) FROM import_blocks") == [(0,)]
+
+
+@pytest.mark.deep
+class TestPoisonedFile:
+    @pytest.mark.parametrize("mode", ImportMode)
+    def test_that_kills_its_worker_each_time_is_given_up_after_five_attempts(self, stage, mode):
+        poison_id = stage.upload(3, filename="poison.csv", mode=mode)
+        stage.start_worker(app="tests.poisoned_worker")
+        healthy_id = stage.upload(4)
+
+        assert wait_for(lambda: stage.ring() or stage.is_finished(poison_id), seconds=90)
+
+        assert stage.ask(
+            "SELECT state, failure, claim_number, created_count FROM imports WHERE id = %s", poison_id
+        ) == [("failed", "5 attempts to go on from row 1 broke off", 5, 0)]
+        assert wait_for(lambda: stage.ring() or stage.is_finished(healthy_id))
+        assert stage.ask("SELECT count(*) FROM tasks") == [(4,)]
         assert stage.ask("SELECT count(*) FROM import_blocks") == [(0,)]
 
 
@@ -98,17 +118,24 @@ class Stage:
         beat = self._start("beat", "--scheduler", "celery.beat:Scheduler", "--schedule", "/dev/null")
         self._stack.callback(_kill_group, beat)
 
-    def upload(self, rows: int) -> int:
+    def upload(self, rows: int, *, filename: str = "rows.csv", mode: ImportMode = ImportMode.SKIP_BAD) -> int:
         lines = "".join(f"Row {number},{'what it is about ' * 40},todo,ada\n" for number in range(rows))
         file = io.BytesIO(f"title,description,status,assignee\n{lines}".encode())
         (admin_id,) = self.ask("SELECT id FROM users WHERE username = 'admin'")[0]
         with serving(self._parts) as services:
             grant = services.authentication.log_in(login="admin", password="long enough", address="127.0.0.1")
             actor = Actor(admin_id, "admin", Role.ADMIN, frozenset(), session_id=grant.session_id)
-            return services.imports.import_csv(actor, file, filename="rows.csv", wait_seconds=0).import_id
+            options = ImportOptions(mode=mode)
+            return services.imports.import_csv(
+                actor, file, filename=filename, options=options, wait_seconds=0
+            ).import_id
 
-    def start_worker(self) -> None:
-        self._worker = self._start("worker", "--concurrency", "1", "--without-gossip", "--without-mingle")
+    def ring(self) -> None:
+        """As beat does every five seconds."""
+        self._parts.job_queue.enqueue(JobName.RUN_IMPORTS)
+
+    def start_worker(self, *, app: str = "celery_worker") -> None:
+        self._worker = self._start("worker", "--concurrency", "1", "--without-gossip", "--without-mingle", app=app)
 
     def kill_worker(self) -> None:
         if self._worker is not None:
@@ -149,8 +176,8 @@ class Stage:
         finally:
             connection.close()
 
-    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "celery", "--quiet", "-A", "celery_worker", *arguments]
+    def _start(self, *arguments: str, app: str = "celery_worker") -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "celery", "--quiet", "-A", app, *arguments]
         return subprocess.Popen(
             command,
             cwd=ROOT,

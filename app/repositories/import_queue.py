@@ -98,9 +98,10 @@ class ImportQueueRepository:
         self._session.execute(text("SET LOCAL synchronous_commit = off"))
 
     def discard(self, import_id: int) -> None:
-        """As if the file had never come."""
+        """As if the file had never come. What has been accepted stays."""
         self._session.execute(
-            delete(TaskImport).where(TaskImport.id == import_id), execution_options={"synchronize_session": False}
+            delete(TaskImport).where(TaskImport.id == import_id, TaskImport.state == ImportState.STAGING),
+            execution_options={"synchronize_session": False},
         )
 
     def discard_broken_uploads(self, *, now: datetime, latest_end: datetime) -> None:

@@ -10,6 +10,8 @@ from app.models.task import TaskPriority
 # A header so near to a known name is a slip of the pen; ignoring its column would lose what it holds.
 SLIP_SIMILARITY = 0.88
 MAX_SHOWN_NAME_LENGTH = 50
+# So many ignored columns are named, the others counted.
+MAX_NAMED_COLUMNS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def layout_of(header: Sequence[str]) -> Layout:
     read = EVERYBODYS | (tracker.reads_as if tracker is not None else {})
     reads_as = {name: reader for name, reader in read.items() if reader is not None}
     columns = tuple(
-        Column(index, reads_as[name], header[index].strip()) for index, name in enumerate(folded) if name in reads_as
+        Column(index, reads_as[name], _shown(header[index])) for index, name in enumerate(folded) if name in reads_as
     )
     known = ", ".join(sorted(set(FIELD_OF.values()) | {"task_name", "assigned_user"}))
     filled = [FIELD_OF.get(column.reader, column.reader) for column in columns]
@@ -140,7 +142,7 @@ def layout_of(header: Sequence[str]) -> Layout:
     return Layout(
         columns,
         len(header),
-        tuple(dict.fromkeys(_shown(header[index]) for index in ignored)),
+        _listed([*dict.fromkeys(_shown(header[index]) for index in ignored)]),
         tracker.priorities if tracker is not None else {},
     )
 
@@ -155,6 +157,12 @@ def _slip_of(name: str) -> str | None:
     """The known name that somebody may have meant; a known one with something behind it is another on purpose."""
     near = get_close_matches(name, KNOWN_NAMES, 1, SLIP_SIMILARITY)
     return near[0] if near and not name.startswith(f"{near[0]}_") else None
+
+
+def _listed(names: Sequence[str]) -> tuple[str, ...]:
+    if len(names) <= MAX_NAMED_COLUMNS:
+        return tuple(names)
+    return (*names[:MAX_NAMED_COLUMNS], f"and {len(names) - MAX_NAMED_COLUMNS} more")
 
 
 def _shown(name: str) -> str:

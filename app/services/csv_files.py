@@ -21,6 +21,8 @@ DELIMITERS = (",", ";", "\t", "|")
 PIECE_BYTES = 256 * 1024
 BLOCK_ROWS = 4_000
 BLOCK_CHARACTERS = 1024 * 1024
+# A spreadsheet has at most this many rows, and leaves blank ones behind its last.
+MAX_BLANK_ROWS = 2**20
 # A row that long is a quote that somebody forgot to close, and nobody wants to hold the rest of the file in memory.
 MAX_ROW_CHARACTERS = 1024 * 1024
 # Python's own limit is one of the process; rows are cut off by ours first.
@@ -85,13 +87,16 @@ class CsvFile:
         self._lines.take()
 
     def blocks(self) -> Iterator[Block]:
-        row_number = row_count = 0
+        row_number = row_count = blank_count = 0
         first_line = self._next_line
         is_open = True
         while is_open:
             cells = self._next()
             is_open = cells is not None
-            row_count += not is_blank(cells or [])
+            if is_blank(cells or []):
+                blank_count += 1
+            else:
+                row_count += 1
             self._lines.end_row()
             if row_count == BLOCK_ROWS or self._lines.taken_characters >= BLOCK_CHARACTERS or not is_open:
                 text = self._lines.take()
@@ -102,6 +107,8 @@ class CsvFile:
                 first_line = self._next_line
                 if row_number > self._limits.rows:
                     raise TooLargeError(f"the file has more than {self._limits.rows} rows; send it in parts")
+                if blank_count > MAX_BLANK_ROWS:
+                    raise TooLargeError(f"the file has more than {MAX_BLANK_ROWS} blank lines")
 
     @property
     def _next_line(self) -> int:

@@ -159,7 +159,7 @@ class ImportUploadService:
             nonlocal said_at
             if self._now() - said_at >= SIGN_OF_LIFE_INTERVAL:
                 with self._uow.transaction():
-                    self._hold(actor, import_id)
+                    self._hold(actor, import_id).claimed_until = self._now() + UPLOAD_LEASE
                     self._imports.flush()
                 said_at = self._now()
 
@@ -177,13 +177,14 @@ class ImportUploadService:
                     body=body,
                 )
             )
+            task_import.claimed_until = self._now() + UPLOAD_LEASE
             task_import.block_count = number + 1
             task_import.read_count = block.first_row + block.row_count - 1
             self._imports.flush()
 
     def _hold(self, actor: Actor, import_id: int) -> TaskImport:
-        """Lock the upload's row and keep it alive. Raises ConflictError when it was given up, by the sweep or for
-        another upload with its key; SessionEndedError and ForbiddenError when its owner may no longer import.
+        """Lock the upload's row. Raises ConflictError when it was given up, by the sweep or for another upload with its
+        key; SessionEndedError and ForbiddenError when its owner may no longer import.
         """
         task_import = self._queue.get_for_update(import_id)
         if task_import is None:
@@ -193,7 +194,6 @@ class ImportUploadService:
         objection = objection_to(self._people.get_importer(actor.user_id, task_import.project_id))
         if objection is not None:
             raise ForbiddenError(objection)
-        task_import.claimed_until = self._now() + UPLOAD_LEASE
         return task_import
 
     def _end(self, actor: Actor, import_id: int, content_hash: bytes, began_at: datetime) -> int:

@@ -25,7 +25,8 @@ MAX_WAIT_SECONDS = 30
 # How long the request of a small file waits for it where the client says nothing of waiting.
 SMALL_FILE_WAIT_SECONDS = 5
 POLL_SECONDS = 0.1
-REPORT_PAGE_ROWS = 500
+# Each may be as long as a row of the file.
+REPORT_PAGE_ROWS = 50
 
 
 @dataclass(frozen=True, slots=True)

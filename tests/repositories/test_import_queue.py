@@ -128,13 +128,19 @@ class TestBlocks:
         assert session.scalars(select(ImportBlock.import_id)).all() == [ids[1]]
 
     def test_what_is_discarded_takes_all_of_its_own_along(self, repository, session, new_import):
-        import_id = new_import().id
+        import_id = new_import(state=ImportState.STAGING).id
         repository.add_block(ImportBlock(import_id=import_id, number=0, first_row=1, first_line=2, body=b""))
 
         repository.discard(import_id)
 
         for model in (TaskImport, ImportBlock, ImportDraft):
             assert session.scalar(select(func.count()).select_from(model)) == 0
+
+    def test_what_was_accepted_is_not_discarded(self, repository, session, new_import):
+        """As when the answer to the last commit of an upload was lost."""
+        repository.discard(new_import().id)
+
+        assert session.scalar(select(func.count()).select_from(TaskImport)) == 1
 
 
 class TestFindTwin:

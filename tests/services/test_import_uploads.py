@@ -5,6 +5,7 @@ import io
 import pytest
 from sqlalchemy import func, select
 
+from app.composition import serving
 from app.errors import ConflictError, ImportUnderWayError
 from app.models.task import Task
 from app.models.task_import import ImportBlock, ImportState, TaskImport
@@ -74,6 +75,33 @@ class TestKeyOfAnUploadCutOff:
 
         assert count(session, TaskImport) == 1
         assert session.scalars(select(Task.title)).all() == ["One"]
+
+
+class TestTwin:
+    def test_of_an_import_at_work_gives_way_to_it_while_time_goes_on(self, services, parts, manager, clock, session):
+        parts.clock = TickingClock(clock)
+
+        with serving(parts) as later:
+            first, second = (
+                later.imports.import_csv(
+                    manager, io.BytesIO(b"task_name\nOne\n"), filename="tasks.csv", wait_seconds=0
+                ).import_id
+                for _ in range(2)
+            )
+
+        assert first == second
+        assert count(session, TaskImport) == 1
+
+
+class TickingClock:
+    """Each look at it takes time."""
+
+    def __init__(self, clock):
+        self._clock = clock
+
+    def __call__(self):
+        self._clock.advance(milliseconds=1)
+        return self._clock()
 
 
 class UnreadableStream:

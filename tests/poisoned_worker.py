@@ -1,0 +1,26 @@
+"""A worker whose process is killed by every block of a file called poison.csv. Not a test: Celery's `-A` names it."""
+
+import os
+import signal
+from datetime import timedelta
+from typing import Any
+
+from app.models.task_import import TaskImport
+from app.services import import_runs
+from app.services.import_blocks import ImportBlockService
+from celery_worker import celery_app
+
+__all__ = ["celery_app"]
+
+take_next = ImportBlockService.take_next
+
+
+def take_next_or_die(service: ImportBlockService, task_import: TaskImport, ahead: Any) -> None:
+    if task_import.filename == "poison.csv":
+        os.kill(os.getpid(), signal.SIGKILL)
+    take_next(service, task_import, ahead)
+
+
+ImportBlockService.take_next = take_next_or_die
+# Nobody wants to wait for five claims of ten seconds.
+import_runs.LEASE = timedelta(seconds=1)
