@@ -11,7 +11,7 @@ from app.models.task import TaskPriority
 SLIP_SIMILARITY = 0.88
 MAX_SHOWN_NAME_LENGTH = 50
 # So many ignored columns are named, the others counted.
-MAX_NAMED_COLUMNS = 20
+MAX_NAMED_COLUMNS = 50
 
 
 @dataclass(frozen=True, slots=True)

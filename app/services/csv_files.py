@@ -92,9 +92,12 @@ class CsvFile:
         is_open = True
         while is_open:
             cells = self._next()
-            is_open = cells is not None
-            if is_blank(cells or []):
+            if cells is None:
+                is_open = False
+            elif is_blank(cells):
                 blank_count += 1
+                if blank_count > MAX_BLANK_ROWS:
+                    raise TooLargeError(f"the file has more than {MAX_BLANK_ROWS} blank lines")
             else:
                 row_count += 1
             self._lines.end_row()
@@ -107,8 +110,6 @@ class CsvFile:
                 first_line = self._next_line
                 if row_number > self._limits.rows:
                     raise TooLargeError(f"the file has more than {self._limits.rows} rows; send it in parts")
-                if blank_count > MAX_BLANK_ROWS:
-                    raise TooLargeError(f"the file has more than {MAX_BLANK_ROWS} blank lines")
 
     @property
     def _next_line(self) -> int:

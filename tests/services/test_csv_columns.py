@@ -14,6 +14,7 @@ from app.services.csv_columns import (
     EVERYBODYS,
     FIELD_OF,
     KNOWN_NAMES,
+    MAX_NAMED_COLUMNS,
     MAX_SHOWN_NAME_LENGTH,
     PASSED_OVER,
     TRACKERS,
@@ -115,6 +116,20 @@ class TestIgnored:
 
     def test_a_name_is_cut_to_what_one_wants_to_read(self):
         assert layout_of(["title", "x" * 1000]).ignored == ("x" * MAX_SHOWN_NAME_LENGTH,)
+
+    def test_of_many_the_first_are_named_and_the_others_counted(self):
+        names = [f"column {n}" for n in range(MAX_NAMED_COLUMNS + 480)]
+
+        assert layout_of(["title", *names]).ignored == (*names[:MAX_NAMED_COLUMNS], "and 480 more")
+        assert layout_of(["title", *names[:MAX_NAMED_COLUMNS]]).ignored == (*names[:MAX_NAMED_COLUMNS],)
+
+    @pytest.mark.parametrize("filling", ["_", " ", "\u200b", "-"])
+    def test_a_known_name_in_a_long_disguise_is_shown_short_too(self, filling):
+        """It stands in the report with each thing wrong in its column."""
+        (column,) = layout_of(["title" + filling * 100_000]).columns
+
+        assert column.reader == "title"
+        assert len(column.name) <= MAX_SHOWN_NAME_LENGTH
 
     def test_a_name_is_shown_without_what_cannot_be_printed(self):
         assert layout_of(["title", "col\x1bo\u202eu\nr"]).ignored == ("colour",)

@@ -382,6 +382,39 @@ class TestLimits:
         assert len(cells_of(b"task_name\n" + row * 3)) == 3
 
 
+class TestBlankLines:
+    @pytest.mark.parametrize("line", [b"\r", b"\n", b"\r\n", b",\n", b" \n"])
+    def test_so_many_are_passed_over(self, monkeypatch, line):
+        monkeypatch.setattr("app.services.csv_files.MAX_BLANK_ROWS", 100)
+
+        assert cells_of(b"task_name,status\n" + line * 50 + b"One,todo\n" + line * 50) == [["One", "todo"]]
+
+    @pytest.mark.parametrize("line", [b"\r", b"\n", b"\r\n", b",\n", b" \n"])
+    def test_more_than_a_spreadsheet_has_are_not_read_to_their_end(self, monkeypatch, line):
+        monkeypatch.setattr("app.services.csv_files.MAX_BLANK_ROWS", 1000)
+        stream = CountingStream(b"task_name,status\n", line * (PIECE_BYTES // len(line)))
+        file = CsvFile(stream, LIMITS)
+
+        with pytest.raises(TooLargeError, match="the file has more than 1000 blank lines"):
+            list(file.blocks())
+
+        assert stream.lines <= 3 * PIECE_BYTES
+
+
+class CountingStream:
+    """A header and then the same piece for ever."""
+
+    def __init__(self, header: bytes, piece: bytes) -> None:
+        self._pieces = [header]
+        self._piece = piece
+        self.lines = 0
+
+    def read(self, size: int) -> bytes:
+        piece = self._pieces.pop() if self._pieces else self._piece[:size]
+        self.lines += max(piece.count(b"\r"), piece.count(b"\n"))
+        return piece
+
+
 class TestIsBlank:
     @pytest.mark.parametrize("cells", [[], [""], ["", " "], ["\t", "\xa0", "\n"]])
     def test_is_a_row_of_empty_cells(self, cells):
