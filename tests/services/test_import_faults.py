@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
@@ -117,10 +117,16 @@ def run(parts):
 
 
 @pytest.fixture
-def parts(base_settings, postgres_url, job_queue, redis, clock, monkeypatch):
-    monkeypatch.setattr("app.database.engine.SERVER_OPTIONS", "-c timezone=UTC -c lock_timeout=100ms")
+def parts(base_settings, postgres_url, job_queue, redis, clock):
     with servers.migrated_database(postgres_url) as url:
         parts = Parts(replace(base_settings, database_url=url), job_queue=job_queue, clock=clock)
+
+        @event.listens_for(parts.engine, "connect")
+        def wait_for_no_lock(connection, _record):
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '100ms'")
+            connection.commit()
+
         yield parts
         parts.engine.dispose()
 
