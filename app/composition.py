@@ -1,5 +1,6 @@
 """Who is wired to what: the parts of this process, the services of this request or job, and what follows each event."""
 
+import hmac
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,10 +29,11 @@ from app.repositories.import_batches import ImportBatchRepository
 from app.repositories.import_people import ImportPeopleRepository
 from app.repositories.import_queue import ImportQueueRepository
 from app.repositories.imports import ImportRepository
+from app.repositories.login_attempts import LoginAttemptRepository
 from app.repositories.projects import ProjectRepository
 from app.repositories.record import RecordRepository
 from app.repositories.reports import ReportRepository
-from app.repositories.sessions import LoginAttemptRepository, SessionRepository
+from app.repositories.sessions import SessionRepository
 from app.repositories.statistics import StatisticsRepository
 from app.repositories.task_export import TaskExportRepository
 from app.repositories.task_history import TaskHistoryRepository
@@ -48,6 +50,7 @@ from app.services.import_blocks import ImportBlockService
 from app.services.import_runs import ImportRunService
 from app.services.import_uploads import ImportUploadService
 from app.services.imports import ImportService
+from app.services.log_in_limits import LogInLimits
 from app.services.projects import ProjectService
 from app.services.reports import ReportService
 from app.services.statistics import StatisticsService
@@ -136,13 +139,19 @@ class Services:
         policy = AuthenticationPolicy(
             session_lifetime=timedelta(days=settings.session_days),
             is_registration_open=settings.self_registration_enabled,
-            login_limit=settings.rate_limits.login if settings.rate_limits.enabled else None,
+        )
+        limits = LogInLimits(
+            self._uow,
+            LoginAttemptRepository(self._session),
+            self._parts.clock,
+            settings.rate_limits.login if settings.rate_limits.enabled else None,
+            hmac.digest(settings.jwt_secret_key.encode(), b"networks that users are known from", "sha256"),
         )
         return AuthenticationService(
             self._uow,
             UserRepository(self._session),
             SessionRepository(self._session),
-            LoginAttemptRepository(self._session),
+            limits,
             self._parts.cache,
             self._parts.clock,
             policy,
@@ -162,7 +171,11 @@ class Services:
     @cached_property
     def users(self) -> UserService:
         return UserService(
-            self._uow, UserRepository(self._session), SessionRepository(self._session), self._parts.clock
+            self._uow,
+            UserRepository(self._session),
+            SessionRepository(self._session),
+            LoginAttemptRepository(self._session),
+            self._parts.clock,
         )
 
     @cached_property

@@ -15,7 +15,7 @@ import structlog
 from app.output import STANDARD_OUTPUT, Output
 
 # What our own lines tell beside their words; a library's may hold anything.
-FIELDS = ("method", "path", "route", "status", "duration_ms", "address", "user_id", "request_id")
+FIELDS = ("method", "path", "route", "status", "duration_ms", "outcome", "username", "address", "user_id", "request_id")
 # The SQLSTATE class "data exception": there, the first line of PostgreSQL's words quotes a value too.
 QUOTING_CLASS = "22"
 QUOTED = re.compile(r'".*"', flags=re.DOTALL)

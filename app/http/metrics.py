@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import Metric
 
 from app.composition import Parts
 from app.errors import UnauthenticatedError
+from app.http.client_address import client_address
 
 logger = logging.getLogger("tasktrackerpro.requests")
 
@@ -50,7 +51,7 @@ def init_metrics(app: Flask, parts: Parts) -> None:
                 "route": route,
                 "status": response.status_code,
                 "duration_ms": round(seconds * 1000, 1),
-                "address": request.remote_addr,
+                "address": client_address(),
                 "user_id": g.actor.user_id if "actor" in g else None,
             }
             logger.info("request", extra=told)

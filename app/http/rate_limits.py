@@ -14,9 +14,11 @@ from limits.strategies import STRATEGIES, FixedWindowRateLimiter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app.auth.networks import network_of
 from app.cache import SOCKET_TIMEOUT_SECONDS
 from app.errors import UnauthenticatedError
 from app.http.authentication import current_claims
+from app.http.client_address import client_address
 from app.settings import RateLimits, Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -133,7 +135,7 @@ def _who_asks() -> str:
     try:
         return f"user:{current_claims().user_id}"
     except UnauthenticatedError:
-        return f"address:{request.remote_addr}"
+        return f"address:{network_of(client_address())}"
 
 
 def _is_free() -> bool:

@@ -9,7 +9,7 @@ from app.models.base import Base
 
 
 class LoginAttempt(Base):
-    """One counter for a subject ("address:192.0.2.1", "account:ada") and the window it counts in."""
+    """One counter for a subject ("address:192.0.2.1", "failures:user:7") and the window it counts in."""
 
     __tablename__ = "login_attempts"
 

@@ -1,14 +1,13 @@
-"""The SQL of log-ins: sessions, and how often somebody tried of late."""
+"""The SQL of log-in sessions."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Delete, case, delete, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from app.models.login_attempt import LoginAttempt
 from app.models.session import LoginSession
+from app.repositories.sweeping import delete_some
 
 
 class SessionRepository:
@@ -32,41 +31,4 @@ class SessionRepository:
 
     def delete_expired(self, *, before: datetime, limit: int) -> int:
         """Up to `limit` of them; return how many there were."""
-        expired = select(LoginSession.id).where(LoginSession.expires_at < before).limit(limit)
-        return _delete(self._session, delete(LoginSession).where(LoginSession.id.in_(expired)))
-
-
-class LoginAttemptRepository:
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def count(self, subject: str, *, at: datetime, window: timedelta) -> tuple[int, datetime]:
-        """Count one more attempt; return how many the window has now and when it began. Atomic: one statement."""
-        is_over = LoginAttempt.window_started_at <= at - window
-        statement = (
-            insert(LoginAttempt)
-            .values(subject=subject, window_started_at=at, attempts=1)
-            .on_conflict_do_update(
-                index_elements=[LoginAttempt.subject],
-                set_={
-                    "attempts": case((is_over, 1), else_=LoginAttempt.attempts + 1),
-                    "window_started_at": case((is_over, at), else_=LoginAttempt.window_started_at),
-                },
-            )
-            .returning(LoginAttempt.attempts, LoginAttempt.window_started_at)
-        )
-        attempts, window_started_at = self._session.execute(statement).one()
-        return attempts, window_started_at
-
-    def forgive(self, subject: str) -> None:
-        self._session.execute(delete(LoginAttempt).where(LoginAttempt.subject == subject))
-
-    def delete_over(self, *, before: datetime, limit: int) -> int:
-        """Up to `limit` of them; return how many there were."""
-        over = select(LoginAttempt.subject).where(LoginAttempt.window_started_at < before).limit(limit)
-        return _delete(self._session, delete(LoginAttempt).where(LoginAttempt.subject.in_(over)))
-
-
-def _delete(session: Session, statement: Delete) -> int:
-    outcome = session.execute(statement, execution_options={"synchronize_session": False})
-    return int(outcome.rowcount)  # type: ignore[attr-defined]
+        return delete_some(self._session, LoginSession, LoginSession.expires_at < before, limit=limit)

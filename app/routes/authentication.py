@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition import services
 from app.http.authentication import current_actor, public, refresh_claims, requires, token_pair_for
+from app.http.client_address import client_address
 from app.http.openapi import Blueprint
 from app.http.responses import json_response, no_content
 from app.schemas.authentication import Login, PasswordChange, Registration, TokenPair
@@ -21,7 +22,7 @@ blueprint = Blueprint("auth", __name__, url_prefix="/api/v1/auth", description="
 @blueprint.response(201, User)
 def register(values: dict[str, Any]) -> Response:
     """Make an account for yourself, with the role `user`. Closed in production unless the operator opens it."""
-    return json_response(services().authentication.register(**values, address=request.remote_addr or ""), 201)
+    return json_response(services().authentication.register(**values, address=client_address()), 201)
 
 
 @blueprint.post("/login")
@@ -32,7 +33,7 @@ def log_in(values: dict[str, Any]) -> dict[str, Any]:
     """Exchange username or email and password for an access token and a refresh token."""
     return token_pair_for(
         services().authentication.log_in(
-            login=values["username"], password=values["password"], address=request.remote_addr or ""
+            login=values["username"], password=values["password"], address=client_address()
         )
     )
 
@@ -70,5 +71,5 @@ def show_me() -> Response:
 @blueprint.response(204)
 def change_password(values: dict[str, Any]) -> Response:
     """Change your password. Every other session of yours ends."""
-    services().authentication.change_password(current_actor(), address=request.remote_addr or "", **values)
+    services().authentication.change_password(current_actor(), address=client_address(), **values)
     return no_content()

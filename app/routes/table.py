@@ -4,12 +4,13 @@ from datetime import date
 from typing import Any
 
 import orjson
-from flask import Response, current_app, request
+from flask import Response, current_app
 
 from app.auth.permissions import Permission
 from app.composition import services
 from app.http.authentication import access_token_for, current_actor, public, requires
 from app.http.bodies import takes_file
+from app.http.client_address import client_address
 from app.http.downloads import download
 from app.http.openapi import Blueprint
 from app.http.rate_limits import LimitName, limited
@@ -62,7 +63,7 @@ def ping() -> dict[str, str]:
 def log_in(values: dict[str, Any]) -> dict[str, str]:
     """Exchange username and password for a token; five times a minute."""
     grant = services().authentication.log_in(
-        login=values["username"], password=values["password"], address=request.remote_addr or ""
+        login=values["username"], password=values["password"], address=client_address(), is_limit_fixed=True
     )
     return {"token": access_token_for(grant, minutes=current_app.config["TABLE_TOKEN_MINUTES"])}
 

@@ -1,10 +1,12 @@
 """How people prove who they are: registering, logging in and out, refreshing, changing the password."""
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 from app.auth.actor import Actor
+from app.auth.networks import network_of
 from app.auth.passwords import hash_password, is_password, needs_rehash
 from app.auth.tokens import Grant
 from app.cache import Cache
@@ -20,27 +22,25 @@ from app.errors import (
 from app.events import SessionEnded, UserChanged
 from app.models.session import LoginSession
 from app.models.user import Role, User
-from app.repositories.sessions import LoginAttemptRepository, SessionRepository
+from app.repositories.sessions import SessionRepository
 from app.repositories.users import UserRepository
 from app.services.clock import Clock
+from app.services.log_in_limits import LogInLimits
 from app.services.lookups import not_found
-from app.settings import RateLimit
+
+logger = logging.getLogger(__name__)
 
 # How long an actor may be served from the cache when Redis was away as the session ended.
 ACTOR_TTL_SECONDS = 5
 # How long one sweep deletes before it leaves the rest to the next, and how much in one transaction.
 SWEEP_SLICE = timedelta(seconds=20)
 SWEPT_AT_ONCE = 10_000
-# One account is tried from many addresses before its own limit bites: a stranger cannot lock somebody out cheaply.
-ACCOUNT_LIMIT_FACTOR = 4
 
 
 @dataclass(frozen=True, slots=True)
 class AuthenticationPolicy:
     session_lifetime: timedelta
     is_registration_open: bool
-    # None: log-ins are not counted.
-    login_limit: RateLimit | None
 
 
 class AuthenticationService:
@@ -49,7 +49,7 @@ class AuthenticationService:
         uow: UnitOfWork,
         users: UserRepository,
         sessions: SessionRepository,
-        attempts: LoginAttemptRepository,
+        limits: LogInLimits,
         cache: Cache,
         clock: Clock,
         policy: AuthenticationPolicy,
@@ -57,7 +57,7 @@ class AuthenticationService:
         self._uow = uow
         self._users = users
         self._sessions = sessions
-        self._attempts = attempts
+        self._limits = limits
         self._cache = cache
         self._now = clock
         self._policy = policy
@@ -66,8 +66,8 @@ class AuthenticationService:
         """Always makes a `user`: a role is given by an admin."""
         if not self._policy.is_registration_open:
             raise RegistrationClosedError("registration is closed; ask an admin for an account")
+        self._limits.count("registration", f"registration:{network_of(address)}")
         ensure_not_guessable(password, username, email)
-        self._count("registration", f"registration:{address}")
         password_hash = hash_password(password)
         with self._uow.transaction():
             user = User(username=username, email=email, password_hash=password_hash, role=Role.USER)
@@ -75,24 +75,36 @@ class AuthenticationService:
             self._uow.publish(UserChanged(user.id))
             return self._users.get_json(user.id) or not_found("user", user.id)
 
-    def log_in(self, *, login: str, password: str, address: str) -> Grant:
-        """By username or email. An unknown name, a wrong password and an inactive account answer alike, as slowly."""
-        self._count("log-in", f"address:{address}")
+    def log_in(self, *, login: str, password: str, address: str, is_limit_fixed: bool = False) -> Grant:
+        """By username or email. An unknown name, a wrong password and an inactive account answer alike, as slowly.
+
+        With a fixed limit the address may make so many attempts and no more, also where its user is known.
+        """
+        too_many = self._limits.count_network(address)
+        if too_many is not None and is_limit_fixed:
+            _log_log_in("refused by address", None, address)
+            raise too_many
         with self._uow.transaction():
             user = self._users.get_by_login(login)
-            password_hash = user.password_hash if user is not None and user.is_active else None
-        account = f"user:{user.id}" if user is not None else f"name:{login.casefold()}"
-        self._count("log-in", account, factor=ACCOUNT_LIMIT_FACTOR)
+        password_hash = user.password_hash if user is not None and user.is_active else None
+        try:
+            attempt = self._limits.admit(
+                address, user_id=user.id if user is not None else None, login=login, too_many=too_many
+            )
+        except TooManyRequestsError:
+            _log_log_in("told to wait", user, address)
+            raise
         # Hashing takes tens of milliseconds: no connection is held meanwhile.
         if not is_password(password, password_hash) or user is None or password_hash is None:
-            raise WrongCredentialsError("the username or password is wrong")
+            _log_log_in("unknown name" if user is None else _why_not(user), user, address)
+            raise too_many or WrongCredentialsError("the username or password is wrong")
         new_hash = hash_password(password) if needs_rehash(password_hash) else None
         with self._uow.transaction():
             user = self._users.get_for_update(user.id)
             if user is None or not user.is_active or user.password_hash != password_hash:
                 raise WrongCredentialsError("the username or password is wrong")
             user.password_hash = new_hash or password_hash
-            self._attempts.forgive(account)
+            self._limits.succeed(attempt, user.id)
             login_session = LoginSession(
                 id=uuid4(),
                 user_id=user.id,
@@ -100,22 +112,30 @@ class AuthenticationService:
                 expires_at=self._now() + self._policy.session_lifetime,
             )
             self._sessions.add(login_session)
+        _log_log_in("succeeded", user, address)
         return _grant(login_session)
 
     def refresh(self, *, session_id: UUID, refresh_id: UUID) -> Grant:
-        """Exchange a refresh token for the next. One that was spent already ends the session for whoever holds it."""
+        """Exchange a refresh token for the next.
+
+        One that was exchanged before ends the session for whoever holds it, but for a repetition within seconds: see
+        `LoginSession.refresh`.
+        """
         with self._uow.transaction():
             login_session = self._sessions.get_for_update(session_id)
             if login_session is None or not login_session.is_open(self._now()):
                 raise SessionEndedError("the session has ended; log in again")
             user = self._users.get(login_session.user_id)
-            is_reused = login_session.refresh_id != refresh_id
+            is_reused = not login_session.refresh(refresh_id, successor=uuid4(), at=self._now())
             if is_reused or user is None or not user.is_active:
                 login_session.end(self._now())
                 self._uow.publish(SessionEnded(session_id))
-            else:
-                login_session.refresh_id = uuid4()
         if is_reused:
+            logger.warning(
+                "session %s ended: its refresh token was used twice",
+                session_id,
+                extra={"user_id": login_session.user_id},
+            )
             raise RefreshTokenReusedError("the refresh token was used before, so the session has ended; log in again")
         if login_session.ended_at is not None:
             raise SessionEndedError("the session has ended; log in again")
@@ -130,8 +150,10 @@ class AuthenticationService:
 
     def change_password(self, actor: Actor, *, current_password: str, new_password: str, address: str) -> None:
         """Ends every other session of the user."""
-        self._count("log-in", f"address:{address}")
-        self._count("log-in", f"user:{actor.user_id}", factor=ACCOUNT_LIMIT_FACTOR)
+        too_many = self._limits.count_network(address)
+        if too_many is not None:
+            raise too_many
+        self._limits.count("log-in", f"password:{actor.user_id}")
         with self._uow.transaction():
             user = self._users.get(actor.user_id)
             password_hash = user.password_hash if user is not None else None
@@ -146,6 +168,7 @@ class AuthenticationService:
             user.password_hash = new_hash
             user.updated_at = self._now()
             self._sessions.end_all_of(user.id, at=self._now(), but=actor.session_id)
+            self._limits.know_only(address, user.id)
             self._uow.publish(UserChanged(user.id))
 
     def get_actor(self, *, session_id: UUID, user_id: int) -> Actor:
@@ -159,15 +182,14 @@ class AuthenticationService:
         return Actor.from_json(found.value)
 
     def sweep(self) -> None:
-        """Delete sessions and counters that can no longer matter, some at a time, for a slice of time."""
+        """Delete sessions, counters and known networks that no longer matter, some at a time, for a slice of time."""
         until = self._now() + SWEEP_SLICE
         is_more = True
         while is_more and self._now() < until:
             with self._uow.transaction():
-                now = self._now()
-                sessions = self._sessions.delete_expired(before=now, limit=SWEPT_AT_ONCE)
-                attempts = self._attempts.delete_over(before=now - timedelta(days=1), limit=SWEPT_AT_ONCE)
-            is_more = SWEPT_AT_ONCE in {sessions, attempts}
+                sessions = self._sessions.delete_expired(before=self._now(), limit=SWEPT_AT_ONCE)
+                others = self._limits.sweep(limit=SWEPT_AT_ONCE)
+            is_more = SWEPT_AT_ONCE in {sessions, others}
 
     def _load_actor(self, session_id: UUID, user_id: int) -> bytes:
         with self._uow.transaction():
@@ -180,24 +202,6 @@ class AuthenticationService:
             project_ids = self._users.list_project_ids(user_id)
         return Actor(user.id, user.username, user.role, project_ids, session_id).to_json()
 
-    def _count(self, what: str, subject: str, *, factor: int = 1) -> None:
-        """Count one more attempt, and refuse it when there are too many.
-
-        An address is counted, and refused, before the account that it names: a stranger cannot use up somebody's.
-        """
-        limit = self._policy.login_limit
-        if limit is None:
-            return
-        # In a transaction of its own: a refused attempt counts too.
-        with self._uow.transaction():
-            now, window = self._now(), timedelta(seconds=limit.seconds)
-            attempts, since = self._attempts.count(subject, at=now, window=window)
-        if attempts > limit.amount * factor:
-            wait_seconds = max(1, int((since + window - now).total_seconds()) + 1)
-            raise TooManyRequestsError(
-                f"too many {what} attempts; wait before the next", retry_after_seconds=wait_seconds
-            )
-
 
 def ensure_not_guessable(password: str, username: str, email: str | None, *, field: str = "password") -> None:
     """Raises InvalidError for a password that anybody would try first. Lengths are the schema's business."""
@@ -207,3 +211,13 @@ def ensure_not_guessable(password: str, username: str, email: str | None, *, fie
 
 def _grant(login_session: LoginSession) -> Grant:
     return Grant(login_session.user_id, login_session.id, login_session.refresh_id, login_session.expires_at)
+
+
+def _why_not(user: User) -> str:
+    return "wrong password" if user.is_active else "inactive account"
+
+
+def _log_log_in(outcome: str, user: User | None, address: str) -> None:
+    """The name that was typed is left out where nobody has it: it may be a password."""
+    who = {"user_id": user.id, "username": user.username} if user is not None else {}
+    logger.info("log-in", extra={"outcome": outcome, "address": address, **who})

@@ -9,6 +9,7 @@ from app.database.unit_of_work import UnitOfWork
 from app.errors import ForbiddenError, InvalidError, LastAdminError
 from app.events import UserChanged
 from app.models.user import Role, User
+from app.repositories.login_attempts import LoginAttemptRepository
 from app.repositories.pages import Page
 from app.repositories.sessions import SessionRepository
 from app.repositories.users import UserRepository
@@ -29,10 +30,18 @@ class UserChanges(TypedDict, total=False):
 
 
 class UserService:
-    def __init__(self, uow: UnitOfWork, users: UserRepository, sessions: SessionRepository, clock: Clock) -> None:
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        users: UserRepository,
+        sessions: SessionRepository,
+        attempts: LoginAttemptRepository,
+        clock: Clock,
+    ) -> None:
         self._uow = uow
         self._users = users
         self._sessions = sessions
+        self._attempts = attempts
         self._now = clock
 
     def create(
@@ -89,6 +98,7 @@ class UserService:
             if new_hash is not None:
                 ensure_not_guessable(changes["password"], user.username, user.email)
                 user.password_hash = new_hash
+                self._attempts.forget_networks_of(user_id)
             user.is_active = changes.get("is_active", user.is_active)
             if user.is_active and user.password_hash is None:
                 raise InvalidError.of("password", "is needed before the user can be active")
@@ -116,6 +126,7 @@ class UserService:
             ensure_not_guessable(password, user.username, user.email)
             user.password_hash, user.updated_at = password_hash, self._now()
             self._sessions.end_all_of(user.id, at=self._now())
+            self._attempts.forget_networks_of(user.id)
             self._users.flush()
             self._uow.publish(UserChanged(user.id))
 

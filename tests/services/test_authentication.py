@@ -19,9 +19,11 @@ from app.errors import (
     WrongCredentialsError,
 )
 from app.models.login_attempt import LoginAttempt
+from app.models.login_network import LoginNetwork
+from app.models.login_wait import LoginWait
 from app.models.session import LoginSession
 from app.models.user import Role, User
-from app.services.authentication import ACCOUNT_LIMIT_FACTOR
+from app.services.log_in_limits import KNOWN_TIME, MAX_WAIT
 from app.settings import RateLimit
 from tests.factories import PASSWORD
 
@@ -146,12 +148,16 @@ class TestLimitOfAnAddress:
         clock.advance(seconds=caught.value.retry_after_seconds)
         assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
 
-    def test_counts_log_ins_that_succeed_too(self, service, ada):
+    def test_does_not_hold_for_a_user_who_logged_in_there_before(self, service, ada):
+        for _ in range(LIMIT.amount + 1):
+            assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
+
+    def test_counts_log_ins_that_succeed_too_where_it_is_fixed(self, service, ada):
         for _ in range(LIMIT.amount):
-            service.log_in(login="ada", password=PASSWORD, address=HOME)
+            service.log_in(login="ada", password=PASSWORD, address=HOME, is_limit_fixed=True)
 
         with pytest.raises(TooManyRequestsError):
-            service.log_in(login="ada", password=PASSWORD, address=HOME)
+            service.log_in(login="ada", password=PASSWORD, address=HOME, is_limit_fixed=True)
 
     def test_counts_over_all_accounts(self, service, ada):
         for name in ("first", "second", "third"):
@@ -172,64 +178,90 @@ class TestLimitOfAnAddress:
         assert unlimited_service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
 
 
-class TestLimitOfAnAccount:
-    def test_bites_wherever_the_attempts_come_from(self, service, ada):
-        fail_from_everywhere(service, "ada", times=LIMIT.amount * ACCOUNT_LIMIT_FACTOR)
+class TestWaitsOfAnAccount:
+    def test_a_network_that_is_new_waits_once_there_were_too_many_failures(self, service, ada):
+        fail_from_everywhere(service, "ada", times=LIMIT.amount)
 
-        with pytest.raises(TooManyRequestsError):
+        with pytest.raises(TooManyRequestsError) as caught:
             service.log_in(login="ada", password=PASSWORD, address=HOME)
 
-    def test_one_attempt_fewer_does_not_lock_out(self, service, ada):
-        fail_from_everywhere(service, "ada", times=LIMIT.amount * ACCOUNT_LIMIT_FACTOR - 1)
+        assert caught.value.retry_after_seconds == 1
+
+    def test_after_its_wait_the_right_password_is_taken_whatever_others_did_meanwhile(self, service, ada, clock):
+        fail_from_everywhere(service, "ada", times=LIMIT.amount)
+        with pytest.raises(TooManyRequestsError) as caught:
+            service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+        clock.advance(seconds=caught.value.retry_after_seconds)
+        fail_after_waiting(service, clock, "ada", times=3)
 
         assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
 
-    def test_capitals_make_no_other_account(self, service, ada):
-        fail_from_everywhere(service, "ADA", times=LIMIT.amount * ACCOUNT_LIMIT_FACTOR)
+    def test_waits_double_up_to_a_quarter_of_an_hour(self, service, ada, clock):
+        waits = fail_after_waiting(service, clock, "ada", times=13, network="203.0.113")
 
-        with pytest.raises(TooManyRequestsError):
-            service.log_in(login="ada", password=PASSWORD, address=HOME)
+        assert waits[:5] == [1, 2, 4, 8, 16]
+        assert waits[-1] == max(waits) == MAX_WAIT.total_seconds()
 
-    def test_name_and_address_are_one_account(self, service, ada):
-        half = LIMIT.amount * ACCOUNT_LIMIT_FACTOR // 2
-        fail_from_everywhere(service, "ada", times=half)
-        fail_from_everywhere(service, "ada@example.org", times=half, network="198.51.100")
+    def test_an_attempt_during_the_wait_neither_counts_nor_prolongs_it(self, service, ada, clock):
+        fail_from_everywhere(service, "ada", times=LIMIT.amount)
+        waits = []
+        for _ in range(3):
+            with pytest.raises(TooManyRequestsError) as caught:
+                service.log_in(login="ada", password=PASSWORD, address=HOME)
+            waits.append(caught.value.retry_after_seconds)
 
-        with pytest.raises(TooManyRequestsError):
-            service.log_in(login="ada", password=PASSWORD, address=HOME)
+        assert waits == [1, 1, 1]
 
-    def test_one_address_cannot_use_it_up(self, service, ada):
-        for _ in range(LIMIT.amount * ACCOUNT_LIMIT_FACTOR * 2):
-            with pytest.raises((WrongCredentialsError, TooManyRequestsError)):
-                service.log_in(login="ada", password="wrong", address="203.0.113.7")
+    def test_a_known_network_does_not_wait(self, service, ada, clock):
+        service.log_in(login="ada", password=PASSWORD, address=HOME)
+        fail_from_everywhere(service, "ada", times=LIMIT.amount)
 
         assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
 
-    def test_a_refused_address_leaves_no_count_of_the_names_it_makes_up(self, service, session):
-        for number in range(LIMIT.amount * 3):
-            with pytest.raises((WrongCredentialsError, TooManyRequestsError)):
-                service.log_in(login=f"made-up-{number}", password="wrong", address=HOME)
+    def test_the_64_is_what_is_known(self, service, ada):
+        service.log_in(login="ada", password=PASSWORD, address="2001:db8::1")
+        fail_from_everywhere(service, "ada", times=LIMIT.amount)
 
-        assert session.scalar(select(func.count()).select_from(LoginAttempt)) == LIMIT.amount + 1
+        assert service.log_in(login="ada", password=PASSWORD, address="2001:db8::2").user_id == ada.id
+
+    def test_what_one_user_is_known_from_another_is_not(self, service, ada, factories):
+        factories.User(username="eve")
+        service.log_in(login="eve", password=PASSWORD, address=HOME)
+        fail_from_everywhere(service, "ada", times=LIMIT.amount)
+
+        with pytest.raises(TooManyRequestsError):
+            service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+    def test_a_network_that_was_not_used_for_long_is_strange_again(self, service, ada, clock):
+        service.log_in(login="ada", password=PASSWORD, address=HOME)
+        clock.advance(seconds=KNOWN_TIME.total_seconds() + 1)
+        fail_from_everywhere(service, "ada", times=LIMIT.amount)
+
+        with pytest.raises(TooManyRequestsError):
+            service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+    def test_name_and_address_in_any_case_are_one_account(self, service, ada):
+        fail_from_everywhere(service, "ADA", times=1)
+        fail_from_everywhere(service, "ada@example.org", times=LIMIT.amount - 1, network="198.51.100")
+
+        with pytest.raises(TooManyRequestsError):
+            service.log_in(login="ada", password=PASSWORD, address=HOME)
 
     def test_another_account_is_another_count(self, service, ada, factories):
         factories.User(username="eve")
-        fail_from_everywhere(service, "eve", times=LIMIT.amount * ACCOUNT_LIMIT_FACTOR)
+        fail_from_everywhere(service, "eve", times=LIMIT.amount)
 
         assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
 
-    def test_is_forgiven_by_a_log_in(self, service, ada):
-        fail_from_everywhere(service, "ada", times=LIMIT.amount * ACCOUNT_LIMIT_FACTOR - 1)
-        service.log_in(login="ada", password=PASSWORD, address=HOME)
+    def test_log_ins_that_succeed_from_ever_new_networks_make_nobody_wait(self, service, ada):
+        for number in range(LIMIT.amount * 3):
+            assert service.log_in(login="ada", password=PASSWORD, address=f"198.51.100.{number}").user_id == ada.id
 
-        fail_from_everywhere(service, "ada", times=LIMIT.amount, network="198.51.100")
+    def test_failures_are_forgotten_after_a_quiet_hour(self, service, ada, clock):
+        fail_from_everywhere(service, "ada", times=LIMIT.amount)
 
-        assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
-
-    def test_ends_with_its_window(self, service, ada, clock):
-        fail_from_everywhere(service, "ada", times=LIMIT.amount * ACCOUNT_LIMIT_FACTOR)
-
-        clock.advance(seconds=LIMIT.seconds)
+        clock.advance(hours=1)
 
         assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
 
@@ -243,16 +275,42 @@ class TestRefresh:
         assert grant.session_id == second.session_id == third.session_id
         assert third.expires_at == grant.expires_at
 
-    def test_a_spent_one_ends_the_session_for_whoever_holds_it(self, service, grant):
+    def test_a_spent_one_ends_the_session_for_whoever_holds_it(self, service, grant, clock):
         newest = refresh(service, grant)
+        clock.advance(seconds=10)
 
         with pytest.raises(RefreshTokenReusedError):
             refresh(service, grant)
         with pytest.raises(SessionEndedError):
             refresh(service, newest)
 
-    def test_a_spent_one_ends_the_access_tokens_too_at_once(self, service, grant):
+    def test_sent_again_within_ten_seconds_it_gets_the_same_successor(self, service, grant, clock):
+        first = refresh(service, grant)
+        clock.advance(seconds=9.9)
+
+        assert refresh(service, grant) == first
+        assert refresh(service, first).session_id == grant.session_id
+
+    def test_once_its_successor_was_used_a_spent_one_ends_the_session_at_once(self, service, grant):
+        newest = refresh(service, refresh(service, grant))
+
+        with pytest.raises(RefreshTokenReusedError):
+            refresh(service, grant)
+        with pytest.raises(SessionEndedError):
+            refresh(service, newest)
+
+    def test_a_thief_and_the_owner_who_share_a_successor_end_the_session_when_both_use_it(self, service, grant, clock):
+        thiefs, owners = refresh(service, grant), refresh(service, grant)
+        clock.advance(minutes=15)
+        refresh(service, thiefs)
+        clock.advance(minutes=15)
+
+        with pytest.raises(RefreshTokenReusedError):
+            refresh(service, owners)
+
+    def test_a_spent_one_ends_the_access_tokens_too_at_once(self, service, grant, clock):
         refresh(service, grant)
+        clock.advance(seconds=10)
         service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
 
         with pytest.raises(RefreshTokenReusedError):
@@ -261,9 +319,10 @@ class TestRefresh:
         with pytest.raises(SessionEndedError):
             service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
 
-    def test_another_session_of_the_user_lives_on(self, service, grant):
+    def test_another_session_of_the_user_lives_on(self, service, grant, clock):
         other = service.log_in(login="ada", password=PASSWORD, address=HOME)
         refresh(service, grant)
+        clock.advance(seconds=10)
 
         with pytest.raises(RefreshTokenReusedError):
             refresh(service, grant)
@@ -376,6 +435,15 @@ class TestChangePassword:
         with pytest.raises(TooManyRequestsError):
             change_password(service, grant, new="a new and longer one", address="192.0.2.9")
 
+    def test_networks_where_only_the_old_one_was_used_are_strange_again(self, service, grant, ada):
+        service.log_in(login="ada", password=PASSWORD, address="192.0.2.66")
+        change_password(service, grant, new="a new and longer one")
+        fail_from_everywhere(service, "ada", times=LIMIT.amount)
+
+        assert service.log_in(login="ada", password="a new and longer one", address=HOME).user_id == ada.id
+        with pytest.raises(TooManyRequestsError):
+            service.log_in(login="ada", password="a new and longer one", address="192.0.2.66")
+
     def test_ones_own_name_is_no_password(self, service, grant):
         with pytest.raises(InvalidError, match="must not be the username"):
             change_password(service, grant, new="ADA@example.org")
@@ -390,6 +458,10 @@ class TestSweep:
             [
                 LoginAttempt(subject="address:old", window_started_at=clock() - timedelta(days=2), attempts=9),
                 LoginAttempt(subject="address:new", window_started_at=clock() - timedelta(hours=1), attempts=9),
+                LoginWait(account="old", network="a", until=clock() - timedelta(days=2)),
+                LoginWait(account="new", network="a", until=clock() - timedelta(hours=1)),
+                LoginNetwork(user_id=user.id, network="old", last_used_at=clock() - timedelta(days=91)),
+                LoginNetwork(user_id=user.id, network="new", last_used_at=clock() - timedelta(days=89)),
             ]
         )
         session.flush()
@@ -399,6 +471,8 @@ class TestSweep:
         assert over.id not in session.scalars(select(LoginSession.id)).all()
         assert session.scalars(select(LoginSession.id)).all() == [current.id]
         assert session.scalars(select(LoginAttempt.subject)).all() == ["address:new"]
+        assert session.scalars(select(LoginWait.account)).all() == ["new"]
+        assert session.scalars(select(LoginNetwork.network)).all() == ["new"]
 
     def test_with_nothing_to_do_it_does_nothing(self, service, session):
         service.sweep()
@@ -415,6 +489,20 @@ def fail(service, *, times, address, login="nobody"):
 def fail_from_everywhere(service, login, *, times, network="203.0.113"):
     for number in range(times):
         fail(service, times=1, address=f"{network}.{number}", login=login)
+
+
+def fail_after_waiting(service, clock, login, *, times, network="198.18.0"):
+    """Fail so often, each from a network of its own, in the order of their waits; return the waits in seconds."""
+    waits = []
+    for number in range(times + LIMIT.amount):
+        address = f"{network}.{number}"
+        try:
+            fail(service, times=1, address=address, login=login)
+        except TooManyRequestsError as error:
+            waits.append(error.retry_after_seconds)
+            clock.advance(seconds=error.retry_after_seconds)
+            fail(service, times=1, address=address, login=login)
+    return waits
 
 
 def refresh(service, grant):

@@ -1,0 +1,9 @@
+"""Which address a request comes from, in one spelling, for every limit and log line."""
+
+from flask import request
+
+from app.auth.networks import clean_address
+
+
+def client_address() -> str:
+    return clean_address(request.remote_addr)

@@ -1,0 +1,93 @@
+"""The SQL of who tried to log in: counters, waits, and the networks that a user is known from."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.models.login_attempt import LoginAttempt
+from app.models.login_network import LoginNetwork
+from app.models.login_wait import LoginWait
+from app.repositories.sweeping import delete_some
+
+
+class LoginAttemptRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def count(self, subject: str, *, at: datetime, window: timedelta) -> tuple[int, datetime]:
+        """Count one more attempt; return how many the window has now and when it began. Atomic: one statement."""
+        is_over = LoginAttempt.window_started_at <= at - window
+        statement = (
+            insert(LoginAttempt)
+            .values(subject=subject, window_started_at=at, attempts=1)
+            .on_conflict_do_update(
+                index_elements=[LoginAttempt.subject],
+                set_={
+                    "attempts": case((is_over, 1), else_=LoginAttempt.attempts + 1),
+                    "window_started_at": case((is_over, at), else_=LoginAttempt.window_started_at),
+                },
+            )
+            .returning(LoginAttempt.attempts, LoginAttempt.window_started_at)
+        )
+        attempts, window_started_at = self._session.execute(statement).one()
+        return attempts, window_started_at
+
+    def forgive(self, subject: str) -> None:
+        self._session.execute(delete(LoginAttempt).where(LoginAttempt.subject == subject))
+
+    def lock_wait(self, account: str, network: str, *, at: datetime) -> tuple[LoginWait, bool]:
+        """The network's wait, one that is over where there was none; and whether it is new.
+
+        Held until the commit, read afresh.
+        """
+        values = {"account": account, "network": network, "until": at}
+        added = self._session.execute(
+            insert(LoginWait).values(values).on_conflict_do_nothing().returning(LoginWait.account)
+        ).one_or_none()
+        wait = self._session.get_one(LoginWait, (account, network), with_for_update=True, populate_existing=True)
+        return wait, added is not None
+
+    def count_failing_networks(self, account: str, *, but: str, since: datetime, at_most: int) -> int:
+        failing = (
+            select(LoginWait.network)
+            .where(LoginWait.account == account, LoginWait.failed_at > since, LoginWait.network != but)
+            .limit(at_most)
+        )
+        return self._session.scalar(select(func.count()).select_from(failing.subquery())) or 0
+
+    def flush(self) -> None:
+        """Write what was changed of a wait."""
+        self._session.flush()
+
+    def end_wait(self, account: str, network: str) -> None:
+        self._session.execute(delete(LoginWait).where(LoginWait.account == account, LoginWait.network == network))
+
+    def is_known(self, user_id: int, network: str, *, since: datetime) -> bool:
+        """Whether the user has logged in from that network since then."""
+        statement = select(LoginNetwork.user_id).where(
+            LoginNetwork.user_id == user_id, LoginNetwork.network == network, LoginNetwork.last_used_at >= since
+        )
+        return self._session.scalar(statement) is not None
+
+    def remember_network(self, user_id: int, network: str, *, at: datetime) -> None:
+        self._session.execute(
+            insert(LoginNetwork)
+            .values(user_id=user_id, network=network, last_used_at=at)
+            .on_conflict_do_update(
+                index_elements=[LoginNetwork.user_id, LoginNetwork.network], set_={"last_used_at": at}
+            )
+        )
+
+    def forget_networks_of(self, user_id: int) -> None:
+        self._session.execute(delete(LoginNetwork).where(LoginNetwork.user_id == user_id))
+
+    def delete_counters(self, *, before: datetime, limit: int) -> int:
+        return delete_some(self._session, LoginAttempt, LoginAttempt.window_started_at < before, limit=limit)
+
+    def delete_waits(self, *, before: datetime, limit: int) -> int:
+        return delete_some(self._session, LoginWait, LoginWait.until < before, limit=limit)
+
+    def delete_networks(self, *, unused_since: datetime, limit: int) -> int:
+        return delete_some(self._session, LoginNetwork, LoginNetwork.last_used_at < unused_since, limit=limit)

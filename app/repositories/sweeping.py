@@ -1,0 +1,18 @@
+"""How rows that no longer matter are deleted: some at a time, so that no transaction grows with their number."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, inspect, select, tuple_
+from sqlalchemy.orm import Session
+
+from app.models.base import Base
+
+
+def delete_some(session: Session, model: type[Base], condition: ColumnElement[bool], *, limit: int) -> int:
+    """Up to `limit` of them; return how many there were."""
+    key = tuple_(*inspect(model).primary_key)
+    chosen = select(*inspect(model).primary_key).where(condition).limit(limit)
+    outcome: Any = session.execute(
+        delete(model).where(key.in_(chosen)), execution_options={"synchronize_session": False}
+    )
+    return int(outcome.rowcount)
