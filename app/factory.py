@@ -61,7 +61,6 @@ def create_app(
     init_request_ids(app)
     init_metrics(app, parts)
     init_draining(app)
-    init_bodies(app, settings)
     init_running_requests(app, settings)
     init_admission(app, settings)
     _serve_each_request(app, parts)
@@ -72,6 +71,7 @@ def create_app(
     app.register_blueprint(documentation.blueprint)
     init_spec_route(app, api, table_blueprint=table.blueprint.name)
     init_rate_limits(app, settings)
+    init_bodies(app, settings)
     init_error_handlers(app, table_blueprint=table.blueprint.name)
     init_security_headers(app)
     return app

@@ -61,6 +61,9 @@ def init_authentication(app: Flask, settings: Settings) -> None:
         JWT_ALGORITHM="HS256",
         JWT_ENCODE_ISSUER=ISSUER,
         JWT_DECODE_ISSUER=ISSUER,
+        JWT_ENCODE_AUDIENCE=ISSUER,
+        # Looked at in `_decoded`: tokens of earlier releases name no audience.
+        JWT_DECODE_AUDIENCE=None,
         JWT_ACCESS_TOKEN_EXPIRES=timedelta(minutes=settings.access_token_minutes),
     )
     JWTManager(app)
@@ -158,7 +161,9 @@ def _decoded(header: str, token_type: str) -> dict[str, Any]:
     except ExpiredSignatureError:
         raise TokenExpiredError("the token has expired") from None
     except (JWTExtendedException, PyJWTError, ValueError):
-        raise TokenInvalidError("the token is not a good one") from None
+        raise TokenInvalidError("the token is invalid") from None
+    if "exp" not in token or token.get("aud", ISSUER) != ISSUER:
+        raise TokenInvalidError("the token is invalid")
     if token.get("type") != token_type:
         raise TokenInvalidError(f"this is no {token_type} token")
     return token
@@ -170,4 +175,4 @@ def _refusing_odd_claims() -> Iterator[None]:
     try:
         yield
     except (KeyError, ValueError, TypeError, AttributeError):
-        raise TokenInvalidError("the token is not a good one") from None
+        raise TokenInvalidError("the token is invalid") from None

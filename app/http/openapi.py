@@ -10,7 +10,7 @@ import orjson
 from flask import Flask, Response
 from flask_smorest import Api
 from flask_smorest import Blueprint as SmorestBlueprint
-from marshmallow import Schema, fields, missing
+from marshmallow import Schema, ValidationError, fields, missing
 from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
@@ -91,8 +91,24 @@ class _Parser(FlaskParser):
         except orjson.JSONDecodeError:
             raise BadRequest("the body is not JSON") from None
 
+    def load_json(self, req: Any, schema: Any) -> Any:
+        if getattr(schema, "needs_body", True) and not req.get_data():
+            raise ValidationError("A JSON body is needed.")
+        return super().load_json(req, schema)
+
+    def load_querystring(self, req: Any, schema: Any) -> Any:
+        return self._without_repetition(req.args, schema)
+
     def load_form(self, _req: Any, schema: Any) -> Any:
-        return self._makeproxy(MultiDict(current_upload().fields), schema)
+        return self._without_repetition(MultiDict(current_upload().fields), schema)
+
+    def _without_repetition(self, values: MultiDict[str, Any], schema: Any) -> Any:
+        """Of a value that is said twice, one would be passed over without a word."""
+        proxy = self._makeproxy(values, schema)
+        repeated = [name for name, said in values.lists() if len(said) > 1 and name not in proxy.multiple_keys]
+        if repeated:
+            raise ValidationError({name: ["Say it once."] for name in repeated})
+        return proxy
 
     def load_files(self, _req: Any, schema: Any) -> Any:
         file = current_upload().file
@@ -129,7 +145,9 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
 
     def arguments(self, schema: type[Schema], *, location: str = "json", **options: Any) -> Decorator:
         # An instance: webargs would make one of a class for each request.
-        return super().arguments(schema(), location=location, **options)  # type: ignore[no-any-return]
+        instance = schema()
+        instance.needs_body = options.get("required", True)  # type: ignore[attr-defined]
+        return super().arguments(instance, location=location, **options)  # type: ignore[no-any-return]
 
     def response(self, status: int, schema: type[Schema] | Schema | None = None, **options: Any) -> Decorator:
         return super().response(status, schema, **options)  # type: ignore[no-any-return]
@@ -184,6 +202,8 @@ class _Api(Api):  # type: ignore[misc]
 
 def init_openapi(app: Flask) -> Api:
     """Before the routes are registered on what it returns."""
+    # A doubled slash is not there. Werkzeug would redirect to the path without it, on whatever host the client named.
+    app.url_map.merge_slashes = False
     app.url_map.converters.update(id=IdConverter, user=UserIdConverter)
     app.config.update(
         API_TITLE="TaskTrackerPro",

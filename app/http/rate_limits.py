@@ -19,6 +19,7 @@ from app.cache import SOCKET_TIMEOUT_SECONDS
 from app.errors import UnauthenticatedError
 from app.http.authentication import current_claims
 from app.http.client_address import client_address
+from app.http.metrics import UNMATCHED
 from app.settings import RateLimits, Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -78,7 +79,7 @@ def limited(name: LimitName) -> Callable[[View], View]:
 
 
 def init_rate_limits(app: Flask, settings: Settings) -> None:
-    """After the routes: those that are marked get their limit here."""
+    """After the routes, since those that are marked get their limit here; before whatever refuses requests unread."""
     limits = settings.rate_limits
     if not limits.enabled:
         return
@@ -86,6 +87,8 @@ def init_rate_limits(app: Flask, settings: Settings) -> None:
         _who_asks,
         application_limits=[str(limits.default)],
         application_limits_exempt_when=_is_free,
+        # What leads nowhere is counted too: whoever looks for holes asks for little else.
+        request_identifier=lambda: request.endpoint or UNMATCHED,
         storage_uri=settings.redis_url,
         # flask-limiter's defaults wait for ever on a Redis that accepts and says nothing.
         storage_options={

@@ -1,5 +1,6 @@
 """What every schema does: refuse unknown fields, and text that no table can hold."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
@@ -80,14 +81,31 @@ class Password(fields.String):
         )
 
 
+class Number(fields.Float):
+    """A JSON number; text that reads as one is none."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_nan=False, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        if isinstance(value, str | bool):
+            raise self.make_error("invalid")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+# Python would read more: weeks, days of the year, and forty ones.
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_MOMENT = re.compile(rf"{_DAY.pattern}([Tt ]\d\d:\d\d(:\d\d([.,]\d{{1,9}})?)?([Zz]|[+-]\d\d(:?\d\d)?)?)?", re.ASCII)
+
+
 class Moment(fields.AwareDateTime):
-    """ISO 8601; UTC where no offset is named."""
+    """ISO 8601, with hyphens and colons; UTC where no offset is named."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(format="iso", default_timezone=UTC, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not _MOMENT.fullmatch(value):
             raise ValidationError("Not a valid datetime.")
         moment: datetime = super()._deserialize(value, attr, data, **kwargs)
         if moment.year not in YEARS:
@@ -100,6 +118,8 @@ class Day(fields.Date):
     """ISO 8601; of a year that has others on both sides, for reckoning."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> date:
+        if not isinstance(value, str) or not _DAY.fullmatch(value):
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
         day: date = super()._deserialize(value, attr, data, **kwargs)
         if day.year not in YEARS:
             raise ValidationError("Not a year that can be kept.")

@@ -19,7 +19,7 @@ from app.models.task import (
 )
 from app.models.user import MAX_USERNAME_LENGTH
 from app.repositories.task_list import SORT_NAMES, TaskQuery
-from app.schemas.base import BoundedList, DelimitedList, Moment, PageQuery, StrictSchema, Text, WholeRegexp, page_schema
+from app.schemas.base import BoundedList, DelimitedList, Moment, Number, PageQuery, StrictSchema, Text, WholeRegexp, page_schema
 
 MAX_SEARCH_LENGTH = 200
 MAX_FILTER_VALUES = 20
@@ -87,7 +87,7 @@ class _TaskFields(StrictSchema):
         allow_none=True,
         metadata={"description": "what another system calls the task"},
     )
-    position = fields.Float(allow_nan=False, metadata={"description": "where on the board, smallest first"})
+    position = Number(metadata={"description": "where on the board, smallest first"})
 
 
 class TaskInput(_TaskFields):

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from app.auth.networks import fingerprint, network_of, site_of
-from app.database import UnitOfWork
+from app.database.unit_of_work import UnitOfWork
 from app.errors import TooManyRequestsError
 from app.repositories.login_attempts import LoginAttemptRepository
 from app.services.clock import Clock

@@ -400,7 +400,12 @@ class TestTokens:
         ("claims", "code"),
         [
             ({"exp": 1}, "token_expired"),
+            ({"exp": None}, "token_invalid"),
+            ({"exp": "soon"}, "token_invalid"),
             ({"iss": "somebody else"}, "token_invalid"),
+            ({"iss": None}, "token_invalid"),
+            ({"aud": "somebody else"}, "token_invalid"),
+            ({"aud": ["somebody else", ISSUER]}, "token_invalid"),
             ({"sub": "nobody"}, "token_invalid"),
             ({"sid": "not a uuid"}, "token_invalid"),
             ({"sid": 7}, "token_invalid"),
@@ -412,6 +417,16 @@ class TestTokens:
         response = client.get(ME, headers=bearer(token.signed(claims)))
 
         assert (response.status_code, response.json["code"]) == (401, code)
+
+    def test_a_refresh_token_that_never_ends_is_refused(self, client, token):
+        claims = jwt.decode(token.refresh, options=UNVERIFIED)
+
+        response = client.post(f"{AUTH}/refresh", headers=bearer(token.signed({**claims, "exp": None})))
+
+        assert (response.status_code, response.json["code"]) == (401, "token_invalid")
+
+    def test_a_token_of_a_release_that_named_no_audience_is_good(self, client, token):
+        assert client.get(ME, headers=bearer(token.signed({"aud": None}))).status_code == 200
 
     def test_a_session_is_good_for_its_own_user_only(self, client, token, factories):
         response = client.get(ME, headers=bearer(token.signed({"sub": str(factories.User(role=Role.ADMIN).id)})))
@@ -505,7 +520,8 @@ def token(client, ann, settings):
     assert claims["exp"] < (datetime.now(UTC) + timedelta(minutes=16)).timestamp()
 
     def signed(changes, key=settings.jwt_secret_key, algorithm="HS256"):
-        return jwt.encode({**claims, **changes}, key, algorithm)
+        said = {name: value for name, value in {**claims, **changes}.items() if value is not None}
+        return jwt.encode(said, key, algorithm)
 
     return SimpleNamespace(
         good=pair["access_token"],
