@@ -4,9 +4,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import CheckConstraint, Identity, Index, func, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from app.models.base import Base, word_enum
+from app.models.username import skeleton_of
 
 
 class Role(StrEnum):
@@ -27,6 +28,8 @@ class User(Base):
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     username: Mapped[str]
+    # What the username looks like; None where an older user looked like that before there was this column.
+    username_skeleton: Mapped[str | None]
     # An import makes users that nobody has claimed: they have a name only, and cannot log in.
     email: Mapped[str | None]
     password_hash: Mapped[str | None]
@@ -39,8 +42,15 @@ class User(Base):
     __table_args__ = (
         # A name is one person's, however it is capitalised.
         Index("uq_users_username", text("lower(username)"), unique=True),
+        Index("uq_users_username_skeleton", "username_skeleton", unique=True),
         Index("uq_users_email", text("lower(email)"), unique=True),
         CheckConstraint(f"char_length(username) BETWEEN 1 AND {MAX_USERNAME_LENGTH}", "username_length"),
         CheckConstraint(f"char_length(email) <= {MAX_EMAIL_LENGTH}", "email_length"),
         CheckConstraint("NOT is_active OR password_hash IS NOT NULL", "active_can_log_in"),
     )
+
+    @validates("username")
+    def _look_at(self, _key: str, username: str) -> str:
+        if self.username is None or username.lower() != self.username.lower():
+            self.username_skeleton = skeleton_of(username)
+        return username

@@ -176,6 +176,8 @@ class Person:
     id: int | None
     username: str
     may_be_assigned: bool = True
+    # Nobody has the name, and nobody gets it: it would be taken for somebody else's.
+    looks_like_another: bool = False
 
 
 @dataclass(frozen=True, slots=True)

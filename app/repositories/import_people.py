@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.models.project import Project, ProjectMember
 from app.models.session import LoginSession
 from app.models.user import Role, User
+from app.models.username import skeleton_of
 from app.repositories.import_batches import Person
 
 # By address before by name: a name may look like one, and stands for nobody who can log in then. Whom only imports
@@ -26,11 +27,16 @@ _FIND = text("""
 """)
 # The first spelling of each becomes an inactive user.
 _ADD = text("""
-    INSERT INTO users (username, role, is_active)
-    SELECT DISTINCT ON (lower(name)) name, 'user'::user_role, false
-      FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS named (name, place)
-     ORDER BY lower(name), place
+    INSERT INTO users (username, username_skeleton, role, is_active)
+    SELECT DISTINCT ON (skeleton) name, skeleton, 'user'::user_role, false
+      FROM unnest(CAST(:names AS text[]), CAST(:skeletons AS text[])) WITH ORDINALITY AS named (name, skeleton, place)
+     ORDER BY skeleton, place
     ON CONFLICT DO NOTHING
+""")
+_FIND_LIKE = text("""
+    SELECT named.name
+      FROM unnest(CAST(:names AS text[]), CAST(:skeletons AS text[])) AS named (name, skeleton)
+      JOIN users AS u ON u.username_skeleton = named.skeleton
 """)
 # Whom only imports know is in every project that imports name them in, ready for whoever claims the account.
 _ADD_UNCLAIMED_MEMBERS = text("""
@@ -85,8 +91,16 @@ class ImportPeopleRepository:
         return {name: Person(user_id, username, may_be) for name, user_id, username, may_be in rows}
 
     def add(self, names: Collection[str]) -> None:
-        """Make inactive users of names that nobody has. Idempotent."""
-        self._session.execute(_ADD, {"names": [*names]})
+        """Make inactive users of names that nobody has. Idempotent; leaves out a name that looks like somebody's."""
+        self._session.execute(_ADD, _with_skeletons(names))
+
+    def find_look_alikes(self, names: Collection[str]) -> set[str]:
+        """Those of the names, which nobody has, that look like a name that somebody has."""
+        return set(self._session.scalars(_FIND_LIKE, _with_skeletons(names)))
 
     def add_unclaimed_members(self, project_id: int, names: Collection[str]) -> None:
         self._session.execute(_ADD_UNCLAIMED_MEMBERS, {"project_id": project_id, "names": [*names]})
+
+
+def _with_skeletons(names: Collection[str]) -> dict[str, list[str]]:
+    return {"names": [*names], "skeletons": [skeleton_of(name) for name in names]}

@@ -44,6 +44,11 @@ class UserRepository:
     def get_by_username(self, username: str) -> User | None:
         return self._session.scalar(select(User).where(func.lower(User.username) == func.lower(username)))
 
+    def get_unclaimed_for_update(self, username: str) -> User | None:
+        """Somebody whom an import named and who could never log in. Locked until the commit, read afresh."""
+        statement = select(User).where(func.lower(User.username) == func.lower(username), User.password_hash.is_(None))
+        return self._session.scalar(statement.with_for_update().execution_options(populate_existing=True))
+
     def has_admin(self) -> bool:
         return self._session.scalar(select(User.id).where(User.role == Role.ADMIN, User.is_active).limit(1)) is not None
 
@@ -60,13 +65,15 @@ class UserRepository:
         self.flush()
 
     def flush(self) -> None:
-        """Raises UsernameTakenError or EmailTakenError when another user has the name or address."""
+        """Raises UsernameTakenError or EmailTakenError when another user has the name, one like it, or the address."""
         try:
             self._session.flush()
         except IntegrityError as error:
             match violated_constraint(error):
                 case "uq_users_username":
                     raise UsernameTakenError("the username is taken") from error
+                case "uq_users_username_skeleton":
+                    raise UsernameTakenError("the username looks like one that is taken") from error
                 case "uq_users_email":
                     raise EmailTakenError("the email address is taken") from error
             raise

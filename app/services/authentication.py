@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from app.auth.actor import Actor
 from app.auth.networks import network_of
+from app.auth.password_rules import is_guessable
 from app.auth.passwords import hash_password, is_password, needs_rehash
 from app.auth.tokens import Grant
 from app.cache import Cache
@@ -207,6 +208,8 @@ def ensure_not_guessable(password: str, username: str, email: str | None, *, fie
     """Raises InvalidError for a password that anybody would try first. Lengths are the schema's business."""
     if password.lower() in {username.lower(), (email or "").lower(), (email or "").lower().partition("@")[0]}:
         raise InvalidError.of(field, "must not be the username or email address")
+    if is_guessable(password, username=username, email=email):
+        raise InvalidError.of(field, "is too easy to guess: it is common, or made of the username, address or product")
 
 
 def _grant(login_session: LoginSession) -> Grant:

@@ -18,6 +18,7 @@ from app.models.task import (
     status_from,
 )
 from app.models.user import MAX_USERNAME_LENGTH, RESERVED_USERNAMES
+from app.models.username import skeleton_of
 from app.services.moments import in_zone, parse_moment
 
 MAX_SHOWN_LENGTH = 200
@@ -145,7 +146,7 @@ def _labels(cell: str) -> list[str]:
 
 def _assignee(cell: str) -> str | None:
     name = restored(cell)
-    if name and not name.isprintable():
+    if name and not (name.isprintable() and skeleton_of(name)):
         raise CellError("holds characters that a name cannot have")
     if name.lower() in RESERVED_USERNAMES:
         raise CellError(f"{shown(name)} is nobody's name; leave the cell empty for nobody")

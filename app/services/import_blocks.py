@@ -69,7 +69,7 @@ class ImportBlockService:
             row for row in good if row.row.assignee is not None and not people[row.row.assignee].may_be_assigned
         ]
         if strangers:
-            refused.extend(_refuse_strangers(task_import, strangers, ahead.reader.assignee_column))
+            refused.extend(_refuse_strangers(task_import, strangers, people, ahead.reader.assignee_column))
             refused.sort(key=lambda row: row.row_number)
             good = [row for row in good if row.row.assignee is None or people[row.row.assignee].may_be_assigned]
         self._refuse(task_import, refused)
@@ -82,13 +82,20 @@ class ImportBlockService:
             return {}
         people = self._people.find(task_import.project_id, names)
         unknown = [name for name in names if name not in people]
-        if task_import.state is ImportState.LOADING:
-            if unknown and task_import.creates_users:
+        look_alikes: set[str] = set()
+        if unknown and task_import.creates_users:
+            if task_import.state is ImportState.LOADING:
                 self._people.add(unknown)
                 people |= self._people.find(task_import.project_id, unknown)
+                look_alikes = {name for name in unknown if name not in people}
+            else:
+                look_alikes = self._people.find_look_alikes(unknown)
+        if task_import.state is ImportState.LOADING:
             self._people.add_unclaimed_members(task_import.project_id, names)
         for name in unknown:
-            people.setdefault(name, Person(None, name.lower(), may_be_assigned=task_import.creates_users))
+            is_like = name in look_alikes
+            may_be = task_import.creates_users and not is_like
+            people.setdefault(name, Person(None, name.lower(), may_be_assigned=may_be, looks_like_another=is_like))
         return people
 
     def _refuse(self, task_import: TaskImport, refused: Sequence[RefusedRow]) -> None:
@@ -141,9 +148,13 @@ class ImportBlockService:
         return last
 
 
-def _refuse_strangers(task_import: TaskImport, rows: Sequence[ReadRow], column: str) -> Iterator[RefusedRow]:
+def _refuse_strangers(
+    task_import: TaskImport, rows: Sequence[ReadRow], people: dict[str, Person], column: str
+) -> Iterator[RefusedRow]:
     for row in rows:
         reason = "is not in the project" if task_import.creates_users else "is nobody in the project"
+        if row.row.assignee is not None and people[row.row.assignee].looks_like_another:
+            reason = "looks like the name of somebody else"
         yield RefusedRow(
             row.row.row_number, row.line_number, row.cells, (RowProblem(column, row.row.assignee, reason),)
         )

@@ -84,9 +84,7 @@ class TaskService:
             now = self._now()
             project = self._find_project(actor, values.get("project", DEFAULT_PROJECT_KEY))
             name = values.get("assignee")
-            assignee = self._find_user(name) if name is not None else None
-            if assignee is not None:
-                self._ensure_assignable(assignee, project)
+            assignee = self._find_assignee(name, project) if name is not None else None
             # Numbers last: taking them locks the project's row until the commit.
             number = self._projects.take_task_numbers(project.id, 1) + 1
             task = Task(
@@ -216,11 +214,12 @@ class TaskService:
         user = self._users.get(task.assignee_id) if task.assignee_id is not None else None
         if "assignee" in changes:
             name = changes["assignee"]
-            user = self._find_user(name) if name is not None else None
-        assignee_id = user.id if user is not None else None
-        if user is not None and (has_moved or assignee_id != task.assignee_id):
-            self._ensure_assignable(user, project, field="assignee" if "assignee" in changes else "project")
-        task.assignee_id = assignee_id
+            stays = user is not None and name is not None and user.username.lower() == name.lower() and not has_moved
+            if not stays:
+                user = self._find_assignee(name, project) if name is not None else None
+        elif has_moved and user is not None and not self._may_be_assigned(user, project):
+            raise InvalidError.of("project", f"the assignee {user.username} is not an active user in {project.key}")
+        task.assignee_id = user.id if user is not None else None
         if has_moved:
             task.number = self._projects.take_task_numbers(project.id, 1) + 1
             task.project_id = project.id
@@ -231,18 +230,16 @@ class TaskService:
             raise InvalidError.of("project", f"there is no project {key}")
         return project
 
-    def _find_user(self, username: str) -> User:
+    def _find_assignee(self, username: str, project: Project) -> User:
+        """Who is unknown, inactive or elsewhere is refused in the same words: not everybody may know who there is."""
         user = self._users.get_by_username(username)
-        if user is None:
-            raise InvalidError.of("assignee", f"there is no active user {username}")
+        if user is None or not self._may_be_assigned(user, project):
+            raise InvalidError.of("assignee", f"there is no active user {username} in {project.key}")
         return user
 
-    def _ensure_assignable(self, user: User, project: Project, *, field: str = "assignee") -> None:
+    def _may_be_assigned(self, user: User, project: Project) -> bool:
         """An active user in the project, or an admin, who is in all of them."""
-        if not user.is_active:
-            raise InvalidError.of(field, f"there is no active user {user.username}")
-        if user.role is not Role.ADMIN and not self._projects.is_member(project, user.id):
-            raise InvalidError.of(field, f"the assignee {user.username} is not in {project.key}")
+        return user.is_active and (user.role is Role.ADMIN or self._projects.is_member(project, user.id))
 
     def _load_page(self, actor: Actor, query: TaskQuery) -> Page:
         with self._uow.transaction():

@@ -47,11 +47,18 @@ class UserService:
     def create(
         self, actor: Actor, *, username: str, email: str, password: str, role: Role, time_zone: str = "UTC"
     ) -> bytes:
+        """Somebody whom an import named and who never had a password becomes that user, with the tasks they have."""
         ensure_may(actor, Permission.USER_MANAGE)
         ensure_not_guessable(password, username, email)
         password_hash = hash_password(password)
         with self._uow.transaction():
-            user = User(username=username, email=email, password_hash=password_hash, role=role, time_zone=time_zone)
+            user = self._users.get_unclaimed_for_update(username)
+            if user is None:
+                user = User(username=username, email=email, password_hash=password_hash, role=role, time_zone=time_zone)
+            else:
+                user.username, user.email, user.password_hash = username, email, password_hash
+                user.role, user.time_zone, user.is_active = role, time_zone, True
+                user.updated_at = self._now()
             self._users.add(user)
             self._uow.publish(UserChanged(user.id))
             return self._json(user.id)

@@ -1,0 +1,60 @@
+"""Which passwords anybody would try first: common ones, words that belong to the account, and runs of keys."""
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+_PRODUCT = ("task", "tasks", "tracker", "tasktracker", "tasktrackerpro")
+_LEET = str.maketrans("@4831!0$57+", "aaebiiosstt")
+_REPEATED = re.compile(r"(.+?)\1+", re.DOTALL)
+# Short parts of a name stand in many good passwords.
+_MIN_WORD_LENGTH = 3
+
+
+def _read_common() -> frozenset[str]:
+    path = Path(__file__).with_name("common_passwords.txt")
+    return frozenset(line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+
+
+_COMMON = _read_common()
+
+
+def is_guessable(password: str, *, username: str, email: str | None) -> bool:
+    """Whether the password is a common one or a word of the account, also with digits and signs around it."""
+    words = frozenset(_words_of_account(username, email or ""))
+    return any(
+        form in _COMMON or form in words or _is_run(form) or all(piece in words for piece in _pieces(form))
+        for form in _forms_of(password.lower())
+    )
+
+
+def _forms_of(password: str) -> Iterator[str]:
+    """The password itself, in plain letters, without what stands around its letters, and what it repeats."""
+    for form in (password, password.translate(_LEET)):
+        yield form
+        stem = form.strip("".join({letter for letter in form if not letter.isalpha()}))
+        # Behind a short word may stand digits enough.
+        if 2 * len(stem) >= len(password):
+            yield stem
+        repeated = _REPEATED.fullmatch(form)
+        if repeated is not None:
+            yield repeated[1]
+
+
+def _words_of_account(username: str, email: str) -> Iterable[str]:
+    local, _at, domain = email.lower().partition("@")
+    for name in (username.lower(), local, domain):
+        yield name
+        yield from (word for word in _pieces(name) if len(word) >= _MIN_WORD_LENGTH)
+    yield from _PRODUCT
+
+
+def _pieces(text: str) -> list[str]:
+    return [piece for piece in re.split(r"[\W\d_]+", text) if piece] or [text]
+
+
+def _is_run(text: str) -> bool:
+    """One character over and over, or neighbours in order: aaaaaaaa, 23456789, hgfedcba."""
+    steps = {ord(after) - ord(before) for before, after in pairwise(text)}
+    return len(steps) <= 1 and steps <= {-1, 0, 1}

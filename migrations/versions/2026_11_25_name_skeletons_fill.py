@@ -1,0 +1,43 @@
+"""The skeletons of the users who are there: of those who look alike, whoever can log in and came first has it.
+
+The others keep their names and log in as before. Batches of their own, so that no log-in waits for all of them; killed
+anywhere, it goes on where it was.
+"""
+
+from alembic import op
+from sqlalchemy import text
+
+from app.models.username import skeleton_of
+
+revision = "2026_11_25_name_skeletons_fill"
+down_revision = "2026_11_25_name_skeletons"
+branch_labels = None
+depends_on = None
+
+BATCH_SIZE = 5_000
+ALL = text("SELECT id, username, username_skeleton FROM users ORDER BY password_hash IS NULL, id")
+FILL = text("""
+    UPDATE users AS u SET username_skeleton = filled.skeleton
+      FROM unnest(CAST(:ids AS bigint[]), CAST(:skeletons AS text[])) AS filled (id, skeleton)
+     WHERE u.id = filled.id AND u.username_skeleton IS NULL
+""")
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        connection = op.get_bind()
+        users = connection.execute(ALL).all()
+        taken = {user.username_skeleton for user in users}
+        missing: list[tuple[int, str]] = []
+        for user in users:
+            skeleton = skeleton_of(user.username)
+            if user.username_skeleton is None and skeleton not in taken:
+                taken.add(skeleton)
+                missing.append((user.id, skeleton))
+        for start in range(0, len(missing), BATCH_SIZE):
+            ids, skeletons = zip(*missing[start : start + BATCH_SIZE], strict=True)
+            connection.execute(FILL, {"ids": [*ids], "skeletons": [*skeletons]})
+
+
+def downgrade() -> None:
+    """The column goes with the revision before."""

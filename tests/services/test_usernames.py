@@ -1,0 +1,107 @@
+"""Whose a username is: names that look alike, and names that an import took before their owner came."""
+
+import pytest
+from sqlalchemy import select
+
+from app.errors import InvalidError, UsernameTakenError
+from app.models.project import ProjectMember
+from app.models.user import Role, User
+from tests.factories import PASSWORD
+
+
+class TestNamesThatLookAlike:
+    @pytest.mark.parametrize(("first", "second"), [("user1", "userl"), ("agent0", "AgentO"), ("\u0430da", "ada")])
+    def test_only_one_of_them_registers(self, services, factories, first, second):
+        factories.User(username=first)
+
+        with pytest.raises(UsernameTakenError, match="looks like"):
+            register(services, second)
+
+    def test_an_admin_makes_only_one_of_them(self, services, factories, acting_as, admin):
+        factories.User(username="user1")
+
+        with pytest.raises(UsernameTakenError):
+            create(services, acting_as(admin), "userl")
+
+    def test_nobody_is_renamed_into_one(self, services, factories, acting_as, admin):
+        factories.User(username="user1")
+        other = factories.User(username="other")
+
+        with pytest.raises(UsernameTakenError):
+            services.users.change(acting_as(admin), other.id, {"username": "userl"})
+
+    def test_who_looked_like_another_before_this_was_asked_keeps_the_name(
+        self, services, session, acting_as, admin, factories
+    ):
+        factories.User(username="user1")
+        older = factories.User(username="older", username_skeleton=None)
+        older.username_skeleton = None
+        session.flush()
+
+        services.users.change(acting_as(admin), older.id, {"role": Role.VIEWER})
+
+        assert services.authentication.log_in(login="older", password=PASSWORD, address="192.0.2.1").user_id == older.id
+
+
+class TestNamesThatAnImportTook:
+    def test_an_admin_hands_the_name_and_its_tasks_to_their_owner(
+        self, services, acting_as, admin, unclaimed, factories
+    ):
+        task = factories.Task(assignee_id=unclaimed.id)
+
+        create(services, acting_as(admin), "Ada", email="ada@example.org", role=Role.MANAGER)
+
+        ada = services.authentication.log_in(login="ada", password=PASSWORD, address="192.0.2.1")
+        assert ada.user_id == unclaimed.id == task.assignee_id
+
+    def test_the_owner_is_what_the_admin_said(self, services, acting_as, admin, unclaimed, session):
+        create(services, acting_as(admin), "Ada", email="ada@example.org", role=Role.MANAGER)
+
+        session.refresh(unclaimed)
+        assert (unclaimed.username, unclaimed.email, unclaimed.role, unclaimed.is_active) == (
+            *("Ada", "ada@example.org", Role.MANAGER),
+            True,
+        )
+
+    def test_nobody_takes_it_by_registering(self, services, unclaimed, factories, session):
+        project = factories.Project()
+        factories.ProjectMember(project_id=project.id, user_id=unclaimed.id)
+
+        with pytest.raises(UsernameTakenError):
+            register(services, "ada")
+
+        assert session.scalars(select(ProjectMember.user_id)).all() == [unclaimed.id]
+
+    def test_a_user_who_could_log_in_once_is_not_taken_over(self, services, acting_as, admin, factories):
+        factories.User(username="ada", is_active=False)
+
+        with pytest.raises(UsernameTakenError):
+            create(services, acting_as(admin), "ada")
+
+    @pytest.fixture
+    def unclaimed(self, factories) -> User:
+        return factories.User(username="ada", email=None, password_hash=None, is_active=False)
+
+
+class TestPasswords:
+    @pytest.mark.parametrize("password", ["password", "Password1!", "new-member", "TaskTrackerPro1"])
+    def test_nobody_gets_one_that_is_tried_first(self, services, acting_as, admin, factories, password):
+        user = factories.User()
+        with pytest.raises(InvalidError, match="password"):
+            services.authentication.register(
+                username="new-member", email="n@example.org", password=password, address="192.0.2.1"
+            )
+        with pytest.raises(InvalidError, match="password"):
+            create(services, acting_as(admin), "new-member", password=password)
+        with pytest.raises(InvalidError, match="password"):
+            services.users.change(acting_as(admin), user.id, {"username": "new-member", "password": password})
+
+
+def register(services, username):
+    services.authentication.register(
+        username=username, email="somebody@example.org", password=PASSWORD, address="192.0.2.1"
+    )
+
+
+def create(services, actor, username, *, email="created@example.org", password=PASSWORD, role=Role.USER):
+    services.users.create(actor, username=username, email=email, password=password, role=role)
