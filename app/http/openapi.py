@@ -44,6 +44,7 @@ class TableError(Schema):
     error = fields.String(required=True)
 
 
+PARAMETER = re.compile(r"\{\w+\}")
 # More than the largest bigint has, and few enough to be read quickly.
 MAX_DIGITS = 30
 PROBLEM = {
@@ -54,6 +55,8 @@ TABLE_ERROR = {
     "description": "What is wrong",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/TableError"}}},
 }
+# For `Blueprint.doc`, on routes that answer with a file.
+CSV_CONTENT = {"content": {"text/csv": {"schema": {"type": "string"}}}}
 DESCRIPTION = """
 A self-hosted, API-first task tracker for teams that must trust their record.
 
@@ -247,7 +250,25 @@ def _completed(app: Flask, api: Api, table_blueprint: str) -> dict[str, Any]:
             referred = [status for status, response in responses.items() if "$ref" in response]
             responses.update(dict.fromkeys([*referred, "default"], error))
     spec["components"].pop("responses", None)
+    _merge_same_paths(spec["paths"])
+    for key, name in api.ma_plugin.converter.refs.items():
+        min_properties = getattr(key[0], "min_properties", None)
+        if min_properties is not None:
+            spec["components"]["schemas"][name]["minProperties"] = min_properties
     return spec
+
+
+def _merge_same_paths(paths: dict[str, Any]) -> None:
+    """Templates that differ in a parameter's name alone are one path (OpenAPI 3.1, Paths Object)."""
+    first_of: dict[str, str] = {}
+    for path in list(paths):
+        first = first_of.setdefault(PARAMETER.sub("{}", path), path)
+        if first != path:
+            operations = paths.pop(path)
+            names = ", ".join(parameter["name"] for parameter in operations.pop("parameters"))
+            for operation in operations.values():
+                operation["description"] = f"The path's parameter is here: {names}."
+            paths[first] |= operations
 
 
 def _as_openapi_path(rule: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate, validates_schema
 from webargs.fields import DelimitedFieldMixin
 
 from app.repositories.pages import DEFAULT_PAGE_SIZE, MAX_CURSOR_LENGTH, MAX_PAGE_SIZE, MAX_TOTAL
@@ -26,6 +26,18 @@ class StrictSchema(Schema):
         if isinstance(values, Mapping) and len(values) > MAX_INPUT_FIELDS:
             raise ValidationError(f"Has {len(values):,} fields; {MAX_INPUT_FIELDS} are the most.")
         return values
+
+
+class SomeOf(StrictSchema):
+    """Fields of which none is required, and at least one is."""
+
+    # For the OpenAPI document.
+    min_properties = 1
+
+    @validates_schema
+    def _says_something(self, values: dict[str, object], **_kwargs: object) -> None:
+        if not values:
+            raise ValidationError("Name at least one field to change.")
 
 
 class WholeRegexp(validate.Regexp):

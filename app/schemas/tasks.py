@@ -1,9 +1,10 @@
 """The shape of tasks as they come in and go out, and of the questions that a list answers."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
 from app.models.project import DEFAULT_PROJECT_KEY, PROJECT_KEY_PATTERN
 from app.models.task import (
@@ -12,6 +13,8 @@ from app.models.task import (
     MAX_LABEL_LENGTH,
     MAX_LABELS,
     MAX_TITLE_LENGTH,
+    PRIORITY_ALIASES,
+    STATUS_ALIASES,
     TaskPriority,
     TaskStatus,
     priority_from,
@@ -19,17 +22,35 @@ from app.models.task import (
 )
 from app.models.user import MAX_USERNAME_LENGTH
 from app.repositories.task_list import SORT_NAMES, TaskQuery
-from app.schemas.base import BoundedList, DelimitedList, Moment, Number, PageQuery, StrictSchema, Text, WholeRegexp, page_schema
+from app.schemas.base import (
+    BoundedList,
+    DelimitedList,
+    Moment,
+    Number,
+    PageQuery,
+    SomeOf,
+    StrictSchema,
+    Text,
+    WholeRegexp,
+    page_schema,
+)
 
 MAX_SEARCH_LENGTH = 200
 MAX_FILTER_VALUES = 20
+
+
+def _words_for(ours: type[StrEnum], aliases: Mapping[str, StrEnum]) -> dict[str, Any]:
+    """Our words, and what other trackers say: also in capitals, and with spaces or hyphens for underscores."""
+    others = sorted(set(aliases) - set(ours))
+    description = f"or another tracker's word for one, in any case: {', '.join(others)}"
+    return {"anyOf": [{"enum": list(ours)}, {"description": description}]}
 
 
 class Status(fields.String):
     """A status, by our word for it or another tracker's."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(metadata={"enum": list(TaskStatus)}, **kwargs)
+        super().__init__(metadata=_words_for(TaskStatus, STATUS_ALIASES), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> TaskStatus:
         status = status_from(str(super()._deserialize(value, attr, data, **kwargs)))
@@ -42,7 +63,7 @@ class Priority(fields.String):
     """A priority, by our word for it or another tracker's."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(metadata={"enum": list(TaskPriority)}, **kwargs)
+        super().__init__(metadata=_words_for(TaskPriority, PRIORITY_ALIASES), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> TaskPriority:
         priority = priority_from(str(super()._deserialize(value, attr, data, **kwargs)))
@@ -117,28 +138,18 @@ class TaskReplacement(_TaskFields):
         return defaults | values
 
 
-class TaskPatch(_TaskFields):
+class TaskPatch(_TaskFields, SomeOf):
     """What is absent stays as it is; null takes away."""
 
     title = Text(min_length=1, max_length=MAX_TITLE_LENGTH)
     project = ProjectKey()
 
-    @validates_schema
-    def _says_something(self, values: dict[str, Any], **_kwargs: Any) -> None:
-        if not values:
-            raise ValidationError("Name at least one field to change.")
 
-
-class TaskStatusChange(StrictSchema):
+class TaskStatusChange(SomeOf):
     """A status, a deadline, or both."""
 
     status = Status()
     due_at = Moment(allow_none=True)
-
-    @validates_schema
-    def _says_something(self, values: dict[str, Any], **_kwargs: Any) -> None:
-        if not values:
-            raise ValidationError("Say a status, a due_at, or both.")
 
 
 class TaskFilters(StrictSchema):

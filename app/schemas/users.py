@@ -2,11 +2,11 @@
 
 from zoneinfo import available_timezones
 
-from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow import Schema, ValidationError, fields
 
 from app.models.user import MAX_USERNAME_LENGTH, Role
 from app.schemas.authentication import email_field, new_password_field, username_field
-from app.schemas.base import PageQuery, StrictSchema, Text, page_schema
+from app.schemas.base import PageQuery, SomeOf, StrictSchema, Text, page_schema
 
 
 def _known_time_zone(name: str) -> None:
@@ -22,18 +22,13 @@ class UserInput(StrictSchema):
     time_zone = fields.String(load_default="UTC", validate=_known_time_zone)
 
 
-class UserPatch(StrictSchema):
+class UserPatch(SomeOf):
     username = username_field()
     email = email_field()
     password = new_password_field()
     role = fields.Enum(Role, by_value=True)
     time_zone = fields.String(validate=_known_time_zone)
     is_active = fields.Boolean(truthy={True}, falsy={False})
-
-    @validates_schema
-    def _says_something(self, values: dict[str, object], **_kwargs: object) -> None:
-        if not values:
-            raise ValidationError("Name at least one field to change.")
 
 
 class TableUserInput(StrictSchema):
