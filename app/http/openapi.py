@@ -55,8 +55,8 @@ TABLE_ERROR = {
     "description": "What is wrong",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/TableError"}}},
 }
-# For `Blueprint.doc`, on routes that answer with a file.
-CSV_CONTENT = {"content": {"text/csv": {"schema": {"type": "string"}}}}
+# The content of a response that is a file.
+CSV = {"text/csv": {"schema": {"type": "string"}}}
 DESCRIPTION = """
 A self-hosted, API-first task tracker for teams that must trust their record.
 

@@ -9,7 +9,7 @@ from app.composition import services
 from app.http.authentication import current_actor, requires
 from app.http.bodies import takes_file
 from app.http.downloads import csv_response
-from app.http.openapi import CSV_CONTENT, Blueprint
+from app.http.openapi import CSV, Blueprint
 from app.http.rate_limits import LimitName, limited
 from app.http.responses import json_response, page_response
 from app.http.uploads import Upload
@@ -71,7 +71,9 @@ def show_import(import_id: int) -> Response:
 @requires(Permission.IMPORT_READ)
 @blueprint.arguments(ImportErrorsQuery, location="query")
 @blueprint.response(200, ImportProblemPage)
-@blueprint.doc(responses={"200": CSV_CONTENT})
+@blueprint.doc(
+    responses={"200": {"description": "OK", "content": {"application/json": {"schema": ImportProblemPage}, **CSV}}}
+)
 def list_import_errors(query: dict[str, Any], import_id: int) -> Response:
     """List what was wrong with each refused row, in the order of the file; as CSV to mend and send again if told so.
 

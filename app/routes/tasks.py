@@ -8,7 +8,7 @@ from app.auth.permissions import Permission
 from app.composition import services
 from app.http.authentication import current_actor, requires
 from app.http.downloads import csv_response
-from app.http.openapi import CSV_CONTENT, Blueprint
+from app.http.openapi import CSV, Blueprint
 from app.http.responses import no_content, page_response, precondition_of, task_response
 from app.schemas.base import PageQuery
 from app.schemas.reports import TaskVersionPage
@@ -41,7 +41,7 @@ def list_tasks(query: TaskQuery) -> Response:
 @requires(Permission.TASK_READ)
 @blueprint.arguments(TaskFilters, location="query")
 @blueprint.response(200)
-@blueprint.doc(responses={"200": CSV_CONTENT})
+@blueprint.doc(responses={"200": {"description": "OK", "content": CSV}})
 def export_tasks(query: TaskQuery) -> Response:
     """Write the tasks you can see as CSV, by the list's filters and in the order of ids; the import reads it back."""
     return csv_response(services().task_export.write(current_actor(), query), "tasks.csv")

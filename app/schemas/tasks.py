@@ -40,10 +40,10 @@ MAX_FILTER_VALUES = 20
 
 
 def _words_for(ours: type[StrEnum], aliases: Mapping[str, StrEnum]) -> dict[str, Any]:
-    """Our words, and what other trackers say: also in capitals, and with spaces or hyphens for underscores."""
+    """For the OpenAPI document: our words, and what other trackers say."""
     others = sorted(set(aliases) - set(ours))
-    description = f"or another tracker's word for one, in any case: {', '.join(others)}"
-    return {"anyOf": [{"enum": list(ours)}, {"description": description}]}
+    description = "other trackers' words; all words also in capitals, and with spaces or hyphens for underscores"
+    return {"anyOf": [{"enum": list(ours)}, {"enum": others, "description": description}]}
 
 
 class Status(fields.String):

@@ -17,7 +17,16 @@ def test_the_classic_task_path_takes_all_three_methods(document):
 
 @pytest.mark.parametrize("path", ["/api/v1/tasks/export", "/api/v1/imports/{import_id}/errors"])
 def test_files_are_named_as_such(document, path):
-    assert "text/csv" in document["paths"][path]["get"]["responses"]["200"]["content"]
+    response = document["paths"][path]["get"]["responses"]["200"]
+
+    assert response["description"]
+    assert "text/csv" in response["content"]
+
+
+def test_the_errors_of_an_import_are_json_too(document):
+    content = document["paths"]["/api/v1/imports/{import_id}/errors"]["get"]["responses"]["200"]["content"]
+
+    assert content["application/json"]["schema"]["$ref"].endswith("/ImportProblemPage")
 
 
 @pytest.mark.parametrize("schema", ["TaskPatch", "TaskStatusChange", "UserPatch"])
@@ -29,7 +38,7 @@ def test_other_trackers_words_are_allowed(document):
     ours, others = document["components"]["schemas"]["TaskInput"]["properties"]["status"]["anyOf"]
 
     assert ours["enum"] == ["todo", "in_progress", "blocked", "done", "cancelled"]
-    assert "pending" in others["description"]
+    assert "pending" in others["enum"]
     assert document["components"]["schemas"]["Task"]["properties"]["status"]["enum"] == ours["enum"]
 
 
