@@ -380,6 +380,28 @@ class TestAssignee:
         assert [task.assignee_id for task in tasks(session)] == [None, None]
 
 
+class TestNamesThatLookLikeOthers:
+    @pytest.mark.parametrize("is_dry_run", [False, True])
+    def test_a_row_with_one_is_refused_and_makes_nobody(self, service, manager, session, factories, is_dry_run):
+        factories.User(username="ada")
+
+        lines = ["task_name,Assignee", "1,ada", "2,\u0430da", "3,ad\ufe0fa", "4,Grace"]
+        outcome = upload(service, manager, *lines, is_dry_run=is_dry_run)
+
+        assert (outcome.created_count, outcome.refused_count) == (2, 2)
+        assert report(service, manager, outcome) == [(2, 3, "Assignee", "\u0430da"), (3, 4, "Assignee", "ad\ufe0fa")]
+        assert users_called(session, "\u0430da") == 0
+
+    def test_of_two_new_ones_the_first_becomes_a_user(self, service, manager, session):
+        outcome = upload(service, manager, "task_name,Assignee", "1,user1", "2,userl", "3,USER1")
+
+        assert (outcome.created_count, outcome.refused_count) == (2, 1)
+        assert (users_called(session, "user1"), users_called(session, "userl")) == (1, 0)
+
+    def test_a_name_that_shows_nothing_is_refused(self, service, manager):
+        assert upload(service, manager, "task_name,Assignee", "1,\u3164").refused_count == 1
+
+
 class TestWithoutNewUsers:
     @pytest.mark.parametrize("is_dry_run", [False, True])
     def test_a_row_of_somebody_unknown_is_refused(self, service, manager, session, factories, is_dry_run):
