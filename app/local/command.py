@@ -24,7 +24,7 @@ from app.local.operator import make_new_password
 from app.local.parts import LAST_REQUESTS_SECONDS, beat_command, serve_api, worker_command
 from app.local.record import print_logs
 from app.local.servers import PostgresServer, ValkeyServer, wait_until_ready
-from app.local.supervisor import Part, output, say, stop_all
+from app.local.supervisor import ROOT, Part, output, say, stop_all
 from app.local.system_user import ServerUser, server_user
 from app.settings import LaunchSettings, Settings, SettingsError, read_launch_settings, read_settings
 
@@ -207,14 +207,22 @@ def _start_or_adopt(server: PostgresServer | ValkeyServer, parts: list[Part]) ->
 def _app_parts(launch: LaunchSettings, settings: Settings, running: ExitStack) -> list[Part]:
     numbers = numbers_dir(launch.data_dir)
     running.callback(shutil.rmtree, numbers, ignore_errors=True)
+    user = server_user()
+    user.own(numbers)
     # Who stops the tracker waits for it, and no balancer stands before it that had to hear of it first.
     of_api = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(numbers), "DRAIN_SECONDS": "0"}
     if not launch.database_url:
         of_api.setdefault("WATCHED_DIR", str(launch.data_dir))
+
+    def as_user(command: Sequence[str], port: int | None = None) -> list[str]:
+        # Also where it is named through a link, in an environment of Python's.
+        needs = [ROOT / "main.py", Path(sys.executable).absolute(), Path(sys.prefix) / "lib", numbers / "any"]
+        return user.command(command, needs=needs, dies_with_parent=True, port=port)
+
     return [
-        Part("api", lambda: (sys.executable, "main.py", "api"), environment=of_api),
-        Part("worker", lambda: worker_command(settings, launch), ready_words="worker is ready"),
-        Part("beat", lambda: beat_command(settings), ready_words="beat is ready"),
+        Part("api", lambda: as_user((sys.executable, "main.py", "api"), launch.port), environment=of_api),
+        Part("worker", lambda: as_user(worker_command(settings, launch)), ready_words="worker is ready"),
+        Part("beat", lambda: as_user(beat_command(settings)), ready_words="beat is ready"),
     ]
 
 

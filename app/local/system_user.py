@@ -1,4 +1,4 @@
-"""As whom the bundled servers run: as yourself, or, since PostgreSQL refuses root, as a system user of their own."""
+"""As whom the tracker's parts run: as yourself or, where root starts them, as a system user of their own."""
 
 import os
 import pwd
@@ -12,11 +12,13 @@ from pathlib import Path
 from app.local.errors import StartError
 
 NAME = "tasktracker"
+# Below it, a port is root's to give.
+FIRST_OPEN_PORT = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ServerUser:
-    """`uid` and `gid` are None when the servers run as whoever started the tracker."""
+    """`uid` and `gid` are None when the parts run as whoever started the tracker."""
 
     uid: int | None = None
     gid: int | None = None
@@ -28,25 +30,39 @@ class ServerUser:
             os.chown(path, self.uid, self.gid)
         path.chmod(0o700)
 
-    def command(self, arguments: Sequence[str], *, needs: Sequence[Path]) -> list[str]:
-        """The command as this user. `needs` are paths that it must be able to reach.
+    def command(
+        self,
+        arguments: Sequence[str],
+        *,
+        needs: Sequence[Path],
+        dies_with_parent: bool = False,
+        port: int | None = None,
+    ) -> list[str]:
+        """The command as this user. `needs` are paths that it must be able to reach, `port` is where it listens.
 
-        A path below somebody's home stays closed: instead of opening its parents to everybody, the server is given the
-        one capability to pass through directories.
+        A path below somebody's home stays closed: instead of opening its parents to everybody, the part is given the
+        one capability to pass through directories. A new uid forgets that the parent's end is to be heard of, so it is
+        said again behind it.
         """
         if self.uid is None:
             return list(arguments)
         setpriv = shutil.which("setpriv")
         if setpriv is None:
-            raise StartError("setpriv (util-linux) is needed to start the servers as root; or run as an ordinary user")
-        capabilities: list[str] = []
+            raise StartError("setpriv (util-linux) is needed to start the tracker as root; or run as an ordinary user")
+        options = [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups", "--no-new-privs"]
+        capabilities = []
         if not all(_everybody_can_reach(path) for path in needs):
-            capability = _passing_capability()
-            capabilities = [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
+            capabilities.append(_passing_capability())
             # access(2), by which PostgreSQL finds its own programs, heeds no capability without this.
-            capabilities.append("--securebits=+no_setuid_fixup")
-        identity = [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups", "--no-new-privs"]
-        return [setpriv, *identity, *capabilities, "--", *arguments]
+            options.append("--securebits=+no_setuid_fixup")
+        if port is not None and port < FIRST_OPEN_PORT:
+            capabilities.append("net_bind_service")
+        if capabilities:
+            names = ",".join(f"+{name}" for name in capabilities)
+            options += [f"--inh-caps={names}", f"--ambient-caps={names}"]
+        if dies_with_parent:
+            options.append("--pdeathsig=TERM")
+        return [setpriv, *options, "--", *arguments]
 
 
 def server_user() -> ServerUser:
@@ -58,7 +74,9 @@ def server_user() -> ServerUser:
     except KeyError:
         useradd = shutil.which("useradd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
         if useradd is None:
-            raise StartError("root cannot run PostgreSQL and useradd is not here; run as an ordinary user") from None
+            raise StartError(
+                "the tracker does not run as root and useradd is not here; run as an ordinary user"
+            ) from None
         arguments = [useradd, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", NAME]
         made = subprocess.run(arguments, capture_output=True, text=True, check=False)
         if made.returncode != 0:

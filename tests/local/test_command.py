@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from app.local.system_user import server_user
 from tests.servers import ROOT, free_port, wait_for
 
 PASSWORD = "a password of the tests"
@@ -37,6 +38,20 @@ class TestMain:
         second.process.send_signal(signal.SIGTERM)
         assert second.process.wait(timeout=15) == 0
         assert tracker.processes() == []
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a privilege to drop")
+    def test_started_by_root_no_part_is_root_and_all_end_with_it(self, tracker):
+        run = tracker.start()
+        run.wait_until_ready()
+        parts = [pid for pid, command in tracker.processes() if "main.py api" in command or "celery" in command]
+
+        owners = {Path(f"/proc/{pid}").stat().st_uid for pid in parts}
+        run.process.send_signal(signal.SIGKILL)
+        run.process.wait()
+
+        assert len(parts) >= 5
+        assert owners == {server_user().uid}
+        assert wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in parts), seconds=20)
 
     def test_a_part_that_dies_comes_back(self, tracker):
         run = tracker.start()
