@@ -12,6 +12,7 @@ import psycopg2
 import pytest
 
 from app.http.slow_clients import IDLE_SECONDS, SILENCE_SECONDS, WINDOW_SECONDS
+from app.local.parts import MAX_HEAD_BYTES
 from tests.api_process import running_api_on_new_database
 from tests.servers import wait_for
 
@@ -58,6 +59,13 @@ class TestSilentClients:
 
         assert ordinary.problems == []
         assert ordinary.slowest_seconds < PATIENCE_SECONDS
+
+
+@pytest.mark.deep
+class TestLargeHead:
+    def test_is_refused_unread(self, api):
+        assert api.request("GET", "/ping", **{"X-Large": "x" * 4 * MAX_HEAD_BYTES}).status == 431
+        assert api.request("GET", "/ping", **{"X-Usual": "x" * 8_000}).status == 200
 
 
 @pytest.mark.deep

@@ -13,6 +13,7 @@ from typing import Any
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.common import AbstractServer
 
@@ -25,6 +26,8 @@ from app.settings import LaunchSettings, Settings
 LAST_REQUESTS_SECONDS = 15
 # Of clients, to one process of the api.
 MAX_CONNECTIONS = 2048
+# Of a request's line and headers; a longer head is answered 431.
+MAX_HEAD_BYTES = 128 * 1024
 # Descriptors beside those of clients: servers, files, logs.
 OWN_DESCRIPTORS = 512
 # Through our own handler and formatter, like every other line.
@@ -48,6 +51,7 @@ def serve_api(settings: Settings, launch: LaunchSettings) -> None:
         # Connections, idle ones among them; past this number the server accepts no more.
         backpressure=MAX_CONNECTIONS,
         backlog=MAX_CONNECTIONS,
+        http1_settings=HTTP1Settings(max_buffer_size=MAX_HEAD_BYTES),
         respawn_failed_workers=True,
         workers_kill_timeout=LAST_REQUESTS_SECONDS,
         # A warning at each start says that threads are more than cores; they wait for PostgreSQL, not for a core.
