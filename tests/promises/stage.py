@@ -1,0 +1,249 @@
+"""The parts of a tracker as a host runs them, on servers of their own that a test may kill, freeze and restart."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from app.local.servers import PostgresServer, ValkeyServer
+from app.local.system_user import server_user
+from tests.servers import ROOT, free_port, wait_for
+
+PASSWORD = "a password of the tests"
+SECRET = "a secret of the tests that is long enough"
+# As Linux spells it in /proc/net/tcp.
+TCP_LISTEN = "0A"
+
+
+class Server:
+    """A bundled server that keeps its address through every restart."""
+
+    def __init__(self, server: PostgresServer | ValkeyServer, environment: dict[str, str]) -> None:
+        self.server = server
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+        server.prepare()
+
+    def start(self) -> None:
+        """And wait until it answers: after a kill, its children have to end first, so it may need a second try."""
+        deadline = time.monotonic() + 60
+        while not self.server.is_ready():
+            assert time.monotonic() < deadline, f"{self.server.name} does not start"
+            if self._process is None or self._process.poll() is not None:
+                self._process = subprocess.Popen(
+                    self.server.command(),
+                    env=self._environment,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.STDOUT,
+                    process_group=0,
+                )
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        self._end(self.server.stop_signal)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    @contextmanager
+    def frozen(self):
+        """All of its processes; whoever connects is accepted by the kernel and answered by nobody."""
+        assert self._process is not None
+        pids = (self._process.pid, *children_of(self._process.pid))
+        signal_all(pids, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            signal_all(pids, signal.SIGCONT)
+
+    def _end(self, number: int) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+            self._process.wait(timeout=30)
+
+
+class Stage:
+    """Start the parts that a test needs; all of them, and the servers, end with the stack."""
+
+    def __init__(self, directory: Path, stack: ExitStack, **environment: str) -> None:
+        """`environment` is seen by the servers too."""
+        self._directory = directory
+        self._stack = stack
+        self.port = free_port()
+        inherited = {**os.environ, **environment}
+        user = server_user()
+        postgres = PostgresServer(directory, user)
+        valkey = ValkeyServer(directory, user, "test-password")
+        self.postgres = Server(postgres, inherited)
+        self.valkey = Server(valkey, inherited)
+        for server in (self.postgres, self.valkey):
+            stack.callback(server.stop)
+            server.start()
+        postgres.make_database()
+        self._url = postgres.url
+        self.environment = {
+            **inherited,
+            "PORT": str(self.port),
+            "DATA_DIR": str(directory / "data"),
+            "API_PROCESSES": "2",
+            "WORKER_PROCESSES": "2",
+            "DATABASE_URL": postgres.url,
+            "REDIS_URL": valkey.url(0),
+            "CELERY_BROKER_URL": valkey.url(1),
+            "JWT_SECRET_KEY": SECRET,
+            "ADMIN_PASSWORD": PASSWORD,
+            "RATE_LIMIT_ENABLED": "false",
+            "LOG_LEVEL": "WARNING",
+            "DRAIN_SECONDS": "1.5",
+            # A token has to outlive the clocks that a test sets, and the longest of them.
+            "TABLE_TOKEN_MINUTES": "1440",
+        }
+        self.headers: dict[str, str] = {}
+
+    def prepare(self, release: Path = ROOT) -> None:
+        """The schema of that release, and the first admin."""
+        done = subprocess.run(
+            [sys.executable, "main.py", "prepare"],
+            cwd=release,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def start(self, part: str, *, release: Path = ROOT, **environment: str) -> subprocess.Popen[bytes]:
+        with self._log(part).open("a") as output:
+            process = subprocess.Popen(
+                [sys.executable, "main.py", part],
+                cwd=release,
+                env=self.environment | environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+            )
+        self._stack.callback(kill_group, process)
+        return process
+
+    def start_api(self, *, release: Path = ROOT, **environment: str) -> subprocess.Popen[bytes]:
+        """Beside those that run, and wait until each of its processes listens on the port that all share."""
+        wanted = self.count_listening() + int((self.environment | environment)["API_PROCESSES"])
+        api = self.start("api", release=release, **environment)
+        assert wait_for(lambda: self.count_listening() >= wanted, seconds=90), self.output("api")
+        if not self.headers:
+            self.log_in()
+        return api
+
+    def start_tracker(self) -> subprocess.Popen[bytes]:
+        """Api, worker and beat under the supervisor, which starts again what ends."""
+        tracker = self.start("run")
+        # Its parts have groups of their own; they are stopped in order.
+        self._stack.callback(stop, tracker)
+        assert wait_for(lambda: "TaskTrackerPro is ready" in self.output("run"), seconds=120), self.output("run")
+        self.log_in()
+        return tracker
+
+    def start_worker(self) -> subprocess.Popen[bytes]:
+        worker = self.start("worker")
+        assert wait_for(lambda: "worker is ready" in self.output("worker"), seconds=90), self.output("worker")
+        return worker
+
+    def log_in(self) -> None:
+        status, body = self.ask("POST", "/login", {"username": "admin", "password": PASSWORD})
+        assert status == 200, body
+        self.headers = {"Authorization": f"Bearer {body['token']}"}
+
+    def connect(self, timeout: float = 60) -> HTTPConnection:
+        return HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """On a connection of its own."""
+        connection = self.connect()
+        try:
+            headers = {**self.headers, "Content-Type": "application/json"}
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read() or "null")
+        finally:
+            connection.close()
+
+    def upload(self, lines: list[str]) -> int:
+        """The id of an import whose rows a worker will take up."""
+        connection = self.connect()
+        parts = (
+            '--border\r\nContent-Disposition: form-data; name="file"; filename="rows.csv"\r\n'
+            f"Content-Type: text/csv\r\n\r\ntitle\n{chr(10).join(lines)}\n\r\n--border--\r\n"
+        )
+        headers = {**self.headers, "Content-Type": "multipart/form-data; boundary=border"}
+        try:
+            connection.request("POST", "/api/v1/imports", parts.encode(), headers)
+            answer = connection.getresponse()
+            body = json.loads(answer.read())
+        finally:
+            connection.close()
+        assert answer.status in {201, 202}, (answer.status, body)
+        import_id: int = body["id"]
+        return import_id
+
+    def query(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
+        connection = psycopg2.connect(self._url)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement, arguments or None)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def count_listening(self) -> int:
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(row[1].endswith(f":{self.port:04X}") and row[3] == TCP_LISTEN for row in rows)
+
+    def output(self, part: str) -> str:
+        return self._log(part).read_text()
+
+    def _log(self, part: str) -> Path:
+        return self._directory / f"{part}.log"
+
+
+def children_of(pid: int | None) -> list[int]:
+    """None has none, nor has a process that is gone."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def signal_all(pids: tuple[int, ...] | list[int], number: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def part_of(tracker: subprocess.Popen[bytes], part: str) -> int | None:
+    """The process of a part that the tracker keeps running; None while it is away."""
+    for pid in children_of(tracker.pid):
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")[-2:] == [b"main.py", part.encode()]:
+                return pid
+    return None
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=30)

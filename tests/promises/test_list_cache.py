@@ -1,0 +1,124 @@
+"""How old a list may be while its cache is killed, restarted and frozen under those who read and write."""
+
+import json
+import random
+import threading
+import time
+from contextlib import ExitStack
+
+import pytest
+
+WRITERS = 4
+READERS = 3
+CHAOS_SECONDS = 60.0
+# What the cache may be behind for those who did not write; its entries themselves last 30 s.
+FEW_SECONDS = 5.0
+LIST = "/api/v1/tasks?sort=id&limit=50"
+
+pytestmark = pytest.mark.deep
+
+
+class TestListCache:
+    def test_shows_everybody_their_own_writes_and_nobody_an_old_list(self, stage):
+        stage.start_api()
+        moments = random.Random(3)  # noqa: S311 - when to kill is no secret
+        writers = [Writer(stage) for _ in range(WRITERS)]
+        readers = [Reader(stage) for _ in range(READERS)]
+
+        with ExitStack() as stack:
+            for client in (*writers, *readers):
+                client.start()
+                stack.callback(client.join, 60)
+                stack.callback(client.is_over.set)
+            until = time.monotonic() + CHAOS_SECONDS
+            while time.monotonic() < until:
+                time.sleep(moments.uniform(1.0, 3.0))
+                if moments.random() < 0.5:
+                    stage.valkey.kill()
+                    time.sleep(moments.choice([0.1, 0.5, 3.0]))
+                    stage.valkey.start()
+                else:
+                    with stage.valkey.frozen():
+                        time.sleep(moments.choice([0.1, 0.5, 3.0]))
+
+        acknowledged = {writer.task_id: writer.acknowledged_at for writer in writers}
+        ages = sorted(age for reader in readers for age in reader.ages(acknowledged))
+        behind_own = [miss for writer in writers for miss in writer.behind]
+        print(
+            f"\n{sum(len(writer.acknowledged_at) for writer in writers)} writes, {len(ages) // WRITERS} lists read by "
+            f"others, {sum(reader.hits for reader in readers)} of them from the cache; the oldest was {ages[-1]:.2f} s "
+            f"old; {len(behind_own)} lists without their reader's own write: {behind_own[:5]}"
+        )
+        assert [problem for client in (*writers, *readers) for problem in client.problems] == []
+        assert sum(reader.hits for reader in readers) > 0
+        assert ages[-1] < FEW_SECONDS
+        assert behind_own == []
+
+
+class Client(threading.Thread):
+    """Each request on a connection of its own: any process of the api may answer it."""
+
+    def __init__(self, stage):
+        super().__init__(daemon=True)
+        self._stage = stage
+        self.is_over = threading.Event()
+        self.problems = []
+        self.hits = 0
+
+    def run(self):
+        try:
+            while not self.is_over.wait(0.01):
+                self.take_turn()
+        except Exception as error:  # noqa: BLE001 - the test reads it
+            self.problems.append(repr(error))
+
+    def list_numbers(self):
+        """What the list says that each task's number is."""
+        connection = self._stage.connect()
+        try:
+            connection.request("GET", LIST, headers=self._stage.headers)
+            answer = connection.getresponse()
+            body = json.loads(answer.read())
+        finally:
+            connection.close()
+        assert answer.status == 200, body
+        self.hits += answer.getheader("X-Cache") == "hit"
+        return {item["id"]: int(item["title"]) for item in body["items"]}
+
+
+class Writer(Client):
+    """Counts in the title of a task, and looks for it in the list."""
+
+    def __init__(self, stage):
+        super().__init__(stage)
+        status, task = stage.ask("POST", "/api/v1/tasks", {"title": "0"})
+        assert status == 201, task
+        self.task_id = task["id"]
+        self.acknowledged_at = [time.monotonic()]
+        self.behind = []
+
+    def take_turn(self):
+        number = len(self.acknowledged_at)
+        status, body = self._stage.ask("PATCH", f"/api/v1/tasks/{self.task_id}", {"title": str(number)})
+        assert status == 200, body
+        self.acknowledged_at.append(time.monotonic())
+        shown = self.list_numbers()[self.task_id]
+        if shown < number:
+            self.behind.append(f"{number - shown} writes, {time.monotonic() - self.acknowledged_at[shown + 1]:.2f} s")
+
+
+class Reader(Client):
+    def __init__(self, stage):
+        super().__init__(stage)
+        self._reads = []
+
+    def take_turn(self):
+        began_at = time.monotonic()
+        self._reads.append((began_at, self.list_numbers()))
+
+    def ages(self, acknowledged):
+        """For how long each number had been out of date when its list was asked for."""
+        for began_at, numbers in self._reads:
+            for task_id, shown in numbers.items():
+                later = acknowledged[task_id][shown + 1 : shown + 2]
+                yield max(0.0, began_at - later[0]) if later else 0.0
