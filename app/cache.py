@@ -25,6 +25,10 @@ logger = logging.getLogger(__name__)
 SOCKET_TIMEOUT_SECONDS = 0.25
 # After a failure Redis is left alone this long, so a frozen server slows one request and not each.
 REST_SECONDS = 2.0
+# Until forgetting has reached Redis, other processes may still serve what is out of date; so it is not left alone.
+FORGET_AGAIN_SECONDS = 0.2
+# By then what was cached before has ended by itself.
+FORGET_AGAIN_FOR_SECONDS = 60.0
 GENERATION_TTL_SECONDS = 24 * 3600
 
 
@@ -71,6 +75,7 @@ class Cache:
         self._rests_until = 0.0
         # Spaces whose forgetting did not reach Redis: it may come back with its memory whole.
         self._still_to_forget: set[str] = set()
+        self._is_forgetting_again = False
         self._lock = threading.Lock()
 
     def remember(self, spaces: Sequence[str], key: str, load: Callable[[], bytes], *, ttl_seconds: int) -> Remembered:
@@ -87,7 +92,8 @@ class Cache:
     def forget(self, *spaces: str) -> None:
         with self._lock:
             self._still_to_forget |= set(spaces)
-        self._forget_outstanding()
+        if not self._forget_outstanding():
+            self._start_forgetting_again()
 
     def is_reachable(self) -> bool:
         try:
@@ -109,23 +115,42 @@ class Cache:
             found = self._try(lambda: self._look_up(names, [digest]))
         return (found[0], found[1]) if found else (None, None)
 
-    def _forget_outstanding(self) -> bool:
+    def _forget_outstanding(self, *, is_patient: bool = False) -> bool:
         with self._lock:
             spaces, self._still_to_forget = self._still_to_forget, set()
         fresh = {f"generation:{space}": secrets.token_hex(8) for space in sorted(spaces)}
-        if fresh and self._try(lambda: self._client.mset(fresh)) is None:
+        if fresh and self._try(lambda: self._client.mset(fresh), is_patient=is_patient) is None:
             with self._lock:
                 self._still_to_forget |= spaces
             return False
         return True
 
-    def _try(self, command: Callable[[], Any]) -> Any:
-        """The command's answer; None when Redis fails or rests."""
-        if self._now() < self._rests_until:
+    def _start_forgetting_again(self) -> None:
+        with self._lock:
+            if self._is_forgetting_again:
+                return
+            self._is_forgetting_again = True
+        threading.Thread(target=self._forget_again, name="cache-forgetting", daemon=True).start()
+
+    def _forget_again(self) -> None:
+        """It may be long before a request comes to this process that would try."""
+        until = time.monotonic() + FORGET_AGAIN_FOR_SECONDS
+        is_done = False
+        while not is_done:
+            time.sleep(FORGET_AGAIN_SECONDS)
+            self._forget_outstanding(is_patient=True)
+            with self._lock:
+                is_done = not self._still_to_forget or time.monotonic() > until
+                self._is_forgetting_again = not is_done
+
+    def _try(self, command: Callable[[], Any], *, is_patient: bool = False) -> Any:
+        """The command's answer; None when Redis fails or rests. Who is patient tries all the same, and quietly."""
+        if self._now() < self._rests_until and not is_patient:
             return None
         try:
             return command()
         except RedisError as error:
-            self._rests_until = self._now() + REST_SECONDS
-            logger.warning("cache unavailable, going on without: %s", type(error).__name__)
+            if not is_patient:
+                self._rests_until = self._now() + REST_SECONDS
+                logger.warning("cache unavailable, going on without: %s", type(error).__name__)
             return None

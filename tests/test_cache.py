@@ -4,6 +4,7 @@ from contextlib import contextmanager
 import pytest
 
 from app.cache import REST_SECONDS, Cache, make_redis
+from tests.servers import wait_for
 
 
 class TestRemember:
@@ -204,6 +205,18 @@ class TestForgettingThatDidNotReachRedis:
         cache.forget("actors")
 
         assert other.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+
+    def test_is_made_good_though_nobody_asks_this_process_again(self, client, redis_url):
+        cache = Cache(client)
+        other = Cache(make_redis(redis_url))
+        other.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+
+        with away(client):
+            cache.forget("tasks")
+
+        assert wait_for(
+            lambda: other.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new", seconds=10
+        )
 
     def test_a_space_that_nobody_forgot_is_still_known_afterwards(self, client, ticker):
         cache = Cache(client, now=ticker)

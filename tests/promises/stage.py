@@ -27,8 +27,9 @@ class Server:
     """A bundled server that keeps its address through every restart."""
 
     def __init__(self, server: PostgresServer | ValkeyServer, environment: dict[str, str]) -> None:
+        """`environment` is the server's own: the program that changes to the server's user does not see it."""
         self.server = server
-        self._environment = environment
+        self._environment = [f"{name}={value}" for name, value in environment.items()]
         self._process: subprocess.Popen[bytes] | None = None
         server.prepare()
 
@@ -39,8 +40,7 @@ class Server:
             assert time.monotonic() < deadline, f"{self.server.name} does not start"
             if self._process is None or self._process.poll() is not None:
                 self._process = subprocess.Popen(
-                    self.server.command(),
-                    env=self._environment,
+                    self._command(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.STDOUT,
                     process_group=0,
@@ -64,6 +64,11 @@ class Server:
         finally:
             signal_all(pids, signal.SIGCONT)
 
+    def _command(self) -> list[str]:
+        command = self.server.command()
+        program = command.index("--") + 1 if "--" in command else 0
+        return [*command[:program], "env", *self._environment, *command[program:]]
+
     def _end(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
@@ -78,19 +83,19 @@ class Stage:
         self._directory = directory
         self._stack = stack
         self.port = free_port()
-        inherited = {**os.environ, **environment}
         user = server_user()
         postgres = PostgresServer(directory, user)
         valkey = ValkeyServer(directory, user, "test-password")
-        self.postgres = Server(postgres, inherited)
-        self.valkey = Server(valkey, inherited)
+        self.postgres = Server(postgres, environment)
+        self.valkey = Server(valkey, environment)
         for server in (self.postgres, self.valkey):
             stack.callback(server.stop)
             server.start()
         postgres.make_database()
         self._url = postgres.url
         self.environment = {
-            **inherited,
+            **os.environ,
+            **environment,
             "PORT": str(self.port),
             "DATA_DIR": str(directory / "data"),
             "API_PROCESSES": "2",
