@@ -61,6 +61,7 @@ class TestSetClocks:
         tracker.change_tasks()
         tracker.set_clock(tracker.now() - timedelta(hours=2))
         tracker.change_tasks()
+        assert tracker.is_beat_seen_again_within(READY_SECONDS)
         assert tracker.is_ready_within(READY_SECONDS), tracker.readiness()
         tracker.change_tasks()
         tracker.ensure_days_are_as_they_were()
@@ -181,6 +182,15 @@ class Tracker:
         self._closed = fingerprints
 
     # --- health
+
+    def is_beat_seen_again_within(self, seconds):
+        """It says so every 15 seconds. Twice, because others may put a time that is still to come back to now."""
+        sighting = "SELECT seen_at FROM sightings WHERE part = 'beat'"
+        for _ in range(2):
+            before = self._stage.query(sighting)
+            if not wait_for(lambda before=before: self._stage.query(sighting) != before, seconds=seconds):
+                return False
+        return True
 
     def is_ready_within(self, seconds):
         return wait_for(lambda: self._stage.ask("GET", "/readyz")[0] == 200, seconds=seconds)

@@ -13,17 +13,20 @@ READERS = 3
 CHAOS_SECONDS = 60.0
 # What the cache may be behind for those who did not write; its entries themselves last 30 s.
 FEW_SECONDS = 5.0
+# After it answers again, until what could not be forgotten meanwhile is: a fifth of a second, and a busy machine.
+BACK_SECONDS = 2.0
 LIST = "/api/v1/tasks?sort=id&limit=50"
 
 pytestmark = pytest.mark.deep
 
 
 class TestListCache:
-    def test_shows_everybody_their_own_writes_and_nobody_an_old_list(self, stage):
+    def test_shows_everybody_their_own_writes_while_it_works_and_nobody_an_old_list_ever(self, stage):
         stage.start_api()
         moments = random.Random(3)  # noqa: S311 - when to kill is no secret
         writers = [Writer(stage) for _ in range(WRITERS)]
         readers = [Reader(stage) for _ in range(READERS)]
+        faults = []
 
         with ExitStack() as stack:
             for client in (*writers, *readers):
@@ -33,6 +36,7 @@ class TestListCache:
             until = time.monotonic() + CHAOS_SECONDS
             while time.monotonic() < until:
                 time.sleep(moments.uniform(1.0, 3.0))
+                began_at = time.monotonic()
                 if moments.random() < 0.5:
                     stage.valkey.kill()
                     time.sleep(moments.choice([0.1, 0.5, 3.0]))
@@ -40,19 +44,22 @@ class TestListCache:
                 else:
                     with stage.valkey.frozen():
                         time.sleep(moments.choice([0.1, 0.5, 3.0]))
+                faults.append((began_at, time.monotonic() + BACK_SECONDS))
 
         acknowledged = {writer.task_id: writer.acknowledged_at for writer in writers}
         ages = sorted(age for reader in readers for age in reader.ages(acknowledged))
-        behind_own = [miss for writer in writers for miss in writer.behind]
+        behind = [miss for writer in writers for miss in writer.behind]
         print(
-            f"\n{sum(len(writer.acknowledged_at) for writer in writers)} writes, {len(ages) // WRITERS} lists read by "
-            f"others, {sum(reader.hits for reader in readers)} of them from the cache; the oldest was {ages[-1]:.2f} s "
-            f"old; {len(behind_own)} lists without their reader's own write: {behind_own[:5]}"
+            f"\n{len(faults)} faults, {sum(len(writer.acknowledged_at) for writer in writers)} writes, "
+            f"{len(ages) // WRITERS} lists read by others, {sum(reader.hits for reader in readers)} of them from the "
+            f"cache; the oldest was {ages[-1]:.2f} s old; {len(behind)} lists lacked their reader's own write, "
+            f"by up to {max([0.0, *(age for _, age in behind)]):.2f} s"
         )
         assert [problem for client in (*writers, *readers) for problem in client.problems] == []
         assert sum(reader.hits for reader in readers) > 0
         assert ages[-1] < FEW_SECONDS
-        assert behind_own == []
+        assert [age for _, age in behind if age > BACK_SECONDS] == []
+        assert [at for at, _ in behind if not any(began_at <= at <= ended_at for began_at, ended_at in faults)] == []
 
 
 class Client(threading.Thread):
@@ -95,6 +102,7 @@ class Writer(Client):
         assert status == 201, task
         self.task_id = task["id"]
         self.acknowledged_at = [time.monotonic()]
+        # When a list lacked the number, and for how long it had been acknowledged by then.
         self.behind = []
 
     def take_turn(self):
@@ -104,7 +112,8 @@ class Writer(Client):
         self.acknowledged_at.append(time.monotonic())
         shown = self.list_numbers()[self.task_id]
         if shown < number:
-            self.behind.append(f"{number - shown} writes, {time.monotonic() - self.acknowledged_at[shown + 1]:.2f} s")
+            now = time.monotonic()
+            self.behind.append((now, now - self.acknowledged_at[shown + 1]))
 
 
 class Reader(Client):
