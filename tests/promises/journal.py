@@ -17,6 +17,8 @@ from tests.promises.stage import Stage
 # A client gives up after this; a request that takes so long hangs.
 HANG_SECONDS = 60.0
 PAUSE_SECONDS = 0.01
+# While nobody listens.
+AWAY_PAUSE_SECONDS = 0.2
 
 
 class Writer(Thread):
@@ -71,6 +73,7 @@ class Writer(Thread):
             self._close()
             self.refused.add(title)
             self.statuses["not connected"] += 1
+            self.is_over.wait(AWAY_PAUSE_SECONDS)
             return None
         began_at = time.monotonic()
         try:
