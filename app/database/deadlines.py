@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 0.2
 # A statement that runs for longer makes us ask whether the server still answers.
 PATIENCE_SECONDS = 1.0
-PROBE_SECONDS = 1.2
+PROBE_SECONDS = 1.8
 RETRY_AFTER_SECONDS = 2
 
 

@@ -134,7 +134,10 @@ class UnitOfWork:
         while time.monotonic() < deadline:
             try:
                 outcome = self._session.scalar(_OUTCOME, {"transaction_id": self._transaction_id})
-            except (DBAPIError, PoolTimeoutError, UnavailableError):
+            except UnavailableError:
+                # It is known not to answer, and a request does not wait for it.
+                return None
+            except (DBAPIError, PoolTimeoutError):
                 outcome = None
             finally:
                 self._roll_back()

@@ -26,6 +26,8 @@ IDLE_SECONDS = 60.0
 # A client that sends or takes less than this is as good as silent.
 WINDOW_SECONDS = 30.0
 MIN_BYTES_PER_WINDOW = 15_000
+# After so long without progress the kernel gives up what a client does not read.
+UNREAD_MILLISECONDS = 45_000
 # A request that is at work keeps its client waiting: only who has been silent for longer than that waits for nothing.
 MARGIN_SECONDS = 5.0
 # A process that stood still itself knows nothing of the time in between.
@@ -39,6 +41,8 @@ _UNACKED_AT = 24
 _COUNTERS = struct.Struct("=QQ4x4xI4x4xI")  # bytes_acked, bytes_received, …, notsent_bytes, …, data_segs_out
 _COUNTERS_AT = 120
 _INFO_BYTES = 192
+# Linger for no time at all: struct linger of <sys/socket.h>.
+_RESET = struct.pack("ii", 1, 0)
 
 
 class State(Enum):
@@ -151,6 +155,8 @@ def _accepted_connections() -> dict[int, int]:
             port = one.getsockname()[1]
             if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 ports.add(port)
+                # Of the connections to come, also when the server has closed them with something still unread.
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MILLISECONDS)
             else:
                 connections[inode] = descriptor, port
     return {inode: descriptor for inode, (descriptor, port) in connections.items() if port in ports}
@@ -186,4 +192,7 @@ def _end(inode: int, descriptor: int) -> None:
     # A descriptor of our own cannot become another socket's between the look and the shutdown.
     with socket.socket(fileno=os.dup(descriptor)) as connection:
         if _inode_of(connection.fileno()) == inode:
+            # A client that reads nothing would never get to the end that is queued behind what it has not read, and the
+            # kernel would keep all of that for it. So the server's close resets the connection.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             connection.shutdown(socket.SHUT_RDWR)
