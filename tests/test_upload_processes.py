@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from email.message import Message
 from pathlib import Path
 
 import orjson
@@ -104,15 +105,16 @@ class Api:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
-    def upload(self, rows: bytes, *, key: str | None = None) -> tuple[int, dict[str, str]]:
+    def upload(self, rows: bytes, *, key: str | None = None) -> tuple[int, Message]:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=120)
         try:
             connection.request("POST", "/api/v1/imports", form_of(rows), self._headers(key))
             response = connection.getresponse()
             response.read()
-            return response.status, dict(response.headers)
         except OSError:
-            return 0, {}
+            return 0, Message()
+        else:
+            return response.status, response.headers
         finally:
             connection.close()
 
