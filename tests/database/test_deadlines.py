@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -150,16 +150,18 @@ def frozen(server):
 
     @contextmanager
     def freeze():
-        tell(pid, signal.SIGSTOP)
+        # The postmaster first: it forks nobody then. The list of its children leaves some out while others end, so
+        # those that were stopped are remembered.
+        stopped = [pid]
+        os.kill(pid, signal.SIGSTOP)
         try:
+            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                os.kill(int(child), signal.SIGSTOP)
+                stopped.append(int(child))
             yield
         finally:
-            tell(pid, signal.SIGCONT)
+            for one in reversed(stopped):
+                with suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGCONT)
 
     return freeze
-
-
-def tell(postmaster, number):
-    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-    for pid in (postmaster, *map(int, children)):
-        os.kill(pid, number)
