@@ -36,6 +36,7 @@ def do(word, amount):
         for status in ("200", "400", "401", "403", "404", "409", "422", "429", "500", "503"):
             metrics.requests.labels(method, route, status).inc()
         metrics.request_seconds.labels(method, route).observe(1)
+        return {}
     elif word == "use":
         metrics.connections_in_use.inc(amount)
     elif word == "fork":
