@@ -95,8 +95,8 @@ class TaskLogService:
     def log_due_days(self) -> list[date]:
         """Log what was asked for, and every day that is over and not closed; return the days logged.
 
-        May run twice at once: the second leaves to the first what that one is at. Works for a slice of time; what is
-        left then is due at once again.
+        May run twice at once: one of the two leaves the rest to the other. Works for a slice of time; what is left then
+        is due at once again.
         """
         with self._uow.transaction():
             started_at = self._record.now()
@@ -110,7 +110,11 @@ class TaskLogService:
                 with self._uow.transaction():
                     self._uow.publish(DayLogRequested(log_date))
                 break
-            if self._log_day(log_date, started_at, is_asked_for=log_date in requested):
+            is_logged = self._log_day(log_date, started_at, is_asked_for=log_date in requested)
+            if is_logged is None:
+                # That run goes on to the next days. Two that took turns could each leave a day to the other.
+                return logged
+            if is_logged:
                 logged.append(log_date)
         self._ring_for_new_requests(requested)
         return logged
@@ -142,8 +146,8 @@ class TaskLogService:
         if self._retention_days:
             self._logs.drop_partitions_before(today - timedelta(days=self._retention_days))
 
-    def _log_day(self, log_date: date, now: datetime, *, is_asked_for: bool) -> bool:
-        """Whether there was anything to do, and it could be done."""
+    def _log_day(self, log_date: date, now: datetime, *, is_asked_for: bool) -> bool | None:
+        """Whether there was anything to do, and it could be done; None when another run is at work."""
         end_of_day = self._end_of(log_date)
         is_over = end_of_day <= now
         if is_over:
@@ -152,8 +156,8 @@ class TaskLogService:
                 self._record.close_until(end_of_day)
         with self._uow.transaction():
             if not self._logs.try_lock():
-                logger.info("%s is left to the run that is at work", log_date)
-                return False
+                logger.info("%s and what follows is left to the run that is at work", log_date)
+                return None
             run = self._logs.get_run(log_date)
             if run is not None and run.is_final:
                 self._logs.take_request(log_date)
