@@ -104,7 +104,7 @@ class TaskLogService:
             missing = self._list_missing_days(started_at)
             self._prepare_partitions(self._date_of(started_at))
         until = self._now() + SLICE
-        logged = []
+        logged: list[date] = []
         for log_date in dict.fromkeys([*requested, *missing]):
             if self._now() > until:
                 with self._uow.transaction():
