@@ -13,23 +13,24 @@ pytestmark = pytest.mark.deep
 
 class TestFrozenPart:
     def test_one_process_of_the_api_is_replaced_and_every_request_is_answered_again(self, tracker):
-        tracker.start(API_PROCESSES="2", RATE_LIMIT_ENABLED="false").wait_until_ready()
-        main, *workers = api_pids(tracker)
+        run = tracker.start(API_PROCESSES="2", RATE_LIMIT_ENABLED="false")
+        run.wait_until_ready()
+        main, *workers = tracker.pids_of(run, COMMANDS["api"])
         assert len(workers) == 2
         frozen = workers[0]
 
         os.kill(frozen, signal.SIGSTOP)
 
-        assert wait_for(lambda: frozen not in api_pids(tracker), seconds=40)
-        assert wait_for(lambda: len(api_pids(tracker)) == 3, seconds=60)
-        assert api_pids(tracker)[0] == main
+        assert wait_for(lambda: frozen not in tracker.pids_of(run, COMMANDS["api"]), seconds=40)
+        assert wait_for(lambda: len(tracker.pids_of(run, COMMANDS["api"])) == 3, seconds=60)
+        assert tracker.pids_of(run, COMMANDS["api"])[0] == main
         assert wait_for(lambda: all(tracker.answers() for _ in range(20)), seconds=60)
 
     @pytest.mark.parametrize("part", ["api", "worker", "beat"])
     def test_the_process_that_a_part_began_with_is_replaced(self, tracker, part):
         run = tracker.start()
         run.wait_until_ready()
-        pids = sorted(pid for pid, command in tracker.processes() if COMMANDS[part] in command)
+        pids = tracker.pids_of(run, COMMANDS[part])
 
         os.kill(pids[0], signal.SIGSTOP)
 
@@ -42,11 +43,6 @@ class TestFrozenPart:
 
 
 COMMANDS = {"api": "main.py api", "worker": "celery_worker worker", "beat": "celery_worker beat"}
-
-
-def api_pids(tracker):
-    """The one that starts the others comes first."""
-    return sorted(pid for pid, command in tracker.processes() if COMMANDS["api"] in command)
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ class TestFullDisk:
         assert "disk is full" in told
 
         assert read(tracker, token, acknowledged[0])
-        kill_api_processes(tracker)
+        kill_api_processes(tracker, run)
         assert wait_for(tracker.answers, seconds=30)
         assert read(tracker, token, acknowledged[0])
 
@@ -89,10 +89,10 @@ def disk_check(tracker):
         return json.load(error)["checks"]["disk"]
 
 
-def kill_api_processes(tracker):
+def kill_api_processes(tracker, run):
     """All but the one that starts them."""
-    pids = sorted(pid for pid, command in tracker.processes() if "main.py api" in command)
-    for pid in pids[1:]:
+    _main, *workers = tracker.pids_of(run, "main.py api")
+    for pid in workers:
         os.kill(pid, signal.SIGKILL)
 
 
