@@ -1,4 +1,4 @@
-"""What is worth remembering for a while: pages that are expensive and the same for many. Fails open: Redis is a help.
+"""The cache of pages that are expensive to make and the same for many. A failing Redis counts as a miss.
 
 Entries are forgotten by *generation*: every key holds the random generation of the spaces it was made from, and to
 forget a space is to give it a new generation, one write. A reader takes the generations before it loads, so an answer

@@ -21,7 +21,7 @@ _COMMON = _read_common()
 
 
 def is_guessable(password: str, *, username: str, email: str | None) -> bool:
-    """Whether the password is a common one or a word of the account, also with digits and signs around it."""
+    """True for a common password or a word from the account, even with digits and signs around it."""
     words = frozenset(_words_of_account(username, email or ""))
     return any(
         form in _COMMON or form in words or _is_run(form) or all(piece in words for piece in _pieces(form))

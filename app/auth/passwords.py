@@ -23,7 +23,7 @@ _NOBODYS_HASH = _hasher.hash("nobody has this password, and nobody may log in wi
 
 
 def is_password(password: str, password_hash: str | None) -> bool:
-    """Whether the password matches; None stands for nobody and takes as long as a real answer."""
+    """Compare a password with its hash. A missing hash matches nothing and takes as long as a real one."""
     with _slots:
         try:
             matches = _hasher.verify(password_hash or _NOBODYS_HASH, password)

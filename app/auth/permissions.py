@@ -69,7 +69,7 @@ class InProject(Protocol):
 
 
 def may(actor: Actor, permission: Permission) -> bool:
-    """Whether the role may at all; the object is a question of its own."""
+    """Ask the role alone; `ensure_may` also asks about the object."""
     return permission in PERMISSIONS_OF[actor.role]
 
 
@@ -86,7 +86,7 @@ def may_enter(actor: Actor, project_id: int) -> bool:
 
 
 def sees_deleted(actor: Actor) -> bool:
-    """Whether the actor sees all of a deleted task; others see as much of it as the daily log keeps."""
+    """True for those who see all of a deleted task. Others see only what the daily log keeps of it."""
     return may(actor, Permission.TASK_RESTORE)
 
 

@@ -87,7 +87,7 @@ class Deadlines:
                 logger.exception("statements could not be watched")
 
     def _answers(self) -> bool:
-        """Whether the server begins to answer whoever connects; a refusal is an answer of its postmaster too."""
+        """Ask for a new connection. A refusal counts as an answer: the postmaster sent it."""
         arguments, options = self._engine.dialect.create_connect_args(self._engine.url)
         try:
             connection = psycopg2.connect(*arguments, **options, async_=True)
