@@ -12,7 +12,7 @@ from app.composition import Parts, serving
 from app.database.deadlines import Deadlines
 from app.database.engine import JOB_TIMEOUTS, STATEMENT_GRACE_SECONDS
 from app.heartbeat import beat
-from app.http.admission import Admission, init_admission
+from app.http.admission import Admission, init_admission, init_body_reception, init_permits
 from app.http.authentication import init_authentication
 from app.http.bodies import init_bodies
 from app.http.draining import Draining, init_draining
@@ -61,8 +61,10 @@ def create_app(
     init_request_ids(app)
     init_metrics(app, parts)
     init_draining(app)
-    init_running_requests(app, settings)
     init_admission(app, settings)
+    init_body_reception(app, settings)
+    init_running_requests(app, settings)
+    init_permits(app)
     _serve_each_request(app, parts)
     init_authentication(app, settings)
     api = init_openapi(app)

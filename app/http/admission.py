@@ -205,23 +205,36 @@ def ungated(view: Any) -> Any:
 
 
 def init_admission(app: Flask, settings: Settings) -> Admission:
-    """Behind the checks of a body's size, before anything that uses a connection."""
+    """Make the bounds of this process, for the two steps below."""
     admission = Admission(settings)
     app.extensions["admission"] = admission
+    return admission
+
+
+def init_body_reception(app: Flask, settings: Settings) -> None:
+    """Receive each ordinary body before anything counts its request: its client may take its time."""
+    admission: Admission = app.extensions["admission"]
+
+    @app.before_request
+    def receive_body() -> None:
+        if _needs_permit() and not _takes_file():
+            _receive_body(admission, settings.max_body_bytes)
+
+
+def init_permits(app: Flask) -> None:
+    """Behind the checks of a body's size and its reception, before anything that uses a connection."""
+    admission: Admission = app.extensions["admission"]
 
     @app.before_request
     def admit() -> None:
-        view = current_app.view_functions.get(request.endpoint or "")
-        # What is not there is answered at once, without a connection.
-        if request.routing_exception is not None or getattr(view, "is_ungated", False):
+        if not _needs_permit():
             return
-        if getattr(view, "takes_file", False):
+        if _takes_file():
             admission.uploads.take()
             g.leave = admission.uploads.give_back
             request.environ["wsgi.input"] = io.BufferedReader(_Upload(request.environ["wsgi.input"], admission))
             admission.work()
             return
-        _receive_body(admission, settings.max_body_bytes)
         admission.work()
         admission.gate.enter()
         entered_at = time.monotonic()
@@ -233,7 +246,18 @@ def init_admission(app: Flask, settings: Settings) -> Admission:
         if "leave" in g:
             g.pop("leave")()
 
-    return admission
+
+def _needs_permit() -> bool:
+    """A request for an unknown address is answered at once, without a connection."""
+    return request.routing_exception is None and not hasattr(_view(), "is_ungated")
+
+
+def _takes_file() -> bool:
+    return hasattr(_view(), "takes_file")
+
+
+def _view() -> Any:
+    return current_app.view_functions.get(request.endpoint or "")
 
 
 def _receive_body(admission: Admission, limit: int) -> None:

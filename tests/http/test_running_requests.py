@@ -79,6 +79,19 @@ class TestAnswers:
 
             assert own.get(TASKS).status_code == 200
 
+    def test_a_request_whose_body_is_still_being_received_takes_no_room(self, own):
+        answered = []
+
+        class Body:
+            def read(self, _size):
+                answered.append(own.get(TASKS).status_code)
+                return b'{"title": "Late"}'
+
+        environ = {"wsgi.input": Body(), "CONTENT_LENGTH": "17", "CONTENT_TYPE": "application/json"}
+
+        assert own.post(TASKS, environ_overrides=environ).status_code == 201
+        assert answered == [200]
+
 
 class TestWithoutLimits:
     def test_nobody_is_counted(self, own):
