@@ -1,6 +1,7 @@
 """The servers that tests run on: bundled ones of their own, or yours by TEST_…_URL."""
 
 import os
+import pwd
 import socket
 import subprocess
 import time
@@ -18,10 +19,22 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from app.local.servers import PostgresServer, ValkeyServer, wait_until_ready
-from app.local.system_user import server_user
+from app.local.system_user import ServerUser, server_user
 from app.settings import psycopg2_url
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def own_user() -> ServerUser:
+    """The one for all servers that tests start by themselves."""
+    return server_user(ROOT)
+
+
+def remove_system_users(below: Path) -> None:
+    """Where root starts a tracker, its data directory gets a system user, whose comment names the directory."""
+    for entry in pwd.getpwall():
+        if entry.pw_name.startswith("tasktracker-") and Path(entry.pw_gecos).is_relative_to(below.resolve()):
+            subprocess.run(["userdel", entry.pw_name], check=True)
 
 
 @contextmanager
@@ -31,7 +44,7 @@ def postgres(data_dir: Path) -> Iterator[str]:
     if given:
         yield given
         return
-    server = PostgresServer(data_dir, server_user())
+    server = PostgresServer(data_dir, own_user())
     with running(server):
         yield server.url.replace("//tasktracker@/tasktracker", "//postgres@/postgres")
 
@@ -45,7 +58,7 @@ def valkey(data_dir: Path) -> Iterator[str]:
         number = int(url.path.strip("/") or 0) + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
         yield urlunsplit(url._replace(path=f"/{number}"))
         return
-    server = ValkeyServer(data_dir, server_user(), "test-password")
+    server = ValkeyServer(data_dir, own_user(), "test-password")
     with running(server):
         yield server.url(0)
 

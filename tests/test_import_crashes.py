@@ -22,12 +22,11 @@ from app.job_queue import CeleryJobQueue, JobName
 from app.jobs.celery_app import make_celery
 from app.local.first_run import migrate
 from app.local.servers import PostgresServer, ValkeyServer
-from app.local.system_user import server_user
 from app.models.task_import import ImportMode
 from app.models.user import Role
 from app.services.imports import ImportOptions
 from app.settings import psycopg2_url
-from tests.servers import ROOT, running, wait_for
+from tests.servers import ROOT, own_user, running, wait_for
 
 ROWS = 50_000
 KILLS = 10
@@ -85,7 +84,7 @@ class Stage:
     """The servers, one worker at a time, beat, and whoever uploads."""
 
     def __init__(self, directory: Path, stack: ExitStack) -> None:
-        user = server_user()
+        user = own_user()
         self._stack = stack
         self._postgres = PostgresServer(directory / "postgres", user)
         self._postgres_stack = ExitStack()

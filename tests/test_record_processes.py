@@ -28,12 +28,11 @@ from app.composition import Parts, serving
 from app.job_queue import CeleryJobQueue, JobName
 from app.jobs.celery_app import make_celery
 from app.local.servers import ValkeyServer
-from app.local.system_user import server_user
 from app.models.task import ACTIVE_STATUSES, TaskPriority, TaskStatus
 from app.models.user import Role
 from app.settings import Settings
 from tests import servers
-from tests.servers import ROOT, broker, running, wait_for
+from tests.servers import ROOT, broker, own_user, running, wait_for
 
 # A month ends in them, and one day has 25 hours.
 ZONE = ZoneInfo("Europe/Berlin")
@@ -447,7 +446,7 @@ def moments_of(day: date, moments: random.Random) -> list[datetime]:
 def stage(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, base_settings: Settings) -> Iterator[Stage]:
     directory: Path = tmp_path_factory.mktemp("stage")
     with ExitStack() as stack:
-        valkey = ValkeyServer(directory, server_user(), "test-password")
+        valkey = ValkeyServer(directory, own_user(), "test-password")
         stack.enter_context(running(valkey))
         url = stack.enter_context(servers.migrated_database(postgres_url, has_simulated_clock=True))
         yield Stage(url, valkey.url(0), base_settings, stack)

@@ -168,7 +168,7 @@ def _start_servers(launch: LaunchSettings, parts: list[Part]) -> dict[str, str]:
     kept = read_or_make_secrets(launch.data_dir)
     environment = {"JWT_SECRET_KEY": launch.jwt_secret_key or kept.jwt_secret_key}
     needs_valkey = not launch.redis_url
-    user = server_user() if needs_valkey or not launch.database_url else ServerUser()
+    user = server_user(launch.data_dir) if needs_valkey or not launch.database_url else ServerUser()
     if not launch.database_url:
         postgres = PostgresServer(launch.data_dir, user)
         _start_or_adopt(postgres, parts)
@@ -207,7 +207,7 @@ def _start_or_adopt(server: PostgresServer | ValkeyServer, parts: list[Part]) ->
 def _app_parts(launch: LaunchSettings, settings: Settings, running: ExitStack) -> list[Part]:
     numbers = numbers_dir(launch.data_dir)
     running.callback(shutil.rmtree, numbers, ignore_errors=True)
-    user = server_user()
+    user = server_user(launch.data_dir)
     user.own(numbers)
     # Who stops the tracker waits for it, and no balancer stands before it that had to hear of it first.
     of_api = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(numbers), "DRAIN_SECONDS": "0"}

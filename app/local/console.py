@@ -21,7 +21,7 @@ def run_on_database(launch: LaunchSettings, command: Sequence[str]) -> int:
     """Return its exit status. Its environment leads to the database, its PATH to PostgreSQL's own programs first."""
     if launch.database_url:
         raise StartError("DATABASE_URL names a server of your own: ask that one")
-    server = PostgresServer(launch.data_dir, server_user())
+    server = PostgresServer(launch.data_dir, server_user(launch.data_dir))
     signal.signal(signal.SIGTERM, _end)
     with _running(server, launch):
         # What this shell says of another server, a port or a password, say, is not for this one.

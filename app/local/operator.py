@@ -14,7 +14,7 @@ from app.jobs.celery_app import make_celery
 from app.local.data_dir import read_or_make_secrets
 from app.local.errors import StartError
 from app.local.servers import PostgresServer, ValkeyServer
-from app.local.system_user import server_user
+from app.local.system_user import ServerUser
 from app.models.user import Role
 from app.settings import LaunchSettings, read_settings
 
@@ -49,7 +49,8 @@ def make_new_password(launch: LaunchSettings, username: str) -> str:
 def _way_to_servers(launch: LaunchSettings) -> dict[str, str]:
     if launch.database_url:
         return {}
-    user = server_user()
+    # They run already: nobody has to be made for them.
+    user = ServerUser()
     postgres = PostgresServer(launch.data_dir, user)
     if postgres.running_pid() is None:
         raise StartError(f"no tracker runs in {launch.data_dir}, and DATABASE_URL names no database")

@@ -1,16 +1,20 @@
-"""As whom the tracker's parts run: as yourself or, where root starts them, as a system user of their own."""
+"""As whom the tracker's parts run: as yourself or, where root starts them, as a system user of their data directory."""
 
+import hashlib
 import os
 import pwd
+import re
 import shutil
 import stat
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.local.errors import StartError
 
+# Followed by a hash of the data directory; older installations share one user of this name alone.
 NAME = "tasktracker"
 # Below it, a port is root's to give.
 FIRST_OPEN_PORT = 1024
@@ -65,24 +69,43 @@ class ServerUser:
         return [setpriv, *options, "--", *arguments]
 
 
-def server_user() -> ServerUser:
-    """Makes the system user on root's first run. Raises StartError when that cannot be done."""
+def server_user(data_dir: Path) -> ServerUser:
+    """The user of that directory's servers, made on root's first run. Raises StartError when that cannot be done.
+
+    A directory that was moved keeps its user.
+    """
     if os.geteuid() != 0:
         return ServerUser()
-    try:
-        entry = pwd.getpwnam(NAME)
-    except KeyError:
-        useradd = shutil.which("useradd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-        if useradd is None:
-            raise StartError(
-                "the tracker does not run as root and useradd is not here; run as an ordinary user"
-            ) from None
-        arguments = [useradd, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", NAME]
-        made = subprocess.run(arguments, capture_output=True, text=True, check=False)
-        if made.returncode != 0:
-            raise StartError(f"the system user {NAME} cannot be made: {made.stderr.strip()}") from None
-        entry = pwd.getpwnam(NAME)
+    entry = _owner_of(data_dir / "postgres") or _owner_of(data_dir / "valkey") or _made_user(data_dir)
     return ServerUser(entry.pw_uid, entry.pw_gid)
+
+
+def _owner_of(path: Path) -> pwd.struct_passwd | None:
+    """None for somebody who is no user of a tracker's, and must not become one by owning a directory."""
+    try:
+        entry = pwd.getpwuid(path.stat().st_uid)
+    except (OSError, KeyError):
+        return None
+    return entry if entry.pw_name == NAME or entry.pw_name.startswith(f"{NAME}-") else None
+
+
+def _made_user(data_dir: Path) -> pwd.struct_passwd:
+    path = data_dir.resolve()
+    name = f"{NAME}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
+    with suppress(KeyError):
+        return pwd.getpwnam(name)
+    useradd = shutil.which("useradd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if useradd is None:
+        raise StartError("the tracker does not run as root and useradd is not here; run as an ordinary user")
+    arguments = [useradd, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"]
+    # Tells the machine's owner whose user it is.
+    arguments += ["--comment", re.sub(r"[:\n]", "?", str(path)), name]
+    made = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    try:
+        # Another process may have made it at the same time.
+        return pwd.getpwnam(name)
+    except KeyError:
+        raise StartError(f"the system user {name} cannot be made: {made.stderr.strip()}") from None
 
 
 def user_name(uid: int) -> str:

@@ -15,10 +15,9 @@ from app.database.engine import JOB_TIMEOUTS, make_engine, make_session_factory
 from app.database.unit_of_work import UnitOfWork
 from app.errors import UnavailableError
 from app.local.servers import PostgresServer
-from app.local.system_user import server_user
 from app.settings import psycopg2_url
 from tests import servers
-from tests.servers import wait_for
+from tests.servers import own_user, wait_for
 
 # A promise of three seconds, and what a busy machine adds. A frozen server would keep everybody for ever.
 SOON_SECONDS = 8.0
@@ -125,7 +124,7 @@ def answers(outcome_of):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    server = PostgresServer(tmp_path_factory.mktemp("frozen"), server_user())
+    server = PostgresServer(tmp_path_factory.mktemp("frozen"), own_user())
     with servers.running(server) as process:
         server.make_database()
         yield server, process

@@ -18,10 +18,10 @@ import psycopg2
 import pytest
 
 from app.local.servers import PostgresServer
-from app.local.system_user import server_user
+from app.local.system_user import ServerUser, server_user
 from tests import servers
 from tests.local.test_command import Tracker
-from tests.servers import ROOT, free_port, wait_for
+from tests.servers import ROOT, free_port, own_user, wait_for
 
 WRITERS = 3
 TASKS = 150
@@ -439,7 +439,7 @@ def start(*arguments, cwd=ROOT, **environment):
     inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL") and name != "DATA_DIR"}
     path = os.environ.get("PATH", os.defpath)
     if "DATABASE_URL" in environment:
-        path = f"{PostgresServer(ROOT, server_user()).programs}:{path}"
+        path = f"{PostgresServer(ROOT, ServerUser()).programs}:{path}"
     elif (ROOT / ".env").exists():
         pytest.fail(f"{ROOT}/.env is there: deploy/backup would take docker compose's database. Move it away to test.")
     return subprocess.Popen(
@@ -455,7 +455,7 @@ def start(*arguments, cwd=ROOT, **environment):
 
 
 def server_of(tracker):
-    return PostgresServer(tracker.data_dir, server_user())
+    return PostgresServer(tracker.data_dir, server_user(tracker.data_dir))
 
 
 @contextmanager
@@ -515,7 +515,7 @@ def restored(tmp_path):
 @pytest.fixture(scope="module")
 def server_url(tmp_path_factory):
     """Of a server that fits the programs that come with it, whatever the other tests run on."""
-    server = PostgresServer(tmp_path_factory.mktemp("postgres"), server_user())
+    server = PostgresServer(tmp_path_factory.mktemp("postgres"), own_user())
     with servers.running(server):
         yield server.url.replace("//tasktracker@/tasktracker", "//postgres@/postgres")
 

@@ -3,16 +3,19 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from app.local.data_dir import numbers_dir
 from app.local.system_user import server_user
 from tests.servers import ROOT, free_port, wait_for
 
@@ -50,7 +53,7 @@ class TestMain:
         run.process.wait()
 
         assert len(parts) >= 5
-        assert owners == {server_user().uid}
+        assert owners == {server_user(tracker.data_dir).uid}
         assert wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in parts), seconds=20)
 
     def test_a_part_that_dies_comes_back(self, tracker):
@@ -248,9 +251,18 @@ class Tracker:
             if run.process.poll() is None:
                 run.process.send_signal(signal.SIGTERM)
                 run.process.wait(timeout=60)
+        self._end_what_outlived_it()
+
+    def _end_what_outlived_it(self) -> None:
+        """The servers of a tracker that was killed, and what its api counted into."""
+        for pid, _ in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+        assert wait_for(lambda: self.processes() == [], seconds=30), self.processes()
+        shutil.rmtree(numbers_dir(self.data_dir))
 
     def processes(self) -> list[tuple[int, str]]:
-        """What runs for this tracker: its servers name its directory, its programs have it in their environment."""
+        """What runs for this tracker: its servers work in its directory, its programs have it in their environment."""
         found = []
         marks = (os.fsencode(str(self.data_dir)),)
         for entry in Path("/proc").iterdir():
@@ -258,9 +270,11 @@ class Tracker:
                 try:
                     command = (entry / "cmdline").read_bytes()
                     environment = (entry / "environ").read_bytes()
+                    # Valkey writes its title over its command and its environment.
+                    directory = os.fsencode((entry / "cwd").readlink())
                 except OSError:
                     continue
-                if command and any(mark in command + environment for mark in marks):
+                if command and any(mark in command + environment + directory for mark in marks):
                     found.append((int(entry.name), command.replace(b"\0", b" ").decode(errors="replace")))
         return sorted(found)
 

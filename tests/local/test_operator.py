@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from app.local.servers import PostgresServer
-from app.local.system_user import server_user
+from app.local.system_user import ServerUser
 from tests import servers
 from tests.local.test_command import Tracker
 from tests.servers import ROOT, wait_for
@@ -85,7 +85,7 @@ class TestPassword:
         assert "Traceback" not in answer.stderr
 
     def test_of_a_database_of_ones_own_needs_no_tracker(self, running, stopped, ina, base_settings):
-        url = PostgresServer(running.data_dir, server_user()).url
+        url = PostgresServer(running.data_dir, ServerUser()).url
         names = {"REDIS_URL": base_settings.redis_url, "JWT_SECRET_KEY": base_settings.jwt_secret_key}
 
         password = shown(run(stopped, "password", ina, DATABASE_URL=url, **names), ina)
@@ -104,7 +104,7 @@ class TestDatabaseOfARunningTracker:
 
         told = run(running, "database", "sh", "-c", script).stdout.splitlines()
 
-        server = PostgresServer(running.data_dir, server_user())
+        server = PostgresServer(running.data_dir, ServerUser())
         names = server.environment
         assert told == [
             str(server.programs / "pg_dump"),

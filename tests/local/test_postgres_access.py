@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.local.servers import PostgresServer
-from app.local.system_user import server_user
-from tests.servers import running
+from tests.servers import own_user, running
 
 NOBODY = 65534
 CONNECT = """
@@ -31,7 +30,7 @@ class TestPeer:
         assert "Peer authentication failed" in ask(opened, NOBODY, role).stderr
 
     def test_the_servers_own_user_is_no_superuser(self, opened):
-        own = server_user().uid
+        own = own_user().uid
 
         assert ask(opened, own, "tasktracker").returncode == 0
         assert "Peer authentication failed" in ask(opened, own, "postgres").stderr
@@ -45,7 +44,7 @@ class TestOlderCluster:
         data_dir = tmp_path / "older"
         data_dir.mkdir()
         data_dir.chmod(0o711)
-        server = PostgresServer(data_dir, server_user())
+        server = PostgresServer(data_dir, own_user())
         server.prepare()
         assert "trust" in (data_dir / "postgres/data/pg_hba.conf").read_text()
         for name in ("pg_hba.conf", "pg_ident.conf"):
@@ -66,7 +65,7 @@ def opened(tmp_path_factory):
     data_dir = Path("/tmp") / f"tasktracker-peer-{os.getpid()}"  # noqa: S108
     data_dir.mkdir()
     data_dir.chmod(0o711)
-    server = PostgresServer(data_dir, server_user())
+    server = PostgresServer(data_dir, own_user())
     try:
         with running(server):
             server.make_database()

@@ -14,8 +14,7 @@ from typing import Any
 import psycopg2
 
 from app.local.servers import PostgresServer, ValkeyServer
-from app.local.system_user import server_user
-from tests.servers import ROOT, free_port, wait_for
+from tests.servers import ROOT, free_port, own_user, wait_for
 
 PASSWORD = "a password of the tests"
 SECRET = "a secret of the tests that is long enough"
@@ -83,7 +82,7 @@ class Stage:
         self._directory = directory
         self._stack = stack
         self.port = free_port()
-        user = server_user()
+        user = own_user()
         postgres = PostgresServer(directory, user)
         valkey = ValkeyServer(directory, user, "test-password")
         self.postgres = Server(postgres, environment)
