@@ -10,7 +10,6 @@ import logging
 import os
 import select
 import socket
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -24,6 +23,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.database.engine import CONNECT_TIMEOUT_SECONDS
 from app.errors import UnavailableError
+from app.watching import watch
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Deadlines:
         event.listen(engine, "checkin", self._check_in)
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="database-deadlines", daemon=True).start()
+        watch("database-deadlines", self.look, interval_seconds=TICK_SECONDS)
 
     def look(self) -> None:
         """End what waits in vain; ask the server only where there is reason to."""
@@ -77,14 +77,6 @@ class Deadlines:
         for age, statement in ages:
             if age > self._longest_seconds or (self._is_silent and age > PATIENCE_SECONDS):
                 _shut(statement.connection)
-
-    def _run(self) -> None:
-        while True:
-            time.sleep(TICK_SECONDS)
-            try:
-                self.look()
-            except Exception:
-                logger.exception("statements could not be watched")
 
     def _answers(self) -> bool:
         """Ask for a new connection. A refusal counts as an answer: the postmaster sent it."""

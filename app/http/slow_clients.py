@@ -9,12 +9,13 @@ import logging
 import os
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum, auto
+
+from app.watching import watch
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class SlowClients:
         self._looked_at = now()
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="slow-clients", daemon=True).start()
+        watch("slow-clients", self.look, interval_seconds=TICK_SECONDS)
 
     def look(self) -> None:
         """Look once at each connection, and end those that stand still."""
@@ -135,14 +136,6 @@ class SlowClients:
                 if reason is not None:
                     logger.info("connection ended: its client %s", reason)
                     _end(inode, descriptor)
-
-    def _run(self) -> None:
-        while True:
-            time.sleep(TICK_SECONDS)
-            try:
-                self.look()
-            except Exception:
-                logger.exception("clients could not be watched")
 
 
 def _accepted_connections() -> dict[int, int]:
