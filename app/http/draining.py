@@ -7,6 +7,7 @@ an answer does not open a connection that nobody would serve.
 """
 
 import time
+from collections.abc import Callable
 
 from flask import Flask, Response
 
@@ -17,12 +18,16 @@ HOLD_SECONDS = 0.5
 class Draining:
     """Off until somebody begins it; then for good."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, now: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._now = now
+        self._sleep = sleep
         self._ends_at: float | None = None
 
     def begin(self, seconds: float) -> None:
         """The server stops in `seconds`."""
-        self._ends_at = time.monotonic() + seconds
+        self._ends_at = self._now() + seconds
 
     @property
     def is_on(self) -> bool:
@@ -30,7 +35,12 @@ class Draining:
 
     @property
     def is_about_to_end(self) -> bool:
-        return self._ends_at is not None and time.monotonic() > self._ends_at - HOLD_SECONDS / 2
+        return self._ends_at is not None and self._now() > self._ends_at - HOLD_SECONDS / 2
+
+    def hold_back(self) -> None:
+        """In the last moment, wait until the server listens no more."""
+        if self.is_about_to_end:
+            self._sleep(HOLD_SECONDS)
 
 
 def init_draining(app: Flask) -> Draining:
@@ -41,8 +51,7 @@ def init_draining(app: Flask) -> Draining:
     def send_clients_away(response: Response) -> Response:
         if draining.is_on:
             response.headers["Connection"] = "close"
-            if draining.is_about_to_end:
-                time.sleep(HOLD_SECONDS)
+            draining.hold_back()
         return response
 
     return draining
