@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psycopg2
 import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812 - a class that is named like a variable
+
+# More than a server keeps in files that it can use again.
+MOST_LOG_MEBIBYTES = 800
 
 
 @contextmanager
@@ -27,3 +32,10 @@ def fill(directory: Path, *, leave_mebibytes: int = 0) -> Path:
         while os.statvfs(directory).f_bavail * os.statvfs(directory).f_frsize > leave_mebibytes * 1024 * 1024:
             file.write(bytes(4096 if not leave_mebibytes else 1024 * 1024))
     return path
+
+
+def use_up_log(connection: Connection) -> None:
+    """Of a PostgreSQL on a full disk, as its superuser: without room for the next file of its log, the server ends."""
+    with suppress(psycopg2.Error), connection.cursor() as cursor:
+        for _ in range(MOST_LOG_MEBIBYTES // 4):
+            cursor.execute("SELECT pg_logical_emit_message(false, 'test', repeat('x', 4 * 1024 * 1024))")

@@ -6,10 +6,13 @@ import signal
 import time
 import urllib.error
 
+import psycopg2
 import pytest
 
+from app.local.servers import PostgresServer
+from app.local.system_user import ServerUser
 from tests.local.test_command import Tracker
-from tests.memory_disks import fill, mounted_memory
+from tests.memory_disks import fill, mounted_memory, use_up_log
 from tests.servers import wait_for
 
 pytestmark = pytest.mark.deep
@@ -55,6 +58,26 @@ class TestFullDisk:
         assert [task_id for task_id in acknowledged if not read(tracker, token, task_id)] == []
         run.process.send_signal(signal.SIGTERM)
         assert run.process.wait(timeout=30) == 0
+
+    def test_that_ends_postgresql_itself_costs_nothing_either(self, tracker):
+        """Without room for its log it does not even start, so the supervisor tries again until there is some."""
+        tracker.start(RATE_LIMIT_ENABLED="false").wait_until_ready()
+        token = tracker.log_in()
+        acknowledged = [create(tracker, token, number) for number in range(20)]
+        server = PostgresServer(tracker.data_dir, ServerUser())
+        before = server.running_pid()
+        superuser = psycopg2.connect(server.url.replace("//tasktracker@/tasktracker", "//postgres@/postgres"))
+        superuser.autocommit = True
+
+        filling = fill(tracker.data_dir)
+        use_up_log(superuser)
+        assert wait_for(lambda: server.running_pid() != before, seconds=30)
+        assert not writes(tracker, token)
+        assert tracker.answers()
+
+        filling.unlink()
+        assert wait_for(lambda: writes(tracker, token), seconds=60)
+        assert [task_id for task_id in acknowledged if not read(tracker, token, task_id)] == []
 
     def test_a_tracker_starts_on_one_that_is_nearly_full(self, tracker):
         tracker.start().wait_until_ready()
