@@ -251,7 +251,8 @@ class Tracker:
             if run.process.poll() is None:
                 run.process.send_signal(signal.SIGTERM)
                 run.process.wait(timeout=60)
-        self._end_what_outlived_it()
+        if self._runs and self._runs[-1].process.returncode == -signal.SIGKILL:
+            self._end_what_outlived_it()
 
     def _end_what_outlived_it(self) -> None:
         """The servers of a tracker that was killed, and what its api counted into."""

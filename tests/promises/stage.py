@@ -74,14 +74,76 @@ class Server:
             self._process.wait(timeout=30)
 
 
-class Stage:
+class Served:
+    """A tracker that listens on a port of this machine, as its clients see it."""
+
+    def __init__(self, port: int, database_url: str) -> None:
+        self.port = port
+        self._url = database_url
+        self.headers: dict[str, str] = {}
+
+    def log_in(self) -> None:
+        status, body = self.ask("POST", "/login", {"username": "admin", "password": PASSWORD})
+        assert status == 200, body
+        self.headers = {"Authorization": f"Bearer {body['token']}"}
+
+    def connect(self, timeout: float = 60) -> HTTPConnection:
+        return HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """On a connection of its own."""
+        connection = self.connect()
+        try:
+            headers = {**self.headers, "Content-Type": "application/json"}
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read() or "null")
+        finally:
+            connection.close()
+
+    def upload(self, lines: list[str]) -> int:
+        """The id of an import whose rows a worker will take up."""
+        status, body = self.send_file("rows.csv", lines)
+        assert status in {201, 202}, (status, body)
+        import_id: int = body["id"]
+        return import_id
+
+    def send_file(self, filename: str, lines: list[str], headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        """Titles alone, one a line."""
+        connection = self.connect()
+        parts = (
+            f'--border\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n'
+            f"Content-Type: text/csv\r\n\r\ntitle\n{chr(10).join(lines)}\n\r\n--border--\r\n"
+        )
+        headers = {**self.headers, **(headers or {}), "Content-Type": "multipart/form-data; boundary=border"}
+        try:
+            connection.request("POST", "/api/v1/imports", parts.encode(), headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
+    def query(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
+        connection = psycopg2.connect(self._url)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement, arguments or None)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def count_listening(self) -> int:
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(row[1].endswith(f":{self.port:04X}") and row[3] == TCP_LISTEN for row in rows)
+
+
+class Stage(Served):
     """Start the parts that a test needs; all of them, and the servers, end with the stack."""
 
     def __init__(self, directory: Path, stack: ExitStack, **environment: str) -> None:
         """`environment` is seen by the servers too."""
         self._directory = directory
         self._stack = stack
-        self.port = free_port()
         user = own_user()
         postgres = PostgresServer(directory, user)
         valkey = ValkeyServer(directory, user, "test-password")
@@ -91,7 +153,7 @@ class Stage:
             stack.callback(server.stop)
             server.start()
         postgres.make_database()
-        self._url = postgres.url
+        super().__init__(free_port(), postgres.url)
         self.environment = {
             **os.environ,
             **environment,
@@ -110,7 +172,6 @@ class Stage:
             # A token has to outlive the clocks that a test sets, and the longest of them.
             "TABLE_TOKEN_MINUTES": "1440",
         }
-        self.headers: dict[str, str] = {}
 
     def prepare(self, release: Path = ROOT) -> None:
         """The schema of that release, and the first admin."""
@@ -160,56 +221,6 @@ class Stage:
         worker = self.start("worker")
         assert wait_for(lambda: "worker is ready" in self.output("worker"), seconds=90), self.output("worker")
         return worker
-
-    def log_in(self) -> None:
-        status, body = self.ask("POST", "/login", {"username": "admin", "password": PASSWORD})
-        assert status == 200, body
-        self.headers = {"Authorization": f"Bearer {body['token']}"}
-
-    def connect(self, timeout: float = 60) -> HTTPConnection:
-        return HTTPConnection("127.0.0.1", self.port, timeout=timeout)
-
-    def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        """On a connection of its own."""
-        connection = self.connect()
-        try:
-            headers = {**self.headers, "Content-Type": "application/json"}
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read() or "null")
-        finally:
-            connection.close()
-
-    def upload(self, lines: list[str]) -> int:
-        """The id of an import whose rows a worker will take up."""
-        connection = self.connect()
-        parts = (
-            '--border\r\nContent-Disposition: form-data; name="file"; filename="rows.csv"\r\n'
-            f"Content-Type: text/csv\r\n\r\ntitle\n{chr(10).join(lines)}\n\r\n--border--\r\n"
-        )
-        headers = {**self.headers, "Content-Type": "multipart/form-data; boundary=border"}
-        try:
-            connection.request("POST", "/api/v1/imports", parts.encode(), headers)
-            answer = connection.getresponse()
-            body = json.loads(answer.read())
-        finally:
-            connection.close()
-        assert answer.status in {201, 202}, (answer.status, body)
-        import_id: int = body["id"]
-        return import_id
-
-    def query(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
-        connection = psycopg2.connect(self._url)
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(statement, arguments or None)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
-
-    def count_listening(self) -> int:
-        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        return sum(row[1].endswith(f":{self.port:04X}") and row[3] == TCP_LISTEN for row in rows)
 
     def output(self, part: str) -> str:
         return self._log(part).read_text()
