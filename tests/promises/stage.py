@@ -14,7 +14,8 @@ from typing import Any
 import psycopg2
 
 from app.local.servers import PostgresServer, ValkeyServer
-from tests.servers import ROOT, free_port, own_user, wait_for
+from app.local.system_user import server_user
+from tests.servers import ROOT, free_port, wait_for
 
 PASSWORD = "a password of the tests"
 SECRET = "a secret of the tests that is long enough"
@@ -144,7 +145,8 @@ class Stage(Served):
         """`environment` is seen by the servers too."""
         self._directory = directory
         self._stack = stack
-        user = own_user()
+        # The one that a tracker started here has for its parts: the database lets nobody else in.
+        user = server_user(directory / "data")
         postgres = PostgresServer(directory, user)
         valkey = ValkeyServer(directory, user, "test-password")
         self.postgres = Server(postgres, environment)
