@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +131,8 @@ class ImportUnderWayError(RetryLaterError, ConflictError):
 
 class IdempotencyKeyReusedError(InvalidError):
     code = "idempotency_key_reused"
+
+
+def not_found(kind: str, key: object) -> NoReturn:
+    """Raise NotFoundError: in the same words whether there is no such row or none that the actor may know of."""
+    raise NotFoundError(f"there is no {kind} {key}")

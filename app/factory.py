@@ -8,7 +8,8 @@ from celery.signals import setup_logging, worker_process_init
 from flask import Flask, g
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.composition import Parts, serving
+from app.composition.resources import Resources
+from app.composition.services import serving
 from app.database.deadlines import Deadlines
 from app.database.engine import JOB_TIMEOUTS, STATEMENT_GRACE_SECONDS
 from app.heartbeat import beat
@@ -26,32 +27,32 @@ from app.http.running_requests import init_running_requests
 from app.http.security_headers import init_security_headers
 from app.http.slow_clients import SlowClients
 from app.job_queue import CeleryJobQueue, JobQueue
-from app.jobs import authentication as authentication_jobs
+from app.jobs import daily_log as daily_log_jobs
+from app.jobs import health as health_jobs
 from app.jobs import imports as import_jobs
-from app.jobs import statistics as statistics_jobs
-from app.jobs import task_logs as task_log_jobs
+from app.jobs import login as login_jobs
 from app.jobs.celery_app import make_celery
 from app.jobs.observed import name_jobs_in_the_log, serve_each_job, watch_beat, watch_worker
 from app.log_lines import init_logging
 from app.memory import give_memory_back
 from app.metrics import Metrics
-from app.routes import authentication, health, imports, projects, reports, table, task_logs, tasks, users
+from app.routes import classic, daily_log, health, imports, login, people, projects, reports, tasks
 from app.settings import Settings, read_settings
 from app.web import documentation
 
-BLUEPRINTS = (authentication, users, projects, tasks, task_logs, reports, imports, table, health)
+BLUEPRINTS = (login, people, projects, tasks, daily_log, reports, imports, classic, health)
 
 
 def create_app(
-    settings: Settings | None = None, *, parts: Parts | None = None, job_queue: JobQueue | None = None
+    settings: Settings | None = None, *, resources: Resources | None = None, job_queue: JobQueue | None = None
 ) -> Flask:
     settings = settings or read_settings()
     init_logging(settings.log_level)
-    if parts is None:
+    if resources is None:
         job_queue = job_queue or CeleryJobQueue(make_celery(settings))
-        parts = Parts(settings, job_queue=job_queue, metrics=Metrics(settings.metrics_dir))
+        resources = Resources(settings, job_queue=job_queue, metrics=Metrics(settings.metrics_dir))
     app = Flask("app", static_folder=None)
-    app.extensions["parts"] = parts
+    app.extensions["resources"] = resources
     app.config["TABLE_TOKEN_MINUTES"] = settings.table_token_minutes
     app.url_map.strict_slashes = False
     if settings.trusted_proxy_hops:
@@ -59,22 +60,22 @@ def create_app(
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     init_json(app)
     init_request_ids(app)
-    init_metrics(app, parts)
+    init_metrics(app, resources)
     init_draining(app)
     init_admission(app, settings)
     init_body_reception(app, settings)
     init_running_requests(app, settings)
     init_permits(app)
-    _serve_each_request(app, parts)
+    _serve_each_request(app, resources)
     init_authentication(app, settings)
     api = init_openapi(app)
     for module in BLUEPRINTS:
         api.register_blueprint(module.blueprint)
     app.register_blueprint(documentation.blueprint)
-    init_spec_route(app, api, table_blueprint=table.blueprint.name)
+    init_spec_route(app, api, table_blueprint=classic.blueprint.name)
     init_rate_limits(app, settings)
     init_bodies(app, settings)
-    init_error_handlers(app, table_blueprint=table.blueprint.name)
+    init_error_handlers(app, table_blueprint=classic.blueprint.name)
     init_security_headers(app)
     return app
 
@@ -88,9 +89,9 @@ def create_served_app() -> Flask:
     signal.signal(signal.SIGUSR1, lambda *_: draining.begin(settings.drain_seconds))
     admission: Admission = app.extensions["admission"]
     SlowClients(admission.oldest_seconds).start()
-    parts: Parts = app.extensions["parts"]
+    resources: Resources = app.extensions["resources"]
     longest_seconds = settings.request_statement_seconds + STATEMENT_GRACE_SECONDS
-    Deadlines(parts.engine, longest_seconds=longest_seconds).start()
+    Deadlines(resources.engine, longest_seconds=longest_seconds).start()
     give_memory_back()
     return app
 
@@ -99,18 +100,18 @@ def create_celery(settings: Settings | None = None) -> Celery:
     """For worker and beat."""
     settings = settings or read_settings()
     celery_app = make_celery(settings)
-    parts = Parts(settings, job_queue=CeleryJobQueue(celery_app), timeouts=JOB_TIMEOUTS)
-    serve_each_job(celery_app, parts)
-    for module in (task_log_jobs, import_jobs, authentication_jobs, statistics_jobs):
+    resources = Resources(settings, job_queue=CeleryJobQueue(celery_app), timeouts=JOB_TIMEOUTS)
+    serve_each_job(celery_app, resources)
+    for module in (login_jobs, daily_log_jobs, import_jobs, health_jobs):
         module.register(celery_app)
     name_jobs_in_the_log()
-    watch_worker(parts)
-    watch_beat(parts)
+    watch_worker(resources)
+    watch_beat(resources)
     give_memory_back()
 
     @worker_process_init.connect(weak=False)
     def forget_inherited_connections(**_kwargs: Any) -> None:
-        parts.after_fork()
+        resources.after_fork()
 
     @setup_logging.connect(weak=False)
     def log_as_the_rest_does(**_kwargs: Any) -> None:
@@ -119,10 +120,10 @@ def create_celery(settings: Settings | None = None) -> Celery:
     return celery_app
 
 
-def _serve_each_request(app: Flask, parts: Parts) -> None:
+def _serve_each_request(app: Flask, resources: Resources) -> None:
     @app.before_request
     def open_services() -> None:
-        g.serving = serving(parts, request_id=current_request_id())
+        g.serving = serving(resources, request_id=current_request_id())
         g.serving.__enter__()
 
     @app.teardown_request

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from app.composition import Parts
+from app.composition.resources import Resources
 from app.factory import create_app
 from app.settings import CsvLimits, RateLimit, RateLimits, Settings
 from bench.bare import bare_app, bare_copy, bare_log
@@ -117,7 +117,7 @@ def _at_most(what: str, against: str, ours: float, limit: float, unit: str) -> R
 def _requests(work: Workload, settings: Settings) -> list[Result]:
     work.add_tasks("SMALL", 10_000)
     bare = bare_app(settings)
-    uncached = create_app(settings, parts=_without_cache(settings))
+    uncached = create_app(settings, resources=_without_cache(settings))
     task_id = work.any_task_id()
     by_id = f"/api/v1/tasks/{task_id}"
     pairs = [
@@ -191,11 +191,11 @@ def _history(server_url: str, settings: Settings) -> list[Result]:
 
 @contextmanager
 def _workload(settings: Settings) -> Iterator[Workload]:
-    parts = Parts(settings, job_queue=FakeJobQueue())
+    resources = Resources(settings, job_queue=FakeJobQueue())
     try:
-        yield Workload(create_app(settings, parts=parts), parts)
+        yield Workload(create_app(settings, resources=resources), resources)
     finally:
-        parts.engine.dispose()
+        resources.engine.dispose()
 
 
 def _times(what: str, against: str, ours: float, theirs: float, limit: float) -> Result:
@@ -211,8 +211,8 @@ def _rows(what: str, against: str, count: int, ours: float, bare: float, goal: f
     return Result(f"{what} of {count:,}", against, *rates, ratio, f"≥ {goal}", ratio >= goal)
 
 
-def _without_cache(settings: Settings) -> Parts:
-    return Parts(replace(settings, redis_url="redis://127.0.0.1:1/0"), job_queue=FakeJobQueue())
+def _without_cache(settings: Settings) -> Resources:
+    return Resources(replace(settings, redis_url="redis://127.0.0.1:1/0"), job_queue=FakeJobQueue())
 
 
 def _settings(database_url: str, redis_url: str) -> Settings:

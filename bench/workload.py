@@ -17,16 +17,17 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from app.auth.actor import Actor
 from app.auth.tokens import Grant
-from app.composition import Parts, serving
+from app.composition.resources import Resources
+from app.composition.services import serving
 from app.http.authentication import access_token_for
-from app.models.user import Role
+from app.models.people.user import Role
 
 
 class Workload:
-    def __init__(self, app: Flask, parts: Parts) -> None:
+    def __init__(self, app: Flask, resources: Resources) -> None:
         self.app = app
-        self._parts = parts
-        with serving(parts) as services:
+        self._resources = resources
+        with serving(resources) as services:
             services.users.create_first_admin(username="admin", email="admin@example.org", password="measured well")
             grant = services.authentication.log_in(login="admin", password="measured well", address="127.0.0.1")
         self._actor = Actor(grant.user_id, "admin", Role.ADMIN, frozenset({1}), grant.session_id)
@@ -80,7 +81,7 @@ class Workload:
         change = text("UPDATE tasks SET status = :status WHERE project_id = 1 AND number = :number")
         taken: dict[str, list[float]] = {"origin": [], "replica": []}
         with ExitStack() as stack:
-            connections = {role: stack.enter_context(self._parts.engine.connect()) for role in taken}
+            connections = {role: stack.enter_context(self._resources.engine.connect()) for role in taken}
             for role, connection in connections.items():
                 # Triggers do not fire for a replica.
                 connection.execute(text(f"SET session_replication_role = {role}"))
@@ -103,7 +104,7 @@ class Workload:
         """Seconds for the use cases, from the file's first byte to the last task."""
         rows = b"".join(b"Task %d,from a file of many rows,true,high\n" % number for number in range(count))
         file = io.BytesIO(b"task_name,description,status,priority\n" + rows)
-        with serving(self._parts) as services:
+        with serving(self._resources) as services:
             started = time.perf_counter()
             outcome = services.imports.import_csv(self._actor, file, filename="many.csv", wait_seconds=0)
             while not orjson.loads(services.imports.get(self._actor, outcome.import_id))["finished_at"]:
@@ -111,11 +112,11 @@ class Workload:
             return time.perf_counter() - started
 
     def any_task_id(self) -> int:
-        with self._parts.engine.connect() as connection:
+        with self._resources.engine.connect() as connection:
             return int(connection.execute(text("SELECT max(id) FROM tasks")).scalar_one())
 
     def count_active(self) -> int:
-        with self._parts.engine.connect() as connection:
+        with self._resources.engine.connect() as connection:
             return int(connection.execute(text("SELECT count(*) FROM tasks WHERE deleted_at IS NULL")).scalar_one())
 
     def get(self, app: Flask, path: str) -> Callable[[], None]:
@@ -127,7 +128,7 @@ class Workload:
     def log_missing_days(self) -> tuple[int, float]:
         """How many days there were to log, and the seconds for them."""
         days = 0
-        with serving(self._parts) as services:
+        with serving(self._resources) as services:
             started = time.perf_counter()
             while logged := services.task_logs.log_due_days():
                 days += len(logged)
@@ -139,7 +140,7 @@ class Workload:
         call = self.get(self.app, "/api/v1/tasks?" + urlencode({k: v for k, v in filters.items() if v is not None}))
         taken = []
         for _ in range(100):
-            self._parts.cache.forget("tasks")
+            self._resources.cache.forget("tasks")
             started = time.perf_counter()
             call()
             taken.append(time.perf_counter() - started)
@@ -158,7 +159,7 @@ class Workload:
         return call
 
     def _execute(self, statement: str, **values: Any) -> None:
-        with self._parts.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        with self._resources.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             connection.execute(text(statement), values)
 
 

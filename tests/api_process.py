@@ -13,7 +13,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-from app.composition import Parts, serving
+from app.composition.resources import Resources
+from app.composition.services import serving
 from app.settings import Settings
 from tests import servers
 from tests.fakes import FakeJobQueue
@@ -86,10 +87,10 @@ class ApiProcess:
 @contextmanager
 def running_api(settings: Settings, directory: Path, **environment: str) -> Iterator[ApiProcess]:
     """With an admin, who is logged in."""
-    parts = Parts(settings, job_queue=FakeJobQueue())
-    with serving(parts) as services:
+    resources = Resources(settings, job_queue=FakeJobQueue())
+    with serving(resources) as services:
         services.users.create_first_admin(username=USERNAME, email="admin@example.org", password=PASSWORD)
-    parts.engine.dispose()
+    resources.engine.dispose()
     port = free_port()
     log = directory / "api.log"
     values: dict[str, Any] = {

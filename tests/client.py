@@ -7,7 +7,7 @@ from werkzeug.test import TestResponse
 
 from app.auth.tokens import Grant
 from app.http.authentication import access_token_for
-from app.models.user import User
+from app.models.people.user import User
 from tests import factories
 
 

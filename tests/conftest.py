@@ -13,12 +13,13 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
-from app.composition import Parts, Services, serving
+from app.composition.resources import Resources
+from app.composition.services import Services, serving
 from app.database.engine import make_session_factory
 from app.factory import create_app
-from app.models.user import Role
-from app.models.user import User as UserModel
-from app.repositories.users import UserRepository
+from app.models.people.user import Role
+from app.models.people.user import User as UserModel
+from app.repositories.people import UserRepository
 from app.settings import CsvLimits, RateLimit, RateLimits, Settings
 from tests import factories as all_factories
 from tests import servers
@@ -148,22 +149,22 @@ def redis(redis_url: str) -> Iterator[Redis]:
 @pytest.fixture
 def parts(
     settings: Settings, connection: Connection, job_queue: FakeJobQueue, clock: FixedClock, redis: Redis
-) -> Iterator[Parts]:
-    parts = Parts(settings, job_queue=job_queue, clock=clock)
-    parts.new_session = make_session_factory(connection)
-    yield parts
-    parts.engine.dispose()
+) -> Iterator[Resources]:
+    resources = Resources(settings, job_queue=job_queue, clock=clock)
+    resources.new_session = make_session_factory(connection)
+    yield resources
+    resources.engine.dispose()
 
 
 @pytest.fixture
-def services(parts: Parts) -> Iterator[Services]:
-    with serving(parts) as services:
+def services(resources: Resources) -> Iterator[Services]:
+    with serving(resources) as services:
         yield services
 
 
 @pytest.fixture
-def app(settings: Settings, parts: Parts) -> Flask:
-    return create_app(settings, parts=parts)
+def app(settings: Settings, resources: Resources) -> Flask:
+    return create_app(settings, resources=resources)
 
 
 @pytest.fixture

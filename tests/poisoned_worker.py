@@ -5,9 +5,9 @@ import signal
 from datetime import timedelta
 from typing import Any
 
-from app.models.task_import import TaskImport
+from app.models.imports.task_import import TaskImport
 from app.services import import_runs
-from app.services.import_blocks import ImportBlockService
+from app.services.imports.blocks import ImportBlockService
 from celery_worker import celery_app
 
 __all__ = ["celery_app"]

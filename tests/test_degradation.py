@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from app.composition import Parts
+from app.composition.resources import Resources
 from app.database.engine import make_session_factory
 from app.factory import create_app
 from app.job_queue import CeleryJobQueue
 from app.jobs.celery_app import make_celery
-from app.models.user import Role
+from app.models.people.user import Role
 from app.settings import RateLimit
 from tests.client import Client
 from tests.factories import PASSWORD
@@ -102,10 +102,10 @@ class TestWithoutPostgres:
 
 class TestLockedTable:
     def test_a_request_does_not_wait_for_it_as_long_as_a_job(self, settings):
-        parts = Parts(settings, job_queue=FakeJobQueue())
-        with parts.new_session() as session:
+        resources = Resources(settings, job_queue=FakeJobQueue())
+        with resources.new_session() as session:
             assert session.scalar(text("SHOW lock_timeout")) == "2s"
-        parts.engine.dispose()
+        resources.engine.dispose()
 
 
 @pytest.fixture
@@ -128,14 +128,14 @@ def client_without_redis(settings, redis_url_of_state, connection, clock, factor
             celery_broker_url=redis_url_of_state,
             rate_limits=rate_limits or settings.rate_limits,
         )
-        parts = Parts(without, job_queue=CeleryJobQueue(make_celery(without)), clock=clock)
-        parts.new_session = make_session_factory(connection)
-        made.append(parts)
-        return Client(create_app(without, parts=parts))
+        resources = Resources(without, job_queue=CeleryJobQueue(make_celery(without)), clock=clock)
+        resources.new_session = make_session_factory(connection)
+        made.append(resources)
+        return Client(create_app(without, resources=resources))
 
     yield make
-    for parts in made:
-        parts.engine.dispose()
+    for resources in made:
+        resources.engine.dispose()
 
 
 @pytest.fixture

@@ -17,14 +17,15 @@ import pytest
 from redis import Redis
 
 from app.auth.actor import Actor
-from app.composition import Parts, serving
+from app.composition.resources import Resources
+from app.composition.services import serving
 from app.job_queue import CeleryJobQueue, JobName
 from app.jobs.celery_app import make_celery
 from app.local.first_run import migrate
 from app.local.servers import PostgresServer, ValkeyServer
-from app.models.task_import import ImportMode
-from app.models.user import Role
-from app.services.imports import ImportOptions
+from app.models.imports.task_import import ImportMode
+from app.models.people.user import Role
+from app.services.imports.imports import ImportOptions
 from app.settings import psycopg2_url
 from tests.servers import ROOT, own_user, running, wait_for
 
@@ -106,13 +107,13 @@ class Stage:
         self._block_seconds = 0.0
         stack.callback(self.kill_worker)
 
-    def prepare(self, parts: Parts) -> None:
-        settings = replace(parts.settings, database_url=psycopg2_url(self._postgres.url), redis_url=self._redis_url)
+    def prepare(self, resources: Resources) -> None:
+        settings = replace(resources.settings, database_url=psycopg2_url(self._postgres.url), redis_url=self._redis_url)
         settings = replace(settings, celery_broker_url=self._redis_url)
         migrate(settings)
-        self._parts = Parts(settings, job_queue=CeleryJobQueue(make_celery(settings)))
-        self._stack.callback(self._parts.engine.dispose)
-        with serving(self._parts) as services:
+        self._resources = Resources(settings, job_queue=CeleryJobQueue(make_celery(settings)))
+        self._stack.callback(self._resources.engine.dispose)
+        with serving(self._resources) as services:
             services.users.create_first_admin(username="admin", email="admin@example.org", password="long enough")
         beat = self._start("beat", "--scheduler", "celery.beat:Scheduler", "--schedule", "/dev/null")
         self._stack.callback(_kill_group, beat)
@@ -121,7 +122,7 @@ class Stage:
         lines = "".join(f"Row {number},{'what it is about ' * 40},todo,ada\n" for number in range(rows))
         file = io.BytesIO(f"title,description,status,assignee\n{lines}".encode())
         (admin_id,) = self.ask("SELECT id FROM users WHERE username = 'admin'")[0]
-        with serving(self._parts) as services:
+        with serving(self._resources) as services:
             grant = services.authentication.log_in(login="admin", password="long enough", address="127.0.0.1")
             actor = Actor(admin_id, "admin", Role.ADMIN, frozenset(), session_id=grant.session_id)
             options = ImportOptions(mode=mode)
@@ -131,7 +132,7 @@ class Stage:
 
     def ring(self) -> None:
         """As beat does every five seconds."""
-        self._parts.job_queue.enqueue(JobName.RUN_IMPORTS)
+        self._resources.job_queue.enqueue(JobName.RUN_IMPORTS)
 
     def start_worker(self, *, app: str = "celery_worker") -> None:
         self._worker = self._start("worker", "--concurrency", "1", "--without-gossip", "--without-mingle", app=app)
@@ -194,8 +195,8 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture
-def stage(tmp_path_factory: pytest.TempPathFactory, parts: Parts) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory, resources: Resources) -> Iterator[Stage]:
     with ExitStack() as stack:
         stage = Stage(tmp_path_factory.mktemp("stage"), stack)
-        stage.prepare(parts)
+        stage.prepare(resources)
         yield stage

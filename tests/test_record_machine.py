@@ -22,12 +22,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class that is named like a variable
 
 from app.auth.actor import Actor
-from app.composition import Parts, serving
+from app.composition.resources import Resources
+from app.composition.services import serving
 from app.errors import ConflictError
-from app.models.task import ACTIVE_STATUSES, TaskPriority, TaskStatus
-from app.models.task_import import DuplicatePolicy
-from app.models.user import Role
-from app.services.imports import ImportOptions
+from app.models.imports.task_import import DuplicatePolicy
+from app.models.people.user import Role
+from app.models.tasks.task import ACTIVE_STATUSES, TaskPriority, TaskStatus
+from app.services.imports.imports import ImportOptions
 from app.settings import Settings
 from tests import servers
 from tests.fakes import FakeJobQueue, FixedClock
@@ -277,7 +278,7 @@ class RecordMachine(RuleBasedStateMachine):
 
     @rule(values=st.fixed_dictionaries({"title": titles}, optional=all_but_title))
     def create(self, values: dict[str, Any]) -> None:
-        with serving(self.stage.parts) as services:
+        with serving(self.stage.resources) as services:
             view = services.tasks.create(self.stage.actor, {**values})
         project_id = self.stage.project_ids[values.get("project", "GEN")]
         state = State(
@@ -296,7 +297,7 @@ class RecordMachine(RuleBasedStateMachine):
     @rule(pick=picks, changes=st.fixed_dictionaries({}, optional=all_fields))
     def change(self, pick: int, changes: dict[str, Any]) -> None:
         task_id = self.pick(pick, is_deleted=False)
-        with serving(self.stage.parts) as services:
+        with serving(self.stage.resources) as services:
             services.tasks.change(self.stage.actor, task_id, {**changes})
         state = self.model.tasks[task_id].state
         changed = {name: value for name, value in changes.items() if name not in {"assignee", "labels", "project"}}
@@ -315,7 +316,7 @@ class RecordMachine(RuleBasedStateMachine):
     def change_nothing(self, pick: int, how: str) -> None:
         task_id = self.pick(pick, is_deleted=False)
         if how == "service":
-            with serving(self.stage.parts) as services:
+            with serving(self.stage.resources) as services:
                 title, status = self.model.tasks[task_id].state[:2]
                 services.tasks.change(self.stage.actor, task_id, {"title": title, "status": TaskStatus(status)})
         else:
@@ -338,7 +339,7 @@ class RecordMachine(RuleBasedStateMachine):
         # The last column is passed over: a file that was the same as the one just before it would be that one.
         lines = [",".join((*(cell or "" for cell in row), str(self.stage.next_serial()))) for row in rows]
         file = "title,status,priority,assignee,external_ref,updated_at\n" + "\n".join(lines) + "\n"
-        with serving(self.stage.parts) as services:
+        with serving(self.stage.resources) as services:
             outcome = services.imports.import_csv(
                 self.stage.actor,
                 io.BytesIO(file.encode()),
@@ -371,7 +372,7 @@ class RecordMachine(RuleBasedStateMachine):
     @rule(pick=picks)
     def delete(self, pick: int) -> None:
         task_id = self.pick(pick, is_deleted=False)
-        with serving(self.stage.parts) as services:
+        with serving(self.stage.resources) as services:
             services.tasks.delete(self.stage.actor, task_id)
         self.model.change(task_id, self.model.tasks[task_id].state._replace(is_deleted=True))
 
@@ -379,7 +380,7 @@ class RecordMachine(RuleBasedStateMachine):
     @rule(pick=picks)
     def restore(self, pick: int) -> None:
         task_id = self.pick(pick, is_deleted=True)
-        with serving(self.stage.parts) as services:
+        with serving(self.stage.resources) as services:
             services.tasks.restore(self.stage.actor, task_id)
         self.model.change(task_id, self.model.tasks[task_id].state._replace(is_deleted=False))
 
@@ -487,7 +488,7 @@ class RecordMachine(RuleBasedStateMachine):
 
     @rule()
     def ask_for_today(self) -> None:
-        with serving(self.stage.parts) as services:
+        with serving(self.stage.resources) as services:
             if self.model.today in self.model.closed:
                 with pytest.raises(ConflictError):
                     services.task_logs.request_day(self.stage.actor, None)
@@ -658,11 +659,13 @@ class Stage:
         self._make_people_and_projects()
         self.execute(_NOW)
         self.clock = FixedClock(datetime.now(UTC), tell=self._tell_database)
-        self.parts = Parts(replace(settings, database_url=database_url), job_queue=FakeJobQueue(), clock=self.clock)
+        self.resources = Resources(
+            replace(settings, database_url=database_url), job_queue=FakeJobQueue(), clock=self.clock
+        )
 
     def close(self) -> None:
         self._threads.shutdown()
-        self.parts.engine.dispose()
+        self.resources.engine.dispose()
         self._held_connection.close()
         self._connection.close()
 
@@ -685,10 +688,10 @@ class Stage:
             "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'task_logs'::regclass"
         ):
             self.execute(f"DROP TABLE {partition}")
-        self.parts.settings = replace(self.parts.settings, time_zone=zone)
+        self.resources.settings = replace(self.resources.settings, time_zone=zone)
 
     def log_due_days(self) -> list[date]:
-        with serving(self.parts) as services:
+        with serving(self.resources) as services:
             return services.task_logs.log_due_days()
 
     def log_due_days_twice_at_once(self) -> list[date]:

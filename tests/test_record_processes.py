@@ -24,12 +24,13 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 from redis import Redis
 
 from app.auth.actor import Actor
-from app.composition import Parts, serving
+from app.composition.resources import Resources
+from app.composition.services import serving
 from app.job_queue import CeleryJobQueue, JobName
 from app.jobs.celery_app import make_celery
 from app.local.servers import ValkeyServer
-from app.models.task import ACTIVE_STATUSES, TaskPriority, TaskStatus
-from app.models.user import Role
+from app.models.people.user import Role
+from app.models.tasks.task import ACTIVE_STATUSES, TaskPriority, TaskStatus
 from app.settings import Settings
 from tests import servers
 from tests.servers import ROOT, broker, own_user, running, wait_for
@@ -218,8 +219,8 @@ class Stage:
             celery_broker_url=broker(redis_url),
             time_zone=ZONE,
         )
-        self._parts = Parts(settings, job_queue=CeleryJobQueue(make_celery(settings)))
-        stack.callback(self._parts.engine.dispose)
+        self._resources = Resources(settings, job_queue=CeleryJobQueue(make_celery(settings)))
+        stack.callback(self._resources.engine.dispose)
         self._settings = settings
         self._stack = stack
         self._closed_days: dict[date, str] = {}
@@ -238,7 +239,7 @@ class Stage:
         self.start_all()
 
     def serving(self):
-        return serving(self._parts)
+        return serving(self._resources)
 
     def tell_clock(self, now: datetime) -> None:
         self.execute("UPDATE test_clock SET now = %s", now)

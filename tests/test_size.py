@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import text
 
-from app.composition import Parts, serving
+from app.composition.resources import Resources
+from app.composition.services import serving
 from app.database.engine import JOB_TIMEOUTS
-from app.models.task_log import LogRun
+from app.models.daily_log.task_log import LogRun
 from tests import servers
 from tests.conftest import simulate_clock
 from tests.fakes import FakeJobQueue, FixedClock
@@ -50,11 +51,11 @@ class TestDailyLog:
 
 
 class Tracker:
-    def __init__(self, parts, connection):
-        self.parts = parts
+    def __init__(self, resources, connection):
+        self.resources = resources
         self._connection = connection
         self.clock = FixedClock(NOON, tell=lambda now: (simulate_clock(connection, now), connection.commit()))
-        parts.clock = self.clock
+        resources.clock = self.clock
 
     def execute(self, statement, **values):
         outcome = self._connection.execute(text(statement), values)
@@ -72,13 +73,13 @@ class Tracker:
     def log_due_days(self):
         days = []
         while True:
-            with serving(self.parts) as services:
+            with serving(self.resources) as services:
                 if not (logged := services.task_logs.log_due_days()):
                     return days
             days += logged
 
     def run_of(self, day):
-        with self.parts.new_session() as session:
+        with self.resources.new_session() as session:
             return session.get_one(LogRun, day)
 
     def ids_of_rows(self):
@@ -97,11 +98,11 @@ class Tracker:
 def tracker(base_settings, postgres_url):
     with servers.migrated_database(postgres_url, has_simulated_clock=True) as url:
         settings = replace(base_settings, database_url=url, time_zone=ZoneInfo("UTC"))
-        parts = Parts(settings, job_queue=FakeJobQueue(), timeouts=JOB_TIMEOUTS)
-        with parts.engine.connect() as connection:
+        resources = Resources(settings, job_queue=FakeJobQueue(), timeouts=JOB_TIMEOUTS)
+        with resources.engine.connect() as connection:
             connection.execute(text("SET synchronous_commit = off"))
-            tracker = Tracker(parts, connection)
+            tracker = Tracker(resources, connection)
             tracker.execute("INSERT INTO users (username, role, is_active) VALUES ('creator', 'user', false)")
             tracker.execute(ADD_TASKS, count=TASK_COUNT)
             yield tracker
-        parts.engine.dispose()
+        resources.engine.dispose()

@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 
 from app.auth.passwords import hash_password
-from app.services.import_uploads import MAX_SILENCE
+from app.services.imports.uploads import MAX_SILENCE
 from tests.servers import ROOT, free_port, migrated_database, wait_for
 
 pytestmark = pytest.mark.deep

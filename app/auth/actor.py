@@ -5,7 +5,7 @@ from uuid import UUID
 
 import orjson
 
-from app.models.user import Role
+from app.models.people.user import Role
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from app.auth.actor import Actor
 from app.errors import ForbiddenError
-from app.models.user import Role
+from app.models.people.user import Role
 
 
 class Permission(StrEnum):

@@ -13,8 +13,8 @@ from enum import StrEnum
 from itertools import chain
 from typing import Any, Protocol
 
+from app.csv_files.columns import KNOWN_NAMES, Layout, folded_name, layout_of
 from app.errors import TooLargeError, UnreadableCsvError
-from app.services.csv_columns import KNOWN_NAMES, Layout, folded_name, layout_of
 from app.settings import CsvLimits
 
 DELIMITERS = (",", ";", "\t", "|")

@@ -6,7 +6,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.models.task import (
+from app.clock import in_zone
+from app.csv_files.moments import parse_moment
+from app.models.people.user import MAX_USERNAME_LENGTH, RESERVED_USERNAMES
+from app.models.people.username import skeleton_of
+from app.models.tasks.task import (
     MAX_DESCRIPTION_LENGTH,
     MAX_EXTERNAL_REF_LENGTH,
     MAX_LABEL_LENGTH,
@@ -17,9 +21,6 @@ from app.models.task import (
     priority_from,
     status_from,
 )
-from app.models.user import MAX_USERNAME_LENGTH, RESERVED_USERNAMES
-from app.models.username import skeleton_of
-from app.services.moments import in_zone, parse_moment
 
 MAX_SHOWN_LENGTH = 200
 

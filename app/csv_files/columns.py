@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from app.errors import UnreadableCsvError
-from app.models.task import TaskPriority
+from app.models.tasks.task import TaskPriority
 
 # A header so near to a known name is a slip of the pen; ignoring its column would lose what it holds.
 SLIP_SIMILARITY = 0.88

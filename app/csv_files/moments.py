@@ -1,8 +1,7 @@
 """How people write points in time, in CSV cells and in the TaskTrackerPro table."""
 
 import re
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 # A year from either end, so that no offset leads out of what Python can hold.
 YEARS = range(2, 9999)
@@ -27,11 +26,6 @@ def parse_moment(words: str, *, is_day_first: bool = False) -> datetime | None:
     except ValueError:
         moment = _written_moment(words, is_day_first=is_day_first)
     return moment if moment is not None and moment.year in YEARS else None
-
-
-def in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
-    """In UTC, since PostgreSQL takes fewer offsets than we; without an offset the workspace's time zone is meant."""
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _written_moment(words: str, *, is_day_first: bool) -> datetime | None:

@@ -9,12 +9,12 @@ from operator import itemgetter
 from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
-from app.models.task_import import ImportBlock
-from app.repositories.import_batches import ImportedRow
-from app.repositories.imports import RefusedRow, RowProblem
-from app.services.csv_cells import MAX_SHOWN_LENGTH, CellError, CellReader, CellReaders, restored
-from app.services.csv_columns import FIELD_OF, Column, Layout
-from app.services.csv_files import is_blank
+from app.csv_files.blocks import is_blank
+from app.csv_files.cells import MAX_SHOWN_LENGTH, CellError, CellReader, CellReaders, restored
+from app.csv_files.columns import FIELD_OF, Column, Layout
+from app.models.imports.task_import import ImportBlock
+from app.repositories.imports.batches import ImportedRow
+from app.repositories.imports.imports import RefusedRow, RowProblem
 
 # The cells of most columns say the same few things over and over: each is read once.
 MAX_REMEMBERED_CELLS = 20_000

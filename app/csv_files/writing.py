@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.repositories.imports import ReportedRow
-from app.repositories.task_export import EXPORT_COLUMNS, ExportedTask
-from app.services.csv_cells import defused, join_labels, restored
-from app.services.csv_columns import folded_name
+from app.csv_files.cells import defused, join_labels, restored
+from app.csv_files.columns import folded_name
+from app.repositories.imports.imports import ReportedRow
+from app.repositories.tasks.export import EXPORT_COLUMNS, ExportedTask
 
 ERROR_COLUMN = "error"
 

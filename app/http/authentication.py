@@ -17,7 +17,7 @@ from jwt.exceptions import ExpiredSignatureError, PyJWTError
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
 from app.auth.tokens import Grant
-from app.composition import services
+from app.composition.services import services
 from app.errors import UnauthenticatedError
 from app.settings import Settings
 

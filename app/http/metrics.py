@@ -10,7 +10,7 @@ from flask import Flask, Response, current_app, g, request
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 
-from app.composition import Parts
+from app.composition.resources import Resources
 from app.errors import UnauthenticatedError
 from app.http.client_address import client_address
 
@@ -29,9 +29,9 @@ class ScrapeTokenError(UnauthenticatedError):
     code = "scrape_token_wrong"
 
 
-def init_metrics(app: Flask, parts: Parts) -> None:
+def init_metrics(app: Flask, resources: Resources) -> None:
     """Before every other hook: what the others do is part of the time, and what they answer is the answer."""
-    metrics = parts.metrics
+    metrics = resources.metrics
 
     @app.before_request
     def look_at_the_clock() -> None:
@@ -60,8 +60,8 @@ def init_metrics(app: Flask, parts: Parts) -> None:
 
 def ensure_may_scrape() -> None:
     """Where METRICS_TOKEN is set, only who brings it. Raises ScrapeTokenError."""
-    parts: Parts = current_app.extensions["parts"]
-    wanted = parts.settings.metrics_token
+    resources: Resources = current_app.extensions["resources"]
+    wanted = resources.settings.metrics_token
     if wanted is None:
         return
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -71,6 +71,6 @@ def ensure_may_scrape() -> None:
 
 def metrics_response(measured: Iterable[Metric]) -> Response:
     """With what this process counted; in OpenMetrics or the older text format, as the scraper likes it."""
-    parts: Parts = current_app.extensions["parts"]
+    resources: Resources = current_app.extensions["resources"]
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    return Response(encode(parts.metrics.registry(measured)), content_type=content_type)
+    return Response(encode(resources.metrics.registry(measured)), content_type=content_type)

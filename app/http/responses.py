@@ -8,7 +8,7 @@ from flask import Flask, Response, request
 from flask.json.provider import JSONProvider
 
 from app.repositories.pages import Page
-from app.services.tasks import Precondition, TaskView
+from app.services.tasks.write import Precondition, TaskView
 
 
 class OrjsonProvider(JSONProvider):

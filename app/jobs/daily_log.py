@@ -2,7 +2,7 @@
 
 from celery import Celery
 
-from app.composition import services
+from app.composition.services import services
 from app.job_queue import JobName
 from app.jobs.celery_app import WHOLE_WORK_LIMITS
 

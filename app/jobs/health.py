@@ -2,7 +2,7 @@
 
 from celery import Celery
 
-from app.composition import services
+from app.composition.services import services
 from app.job_queue import JobName
 
 

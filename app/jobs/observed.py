@@ -10,9 +10,10 @@ from celery import Celery, Task
 from celery.beat import Service
 from celery.signals import after_task_publish, beat_init, heartbeat_sent, task_postrun, task_prerun, worker_ready
 
-from app.composition import Parts, serving
+from app.composition.resources import Resources
+from app.composition.services import serving
 from app.job_queue import REQUEST_ID_HEADER, JobName
-from app.models.health import JobResult, Part
+from app.models.health.sighting import JobResult, Part
 
 logger = logging.getLogger(__name__)
 # Speaks at every log level: whoever starts the parts waits for what it says.
@@ -22,19 +23,19 @@ lifecycle.setLevel(logging.INFO)
 SIGHTING_INTERVAL_SECONDS = 15.0
 
 
-def serve_each_job(celery_app: Celery, parts: Parts) -> None:
+def serve_each_job(celery_app: Celery, resources: Resources) -> None:
     """Before the jobs are registered: gives each its services, as each request has them, and counts it."""
 
     class ServedTask(Task):  # type: ignore[type-arg]
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             result, began_at = JobResult.FAILED, time.perf_counter()
             try:
-                with serving(parts, request_id=_request_id_of(self)):
+                with serving(resources, request_id=_request_id_of(self)):
                     outcome = super().__call__(*args, **kwargs)
                 result = JobResult.SUCCEEDED
                 return outcome
             finally:
-                _count(parts, self.name, result, time.perf_counter() - began_at)
+                _count(resources, self.name, result, time.perf_counter() - began_at)
 
     # How Celery's own documentation does it; its stubs disagree.
     celery_app.Task = ServedTask  # type: ignore[misc]
@@ -52,33 +53,33 @@ def name_jobs_in_the_log() -> None:
         structlog.contextvars.clear_contextvars()
 
 
-def watch_worker(parts: Parts) -> None:
+def watch_worker(resources: Resources) -> None:
     @worker_ready.connect(weak=False)
     def begin(**_kwargs: Any) -> None:
         lifecycle.info("worker is ready")
-        _touch(parts.settings.alive_file)
+        _touch(resources.settings.alive_file)
         # Beat's first tick comes an interval after its start; what fell due while nothing ran need not wait for it.
-        parts.job_queue.enqueue(JobName.LOG_DUE_DAYS)
-        parts.job_queue.enqueue(JobName.RUN_IMPORTS)
+        resources.job_queue.enqueue(JobName.LOG_DUE_DAYS)
+        resources.job_queue.enqueue(JobName.RUN_IMPORTS)
 
     @heartbeat_sent.connect(weak=False)
     def live_on(**_kwargs: Any) -> None:
         """Every two seconds while the main loop turns and has a connection to the broker."""
-        _touch(parts.settings.alive_file)
+        _touch(resources.settings.alive_file)
 
 
-def watch_beat(parts: Parts) -> None:
+def watch_beat(resources: Resources) -> None:
     seen_at = float("-inf")
 
     def tick(**_kwargs: Any) -> None:
         """After each tick that the broker took. A worker may be away: beat says for itself that it ticks."""
         nonlocal seen_at
-        _touch(parts.settings.alive_file)
+        _touch(resources.settings.alive_file)
         if time.monotonic() - seen_at < SIGHTING_INTERVAL_SECONDS:
             return
         seen_at = time.monotonic()
         try:
-            with serving(parts) as services:
+            with serving(resources) as services:
                 services.health.see(Part.BEAT)
         except Exception:
             logger.exception("beat could not say that it ticks")
@@ -92,10 +93,10 @@ def watch_beat(parts: Parts) -> None:
         tick()
 
 
-def _count(parts: Parts, job: str, result: JobResult, seconds: float) -> None:
+def _count(resources: Resources, job: str, result: JobResult, seconds: float) -> None:
     """A job that is done is done, counted or not."""
     try:
-        with serving(parts) as services:
+        with serving(resources) as services:
             services.health.count_job(job, result, seconds=seconds)
     except Exception:
         logger.exception("%s could not be counted as %s", job, result.value)

@@ -12,14 +12,15 @@ from psycopg2.errors import LockNotAvailable
 from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from app.composition import Parts, serving
+from app.composition.resources import Resources
+from app.composition.services import serving
 from app.database.engine import JOB_TIMEOUTS, make_engine
 from app.database.migrations import alembic_config, applied_migration, known_migrations
 from app.errors import TaskTrackerError
 from app.job_queue import JobName
 from app.local.data_dir import write_private
 from app.local.errors import StartError
-from app.schemas.users import UserInput
+from app.schemas.people import UserInput
 from app.settings import LaunchSettings, Settings
 
 # Each try waits a few seconds for a lock and then lets everybody pass who came later.
@@ -117,8 +118,8 @@ def ensure_admin(settings: Settings, launch: LaunchSettings, *, unshown: Path | 
     A password that is made up waits in the file `unshown` until the caller has shown it and removes the file: a start
     that is cut off before must not lock everybody out.
     """
-    parts = Parts(settings, job_queue=NoJobs())
-    with serving(parts) as services:
+    resources = Resources(settings, job_queue=NoJobs())
+    with serving(resources) as services:
         try:
             if services.users.has_admin():
                 waiting = unshown.read_text() if unshown is not None and unshown.exists() else None
@@ -133,7 +134,7 @@ def ensure_admin(settings: Settings, launch: LaunchSettings, *, unshown: Path | 
             raise StartError(f"the first admin cannot be made: {error.detail}") from None
         finally:
             services.close()
-            parts.engine.dispose()
+            resources.engine.dispose()
     made_up = password if is_new and launch.admin_password is None else None
     return Admin(launch.admin_username, made_up, is_new=is_new)
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from app.auth.actor import Actor
-from app.composition import Parts, Services, serving
+from app.composition.resources import Resources
+from app.composition.services import Services, serving
 from app.errors import TaskTrackerError
 from app.job_queue import CeleryJobQueue
 from app.jobs.celery_app import make_celery
@@ -15,7 +16,7 @@ from app.local.data_dir import read_or_make_secrets
 from app.local.errors import StartError
 from app.local.servers import PostgresServer, ValkeyServer
 from app.local.system_user import ServerUser
-from app.models.user import Role
+from app.models.people.user import Role
 from app.settings import LaunchSettings, read_settings
 
 # Whoever can open the database's files may read and change all of it.
@@ -28,14 +29,14 @@ def serving_operator(launch: LaunchSettings) -> Iterator[Services]:
     """Raises StartError where there is no database to reach, and for what the services refuse."""
     os.environ.update(_way_to_servers(launch))
     settings = read_settings()
-    parts = Parts(settings, job_queue=CeleryJobQueue(make_celery(settings)))
+    resources = Resources(settings, job_queue=CeleryJobQueue(make_celery(settings)))
     try:
-        with serving(parts) as services:
+        with serving(resources) as services:
             yield services
     except TaskTrackerError as error:
         raise StartError(error.detail) from None
     finally:
-        parts.engine.dispose()
+        resources.engine.dispose()
 
 
 def make_new_password(launch: LaunchSettings, username: str) -> str:

@@ -9,11 +9,11 @@ from typing import Any
 
 import orjson
 
-from app.composition import Services
+from app.composition.services import Services
 from app.local.errors import StartError
 from app.local.operator import OPERATOR, serving_operator
+from app.repositories.daily_log.days import TaskLogQuery
 from app.repositories.pages import MAX_PAGE_SIZE, Page
-from app.repositories.task_logs import TaskLogQuery
 from app.settings import LaunchSettings
 
 DEFAULT_WIDTH = 120

@@ -1,33 +1,27 @@
 """All tables in one place, for migrations to compare with the database."""
 
-from app.models import (
-    health,
-    login_attempt,
-    login_network,
-    login_wait,
-    project,
-    session,
-    task,
-    task_history,
-    task_import,
-    task_log,
-    user,
-)
 from app.models.base import Base
+from app.models.daily_log import task_log
+from app.models.health import sighting
+from app.models.imports import task_import
+from app.models.login import attempt, network, session, wait
+from app.models.people import user
+from app.models.projects import project
+from app.models.tasks import task, version
 
 __all__ = [
-    "health",
-    "login_attempt",
-    "login_network",
-    "login_wait",
+    "attempt",
     "metadata",
+    "network",
     "project",
     "session",
+    "sighting",
     "task",
-    "task_history",
     "task_import",
     "task_log",
     "user",
+    "version",
+    "wait",
 ]
 
 metadata = Base.metadata

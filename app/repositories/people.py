@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from app.database.engine import violated_constraint
 from app.errors import EmailTakenError, UsernameTakenError
-from app.models.project import Project, ProjectMember
-from app.models.user import Role, User
+from app.models.people.user import Role, User
+from app.models.projects.project import Project, ProjectMember
 from app.repositories.pages import AnySelect, Page, decode_cursor, is_integer, json_object, page_of
 
 USER_FIELDS: dict[str, Any] = {

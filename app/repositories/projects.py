@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from app.auth.actor import Actor
 from app.database.engine import violated_constraint
 from app.errors import ProjectKeyTakenError
-from app.models.project import Project, ProjectMember
-from app.models.user import User
+from app.models.people.user import User
+from app.models.projects.project import Project, ProjectMember
 from app.repositories.pages import AnySelect, Page, decode_cursor, is_integer, json_object, page_of
 
 PROJECT_FIELDS: dict[str, Any] = {

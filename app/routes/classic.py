@@ -7,7 +7,7 @@ import orjson
 from flask import Response, current_app
 
 from app.auth.permissions import Permission
-from app.composition import services
+from app.composition.services import services
 from app.http.authentication import access_token_for, current_actor, public, requires
 from app.http.bodies import takes_file
 from app.http.client_address import client_address
@@ -16,11 +16,9 @@ from app.http.openapi import Blueprint
 from app.http.rate_limits import LimitName, limited
 from app.http.responses import json_response, page_response
 from app.http.uploads import Upload
-from app.models.task_import import DuplicatePolicy
-from app.schemas.authentication import Login, TableToken
+from app.models.imports.task_import import DuplicatePolicy
 from app.schemas.base import TableMessage
-from app.schemas.imports import CsvUpload, TableUploaded
-from app.schemas.table import (
+from app.schemas.classic import (
     TableLogDetail,
     TableLogPage,
     TableLogQuery,
@@ -29,10 +27,12 @@ from app.schemas.table import (
     TableTaskInput,
     TableTaskPatch,
 )
-from app.schemas.users import TableUser, TableUserInput
-from app.services.imports import ImportOptions
-from app.services.task_logs import TaskLogQuery
-from app.services.tasks import TaskChanges
+from app.schemas.imports import CsvUpload, TableUploaded
+from app.schemas.login import Login, TableToken
+from app.schemas.people import TableUser, TableUserInput
+from app.services.daily_log.days import TaskLogQuery
+from app.services.imports.imports import ImportOptions
+from app.services.tasks.write import TaskChanges
 
 # How long the request of an upload waits for its end.
 UPLOAD_WAIT_SECONDS = 10

@@ -6,12 +6,12 @@ from typing import Any
 from flask import Response
 
 from app.auth.permissions import Permission
-from app.composition import services
+from app.composition.services import services
 from app.http.authentication import current_actor, requires
 from app.http.openapi import Blueprint
 from app.http.responses import json_response, page_response
 from app.schemas.base import PageQuery
-from app.schemas.task_logs import (
+from app.schemas.daily_log import (
     DayQuery,
     DiffQuery,
     LogDayPage,
@@ -23,7 +23,7 @@ from app.schemas.task_logs import (
     TaskLogListQuery,
     TaskLogPage,
 )
-from app.services.task_logs import TaskLogQuery
+from app.services.daily_log.days import TaskLogQuery
 
 blueprint = Blueprint("task_logs", __name__, url_prefix="/api/v1/task-logs", description="The daily log")
 

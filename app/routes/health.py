@@ -5,13 +5,13 @@ from typing import Any
 
 from flask import Response, current_app
 
-from app.composition import services
+from app.composition.services import services
 from app.http.admission import ungated
 from app.http.authentication import public
 from app.http.metrics import ensure_may_scrape, metrics_response
 from app.http.openapi import Blueprint
-from app.schemas.health import Health, ReadinessQuery, ReadinessReport
-from app.schemas.metrics import families_of
+from app.schemas.health.checks import Health, ReadinessQuery, ReadinessReport
+from app.schemas.health.metrics import families_of
 
 blueprint = Blueprint("health", __name__, description="For operators and load balancers")
 

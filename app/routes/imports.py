@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response
 
 from app.auth.permissions import Permission
-from app.composition import services
+from app.composition.services import services
 from app.http.authentication import current_actor, requires
 from app.http.bodies import takes_file
 from app.http.downloads import csv_response
@@ -23,7 +23,7 @@ from app.schemas.imports import (
     ImportPage,
     ImportProblemPage,
 )
-from app.services.imports import ImportOptions
+from app.services.imports.imports import ImportOptions
 
 blueprint = Blueprint("imports", __name__, url_prefix="/api/v1/imports", description="CSV imports")
 

@@ -5,13 +5,13 @@ from typing import Any
 from flask import Response
 
 from app.auth.permissions import Permission
-from app.composition import services
+from app.composition.services import services
 from app.http.authentication import current_actor, public, refresh_claims, requires, token_pair_for
 from app.http.client_address import client_address
 from app.http.openapi import Blueprint
 from app.http.responses import json_response, no_content
-from app.schemas.authentication import Login, PasswordChange, Registration, TokenPair
-from app.schemas.users import User
+from app.schemas.login import Login, PasswordChange, Registration, TokenPair
+from app.schemas.people import User
 
 blueprint = Blueprint("auth", __name__, url_prefix="/api/v1/auth", description="Logging in and out")
 

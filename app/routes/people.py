@@ -6,14 +6,14 @@ from typing import Any
 from flask import Response
 
 from app.auth.permissions import Permission
-from app.composition import services
+from app.composition.services import services
 from app.http.authentication import current_actor, me_or, requires
 from app.http.openapi import Blueprint
 from app.http.responses import json_response, no_content, page_response
+from app.schemas.people import User, UserInput, UserPage, UserPatch, UserQuery
 from app.schemas.tasks import AssignedTaskListQuery, TaskPage
-from app.schemas.users import User, UserInput, UserPage, UserPatch, UserQuery
-from app.services.tasks import TaskQuery
-from app.services.users import UserChanges
+from app.services.people import UserChanges
+from app.services.tasks.write import TaskQuery
 
 blueprint = Blueprint("users", __name__, url_prefix="/api/v1/users", description="Accounts; `me` is an id too")
 

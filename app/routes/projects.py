@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response
 
 from app.auth.permissions import Permission
-from app.composition import services
+from app.composition.services import services
 from app.http.authentication import current_actor, requires
 from app.http.openapi import Blueprint
 from app.http.responses import json_response, no_content, page_response

@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.auth.permissions import Permission
-from app.composition import services
+from app.composition.services import services
 from app.http.authentication import current_actor, requires
 from app.http.openapi import Blueprint
 from app.schemas.reports import AgingReport, CycleTimeReport, FlowReport, ReportQuery, ReportRangeQuery

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response
 
 from app.auth.permissions import Permission
-from app.composition import services
+from app.composition.services import services
 from app.http.authentication import current_actor, requires
 from app.http.downloads import csv_response
 from app.http.openapi import CSV, Blueprint
@@ -22,7 +22,7 @@ from app.schemas.tasks import (
     TaskReplacement,
     TaskStatusChange,
 )
-from app.services.tasks import TaskChanges, TaskQuery
+from app.services.tasks.write import TaskChanges, TaskQuery
 
 blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1/tasks", description="Tasks")
 

@@ -8,8 +8,8 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate, validates_schema
 from webargs.fields import DelimitedFieldMixin
 
+from app.csv_files.moments import YEARS
 from app.repositories.pages import DEFAULT_PAGE_SIZE, MAX_CURSOR_LENGTH, MAX_PAGE_SIZE, MAX_TOTAL
-from app.services.moments import YEARS
 
 # No schema has as many fields. Input with more is refused as a whole: an error for each of its unknown fields would be
 # several times as large as the input.

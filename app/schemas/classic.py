@@ -6,12 +6,12 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
-from app.models.task import MAX_DESCRIPTION_LENGTH, MAX_TITLE_LENGTH, TaskPriority, status_from
-from app.models.user import MAX_USERNAME_LENGTH
+from app.csv_files.moments import parse_moment
+from app.models.people.user import MAX_USERNAME_LENGTH
+from app.models.tasks.task import MAX_DESCRIPTION_LENGTH, MAX_TITLE_LENGTH, TaskPriority, status_from
 from app.repositories.pages import MAX_PAGE_SIZE
 from app.schemas.base import StrictSchema, Text
 from app.schemas.tasks import Priority
-from app.services.moments import parse_moment
 
 DEFAULT_PER_PAGE = 10
 MAX_PAGE_NUMBER = 1_000_000

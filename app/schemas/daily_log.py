@@ -4,11 +4,11 @@ from typing import Any
 
 from marshmallow import Schema, fields, post_load, validate
 
-from app.models.task import TaskPriority, TaskStatus
-from app.models.task_log import LogSource
-from app.models.user import MAX_USERNAME_LENGTH
+from app.models.daily_log.task_log import LogSource
+from app.models.people.user import MAX_USERNAME_LENGTH
+from app.models.tasks.task import TaskPriority, TaskStatus
+from app.repositories.daily_log.days import TaskLogQuery
 from app.repositories.pages import MAX_BIGINT
-from app.repositories.task_logs import TaskLogQuery
 from app.schemas.base import Day, PageQuery, StrictSchema, Text, page_schema
 from app.schemas.tasks import ProjectKey, Status
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from marshmallow import Schema, fields, post_load, validate
 
-from app.models.project import DEFAULT_PROJECT_KEY
-from app.models.task_import import DuplicatePolicy, ImportMode, ImportState
+from app.csv_files.blocks import DELIMITERS, Encoding
+from app.models.imports.task_import import DuplicatePolicy, ImportMode, ImportState
+from app.models.projects.project import DEFAULT_PROJECT_KEY
 from app.schemas.base import PageQuery, StrictSchema, page_schema
 from app.schemas.tasks import ProjectKey
-from app.services.csv_files import DELIMITERS, Encoding
-from app.services.imports import MAX_WAIT_SECONDS, ImportOptions
+from app.services.imports.imports import MAX_WAIT_SECONDS, ImportOptions
 
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
 _DELIMITER_NAMES = {"\t": "tab"}

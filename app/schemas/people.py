@@ -4,9 +4,9 @@ from zoneinfo import available_timezones
 
 from marshmallow import Schema, ValidationError, fields
 
-from app.models.user import MAX_USERNAME_LENGTH, Role
-from app.schemas.authentication import email_field, new_password_field, username_field
+from app.models.people.user import MAX_USERNAME_LENGTH, Role
 from app.schemas.base import PageQuery, SomeOf, StrictSchema, Text, page_schema
+from app.schemas.login import email_field, new_password_field, username_field
 
 
 def _known_time_zone(name: str) -> None:

@@ -2,8 +2,8 @@
 
 from marshmallow import Schema, fields
 
-from app.models.project import MAX_PROJECT_NAME_LENGTH, PROJECT_KEY_PATTERN
-from app.models.user import Role
+from app.models.people.user import Role
+from app.models.projects.project import MAX_PROJECT_NAME_LENGTH, PROJECT_KEY_PATTERN
 from app.schemas.base import StrictSchema, Text, WholeRegexp, page_schema
 
 

@@ -2,10 +2,10 @@
 
 from marshmallow import Schema, fields, validate
 
-from app.models.task import TaskStatus
+from app.models.tasks.task import TaskStatus
 from app.schemas.base import Day, StrictSchema, page_schema
 from app.schemas.tasks import ProjectKey
-from app.services.task_history import TaskEvent
+from app.services.tasks.history import TaskEvent
 
 _LINK = {"description": "the request that lists these tasks"}
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
-from app.models.project import DEFAULT_PROJECT_KEY, PROJECT_KEY_PATTERN
-from app.models.task import (
+from app.models.people.user import MAX_USERNAME_LENGTH
+from app.models.projects.project import DEFAULT_PROJECT_KEY, PROJECT_KEY_PATTERN
+from app.models.tasks.task import (
     MAX_DESCRIPTION_LENGTH,
     MAX_EXTERNAL_REF_LENGTH,
     MAX_LABEL_LENGTH,
@@ -20,8 +21,7 @@ from app.models.task import (
     priority_from,
     status_from,
 )
-from app.models.user import MAX_USERNAME_LENGTH
-from app.repositories.task_list import SORT_NAMES, TaskQuery
+from app.repositories.tasks.read import SORT_NAMES, TaskQuery
 from app.schemas.base import (
     BoundedList,
     DelimitedList,

@@ -5,17 +5,16 @@ from typing import TypedDict
 from app.auth.actor import Actor
 from app.auth.passwords import hash_password
 from app.auth.permissions import Permission, ensure_may, may
+from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
-from app.errors import ForbiddenError, InvalidError, LastAdminError
+from app.errors import ForbiddenError, InvalidError, LastAdminError, not_found
 from app.events import UserChanged
-from app.models.user import Role, User
-from app.repositories.login_attempts import LoginAttemptRepository
+from app.models.people.user import Role, User
+from app.repositories.login.attempts import LoginAttemptRepository
+from app.repositories.login.sessions import SessionRepository
 from app.repositories.pages import Page
-from app.repositories.sessions import SessionRepository
-from app.repositories.users import UserRepository
-from app.services.authentication import ensure_not_guessable
-from app.services.clock import Clock
-from app.services.lookups import not_found
+from app.repositories.people import UserRepository
+from app.services.login.log_in import ensure_not_guessable
 
 
 class UserChanges(TypedDict, total=False):

@@ -2,16 +2,15 @@
 
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
+from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
-from app.errors import ConflictError, ForbiddenError, InvalidError
+from app.errors import ConflictError, ForbiddenError, InvalidError, not_found
 from app.events import ProjectChanged
-from app.models.project import Project
-from app.models.user import User
+from app.models.people.user import User
+from app.models.projects.project import Project
 from app.repositories.pages import Page
+from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
-from app.repositories.users import UserRepository
-from app.services.clock import Clock
-from app.services.lookups import not_found
 
 
 class ProjectService:

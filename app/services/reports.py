@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from app.auth.actor import Actor
+from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError
-from app.models.task import ACTIVE_STATUSES, TaskStatus
+from app.models.tasks.task import ACTIVE_STATUSES, TaskStatus
 from app.repositories.reports import ReportRepository
-from app.services.clock import Clock
 
 MAX_DAYS = 366
 DEFAULT_DAYS = 30

@@ -7,7 +7,7 @@ anywhere, it goes on where it was.
 from alembic import op
 from sqlalchemy import text
 
-from app.models.username import skeleton_of
+from app.models.people.username import skeleton_of
 
 revision = "2026_11_25_name_skeletons_fill"
 down_revision = "2026_11_25_name_skeletons"

@@ -2,9 +2,9 @@ import pytest
 
 from app.auth.permissions import PERMISSIONS_OF, Permission, ensure_may, may, may_enter, scope_of
 from app.errors import ForbiddenError
-from app.models.project import Project
-from app.models.task import Task
-from app.models.user import Role
+from app.models.people.user import Role
+from app.models.projects.project import Project
+from app.models.tasks.task import Task
 from tests.auth.test_actor import actor_of
 
 # Written out again on purpose: who changes who may what has to say it twice.

@@ -7,8 +7,7 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.errors import TooLargeError, UnreadableCsvError
-from app.services.csv_files import (
+from app.csv_files.blocks import (
     BLOCK_CHARACTERS,
     BLOCK_ROWS,
     MAX_ROW_CHARACTERS,
@@ -17,6 +16,7 @@ from app.services.csv_files import (
     Encoding,
     is_blank,
 )
+from app.errors import TooLargeError, UnreadableCsvError
 from app.settings import CsvLimits
 
 # How long an example takes is the machine's affair.
@@ -385,13 +385,13 @@ class TestLimits:
 class TestBlankLines:
     @pytest.mark.parametrize("line", [b"\r", b"\n", b"\r\n", b",\n", b" \n"])
     def test_so_many_are_passed_over(self, monkeypatch, line):
-        monkeypatch.setattr("app.services.csv_files.MAX_BLANK_ROWS", 100)
+        monkeypatch.setattr("app.csv_files.blocks.MAX_BLANK_ROWS", 100)
 
         assert cells_of(b"task_name,status\n" + line * 50 + b"One,todo\n" + line * 50) == [["One", "todo"]]
 
     @pytest.mark.parametrize("line", [b"\r", b"\n", b"\r\n", b",\n", b" \n"])
     def test_more_than_a_spreadsheet_has_are_not_read_to_their_end(self, monkeypatch, line):
-        monkeypatch.setattr("app.services.csv_files.MAX_BLANK_ROWS", 1000)
+        monkeypatch.setattr("app.csv_files.blocks.MAX_BLANK_ROWS", 1000)
         stream = CountingStream(b"task_name,status\n", line * (PIECE_BYTES // len(line)))
         file = CsvFile(stream, LIMITS)
 

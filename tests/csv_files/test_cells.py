@@ -7,15 +7,7 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.models.task import (
-    MAX_LABEL_LENGTH,
-    MAX_LABELS,
-    PRIORITY_ALIASES,
-    STATUS_ALIASES,
-    TaskPriority,
-    TaskStatus,
-)
-from app.services.csv_cells import (
+from app.csv_files.cells import (
     MAX_SHOWN_LENGTH,
     CellError,
     CellReaders,
@@ -25,7 +17,15 @@ from app.services.csv_cells import (
     restored,
     shown,
 )
-from app.services.csv_columns import TRACKERS
+from app.csv_files.columns import TRACKERS
+from app.models.tasks.task import (
+    MAX_LABEL_LENGTH,
+    MAX_LABELS,
+    PRIORITY_ALIASES,
+    STATUS_ALIASES,
+    TaskPriority,
+    TaskStatus,
+)
 
 # How long an example takes is the machine's affair.
 UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

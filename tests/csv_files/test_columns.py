@@ -6,11 +6,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.errors import UnreadableCsvError
-from app.models.task import TaskPriority
-from app.repositories.task_export import EXPORT_COLUMNS
-from app.services.csv_cells import CellReaders
-from app.services.csv_columns import (
+from app.csv_files.cells import CellReaders
+from app.csv_files.columns import (
     EVERYBODYS,
     FIELD_OF,
     KNOWN_NAMES,
@@ -22,7 +19,10 @@ from app.services.csv_columns import (
     folded_name,
     layout_of,
 )
-from app.services.csv_writing import ERROR_COLUMN
+from app.csv_files.writing import ERROR_COLUMN
+from app.errors import UnreadableCsvError
+from app.models.tasks.task import TaskPriority
+from app.repositories.tasks.export import EXPORT_COLUMNS
 
 # How long an example takes is the machine's affair.
 UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.services.moments import in_zone, parse_moment
+from app.clock import in_zone
+from app.csv_files.moments import parse_moment
 
 # How long an example takes is the machine's affair.
 UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

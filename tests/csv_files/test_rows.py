@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from app.csv_files.blocks import BLOCK_ROWS, CsvFile, Encoding
+from app.csv_files.rows import MAX_REMEMBERED_CELLS, ReadAhead, ReadRow, RowReader
 from app.errors import TooLargeError, UnreadableCsvError
-from app.models.task import TaskPriority, TaskStatus
-from app.models.task_import import ImportBlock
-from app.repositories.imports import RefusedRow
-from app.services.csv_files import BLOCK_ROWS, CsvFile, Encoding
-from app.services.csv_rows import MAX_REMEMBERED_CELLS, ReadAhead, ReadRow, RowReader
+from app.models.imports.task_import import ImportBlock
+from app.models.tasks.task import TaskPriority, TaskStatus
+from app.repositories.imports.imports import RefusedRow
 from app.settings import CsvLimits
 
 # How long an example takes is the machine's affair.

@@ -8,13 +8,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.models.task import MAX_LABEL_LENGTH, TaskPriority, TaskStatus
-from app.repositories.imports import RefusedRow, ReportedRow
-from app.repositories.task_export import EXPORT_COLUMNS, ExportedTask
-from app.services.csv_columns import FIELD_OF
-from app.services.csv_files import CsvFile
-from app.services.csv_rows import RowReader
-from app.services.csv_writing import export_header, export_rows, report_header, report_rows
+from app.csv_files.blocks import CsvFile
+from app.csv_files.columns import FIELD_OF
+from app.csv_files.rows import RowReader
+from app.csv_files.writing import export_header, export_rows, report_header, report_rows
+from app.models.tasks.task import MAX_LABEL_LENGTH, TaskPriority, TaskStatus
+from app.repositories.imports.imports import RefusedRow, ReportedRow
+from app.repositories.tasks.export import EXPORT_COLUMNS, ExportedTask
 from app.settings import CsvLimits
 
 # How long an example takes is the machine's affair.

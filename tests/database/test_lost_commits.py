@@ -6,7 +6,7 @@ from app.database.engine import JOB_TIMEOUTS, make_engine, make_session_factory
 from app.database.unit_of_work import UnitOfWork
 from app.errors import OutcomeUnknownError, UnavailableError
 from app.events import TaskChanged
-from app.models.project import Project
+from app.models.projects.project import Project
 from tests import servers
 from tests.database.proxy import Cut, cutting_proxy
 

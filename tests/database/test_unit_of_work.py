@@ -10,7 +10,7 @@ from app.database.engine import JOB_TIMEOUTS, make_engine, make_session_factory,
 from app.database.unit_of_work import UnitOfWork
 from app.errors import StatementTooSlowError, UnavailableError
 from app.events import TaskChanged
-from app.models.project import Project
+from app.models.projects.project import Project
 
 
 class TestTransaction:
@@ -236,8 +236,8 @@ def released():
 
 
 @pytest.fixture
-def own_session(parts):
-    with parts.new_session() as session:
+def own_session(resources):
+    with resources.new_session() as session:
         yield session
 
 

@@ -9,13 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.auth.passwords import hash_password
-from app.models.project import Project as ProjectModel
-from app.models.project import ProjectMember as ProjectMemberModel
-from app.models.session import LoginSession as LoginSessionModel
-from app.models.task import Task as TaskModel
-from app.models.task import TaskPriority, TaskStatus
-from app.models.user import Role
-from app.models.user import User as UserModel
+from app.models.login.session import LoginSession as LoginSessionModel
+from app.models.people.user import Role
+from app.models.people.user import User as UserModel
+from app.models.projects.project import Project as ProjectModel
+from app.models.projects.project import ProjectMember as ProjectMemberModel
+from app.models.tasks.task import Task as TaskModel
+from app.models.tasks.task import TaskPriority, TaskStatus
 
 PASSWORD = "correct horse battery"
 # Hashed once: each hash takes tens of milliseconds on purpose.

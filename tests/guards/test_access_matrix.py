@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import inspect, select
 
 from app.auth.permissions import PERMISSIONS_OF
-from app.models.project import ProjectMember
-from app.models.task import Task, TaskPriority
-from app.models.task_log import TaskLog
-from app.models.user import Role
+from app.models.daily_log.task_log import TaskLog
+from app.models.people.user import Role
+from app.models.projects.project import ProjectMember
+from app.models.tasks.task import Task, TaskPriority
 from tests.factories import PASSWORD
 
 PUBLIC = {

@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from app.factory import create_app
-from app.models.health import Part
+from app.models.health.sighting import Part
 from app.settings import read_settings
 from tests.fakes import FakeJobQueue
 

@@ -10,7 +10,7 @@ import yaml
 
 from app.jobs.celery_app import make_celery
 from app.local.command import _parser
-from app.services.health import CheckName
+from app.services.health.checks import CheckName
 from app.settings import read_launch_settings, read_settings
 from tests.servers import ROOT
 

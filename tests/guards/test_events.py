@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from app.cache import Cache, make_redis
-from app.composition import Parts
+from app.composition.resources import Resources
 from app.events import (
     DayLogged,
     DayLogRequested,
@@ -47,12 +47,12 @@ class TestReactions:
     @pytest.mark.parametrize(
         ("event", "expected"), REACTIONS.items(), ids=[type(event).__name__ for event in REACTIONS]
     )
-    def test_what_follows_is_what_is_said_here(self, parts, job_queue, event, expected):
-        remember_all(parts.cache)
+    def test_what_follows_is_what_is_said_here(self, resources, job_queue, event, expected):
+        remember_all(resources.cache)
 
-        parts.react_to(event)
+        resources.react_to(event)
 
-        assert forgotten(parts.cache) | set(job_queue.enqueued) == expected
+        assert forgotten(resources.cache) | set(job_queue.enqueued) == expected
 
     def test_each_is_a_frozen_value(self):
         for event_class in get_args(Event):
@@ -61,9 +61,9 @@ class TestReactions:
 
     @pytest.mark.parametrize("event", REACTIONS, ids=[type(event).__name__ for event in REACTIONS])
     def test_a_reaction_that_fails_stops_nothing(self, settings, caplog, event):
-        parts = Parts(settings, job_queue=BrokenJobQueue(), cache=BrokenCache(make_redis(settings.redis_url)))
+        resources = Resources(settings, job_queue=BrokenJobQueue(), cache=BrokenCache(make_redis(settings.redis_url)))
 
-        parts.react_to(event)
+        resources.react_to(event)
 
         assert f"reaction to {type(event).__name__} failed" in caplog.text
 

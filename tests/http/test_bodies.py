@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.models.user import Role
+from app.models.people.user import Role
 
 
 class TestChunkedBodies:

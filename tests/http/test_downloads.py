@@ -5,7 +5,7 @@ import pytest
 from app.errors import UnavailableError
 from app.http.admission import MAX_DOWNLOADS, MAX_FILES_IN_THE_MAKING
 from app.http.downloads import MAX_MEMORY_BYTES
-from app.repositories.task_export import TaskExportRepository
+from app.repositories.tasks.export import TaskExportRepository
 
 EXPORT = "/api/v1/tasks/export"
 
@@ -21,7 +21,7 @@ class TestDownload:
         assert answer.headers["X-Row-Count"] == "3"
 
     def test_one_that_cannot_be_finished_is_an_error_and_no_file(self, client, admin, factories, monkeypatch):
-        monkeypatch.setattr("app.services.task_export.PAGE_ROWS", 1)
+        monkeypatch.setattr("app.services.tasks.export.PAGE_ROWS", 1)
         for _ in range(3):
             factories.Task()
         fail_after(monkeypatch, pages=2)
@@ -56,7 +56,7 @@ class TestDownload:
 class TestActiveTasks:
     @pytest.mark.parametrize("task_count", [0, 1, 3, 7])
     def test_are_one_array_however_many_pages_they_take(self, client, admin, factories, monkeypatch, task_count):
-        monkeypatch.setattr("app.services.tasks.ACTIVE_PAGE_ROWS", 3)
+        monkeypatch.setattr("app.services.tasks.write.ACTIVE_PAGE_ROWS", 3)
         tasks = [factories.Task(title=f'T"{number}') for number in range(task_count)]
         factories.Task(status="done")
 

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from app.models.user import Role
+from app.models.people.user import Role
 
 MAX_ANSWER_BYTES = 20_000
 LONG = "x" * 100_000

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import create_engine, text
 
-from app.composition import Parts, services
+from app.composition.resources import Resources
+from app.composition.services import services
 from app.factory import create_app
 from app.log_lines import init_logging
 from app.settings import psycopg2_url
@@ -145,7 +146,7 @@ class TestConnections:
         assert own.in_use() == 0
 
     def test_are_told_with_how_many_there_may_be(self, own):
-        assert own.limit() == own.parts.settings.database_pool_size
+        assert own.limit() == own.resources.settings.database_pool_size
 
 
 class TestLogLine:
@@ -336,11 +337,11 @@ class OwnDatabase:
     """An api with connections of its own to a database that may be closed to it."""
 
     def __init__(self, settings, server_url, url):
-        self.parts = Parts(replace(settings, database_url=url), job_queue=FakeJobQueue())
-        self._app = create_app(self.parts.settings, parts=self.parts)
+        self.resources = Resources(replace(settings, database_url=url), job_queue=FakeJobQueue())
+        self._app = create_app(self.resources.settings, resources=self.resources)
         self.client = Client(self._app)
         self._admin = create_engine(psycopg2_url(server_url), isolation_level="AUTOCOMMIT")
-        self._name = self.parts.engine.url.database
+        self._name = self.resources.engine.url.database
 
     def route(self, path, view):
         self._app.add_url_rule(path, path, view)
@@ -349,10 +350,10 @@ class OwnDatabase:
         services()._session.execute(text("SELECT 1"))
 
     def in_use(self):
-        return Numbers(self.parts.metrics).get("tasktrackerpro_database_connections_in_use")
+        return Numbers(self.resources.metrics).get("tasktrackerpro_database_connections_in_use")
 
     def limit(self):
-        return Numbers(self.parts.metrics).get("tasktrackerpro_database_connections_limit")
+        return Numbers(self.resources.metrics).get("tasktrackerpro_database_connections_limit")
 
     def hang_up(self):
         self._administer(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._name}'")
@@ -364,7 +365,7 @@ class OwnDatabase:
         self._administer(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS {str(may).lower()}")
 
     def close(self):
-        self.parts.engine.dispose()
+        self.resources.engine.dispose()
         self._admin.dispose()
 
     def _administer(self, statement):
@@ -385,8 +386,8 @@ class _Closed:
 
 
 @pytest.fixture
-def numbers(parts):
-    return Numbers(parts.metrics)
+def numbers(resources):
+    return Numbers(resources.metrics)
 
 
 @pytest.fixture

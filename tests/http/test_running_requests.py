@@ -5,7 +5,7 @@ import pytest
 
 from app.errors import TooManyRunningRequestsError
 from app.http.running_requests import RunningRequests
-from app.models.user import Role
+from app.models.people.user import Role
 
 EXPORT = "/api/v1/tasks/export"
 TASKS = "/api/v1/tasks"

@@ -11,7 +11,8 @@ from dataclasses import replace
 import psycopg2
 import pytest
 
-from app.composition import Parts, serving
+from app.composition.resources import Resources
+from app.composition.services import serving
 from app.factory import create_app
 from app.job_queue import CeleryJobQueue, JobName
 from app.jobs.celery_app import make_celery
@@ -65,7 +66,7 @@ class TestRequestId:
         assert (answer.status_code, answer.headers["X-Request-ID"]) == (202, "trace-me.1")
         assert wait_for(lambda: stage.lines(request_id="trace-me.1"), seconds=30)
         (line,) = stage.lines(request_id="trace-me.1")
-        assert (line["job"], line["level"], line["logger"]) == (LOG_DAYS, "info", "app.services.task_logs")
+        assert (line["job"], line["level"], line["logger"]) == (LOG_DAYS, "info", "app.services.daily_log.days")
 
     def test_is_that_of_one_request_and_not_of_the_one_before(self, stage):
         stage.start("worker")
@@ -141,11 +142,11 @@ class Stage:
         celery_app = make_celery(settings)
         # What an earlier stage left in a broker that outlives it.
         celery_app.control.purge()
-        self._parts = Parts(settings, job_queue=CeleryJobQueue(celery_app))
-        stack.callback(self._parts.engine.dispose)
-        with serving(self._parts) as services:
+        self._resources = Resources(settings, job_queue=CeleryJobQueue(celery_app))
+        stack.callback(self._resources.engine.dispose)
+        with serving(self._resources) as services:
             services.users.create_first_admin(username="admin", email="admin@example.org", password=PASSWORD)
-        app = create_app(settings, parts=self._parts)
+        app = create_app(settings, resources=self._resources)
         self.client = Client(app)
         token = self.client.post("/login", {"username": "admin", "password": PASSWORD}).json["token"]
         self._as_admin = Client(app, {"Authorization": f"Bearer {token}"})

@@ -13,7 +13,7 @@ from alembic import command
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
-from app.composition import Parts
+from app.composition.resources import Resources
 from app.database.migrations import alembic_config, known_migrations
 from app.factory import create_app
 from app.local.errors import StartError
@@ -161,12 +161,12 @@ class OwnDatabase:
 
     def why_not_ready(self):
         """What an api on it says of its migrations; None where they are all that it needs."""
-        parts = Parts(self.settings, job_queue=FakeJobQueue())
+        resources = Resources(self.settings, job_queue=FakeJobQueue())
         try:
-            client = create_app(self.settings, parts=parts).test_client()
+            client = create_app(self.settings, resources=resources).test_client()
             answer = client.get("/readyz?exclude=worker&exclude=beat")
         finally:
-            parts.engine.dispose()
+            resources.engine.dispose()
         check = answer.json["checks"]["migrations"]
         assert check["ok"] == (answer.status_code == 200) == (check["reason"] is None)
         return check["reason"]

@@ -18,7 +18,8 @@ from uuid import uuid4
 import psycopg2
 import pytest
 
-from app.composition import Parts, serving
+from app.composition.resources import Resources
+from app.composition.services import serving
 from app.http.draining import HOLD_SECONDS
 from tests import servers
 from tests.fakes import FakeJobQueue
@@ -295,10 +296,10 @@ class Stage:
         self._mark = uuid4().hex
         self._threads = stack.enter_context(ThreadPoolExecutor(1))
         self._started = []
-        parts = Parts(settings, job_queue=FakeJobQueue())
-        with serving(parts) as services:
+        resources = Resources(settings, job_queue=FakeJobQueue())
+        with serving(resources) as services:
             services.users.create_first_admin(username="admin", email="admin@example.org", password=PASSWORD)
-        parts.engine.dispose()
+        resources.engine.dispose()
         self._environment = {
             **os.environ,
             "TEST_MARK": self._mark,

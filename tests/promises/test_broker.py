@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 from redis import Redis
 
-from app.services.csv_files import BLOCK_ROWS
+from app.csv_files.blocks import BLOCK_ROWS
 from tests.servers import wait_for
 
 RESTARTS = 20

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import pytest
 from sqlalchemy import event
 
-from app.repositories.task_logs import TaskLogRepository
+from app.repositories.daily_log.days import TaskLogRepository
 from tests.servers import ROOT
 
 DAY = date(2026, 3, 10)

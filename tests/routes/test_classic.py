@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import select
 
 from app.job_queue import JobName
-from app.models.task import Task, TaskPriority, TaskStatus
-from app.models.user import Role, User
+from app.models.people.user import Role, User
+from app.models.tasks.task import Task, TaskPriority, TaskStatus
 from app.settings import RateLimit
 from tests.factories import PASSWORD
 
@@ -628,7 +628,7 @@ class TestUploadCsv:
     def test_one_that_is_not_finished_in_time_is_a_202_that_leads_to_it(
         self, as_manager, monkeypatch, services, session
     ):
-        monkeypatch.setattr("app.routes.table.UPLOAD_WAIT_SECONDS", 0)
+        monkeypatch.setattr("app.routes.classic.UPLOAD_WAIT_SECONDS", 0)
 
         response = upload(as_manager, CSV)
 

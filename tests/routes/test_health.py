@@ -6,11 +6,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from sqlalchemy import text
 
-from app.composition import Parts
+from app.composition.resources import Resources
 from app.database.engine import make_session_factory
 from app.factory import create_app
 from app.job_queue import JobName
-from app.models.health import JobResult, Part
+from app.models.health.sighting import JobResult, Part
 from tests.client import Client
 from tests.factories import PASSWORD
 from tests.fakes import FakeJobQueue
@@ -225,9 +225,9 @@ def make_client(settings, connection, factories, redis):
     with ExitStack() as stack:
 
         def make(*, job_queue=None, **changes):
-            parts = Parts(replace(settings, **changes), job_queue=job_queue or FakeJobQueue())
-            parts.new_session = make_session_factory(connection)
-            stack.callback(parts.engine.dispose)
-            return Client(create_app(parts.settings, parts=parts))
+            resources = Resources(replace(settings, **changes), job_queue=job_queue or FakeJobQueue())
+            resources.new_session = make_session_factory(connection)
+            stack.callback(resources.engine.dispose)
+            return Client(create_app(resources.settings, resources=resources))
 
         yield make

@@ -6,7 +6,7 @@ import jwt
 import pytest
 
 from app.http.authentication import ISSUER
-from app.models.user import Role
+from app.models.people.user import Role
 from app.settings import RateLimit
 from tests.factories import PASSWORD
 

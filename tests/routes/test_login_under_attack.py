@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from app.factory import create_app
-from app.models.login_attempt import LoginAttempt
+from app.models.login.attempt import LoginAttempt
 from app.settings import RateLimit
 from tests.client import Client
 from tests.factories import PASSWORD
@@ -203,8 +203,8 @@ def settings(base_settings):
 
 
 @pytest.fixture
-def client_behind_proxy(settings, parts):
-    return Client(create_app(replace(settings, trusted_proxy_hops=1), parts=parts))
+def client_behind_proxy(settings, resources):
+    return Client(create_app(replace(settings, trusted_proxy_hops=1), resources=resources))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from app.models.user import Role
+from app.models.people.user import Role
 from app.settings import RateLimit
 
 TASKS = "/api/v1/tasks"

@@ -1,6 +1,6 @@
 import pytest
 
-from app.models.user import Role
+from app.models.people.user import Role
 from tests.factories import PASSWORD
 
 USERS = "/api/v1/users"

@@ -1,6 +1,6 @@
 import pytest
 
-from app.models.user import Role
+from app.models.people.user import Role
 
 PROJECTS = "/api/v1/projects"
 FIELDS = {"id", "key", "name", "includes_everyone", "created_at", "updated_at"}

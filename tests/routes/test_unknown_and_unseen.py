@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.models.user import Role
+from app.models.people.user import Role
 
 UNSEEN, UNKNOWN = "HIDDEN", "ABSENT"
 

@@ -8,20 +8,20 @@ import orjson
 import pytest
 from marshmallow import RAISE
 
-from app.models.task import TaskStatus
-from app.models.user import Role
-from app.repositories.imports import ERROR_FIELDS, IMPORT_FIELDS
+from app.models.people.user import Role
+from app.models.tasks.task import TaskStatus
+from app.repositories.daily_log.days import LOG_FIELDS, RUN_FIELDS, TaskLogQuery
+from app.repositories.imports.imports import ERROR_FIELDS, IMPORT_FIELDS
+from app.repositories.people import USER_FIELDS
 from app.repositories.projects import MEMBER_FIELDS, PROJECT_FIELDS
-from app.repositories.task_list import TaskQuery
-from app.repositories.task_logs import LOG_FIELDS, RUN_FIELDS, TaskLogQuery
-from app.repositories.tasks import TASK_FIELDS
-from app.repositories.users import USER_FIELDS
+from app.repositories.tasks.read import TaskQuery
+from app.repositories.tasks.write import TASK_FIELDS
+from app.schemas.classic import TableLogDetail, TableLogPage
+from app.schemas.daily_log import LogDayPage, LogRun, LogRunPage, TaskLog, TaskLogPage
 from app.schemas.imports import Import, ImportPage, ImportProblem, ImportProblemPage
+from app.schemas.people import User, UserPage
 from app.schemas.projects import Member, MemberPage, Project, ProjectPage
-from app.schemas.table import TableLogDetail, TableLogPage
-from app.schemas.task_logs import LogDayPage, LogRun, LogRunPage, TaskLog, TaskLogPage
 from app.schemas.tasks import Task, TaskPage
-from app.schemas.users import User, UserPage
 
 PAIRS = {
     "tasks": (TASK_FIELDS, Task),

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
 from app.auth.passwords import is_password
-from app.composition import Parts, serving
+from app.composition.resources import Resources
+from app.composition.services import serving
 from app.errors import (
     EmailTakenError,
     ForbiddenError,
@@ -21,7 +22,7 @@ from app.errors import (
     UsernameTakenError,
     WrongCredentialsError,
 )
-from app.models.user import Role, User
+from app.models.people.user import Role, User
 from tests import factories as all_factories
 from tests import servers
 from tests.factories import PASSWORD
@@ -111,7 +112,7 @@ class TestChange:
         session.refresh(user)
         assert (user.email, user.time_zone, user.role) == ("new@example.org", "Europe/Berlin", Role.USER)
 
-    def test_a_new_password_ends_the_users_sessions(self, service, parts, boss, factories, session):
+    def test_a_new_password_ends_the_users_sessions(self, service, resources, boss, factories, session):
         user = factories.User()
         login_session = factories.LoginSession(user_id=user.id)
 
@@ -119,29 +120,29 @@ class TestChange:
 
         session.refresh(user)
         assert is_password("a new and longer one", user.password_hash)
-        with serving(parts) as services, pytest.raises(SessionEndedError):
+        with serving(resources) as services, pytest.raises(SessionEndedError):
             services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
 
-    def test_a_deactivated_user_is_nobody_at_once(self, service, parts, boss, factories):
+    def test_a_deactivated_user_is_nobody_at_once(self, service, resources, boss, factories):
         user = factories.User()
         login_session = factories.LoginSession(user_id=user.id)
-        with serving(parts) as services:
+        with serving(resources) as services:
             services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
 
         service.deactivate(boss, user.id)
 
-        with serving(parts) as services, pytest.raises(SessionEndedError):
+        with serving(resources) as services, pytest.raises(SessionEndedError):
             services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
 
-    def test_a_new_role_counts_at_once(self, service, parts, boss, factories):
+    def test_a_new_role_counts_at_once(self, service, resources, boss, factories):
         user = factories.User()
         login_session = factories.LoginSession(user_id=user.id)
-        with serving(parts) as services:
+        with serving(resources) as services:
             services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
 
         service.change(boss, user.id, {"role": Role.MANAGER})
 
-        with serving(parts) as services:
+        with serving(resources) as services:
             actor = services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
         assert actor.role is Role.MANAGER
 
@@ -193,19 +194,19 @@ class TestReplacePassword:
         assert is_password("a new and longer one", user.password_hash)
         assert not is_password(PASSWORD, user.password_hash)
 
-    def test_ends_all_sessions_of_the_user_and_nobody_else_s(self, service, parts, boss, factories):
+    def test_ends_all_sessions_of_the_user_and_nobody_else_s(self, service, resources, boss, factories):
         user, other = factories.User(), factories.User()
         ended = [factories.LoginSession(user_id=user.id) for _ in range(2)]
         kept = factories.LoginSession(user_id=other.id)
-        with serving(parts) as services:
+        with serving(resources) as services:
             services.authentication.get_actor(session_id=ended[0].id, user_id=user.id)
 
         service.replace_password(boss, user.username, "a new and longer one")
 
         for login_session in ended:
-            with serving(parts) as services, pytest.raises(SessionEndedError):
+            with serving(resources) as services, pytest.raises(SessionEndedError):
                 services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
-        with serving(parts) as services:
+        with serving(resources) as services:
             assert services.authentication.get_actor(session_id=kept.id, user_id=other.id).username == other.username
 
     def test_nothing_else_is_changed(self, service, boss, factories, session):
@@ -232,7 +233,7 @@ class TestReplacePassword:
             service.replace_password(boss, user.email, "a new and longer one")
 
     @pytest.mark.parametrize("role", [Role.MANAGER, Role.USER, Role.VIEWER])
-    def test_nobody_but_an_admin_may(self, service, parts, factories, acting_as, session, role):
+    def test_nobody_but_an_admin_may(self, service, resources, factories, acting_as, session, role):
         user = factories.User()
         login_session = factories.LoginSession(user_id=user.id)
 
@@ -241,7 +242,7 @@ class TestReplacePassword:
 
         session.refresh(user)
         assert is_password(PASSWORD, user.password_hash)
-        with serving(parts) as services:
+        with serving(resources) as services:
             assert services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
 
     def test_who_may_not_does_not_learn_who_there_is(self, service, factories, acting_as):
@@ -365,12 +366,12 @@ def create_first_admin(service, username):
     return service.create_first_admin(username=username, email=f"{username}@example.org", password=PASSWORD)
 
 
-def at_once(parts, do, *, count):
+def at_once(resources, do, *, count):
     """What each of so many threads got, all let go at the same moment, each with services of its own."""
     barrier = Barrier(count, timeout=20)
 
     def run(number):
-        with serving(parts) as services:
+        with serving(resources) as services:
             barrier.wait()
             return do(services, number)
 
@@ -378,22 +379,22 @@ def at_once(parts, do, *, count):
         return list(threads.map(run, range(count)))
 
 
-def make_admins(parts, count):
-    with Session(parts.engine) as session:
+def make_admins(resources, count):
+    with Session(resources.engine) as session:
         all_factories.bind(session)
         ids = [all_factories.User(role=Role.ADMIN).id for _ in range(count)]
         session.commit()
     return ids
 
 
-def reactivate(parts, ids):
-    with parts.new_session() as session:
+def reactivate(resources, ids):
+    with resources.new_session() as session:
         session.execute(update(User).where(User.id.in_(ids)).values(is_active=True))
         session.commit()
 
 
-def count_admins(parts):
-    with parts.new_session() as session:
+def count_admins(resources):
+    with resources.new_session() as session:
         statement = select(func.count()).select_from(User).where(User.role == Role.ADMIN, User.is_active)
         return session.scalar(statement)
 
@@ -411,6 +412,6 @@ def boss(admin, acting_as):
 @pytest.fixture
 def own_parts(base_settings, postgres_url, job_queue, redis):
     with servers.migrated_database(postgres_url) as url:
-        parts = Parts(replace(base_settings, database_url=url), job_queue=job_queue)
-        yield parts
-        parts.engine.dispose()
+        resources = Resources(replace(base_settings, database_url=url), job_queue=job_queue)
+        yield resources
+        resources.engine.dispose()

@@ -10,8 +10,8 @@ from marshmallow import RAISE
 from sqlalchemy import delete
 
 from app.errors import InvalidError
-from app.models.task import ACTIVE_STATUSES, Task, TaskStatus
-from app.models.user import Role
+from app.models.people.user import Role
+from app.models.tasks.task import ACTIVE_STATUSES, Task, TaskStatus
 from app.schemas.reports import AgingReport, CycleTimeReport, FlowReport
 from app.schemas.tasks import TaskListQuery
 

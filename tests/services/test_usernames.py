@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import select
 
 from app.errors import InvalidError, UsernameTakenError
-from app.models.project import ProjectMember
-from app.models.user import Role, User
+from app.models.people.user import Role, User
+from app.models.projects.project import ProjectMember
 from tests.factories import PASSWORD
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Identity, Index, PrimaryKeyConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, word_enum
-from app.models.task import TaskPriority, TaskStatus
+from app.models.tasks.task import TaskPriority, TaskStatus
 
 
 class LogSource(StrEnum):

@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, Identity, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from app.models.base import Base, word_enum
-from app.models.username import skeleton_of
+from app.models.people.username import skeleton_of
 
 
 class Role(StrEnum):

@@ -6,7 +6,7 @@ from sqlalchemy import Boolean, CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, word_enum
-from app.models.task import TaskPriority, TaskStatus
+from app.models.tasks.task import TaskPriority, TaskStatus
 
 
 class TaskVersion(Base):

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
 from app.database.engine import JOB_TIMEOUTS
-from app.models.project import Project
-from app.models.task import TaskStatus
-from app.models.task_log import LogRequest, LogRun, TaskLog
-from app.models.user import User
+from app.models.daily_log.task_log import LogRequest, LogRun, TaskLog
+from app.models.people.user import User
+from app.models.projects.project import Project
+from app.models.tasks.task import TaskStatus
 from app.repositories.pages import (
     DEFAULT_PAGE_SIZE,
     AnySelect,

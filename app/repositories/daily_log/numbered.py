@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
 from app.auth.permissions import sees_deleted
-from app.models.task import Task
-from app.models.task_log import LogRun, TaskLog
-from app.models.user import User
-from app.repositories import tasks
+from app.models.daily_log.task_log import LogRun, TaskLog
+from app.models.people.user import User
+from app.models.tasks.task import Task
+from app.repositories.daily_log.days import TaskLogQuery, log_conditions, visible_to
 from app.repositories.pages import json_object
-from app.repositories.task_logs import TaskLogQuery, log_conditions, visible_to
+from app.repositories.tasks.write import visible_to as visible_tasks
 
 # A logged task was active, which is all that `status` says in the table.
 IS_ACTIVE = func.to_json(True)
@@ -86,5 +86,5 @@ class TaskLogTableRepository:
 
 def _is_task_in_sight(actor: Actor) -> Any:
     """A row of the log may be seen although its task may not: it has moved to another project, or was deleted."""
-    is_same_task = (Task.id == TaskLog.task_id) & tasks.visible_to(actor)
+    is_same_task = (Task.id == TaskLog.task_id) & visible_tasks(actor)
     return is_same_task if sees_deleted(actor) else is_same_task & Task.deleted_at.is_(None)

@@ -8,11 +8,11 @@ from sqlalchemy import Text, case, cast, func, or_, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
-from app.models.project import Project
-from app.models.task_log import LogRun, TaskLog
-from app.models.user import User
+from app.models.daily_log.task_log import LogRun, TaskLog
+from app.models.people.user import User
+from app.models.projects.project import Project
+from app.repositories.daily_log.days import TaskLogQuery, log_conditions
 from app.repositories.pages import Page, decode_cursor, is_integer, json_object, page_of
-from app.repositories.task_logs import TaskLogQuery, log_conditions
 
 # What counts as a change between two days.
 _STATE = ("project_id", "number", "title", "status", "priority", "assignee_id", "due_at")

@@ -8,9 +8,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.database.migrations import applied_migration
-from app.models.health import JobCount, JobResult, Part, Sighting
-from app.models.task_import import ImportMode, ImportState, TaskImport
-from app.models.task_log import LogRun
+from app.models.daily_log.task_log import LogRun
+from app.models.health.sighting import JobCount, JobResult, Part, Sighting
+from app.models.imports.task_import import ImportMode, ImportState, TaskImport
 
 
 @dataclass(frozen=True, slots=True)

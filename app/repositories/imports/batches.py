@@ -14,8 +14,8 @@ from psycopg2.errors import QueryCanceled
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from app.models.task import TaskPriority, TaskStatus
-from app.models.task_import import DuplicatePolicy, TaskImport
+from app.models.imports.task_import import DuplicatePolicy, TaskImport
+from app.models.tasks.task import TaskPriority, TaskStatus
 from app.repositories.copy_text import NULL, CopySource, array_literal, escaped
 
 _MAKE_BATCH = text("""

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from app.auth.actor import Actor
 from app.database.engine import violated_constraint
 from app.errors import ImportUnderWayError
-from app.models.project import Project
-from app.models.task_import import RowError, TaskImport
-from app.models.user import User
+from app.models.imports.task_import import RowError, TaskImport
+from app.models.people.user import User
+from app.models.projects.project import Project
 from app.repositories.pages import AnySelect, Page, decode_cursor, is_integer, json_object, page_of
 
 IMPORT_FIELDS: dict[str, Any] = {

@@ -8,11 +8,11 @@ from uuid import UUID
 from sqlalchemy import exists, select, text
 from sqlalchemy.orm import Session
 
-from app.models.project import Project, ProjectMember
-from app.models.session import LoginSession
-from app.models.user import Role, User
-from app.models.username import skeleton_of
-from app.repositories.import_batches import Person
+from app.models.login.session import LoginSession
+from app.models.people.user import Role, User
+from app.models.people.username import skeleton_of
+from app.models.projects.project import Project, ProjectMember
+from app.repositories.imports.batches import Person
 
 # By address before by name: a name may look like one, and stands for nobody who can log in then. Whom only imports
 # know may be assigned everywhere.

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select, text
 from sqlalchemy.orm import Session
 
-from app.models.task_import import ImportBlock, ImportDraft, ImportState, TaskImport
+from app.models.imports.task_import import ImportBlock, ImportDraft, ImportState, TaskImport
 
 # Whoever claims takes this lock first: whether another import of the project is at work must not change meanwhile.
 CLAIM_LOCK = 7_203_114_121

@@ -6,9 +6,9 @@ from sqlalchemy import case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.models.login_attempt import LoginAttempt
-from app.models.login_network import LoginNetwork
-from app.models.login_wait import LoginWait
+from app.models.login.attempt import LoginAttempt
+from app.models.login.network import LoginNetwork
+from app.models.login.wait import LoginWait
 from app.repositories.sweeping import delete_some
 
 

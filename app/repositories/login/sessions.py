@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from app.models.session import LoginSession
+from app.models.login.session import LoginSession
 from app.repositories.sweeping import delete_some
 
 

@@ -8,9 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
-from app.models.task import Task, TaskPriority, TaskStatus
-from app.repositories.task_list import TaskQuery, conditions_of
-from app.repositories.tasks import TASK_FIELDS, with_names
+from app.models.tasks.task import Task, TaskPriority, TaskStatus
+from app.repositories.tasks.read import TaskQuery, conditions_of
+from app.repositories.tasks.write import TASK_FIELDS, with_names
 
 EXPORT_COLUMNS = (
     "ref",

@@ -7,9 +7,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
-from app.models.project import Project
-from app.models.task_history import TaskVersion
-from app.models.user import User
+from app.models.people.user import User
+from app.models.projects.project import Project
+from app.models.tasks.version import TaskVersion
 
 Assignee = aliased(User, name="version_assignee")
 Author = aliased(User, name="version_author")

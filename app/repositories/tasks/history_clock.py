@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from app.models.task_history import RecordBoundary, TaskVersion
+from app.models.tasks.version import RecordBoundary, TaskVersion
 
 # Each transaction that writes tasks holds this lock, shared, with the minute in which it began; the trigger
 # begin_task_record takes it.

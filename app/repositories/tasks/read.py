@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
 from app.auth.permissions import sees_deleted
-from app.models.project import Project
-from app.models.task import ACTIVE_STATUSES, Task, TaskPriority, TaskStatus
-from app.models.task_history import TaskVersion
-from app.models.user import User
+from app.models.people.user import User
+from app.models.projects.project import Project
+from app.models.tasks.task import ACTIVE_STATUSES, Task, TaskPriority, TaskStatus
+from app.models.tasks.version import TaskVersion
 from app.repositories.pages import (
     DEFAULT_PAGE_SIZE,
     Page,
@@ -28,7 +28,7 @@ from app.repositories.pages import (
     json_object,
     page_of,
 )
-from app.repositories.tasks import TASK_FIELDS, TaskEntity, task_fields, visible_to, with_names
+from app.repositories.tasks.write import TASK_FIELDS, TaskEntity, task_fields, visible_to, with_names
 
 _IDLE_HYPHEN = re.compile(r"-(?![\w\"])")
 

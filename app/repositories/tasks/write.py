@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session, aliased
 from sqlalchemy.orm.util import AliasedClass
 
 from app.auth.actor import Actor
-from app.models.project import Project
-from app.models.task import ACTIVE_STATUSES, Task
-from app.models.user import User
+from app.models.people.user import User
+from app.models.projects.project import Project
+from app.models.tasks.task import ACTIVE_STATUSES, Task
 from app.repositories.pages import AnySelect, json_object
 
 Assignee = aliased(User, name="assignee")

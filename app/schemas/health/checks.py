@@ -3,7 +3,7 @@
 from marshmallow import Schema, fields
 
 from app.schemas.base import BoundedList, StrictSchema
-from app.services.health import CheckName
+from app.services.health.checks import CheckName
 
 # More than there are checks: naming one twice is no mistake.
 MAX_EXCLUSIONS = 20

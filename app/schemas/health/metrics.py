@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from app.services.health import Figures, Work
+from app.services.health.checks import Figures, Work
 
 
 def families_of(figures: Figures) -> Iterator[Metric]:

@@ -17,16 +17,15 @@ import orjson
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may, scope_of
 from app.cache import Cache
+from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
-from app.errors import ConflictError, InvalidError
+from app.errors import ConflictError, InvalidError, not_found
 from app.events import DayLogged, DayLogRequested
-from app.models.task_log import LogRun, LogSource
+from app.models.daily_log.task_log import LogRun, LogSource
+from app.repositories.daily_log.days import TaskLogQuery, TaskLogRepository
+from app.repositories.daily_log.numbered import TaskLogTableRepository
 from app.repositories.pages import Page
-from app.repositories.record import RecordRepository
-from app.repositories.task_log_table import TaskLogTableRepository
-from app.repositories.task_logs import TaskLogQuery, TaskLogRepository
-from app.services.clock import Clock
-from app.services.lookups import not_found
+from app.repositories.tasks.history_clock import RecordRepository
 
 __all__ = ["TaskLogQuery", "TaskLogService"]
 

@@ -11,9 +11,9 @@ import orjson
 from app.auth.actor import Actor
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError
+from app.repositories.daily_log.days import TaskLogQuery, TaskLogRepository
+from app.repositories.daily_log.reports import TaskLogReportRepository
 from app.repositories.pages import Page, Position, decode_cursor, encode_cursor, is_date
-from app.repositories.task_log_reports import TaskLogReportRepository
-from app.repositories.task_logs import TaskLogQuery, TaskLogRepository
 
 SORT = "-log_date"
 

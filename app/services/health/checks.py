@@ -13,9 +13,9 @@ from app.database.unit_of_work import UnitOfWork
 from app.disk import room_in
 from app.errors import UnavailableError
 from app.job_queue import JobQueue
-from app.models.health import JobCount, JobResult, Part
-from app.models.task_import import ImportState
-from app.repositories.health import HealthRepository, ImportRows, OverdueDays, Seen
+from app.models.health.sighting import JobCount, JobResult, Part
+from app.models.imports.task_import import ImportState
+from app.repositories.health.checks import HealthRepository, ImportRows, OverdueDays, Seen
 
 # Beat ticks and workers work every few seconds: who was not seen for this long is gone, stuck or cut off.
 UNSEEN_SECONDS = 120.0

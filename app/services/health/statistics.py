@@ -3,7 +3,7 @@
 import logging
 
 from app.database.unit_of_work import UnitOfWork
-from app.repositories.statistics import StatisticsRepository
+from app.repositories.health.statistics import StatisticsRepository
 
 logger = logging.getLogger(__name__)
 

@@ -4,17 +4,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
+from app.clock import Clock
+from app.csv_files.rows import ReadAhead, ReadRow, RowReader
 from app.database.unit_of_work import UnitOfWork
 from app.events import TasksImported
-from app.models.task_import import DuplicatePolicy, ImportMode, ImportState, TaskImport
-from app.repositories.import_batches import ImportBatchRepository, Person
-from app.repositories.import_people import ImportPeopleRepository
-from app.repositories.import_queue import ImportQueueRepository
-from app.repositories.imports import ImportRepository, RefusedRow, RowProblem
+from app.models.imports.task_import import DuplicatePolicy, ImportMode, ImportState, TaskImport
+from app.repositories.imports.batches import ImportBatchRepository, Person
+from app.repositories.imports.imports import ImportRepository, RefusedRow, RowProblem
+from app.repositories.imports.people import ImportPeopleRepository
+from app.repositories.imports.queue import ImportQueueRepository
 from app.repositories.projects import ProjectRepository
-from app.services.clock import Clock
-from app.services.csv_rows import ReadAhead, ReadRow, RowReader
-from app.services.import_rights import objection_to
+from app.services.imports.rights import objection_to
 
 MAX_KEPT_ERRORS = 10_000
 

@@ -8,16 +8,15 @@ from datetime import timedelta
 
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
+from app.clock import Clock
+from app.csv_files.blocks import BLOCK_ROWS, ByteStream
+from app.csv_files.writing import Lines, report_header, report_rows
 from app.database.unit_of_work import UnitOfWork
-from app.errors import UnavailableError
-from app.repositories.imports import ImportRepository, ReportedRow
+from app.errors import UnavailableError, not_found
+from app.repositories.imports.imports import ImportRepository, ReportedRow
 from app.repositories.pages import Page
-from app.services.clock import Clock
-from app.services.csv_files import BLOCK_ROWS, ByteStream
-from app.services.csv_writing import Lines, report_header, report_rows
-from app.services.import_runs import ImportRunService
-from app.services.import_uploads import ImportOptions, ImportUploadService
-from app.services.lookups import not_found
+from app.services.imports.runs import ImportRunService
+from app.services.imports.uploads import ImportOptions, ImportUploadService
 
 __all__ = ["ImportOptions", "ImportOutcome", "ImportService"]
 

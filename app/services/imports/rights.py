@@ -1,7 +1,7 @@
 """May whoever asked for an import still import? Asked again for each piece of the work, since an import takes time."""
 
 from app.auth.permissions import PERMISSIONS_OF, Permission
-from app.repositories.import_people import Importer
+from app.repositories.imports.people import Importer
 
 
 def objection_to(importer: Importer) -> str | None:

@@ -9,18 +9,18 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from app.clock import Clock
+from app.csv_files.columns import layout_of
+from app.csv_files.rows import ReadAhead, RowReader
 from app.database.unit_of_work import UnitOfWork
 from app.errors import UnavailableError
 from app.events import ImportWaiting
-from app.models.task_import import ImportMode, ImportState, TaskImport
-from app.repositories.import_queue import Claim, ImportQueueRepository
-from app.repositories.imports import ImportRepository
+from app.models.imports.task_import import ImportMode, ImportState, TaskImport
+from app.repositories.imports.imports import ImportRepository
+from app.repositories.imports.queue import Claim, ImportQueueRepository
 from app.repositories.projects import ProjectRepository
-from app.services.clock import Clock
-from app.services.csv_columns import layout_of
-from app.services.csv_rows import ReadAhead, RowReader
-from app.services.import_blocks import ImportBlockService, ImportStoppedError
-from app.services.import_uploads import UPLOAD_LEASE
+from app.services.imports.blocks import ImportBlockService, ImportStoppedError
+from app.services.imports.uploads import UPLOAD_LEASE
 
 logger = logging.getLogger(__name__)
 

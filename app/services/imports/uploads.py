@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 
 from app.auth.actor import Actor
+from app.clock import Clock
+from app.csv_files.blocks import Block, ByteStream, CsvFile, Encoding
 from app.database.unit_of_work import UnitOfWork
 from app.errors import (
     ConflictError,
@@ -18,15 +20,13 @@ from app.errors import (
     UnavailableError,
 )
 from app.events import ImportWaiting
-from app.models.project import DEFAULT_PROJECT_KEY
-from app.models.task_import import DuplicatePolicy, ImportBlock, ImportMode, ImportState, TaskImport
-from app.repositories.import_people import ImportPeopleRepository
-from app.repositories.import_queue import ImportQueueRepository
-from app.repositories.imports import ImportRepository
+from app.models.imports.task_import import DuplicatePolicy, ImportBlock, ImportMode, ImportState, TaskImport
+from app.models.projects.project import DEFAULT_PROJECT_KEY
+from app.repositories.imports.imports import ImportRepository
+from app.repositories.imports.people import ImportPeopleRepository
+from app.repositories.imports.queue import ImportQueueRepository
 from app.repositories.projects import ProjectRepository
-from app.services.clock import Clock
-from app.services.csv_files import Block, ByteStream, CsvFile, Encoding
-from app.services.import_rights import objection_to
+from app.services.imports.rights import objection_to
 from app.settings import CsvLimits
 
 MAX_FILENAME_LENGTH = 255

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from app.auth.networks import fingerprint, network_of, site_of
+from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
 from app.errors import TooManyRequestsError
-from app.repositories.login_attempts import LoginAttemptRepository
-from app.services.clock import Clock
+from app.repositories.login.attempts import LoginAttemptRepository
 from app.settings import RateLimit
 
 FIRST_WAIT = timedelta(seconds=1)

@@ -11,6 +11,7 @@ from app.auth.password_rules import is_guessable
 from app.auth.passwords import hash_password, is_password, needs_rehash
 from app.auth.tokens import Grant
 from app.cache import Cache
+from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
 from app.errors import (
     InvalidError,
@@ -19,15 +20,14 @@ from app.errors import (
     SessionEndedError,
     TooManyRequestsError,
     WrongCredentialsError,
+    not_found,
 )
 from app.events import SessionEnded, UserChanged
-from app.models.session import LoginSession
-from app.models.user import Role, User
-from app.repositories.sessions import SessionRepository
-from app.repositories.users import UserRepository
-from app.services.clock import Clock
-from app.services.log_in_limits import LogInLimits
-from app.services.lookups import not_found
+from app.models.login.session import LoginSession
+from app.models.people.user import Role, User
+from app.repositories.login.sessions import SessionRepository
+from app.repositories.people import UserRepository
+from app.services.login.limits import LogInLimits
 
 logger = logging.getLogger(__name__)
 

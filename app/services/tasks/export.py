@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
+from app.clock import Clock
+from app.csv_files.writing import Lines, export_header, export_rows
 from app.database.unit_of_work import UnitOfWork
-from app.repositories.task_export import TaskExportRepository
-from app.repositories.task_list import TaskQuery
-from app.services.clock import Clock
-from app.services.csv_writing import Lines, export_header, export_rows
+from app.repositories.tasks.export import TaskExportRepository
+from app.repositories.tasks.read import TaskQuery
 
 PAGE_ROWS = 2_000
 

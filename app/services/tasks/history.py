@@ -10,9 +10,9 @@ import orjson
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, may
 from app.database.unit_of_work import UnitOfWork
+from app.errors import not_found
 from app.repositories.pages import Page, Position, decode_cursor, encode_cursor, is_integer
-from app.repositories.task_history import VERSION_FIELDS, TaskHistoryRepository
-from app.services.lookups import not_found
+from app.repositories.tasks.history import VERSION_FIELDS, TaskHistoryRepository
 
 SORT = "-revision"
 

@@ -9,21 +9,19 @@ from zoneinfo import ZoneInfo
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may, may, scope_of
 from app.cache import Cache
+from app.clock import Clock, in_zone
+from app.csv_files.writing import Lines
 from app.database.unit_of_work import UnitOfWork
-from app.errors import InvalidError, PreconditionFailedError
+from app.errors import InvalidError, PreconditionFailedError, not_found
 from app.events import TaskChanged
-from app.models.project import DEFAULT_PROJECT_KEY, Project
-from app.models.task import Task, TaskPriority, TaskStatus
-from app.models.user import Role, User
+from app.models.people.user import Role, User
+from app.models.projects.project import DEFAULT_PROJECT_KEY, Project
+from app.models.tasks.task import Task, TaskPriority, TaskStatus
 from app.repositories.pages import Page
+from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
-from app.repositories.task_list import TaskListRepository, TaskQuery
-from app.repositories.tasks import TaskRepository, TaskView
-from app.repositories.users import UserRepository
-from app.services.clock import Clock
-from app.services.csv_writing import Lines
-from app.services.lookups import not_found
-from app.services.moments import in_zone
+from app.repositories.tasks.read import TaskListRepository, TaskQuery
+from app.repositories.tasks.write import TaskRepository, TaskView
 
 __all__ = ["Precondition", "TaskChanges", "TaskQuery", "TaskService", "TaskView"]
 

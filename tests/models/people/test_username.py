@@ -1,6 +1,6 @@
 import pytest
 
-from app.models.username import skeleton_of
+from app.models.people.username import skeleton_of
 
 
 class TestSkeletonOf:

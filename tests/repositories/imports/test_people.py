@@ -1,10 +1,10 @@
 import pytest
 from sqlalchemy import func, select
 
-from app.models.project import ProjectMember
-from app.models.user import Role, User
-from app.repositories.import_batches import Person
-from app.repositories.import_people import ImportPeopleRepository
+from app.models.people.user import Role, User
+from app.models.projects.project import ProjectMember
+from app.repositories.imports.batches import Person
+from app.repositories.imports.people import ImportPeopleRepository
 from tests.factories import general_project
 
 

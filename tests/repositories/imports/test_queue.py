@@ -3,8 +3,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from app.models.task_import import DuplicatePolicy, ImportBlock, ImportDraft, ImportMode, ImportState, TaskImport
-from app.repositories.import_queue import Claim, ImportQueueRepository
+from app.models.imports.task_import import (
+    DuplicatePolicy,
+    ImportBlock,
+    ImportDraft,
+    ImportMode,
+    ImportState,
+    TaskImport,
+)
+from app.repositories.imports.queue import Claim, ImportQueueRepository
 from tests.factories import general_project
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)

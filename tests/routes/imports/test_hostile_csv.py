@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import func, select
 
 from app.http.uploads import PIECE_BYTES
-from app.models.project import Project
-from app.models.task import Task
-from app.models.task_import import ImportBlock, ImportDraft, RowError, TaskImport
-from app.models.user import Role, User
-from tests.routes.hostile_csv import (
+from app.models.imports.task_import import ImportBlock, ImportDraft, RowError, TaskImport
+from app.models.people.user import Role, User
+from app.models.projects.project import Project
+from app.models.tasks.task import Task
+from tests.routes.imports.hostile_csv import (
     END,
     MAX_KEPT_ERRORS,
     MAX_ROWS,

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import func, select
 
 from app.job_queue import JobName
-from app.models.task import Task, TaskStatus
-from app.models.task_import import ImportBlock, TaskImport
-from app.models.user import Role
+from app.models.imports.task_import import ImportBlock, TaskImport
+from app.models.people.user import Role
+from app.models.tasks.task import Task, TaskStatus
 from app.schemas.imports import MAX_IDEMPOTENCY_KEY_LENGTH
 from app.settings import CsvLimits, RateLimit
 
@@ -266,7 +266,7 @@ class TestWaiting:
         assert (shown["state"], shown["created_count"]) == ("finished", 2)
 
     def test_a_large_file_is_not_waited_for(self, as_manager, monkeypatch):
-        monkeypatch.setattr("app.services.imports.BLOCK_ROWS", 2)
+        monkeypatch.setattr("app.services.imports.imports.BLOCK_ROWS", 2)
 
         response = upload(as_manager, CSV)
 
@@ -275,7 +275,7 @@ class TestWaiting:
 
     @pytest.mark.parametrize("prefer", ["wait=1", "WAIT=30", "wait=999999999", "respond-later, wait=5"])
     def test_it_is_when_somebody_would_wait(self, as_manager, monkeypatch, prefer):
-        monkeypatch.setattr("app.services.imports.BLOCK_ROWS", 2)
+        monkeypatch.setattr("app.services.imports.imports.BLOCK_ROWS", 2)
 
         assert upload(as_manager, CSV, headers={"Prefer": prefer}).status_code == 201
 
@@ -470,11 +470,11 @@ def upload(client, content, *, headers=None, filename="tasks.csv", **form):
     return client.request("POST", IMPORTS, data={**form, "file": (io.BytesIO(content), filename)}, headers=headers)
 
 
-def multipart(*parts):
-    """A form whose parts come in this order."""
+def multipart(*resources):
+    """A form whose resources come in this order."""
     body = b"".join(
         b"--b\r\nContent-Disposition: form-data; " + name.encode() + b"\r\n\r\n" + content + b"\r\n"
-        for name, content in parts
+        for name, content in resources
     )
     return body + b"--b--\r\n"
 

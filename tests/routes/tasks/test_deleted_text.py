@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select
 
-from app.models.task_log import TaskLog
-from app.models.user import Role
+from app.models.daily_log.task_log import TaskLog
+from app.models.people.user import Role
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 AS_OF = "/api/v1/tasks?as_of=2026-03-10T12:00:30Z"

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from app.models.task import Task
-from app.models.user import Role
+from app.models.people.user import Role
+from app.models.tasks.task import Task
 
 EXPORT = "/api/v1/tasks/export"
 HEADER = "ref,project,title,description,status,priority,labels,assignee,due_at,created_at,external_ref"
@@ -31,7 +31,7 @@ class TestExport:
         assert as_viewer.get(EXPORT).get_data(as_text=True) == HEADER + "\r\n"
 
     def test_holds_all_of_them(self, as_viewer, factories, monkeypatch):
-        monkeypatch.setattr("app.services.task_export.PAGE_ROWS", 7)
+        monkeypatch.setattr("app.services.tasks.export.PAGE_ROWS", 7)
         for n in range(60):
             factories.Task(title=f"T{n}")
 

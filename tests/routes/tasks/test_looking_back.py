@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.models.user import Role
+from app.models.people.user import Role
 from app.repositories.pages import Position, encode_cursor
 
 NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)

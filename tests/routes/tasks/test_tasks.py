@@ -6,8 +6,8 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from app.models.task import MAX_LABELS
-from app.models.user import Role
+from app.models.people.user import Role
+from app.models.tasks.task import MAX_LABELS
 from app.settings import RateLimit
 
 TASKS = "/api/v1/tasks"

@@ -12,14 +12,15 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from app.composition import Parts, serving
+from app.composition.resources import Resources
+from app.composition.services import serving
 from app.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from app.job_queue import JobName
-from app.models.task import ACTIVE_STATUSES, Task, TaskPriority, TaskStatus
-from app.models.task_log import LogRequest, LogRun, LogSource, TaskLog
-from app.models.user import Role
-from app.repositories.task_logs import LOG_LOCK
-from app.services.task_logs import SLICE, DayRequest, TaskLogQuery
+from app.models.daily_log.task_log import LogRequest, LogRun, LogSource, TaskLog
+from app.models.people.user import Role
+from app.models.tasks.task import ACTIVE_STATUSES, Task, TaskPriority, TaskStatus
+from app.repositories.daily_log.days import LOG_LOCK
+from app.services.daily_log.days import SLICE, DayRequest, TaskLogQuery
 from tests import factories as all_factories
 from tests import servers
 from tests.conftest import simulate_clock
@@ -717,16 +718,16 @@ class TestRetention:
 class TestSlice:
     """What there is to do may take hours; others get their turn in between."""
 
-    def test_after_its_time_the_rest_is_asked_for(self, parts, services, clock, job_queue):
+    def test_after_its_time_the_rest_is_asked_for(self, resources, services, clock, job_queue):
         task_since(LONG_AGO)
-        parts.clock = clock_that_runs(SLICE / 2)
+        resources.clock = clock_that_runs(SLICE / 2)
 
         assert services.task_logs.log_due_days() == days_of_march(1, 2)
         assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
 
-    def test_one_after_the_other_does_all_of_it_once(self, parts, services, session, job_queue):
+    def test_one_after_the_other_does_all_of_it_once(self, resources, services, session, job_queue):
         task_since(LONG_AGO)
-        parts.clock = clock_that_runs(SLICE / 2)
+        resources.clock = clock_that_runs(SLICE / 2)
 
         days = services.task_logs.log_due_days()
         while job_queue.enqueued:
@@ -737,15 +738,17 @@ class TestSlice:
         older = dict.fromkeys(range(1, 9), LogSource.BACKFILL)
         assert sources(session) == {**older, 9: LogSource.SCHEDULED}
 
-    def test_what_was_asked_for_and_not_reached_is_not_forgotten(self, parts, services, manager, session, job_queue):
+    def test_what_was_asked_for_and_not_reached_is_not_forgotten(
+        self, resources, services, manager, session, job_queue
+    ):
         task_since(LONG_AGO)
         for day in (3, 5, 7):
             services.task_logs.request_day(manager, date(2026, 3, day))
         job_queue.enqueued.clear()
         services.close()
-        parts.clock = clock_that_runs(SLICE / 2)
+        resources.clock = clock_that_runs(SLICE / 2)
 
-        with serving(parts) as hurried:
+        with serving(resources) as hurried:
             hurried.task_logs.log_due_days()
             assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
             for _ in range(5):
@@ -1299,13 +1302,13 @@ def clock_that_runs(step):
     return lambda: next(times)
 
 
-def log_due_days(parts):
-    with serving(parts) as services:
+def log_due_days(resources):
+    with serving(resources) as services:
         return services.task_logs.log_due_days()
 
 
-def is_waiting_for_lock(parts):
-    with parts.engine.connect() as connection:
+def is_waiting_for_lock(resources):
+    with resources.engine.connect() as connection:
         return connection.execute(text("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")).scalar_one()
 
 
@@ -1313,32 +1316,32 @@ def rename(connection, task_id, title):
     connection.execute(text("UPDATE tasks SET title = :title WHERE id = :id"), {"title": title, "id": task_id})
 
 
-def versions_of(parts, task_id):
+def versions_of(resources, task_id):
     statement = text("SELECT title, valid_from FROM task_history WHERE task_id = :id ORDER BY revision")
-    with parts.engine.connect() as connection:
+    with resources.engine.connect() as connection:
         return [tuple(row) for row in connection.execute(statement, {"id": task_id})]
 
 
-def make_tasks(parts, count):
-    with Session(parts.engine) as session:
+def make_tasks(resources, count):
+    with Session(resources.engine) as session:
         all_factories.bind(session)
         ids = [task_since(MORNING).id for _ in range(count)]
         session.commit()
     return sorted(ids)
 
 
-def days_and_tasks(parts):
+def days_and_tasks(resources):
     statement = select(TaskLog.log_date, TaskLog.task_id).order_by(TaskLog.log_date, TaskLog.task_id)
-    with parts.new_session() as session:
+    with resources.new_session() as session:
         return [tuple(row) for row in session.execute(statement)]
 
 
-def at_once(parts, do, *, count):
+def at_once(resources, do, *, count):
     """What each of so many threads got, all let go at the same moment, each with services of its own."""
     barrier = Barrier(count, timeout=20)
 
     def run(_number):
-        with serving(parts) as services:
+        with serving(resources) as services:
             barrier.wait()
             return do(services)
 
@@ -1358,18 +1361,18 @@ def service(services):
 
 
 @pytest.fixture
-def service_in(settings, parts):
+def service_in(settings, resources):
     """The service of a workspace in another time zone."""
     with ExitStack() as stack:
 
         def make(zone):
-            elsewhere = Parts(
+            elsewhere = Resources(
                 replace(settings, time_zone=ZoneInfo(zone)),
-                job_queue=parts.job_queue,
-                cache=parts.cache,
-                clock=parts.clock,
+                job_queue=resources.job_queue,
+                cache=resources.cache,
+                clock=resources.clock,
             )
-            elsewhere.new_session = parts.new_session
+            elsewhere.new_session = resources.new_session
             return stack.enter_context(serving(elsewhere)).task_logs
 
         yield make
@@ -1388,11 +1391,11 @@ def task(factories):
 @pytest.fixture
 def own_parts(base_settings, postgres_url, job_queue, redis):
     def tell_database(now):
-        with parts.engine.begin() as connection:
+        with resources.engine.begin() as connection:
             simulate_clock(connection, now)
 
     with servers.migrated_database(postgres_url, has_simulated_clock=True) as url:
-        parts = Parts(replace(base_settings, database_url=url), job_queue=job_queue)
-        parts.clock = FixedClock(NOON, tell=tell_database)
-        yield parts
-        parts.engine.dispose()
+        resources = Resources(replace(base_settings, database_url=url), job_queue=job_queue)
+        resources.clock = FixedClock(NOON, tell=tell_database)
+        yield resources
+        resources.engine.dispose()

@@ -10,13 +10,13 @@ from marshmallow import RAISE
 from sqlalchemy import delete
 
 from app.errors import InvalidError
-from app.models.task import Task, TaskPriority, TaskStatus
-from app.models.task_log import TaskLog
-from app.models.user import Role
+from app.models.daily_log.task_log import TaskLog
+from app.models.people.user import Role
+from app.models.tasks.task import Task, TaskPriority, TaskStatus
 from app.repositories.pages import Position, encode_cursor
-from app.schemas.task_logs import LogDayPage, LogDifferencePage, TaskLogListQuery
-from app.services.task_log_reports import SORT
-from app.services.task_logs import TaskLogQuery
+from app.schemas.daily_log import LogDayPage, LogDifferencePage, TaskLogListQuery
+from app.services.daily_log.days import TaskLogQuery
+from app.services.daily_log.reports import SORT
 
 MONDAY, TUESDAY, WEDNESDAY = (date(2026, 3, day) for day in (9, 10, 11))
 NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)

@@ -8,16 +8,17 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import text
 
-from app.composition import Parts, serving
+from app.composition.resources import Resources
+from app.composition.services import serving
 from app.database.engine import make_session_factory
 from app.database.migrations import known_migrations
 from app.disk import Room
 from app.job_queue import JobName
-from app.models.health import JobResult, Part
-from app.models.task_import import ImportMode, ImportState, TaskImport
-from app.models.task_log import LogRun, LogSource
-from app.repositories.health import ImportRows
-from app.services.health import OVERDUE_AFTER, UNSEEN_SECONDS, Check, CheckName
+from app.models.daily_log.task_log import LogRun, LogSource
+from app.models.health.sighting import JobResult, Part
+from app.models.imports.task_import import ImportMode, ImportState, TaskImport
+from app.repositories.health.checks import ImportRows
+from app.services.health.checks import OVERDUE_AFTER, UNSEEN_SECONDS, Check, CheckName
 from tests.factories import general_project
 from tests.fakes import FakeJobQueue
 
@@ -68,7 +69,9 @@ class TestCheck:
         assert [check for check in checks if check.name is CheckName.DISK] == [Check(CheckName.DISK, None)]
 
     def test_a_disk_with_little_room_is_told_with_what_is_left(self, service_with, everybody_at_work, monkeypatch):
-        monkeypatch.setattr("app.services.health.room_in", lambda _directory: Room(100 * GIBIBYTE, GIBIBYTE // 2))
+        monkeypatch.setattr(
+            "app.services.health.checks.room_in", lambda _directory: Room(100 * GIBIBYTE, GIBIBYTE // 2)
+        )
 
         assert wrong_with(service_with(watched_dir=Path("/"))) == {
             CheckName.DISK: "has only 512 MiB left; soon nothing more can be saved"
@@ -430,10 +433,10 @@ def service_with(settings, connection, redis):
     with ExitStack() as stack:
 
         def make(*, job_queue=None, **changes):
-            parts = Parts(replace(settings, **changes), job_queue=job_queue or FakeJobQueue())
-            parts.new_session = make_session_factory(connection)
-            stack.callback(parts.engine.dispose)
-            return stack.enter_context(serving(parts)).health
+            resources = Resources(replace(settings, **changes), job_queue=job_queue or FakeJobQueue())
+            resources.new_session = make_session_factory(connection)
+            stack.callback(resources.engine.dispose)
+            return stack.enter_context(serving(resources)).health
 
         yield make
 
@@ -441,10 +444,10 @@ def service_with(settings, connection, redis):
 @pytest.fixture
 def service_without_database(settings, closed_port, job_queue, redis):
     away = f"postgresql+psycopg2://nobody@127.0.0.1:{closed_port}/none"
-    parts = Parts(replace(settings, database_url=away), job_queue=job_queue)
-    with serving(parts) as services:
+    resources = Resources(replace(settings, database_url=away), job_queue=job_queue)
+    with serving(resources) as services:
         yield services.health
-    parts.engine.dispose()
+    resources.engine.dispose()
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from app.composition import Parts, serving
-from app.services.statistics import MIN_CHANGED_ROWS
+from app.composition.resources import Resources
+from app.composition.services import serving
+from app.services.health.statistics import MIN_CHANGED_ROWS
 from tests import servers
 from tests.fakes import FakeJobQueue
 
@@ -50,7 +51,7 @@ class TestRefresh:
         database.execute("ALTER TABLE task_history SET (autovacuum_enabled = off)")
         database.execute(ADD_TASKS, first=1, last=3 * MIN_CHANGED_ROWS)
 
-        with database.parts.engine.connect() as other:
+        with database.resources.engine.connect() as other:
             other.execute(text("LOCK TABLE tasks IN SHARE UPDATE EXCLUSIVE MODE"))
             assert "public.tasks" in database.refresh()
             assert database.known_titles() == 0
@@ -60,8 +61,8 @@ class TestRefresh:
 
 
 class Database:
-    def __init__(self, parts, connection):
-        self.parts = parts
+    def __init__(self, resources, connection):
+        self.resources = resources
         self._connection = connection
 
     def execute(self, statement, **values):
@@ -72,7 +73,7 @@ class Database:
         return outcome
 
     def refresh(self):
-        with serving(self.parts) as services:
+        with serving(self.resources) as services:
             return services.statistics.refresh()
 
     def known_titles(self):
@@ -85,9 +86,9 @@ class Database:
 @pytest.fixture
 def database(base_settings, postgres_url):
     with servers.migrated_database(postgres_url) as url:
-        parts = Parts(replace(base_settings, database_url=url), job_queue=FakeJobQueue())
-        with parts.engine.connect() as connection:
-            database = Database(parts, connection)
+        resources = Resources(replace(base_settings, database_url=url), job_queue=FakeJobQueue())
+        with resources.engine.connect() as connection:
+            database = Database(resources, connection)
             database.execute("INSERT INTO users (username, role, is_active) VALUES ('creator', 'user', false)")
             yield database
-        parts.engine.dispose()
+        resources.engine.dispose()

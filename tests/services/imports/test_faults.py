@@ -9,13 +9,14 @@ from sqlalchemy import event, func, select, text
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
-from app.composition import Parts, serving
+from app.composition.resources import Resources
+from app.composition.services import serving
 from app.errors import UnavailableError
-from app.models.task import Task
-from app.models.task_import import ImportBlock, ImportMode, TaskImport
-from app.models.user import Role
-from app.services.import_runs import LEASE, MAX_FAILED_ATTEMPTS
-from app.services.imports import ImportOptions
+from app.models.imports.task_import import ImportBlock, ImportMode, TaskImport
+from app.models.people.user import Role
+from app.models.tasks.task import Task
+from app.services.imports.imports import ImportOptions
+from app.services.imports.runs import LEASE, MAX_FAILED_ATTEMPTS
 from tests import factories as all_factories
 from tests import servers
 from tests.factories import general_project
@@ -27,32 +28,32 @@ FAULTS = MAX_FAILED_ATTEMPTS + 3
 
 class TestPassingFault:
     @pytest.mark.parametrize("fault", ["locked", "full", "slow"])
-    def test_however_often_it_strikes_the_import_is_done_afterwards(self, parts, database, clock, stage, fault):
+    def test_however_often_it_strikes_the_import_is_done_afterwards(self, resources, database, clock, stage, fault):
         import_id = stage()
 
         with database.failing(fault):
             for _ in range(FAULTS):
-                with serving(parts) as services, pytest.raises(UnavailableError):
+                with serving(resources) as services, pytest.raises(UnavailableError):
                     services.import_runs.run_waiting()
                 clock.advance(seconds=LEASE.total_seconds() + 1)
 
         assert database.ask(select(TaskImport.failed_attempts)) == [0]
         assert len(database.ask(select(ImportBlock.number))) > 0
-        run(parts)
+        run(resources)
         assert database.ask(select(TaskImport.state).where(TaskImport.id == import_id)) == ["finished"]
         assert database.ask(select(func.count()).select_from(Task)) == [ROWS]
 
-    def test_that_lasts_while_the_request_waits_is_no_attempt_either(self, parts, database, stage):
+    def test_that_lasts_while_the_request_waits_is_no_attempt_either(self, resources, database, stage):
         with database.failing("full"):
             import_id = stage(wait_seconds=2)
 
         assert database.ask(select(TaskImport.failed_attempts).where(TaskImport.id == import_id)) == [0]
 
-    def test_strikes_between_attempts_that_count(self, parts, database, clock, stage):
+    def test_strikes_between_attempts_that_count(self, resources, database, clock, stage):
         """An attempt that broke off for the file's own sake is not forgotten for a fault."""
         stage()
         for fault in ("odd", "locked", "odd"):
-            with database.failing(fault), serving(parts) as services, pytest.raises(Exception, match=r".+"):
+            with database.failing(fault), serving(resources) as services, pytest.raises(Exception, match=r".+"):
                 services.import_runs.run_waiting()
             clock.advance(seconds=LEASE.total_seconds() + 1)
 
@@ -61,14 +62,14 @@ class TestPassingFault:
 
 class TestFileThatBreaksTheWork:
     @pytest.mark.parametrize("mode", ImportMode)
-    def test_is_given_up_after_so_many_attempts(self, parts, database, clock, stage, mode):
+    def test_is_given_up_after_so_many_attempts(self, resources, database, clock, stage, mode):
         import_id = stage(mode=mode)
         broken_off = 0
 
         with database.failing("odd"):
             for _ in range(FAULTS):
                 try:
-                    run(parts)
+                    run(resources)
                 except Exception:  # noqa: BLE001 - whatever it is that the database says
                     broken_off += 1
                 clock.advance(seconds=LEASE.total_seconds() + 1)
@@ -81,17 +82,17 @@ class TestFileThatBreaksTheWork:
 class Database:
     """Whose tasks cannot be written for a while."""
 
-    def __init__(self, parts):
-        self._parts = parts
+    def __init__(self, resources):
+        self._resources = resources
 
     def ask(self, statement):
-        with self._parts.new_session() as session:
+        with self._resources.new_session() as session:
             return session.scalars(statement).all()
 
     @contextmanager
     def failing(self, fault):
         if fault == "locked":
-            with self._parts.engine.connect() as connection:
+            with self._resources.engine.connect() as connection:
                 connection.execute(text("LOCK TABLE tasks"))
                 yield
             return
@@ -107,39 +108,39 @@ class Database:
         self._execute("DROP TRIGGER fail ON tasks")
 
     def _execute(self, statement):
-        with self._parts.engine.begin() as connection:
+        with self._resources.engine.begin() as connection:
             connection.execute(text(statement))
 
 
-def run(parts):
-    with serving(parts) as services:
+def run(resources):
+    with serving(resources) as services:
         services.import_runs.run_waiting()
 
 
 @pytest.fixture
 def parts(base_settings, postgres_url, job_queue, redis, clock):
     with servers.migrated_database(postgres_url) as url:
-        parts = Parts(replace(base_settings, database_url=url), job_queue=job_queue, clock=clock)
+        resources = Resources(replace(base_settings, database_url=url), job_queue=job_queue, clock=clock)
 
-        @event.listens_for(parts.engine, "connect")
+        @event.listens_for(resources.engine, "connect")
         def wait_for_no_lock(connection, _record):
             with connection.cursor() as cursor:
                 cursor.execute("SET lock_timeout = '100ms'")
             connection.commit()
 
-        yield parts
-        parts.engine.dispose()
+        yield resources
+        resources.engine.dispose()
 
 
 @pytest.fixture
-def database(parts):
-    return Database(parts)
+def database(resources):
+    return Database(resources)
 
 
 @pytest.fixture
-def stage(parts):
+def stage(resources):
     """Send a small file; return the import's id."""
-    with Session(parts.engine, expire_on_commit=False) as session:
+    with Session(resources.engine, expire_on_commit=False) as session:
         all_factories.bind(session)
         user = all_factories.User(role=Role.MANAGER)
         login_session = all_factories.LoginSession(user_id=user.id)
@@ -148,7 +149,7 @@ def stage(parts):
 
     def send(*, wait_seconds=0, **options):
         lines = ["task_name", *map(str, range(ROWS)), ""]
-        with serving(parts) as services:
+        with serving(resources) as services:
             outcome = services.imports.import_csv(
                 actor,
                 io.BytesIO("\n".join(lines).encode()),

@@ -9,7 +9,8 @@ import orjson
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from app.composition import serving
+from app.composition.services import serving
+from app.csv_files.blocks import BLOCK_ROWS, Encoding
 from app.errors import (
     ConflictError,
     ForbiddenError,
@@ -20,14 +21,13 @@ from app.errors import (
     UnreadableCsvError,
 )
 from app.job_queue import JobName
-from app.models.project import Project, ProjectMember
-from app.models.task import Task, TaskPriority, TaskStatus
-from app.models.task_import import DuplicatePolicy, ImportBlock, ImportDraft, ImportMode, RowError, TaskImport
-from app.models.user import Role, User
-from app.repositories.task_list import TaskQuery
-from app.services.csv_files import BLOCK_ROWS, Encoding
-from app.services.import_uploads import UPLOAD_LEASE
-from app.services.imports import ImportOptions
+from app.models.imports.task_import import DuplicatePolicy, ImportBlock, ImportDraft, ImportMode, RowError, TaskImport
+from app.models.people.user import Role, User
+from app.models.projects.project import Project, ProjectMember
+from app.models.tasks.task import Task, TaskPriority, TaskStatus
+from app.repositories.tasks.read import TaskQuery
+from app.services.imports.imports import ImportOptions
+from app.services.imports.uploads import UPLOAD_LEASE
 from tests.factories import general_project
 
 JANUARY = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -89,10 +89,10 @@ class TestImportCsv:
         assert times == [(None, None), (clock(), None), (None, clock()), (None, clock())]
         assert all(task.created_at == task.updated_at == clock() for task in tasks(session))
 
-    def test_a_date_without_a_zone_is_the_workspaces(self, parts, settings, manager, session):
-        parts.settings = replace(settings, time_zone=ZoneInfo("Europe/Berlin"))
+    def test_a_date_without_a_zone_is_the_workspaces(self, resources, settings, manager, session):
+        resources.settings = replace(settings, time_zone=ZoneInfo("Europe/Berlin"))
 
-        with serving(parts) as services:
+        with serving(resources) as services:
             upload(services.imports, manager, "task_name,due_at", "Paint,7/1/2026")
 
         assert session.scalars(select(Task)).one().due_at == datetime(2026, 6, 30, 22, tzinfo=UTC)
@@ -215,19 +215,19 @@ class TestHowTheFileIsRead:
 
         assert count(session, TaskImport) == 0
 
-    def test_more_rows_than_are_allowed_leave_nothing(self, parts, settings, manager, session):
-        parts.settings = replace(settings, csv_limits=replace(settings.csv_limits, rows=5))
+    def test_more_rows_than_are_allowed_leave_nothing(self, resources, settings, manager, session):
+        resources.settings = replace(settings, csv_limits=replace(settings.csv_limits, rows=5))
 
-        with serving(parts) as services, pytest.raises(TooLargeError, match="more than 5 rows"):
+        with serving(resources) as services, pytest.raises(TooLargeError, match="more than 5 rows"):
             upload(services.imports, manager, "task_name", *"123456")
 
         assert titles(session) == []
         assert count(session, TaskImport) == count(session, ImportBlock) == 0
 
-    def test_a_cell_that_is_too_long_refuses_its_row(self, parts, settings, manager, session):
-        parts.settings = replace(settings, csv_limits=replace(settings.csv_limits, cell_characters=10))
+    def test_a_cell_that_is_too_long_refuses_its_row(self, resources, settings, manager, session):
+        resources.settings = replace(settings, csv_limits=replace(settings.csv_limits, cell_characters=10))
 
-        with serving(parts) as services:
+        with serving(resources) as services:
             outcome = upload(services.imports, manager, "task_name,ignored", "One,x", "Two," + "x" * 11, "Three,")
 
         assert (outcome.created_count, outcome.refused_count) == (2, 1)
@@ -468,7 +468,7 @@ class TestDryRun:
         list(product(ImportMode, DuplicatePolicy, [1, 2, 3, 100])),
     )
     def test_counts_what_an_import_would(self, service, manager, existing, monkeypatch, mode, policy, block_rows):
-        monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", block_rows)
+        monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
 
         dry = upload(service, manager, *MIXED_ROWS, mode=mode, on_duplicate=policy, is_dry_run=True)
         real = upload(service, manager, *MIXED_ROWS, mode=mode, on_duplicate=policy)
@@ -481,7 +481,7 @@ class TestDryRun:
     def test_counts_and_reports_bad_rows_as_an_import_would(
         self, service, manager, existing, monkeypatch, policy, block_rows, creates_users
     ):
-        monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", block_rows)
+        monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
         options = {"on_duplicate": policy, "creates_users": creates_users}
 
         dry = upload(service, manager, *BAD_ROWS, **options, is_dry_run=True)
@@ -516,7 +516,7 @@ class TestDryRun:
     def test_goes_by_the_same_likeness(self, service, manager, monkeypatch, clock, lines, policy, block_rows):
         """Two rows that are like each other by one of two names, in one block or over two."""
         clock.now = JANUARY
-        monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", block_rows)
+        monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
 
         dry = upload(service, manager, *lines, on_duplicate=policy, is_dry_run=True)
         real = upload(service, manager, *lines, on_duplicate=policy)
@@ -662,12 +662,12 @@ class TestSkipDuplicates:
 
         assert counts_of(outcome)["skipped_count"] == 1
 
-    def test_a_day_is_one_of_the_workspace(self, parts, settings, manager, factories):
+    def test_a_day_is_one_of_the_workspace(self, resources, settings, manager, factories):
         """At 23 o'clock of Greenwich it is the next day in Berlin already."""
         factories.Task(title="One", created_at=datetime(2026, 1, 15, 23, 30, tzinfo=UTC))
-        parts.settings = replace(settings, time_zone=ZoneInfo("Europe/Berlin"))
+        resources.settings = replace(settings, time_zone=ZoneInfo("Europe/Berlin"))
 
-        with serving(parts) as services:
+        with serving(resources) as services:
             lines = ["task_name,created_at", "One,2026-01-15", "One,2026-01-16"]
             outcome = upload(services.imports, manager, *lines, on_duplicate=DuplicatePolicy.SKIP)
 
@@ -700,7 +700,7 @@ class TestSkipDuplicates:
 
     @pytest.mark.parametrize("block_rows", [1, 2, 3, 100])
     def test_of_rows_that_say_the_same_the_first_is_made(self, service, manager, session, monkeypatch, block_rows):
-        monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", block_rows)
+        monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
 
         lines = ["task_name,external_ref,priority", "One,A,low", "Two,,low", "Three,A,high", "Two,,high", "Two,B,high"]
         outcome = upload(service, manager, *lines, on_duplicate=DuplicatePolicy.SKIP)
@@ -766,7 +766,7 @@ class TestUpdateDuplicates:
     def test_what_changes_nothing_keeps_version_and_time(
         self, service, manager, session, full_task, monkeypatch, block_rows
     ):
-        monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", block_rows)
+        monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
         before = as_json(session, full_task)
 
         header = "task_name,description,status,priority,labels,assignee,due_at,external_ref"
@@ -829,7 +829,7 @@ class TestUpdateDuplicates:
     def test_of_rows_that_mean_the_same_the_last_is_what_is_left(
         self, service, manager, session, factories, monkeypatch, block_rows
     ):
-        monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", block_rows)
+        monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
         factories.Task(title="Old", external_ref="A", priority="low")
 
         lines = ["task_name,external_ref,priority", "1,A,high", "2,B,low", "3,A,high", "4,B,high", "5,A,critical"]
@@ -843,7 +843,7 @@ class TestUpdateDuplicates:
 
     @pytest.mark.parametrize("block_rows", [1, 100])
     def test_found_by_what_they_say_they_are_changed_too(self, service, manager, session, monkeypatch, block_rows):
-        monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", block_rows)
+        monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
 
         lines = ["task_name,status", "One,todo", "Two,todo", "One,done", "One,done"]
         outcome = upload(service, manager, *lines, on_duplicate=DuplicatePolicy.UPDATE)
@@ -860,7 +860,7 @@ class TestUpdateDuplicates:
     def test_a_task_that_two_rows_find_by_different_names_ends_as_the_last_says(
         self, service, manager, session, factories, monkeypatch, rows, block_rows
     ):
-        monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", block_rows)
+        monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
         factories.Task(title="One", external_ref="A", created_at=JANUARY)
 
         lines = ["task_name,external_ref,priority,created_at", *rows]
@@ -873,7 +873,7 @@ class TestUpdateDuplicates:
     def test_what_becomes_of_a_task_that_is_new_does_not_depend_on_where_blocks_end(
         self, service, manager, session, clock, monkeypatch, block_rows
     ):
-        monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", block_rows)
+        monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
 
         lines = [
             "task_name,external_ref,status,created_at",
@@ -1110,7 +1110,7 @@ class TestWaiting:
         assert job_queue.enqueued == [JobName.RUN_IMPORTS]
 
     def test_a_large_one_is_not_waited_for_unless_somebody_says_so(self, service, manager, monkeypatch):
-        monkeypatch.setattr("app.services.imports.BLOCK_ROWS", 3)
+        monkeypatch.setattr("app.services.imports.imports.BLOCK_ROWS", 3)
         lines = ["task_name", "One", "Two", "Three"]
 
         assert upload(service, manager, *lines).is_finished
@@ -1138,11 +1138,11 @@ class TestWaiting:
         assert job_queue.enqueued == []
 
     def test_the_answer_goes_out_when_the_time_is_over_and_a_worker_goes_on(
-        self, service, services, manager, parts, clock, small_blocks, job_queue
+        self, service, services, manager, resources, clock, small_blocks, job_queue
     ):
-        parts.clock = TickingClock(clock, seconds=0.2)
+        resources.clock = TickingClock(clock, seconds=0.2)
 
-        with serving(parts) as slow:
+        with serving(resources) as slow:
             outcome = upload(slow.imports, manager, "task_name", *map(str, range(60)), wait_seconds=2)
 
         assert not outcome.is_finished
@@ -1219,7 +1219,7 @@ class TestUnreadableFile:
     def test_one_that_stood_still_for_too_long_is_told_so(
         self, service, services, manager, session, clock, monkeypatch, small_blocks, before, after
     ):
-        monkeypatch.setattr("app.services.csv_files.PIECE_BYTES", len(before))
+        monkeypatch.setattr("app.csv_files.blocks.PIECE_BYTES", len(before))
 
         def give_up():
             clock.advance(seconds=UPLOAD_LEASE.total_seconds() + 1)
@@ -1255,7 +1255,7 @@ class TestReport:
 
     @pytest.mark.parametrize("block_rows", [1, 2, 3])
     def test_lines_go_on_over_blocks(self, service, manager, monkeypatch, block_rows):
-        monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", block_rows)
+        monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
         rows = [
             "One,maybe",
             '"over\ntwo",',
@@ -1309,8 +1309,8 @@ class TestReport:
 
     @pytest.mark.parametrize("block_rows", [3, 100])
     def test_keeps_so_many_problems_and_counts_all(self, service, manager, monkeypatch, block_rows):
-        monkeypatch.setattr("app.services.import_blocks.MAX_KEPT_ERRORS", 5)
-        monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", block_rows)
+        monkeypatch.setattr("app.services.imports.blocks.MAX_KEPT_ERRORS", 5)
+        monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
 
         outcome = upload(service, manager, "task_name,status,priority", *["One,maybe,asap"] * 10)
 
@@ -1333,7 +1333,7 @@ class TestReportAsCsv:
         assert two[-1].startswith("line 4, column status: 'never'")
 
     def test_it_is_written_in_pages_that_join(self, service, manager, monkeypatch):
-        monkeypatch.setattr("app.services.imports.REPORT_PAGE_ROWS", 2)
+        monkeypatch.setattr("app.services.imports.imports.REPORT_PAGE_ROWS", 2)
 
         outcome = upload(service, manager, "task_name,status", *(f"T{n},maybe" for n in range(5)))
 
@@ -1636,7 +1636,7 @@ def ops_manager(factories, acting_as):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """So that a file of a few rows has several."""
-    monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", 3)
+    monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", 3)
 
 
 @pytest.fixture

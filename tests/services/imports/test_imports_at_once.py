@@ -12,15 +12,23 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
-from app.composition import Parts, serving
+from app.composition.resources import Resources
+from app.composition.services import serving
 from app.errors import IdempotencyKeyReusedError, ImportUnderWayError
-from app.models.project import Project
-from app.models.task import Task
-from app.models.task_import import DuplicatePolicy, ImportBlock, ImportDraft, ImportMode, ImportState, TaskImport
-from app.models.user import Role, User
-from app.repositories.import_queue import ImportQueueRepository
-from app.services.import_uploads import MAX_SILENCE, UPLOAD_LEASE
-from app.services.imports import ImportOptions
+from app.models.imports.task_import import (
+    DuplicatePolicy,
+    ImportBlock,
+    ImportDraft,
+    ImportMode,
+    ImportState,
+    TaskImport,
+)
+from app.models.people.user import Role, User
+from app.models.projects.project import Project
+from app.models.tasks.task import Task
+from app.repositories.imports.queue import ImportQueueRepository
+from app.services.imports.imports import ImportOptions
+from app.services.imports.uploads import MAX_SILENCE, UPLOAD_LEASE
 from tests import factories as all_factories
 from tests import servers
 from tests.factories import general_project
@@ -34,30 +42,33 @@ pytestmark = pytest.mark.usefixtures("small_blocks")
 
 class TestSameKey:
     @pytest.mark.parametrize("wait_seconds", [0, 10])
-    def test_is_one_import(self, parts, actor, ask, wait_seconds):
+    def test_is_one_import(self, resources, actor, ask, wait_seconds):
         outcomes = at_once(
-            parts, lambda services, _n: upload_at_last(services, actor, *ROWS, key="once", wait_seconds=wait_seconds)
+            resources,
+            lambda services, _n: upload_at_last(services, actor, *ROWS, key="once", wait_seconds=wait_seconds),
         )
-        run_all(parts)
+        run_all(resources)
 
         assert len({outcome.import_id for outcome in outcomes}) == 1
         assert ask(select(func.count()).select_from(TaskImport)) == [1]
         assert ask(select(Task.title).order_by(Task.number)) == ROWS
 
-    def test_for_other_files_it_is_the_first_ones(self, parts, actor, ask):
+    def test_for_other_files_it_is_the_first_ones(self, resources, actor, ask):
         def send(services, n):
             try:
                 return upload(services, actor, f"Of file {n}", key="once")
             except (IdempotencyKeyReusedError, ImportUnderWayError):
                 return None
 
-        outcomes = at_once(parts, send)
+        outcomes = at_once(resources, send)
 
         assert [outcome is None for outcome in outcomes].count(False) == 1
         assert len(ask(select(Task.title))) == 1
 
-    def test_while_the_first_is_still_coming_in_the_others_are_sent_away_at_once(self, parts, actor, ask, monkeypatch):
-        monkeypatch.setattr("app.services.csv_files.PIECE_BYTES", 30)
+    def test_while_the_first_is_still_coming_in_the_others_are_sent_away_at_once(
+        self, resources, actor, ask, monkeypatch
+    ):
+        monkeypatch.setattr("app.csv_files.blocks.PIECE_BYTES", 30)
         is_staged, may_end = Event(), Event()
         others_left = Barrier(COUNT - 1, action=may_end.set)
         stream = SlowStream(b"task_name\n" + b"".join(f"{row}\n".encode() for row in ROWS), is_staged, may_end)
@@ -71,13 +82,13 @@ class TestSameKey:
             others_left.wait(timeout=20)
             return upload_at_last(services, actor, *ROWS, key="once")
 
-        outcomes = at_once(parts, send)
+        outcomes = at_once(resources, send)
 
         assert len({outcome.import_id for outcome in outcomes}) == 1
         assert ask(select(Task.title).order_by(Task.number)) == ROWS
 
-    def test_after_the_first_was_cut_off_one_of_the_others_takes_its_place(self, parts, actor, ask, clock):
-        with parts.new_session() as session:
+    def test_after_the_first_was_cut_off_one_of_the_others_takes_its_place(self, resources, actor, ask, clock):
+        with resources.new_session() as session:
             session.add(
                 TaskImport(
                     creator_id=actor.user_id,
@@ -91,7 +102,7 @@ class TestSameKey:
             session.commit()
         clock.advance(seconds=MAX_SILENCE.total_seconds() + 1)
 
-        outcomes = at_once(parts, lambda services, _n: upload_at_last(services, actor, *ROWS, key="once"))
+        outcomes = at_once(resources, lambda services, _n: upload_at_last(services, actor, *ROWS, key="once"))
 
         assert len({outcome.import_id for outcome in outcomes}) == 1
         assert ask(select(TaskImport.filename)) == ["tasks.csv"]
@@ -100,9 +111,9 @@ class TestSameKey:
 
 class TestSameContent:
     @pytest.mark.parametrize("wait_seconds", [0, 10])
-    def test_is_one_import(self, parts, actor, ask, wait_seconds):
-        outcomes = at_once(parts, lambda services, _n: upload(services, actor, *ROWS, wait_seconds=wait_seconds))
-        run_all(parts)
+    def test_is_one_import(self, resources, actor, ask, wait_seconds):
+        outcomes = at_once(resources, lambda services, _n: upload(services, actor, *ROWS, wait_seconds=wait_seconds))
+        run_all(resources)
 
         assert len({outcome.import_id for outcome in outcomes}) == 1
         assert ask(select(func.count()).select_from(TaskImport)) == [1]
@@ -110,10 +121,10 @@ class TestSameContent:
         for model in (ImportBlock, ImportDraft):
             assert ask(select(func.count()).select_from(model)) == [0]
 
-    def test_of_other_people_it_is_as_many_as_they_are(self, parts, ask):
-        actors = [new_actor(parts) for _ in range(COUNT)]
+    def test_of_other_people_it_is_as_many_as_they_are(self, resources, ask):
+        actors = [new_actor(resources) for _ in range(COUNT)]
 
-        outcomes = at_once(parts, lambda services, n: upload(services, actors[n], *ROWS, wait_seconds=20))
+        outcomes = at_once(resources, lambda services, n: upload(services, actors[n], *ROWS, wait_seconds=20))
 
         assert len({outcome.import_id for outcome in outcomes}) == COUNT
         assert sorted(ask(select(Task.title))) == sorted(ROWS * COUNT)
@@ -123,14 +134,14 @@ class TestSameContent:
 class TestWorkers:
     @pytest.mark.parametrize("mode", ImportMode)
     @pytest.mark.parametrize("policy", DuplicatePolicy)
-    def test_each_import_is_one_workers_and_each_row_lands_once(self, parts, actor, ask, mode, policy):
-        with serving(parts) as services:
+    def test_each_import_is_one_workers_and_each_row_lands_once(self, resources, actor, ask, mode, policy):
+        with serving(resources) as services:
             for name in range(COUNT):
                 rows = [f"{row} of {name}" for row in ROWS]
                 upload(services, actor, *rows, wait_seconds=0, mode=mode, on_duplicate=policy)
 
-        at_once(parts, lambda services, _n: services.import_runs.run_waiting())
-        run_all(parts)
+        at_once(resources, lambda services, _n: services.import_runs.run_waiting())
+        run_all(resources)
 
         assert set(ask(select(TaskImport.created_count))) == {len(ROWS)}
         assert sorted(ask(select(Task.title))) == sorted(f"{row} of {name}" for row in ROWS for name in range(COUNT))
@@ -139,55 +150,57 @@ class TestWorkers:
 
     @pytest.mark.parametrize("mode", ImportMode)
     @pytest.mark.parametrize("policy", [DuplicatePolicy.SKIP, DuplicatePolicy.UPDATE])
-    def test_files_that_overlap_make_each_task_once(self, parts, ask, mode, policy):
-        actors = [new_actor(parts) for _ in range(COUNT)]
-        with serving(parts) as services:
+    def test_files_that_overlap_make_each_task_once(self, resources, ask, mode, policy):
+        actors = [new_actor(resources) for _ in range(COUNT)]
+        with serving(resources) as services:
             for actor in actors:
                 upload(services, actor, *ROWS, wait_seconds=0, mode=mode, on_duplicate=policy)
 
         for _ in range(3):
-            at_once(parts, lambda services, _n: services.import_runs.run_waiting())
-        run_all(parts)
+            at_once(resources, lambda services, _n: services.import_runs.run_waiting())
+        run_all(resources)
 
         assert ask(select(TaskImport.failure)) == [None] * COUNT
         assert sorted(ask(select(Task.title))) == sorted(ROWS)
         assert sum(ask(select(TaskImport.created_count))) == len(ROWS)
 
-    def test_files_that_name_the_same_new_people_make_each_once(self, parts, actor, ask):
-        with serving(parts) as services:
+    def test_files_that_name_the_same_new_people_make_each_once(self, resources, actor, ask):
+        with serving(resources) as services:
             for name in range(COUNT):
                 rows = [f"{row} of {name},Person {int(row) % 7}" for row in ROWS]
                 if name % 2:
                     rows.reverse()
                 upload(services, actor, *rows, header="task_name,assignee", wait_seconds=0)
 
-        at_once(parts, lambda services, _n: services.import_runs.run_waiting())
-        run_all(parts)
+        at_once(resources, lambda services, _n: services.import_runs.run_waiting())
+        run_all(resources)
 
         assert ask(select(TaskImport.failure)) == [None] * COUNT
         assert set(ask(select(TaskImport.created_count))) == {len(ROWS)}
         made = ask(select(User.username).where(User.password_hash.is_(None)).order_by(User.username))
         assert made == [f"Person {n}" for n in range(7)]
 
-    def test_a_worker_whose_claim_another_process_has_now_writes_nothing(self, parts, actor, ask):
-        with serving(parts) as services:
+    def test_a_worker_whose_claim_another_process_has_now_writes_nothing(self, resources, actor, ask):
+        with serving(resources) as services:
             import_id = upload(services, actor, *ROWS, wait_seconds=0).import_id
             claim = services.import_runs.claim(import_id)
-        with parts.new_session() as other:
+        with resources.new_session() as other:
             other.execute(update(TaskImport).values(claim_number=TaskImport.claim_number + 1))
             other.commit()
 
-        with serving(parts) as services:
+        with serving(resources) as services:
             services.import_runs.work_on(claim, until=datetime.max.replace(tzinfo=UTC))
 
         assert ask(select(TaskImport.created_count)) == [0]
         assert ask(select(Task.id)) == []
 
-    def test_an_import_whose_step_is_not_committed_yet_is_nobody_elses_however_long_it_takes(self, parts, actor, clock):
-        with serving(parts) as services:
+    def test_an_import_whose_step_is_not_committed_yet_is_nobody_elses_however_long_it_takes(
+        self, resources, actor, clock
+    ):
+        with serving(resources) as services:
             import_id = upload(services, actor, *ROWS, wait_seconds=0).import_id
             claim = services.import_runs.claim(import_id)
-        with parts.new_session() as at_work, serving(parts) as services:
+        with resources.new_session() as at_work, serving(resources) as services:
             assert ImportQueueRepository(at_work).hold(claim) is not None
             clock.advance(hours=1)
 
@@ -235,12 +248,12 @@ def upload_at_last(services, *arguments, **options):
     raise AssertionError("the other upload never ended")
 
 
-def at_once(parts, do):
+def at_once(resources, do):
     """What each thread got, all let go at the same moment, each with services of its own."""
     barrier = Barrier(COUNT, timeout=20)
 
     def run(number):
-        with serving(parts) as services:
+        with serving(resources) as services:
             barrier.wait()
             return do(services, number)
 
@@ -248,13 +261,13 @@ def at_once(parts, do):
         return list(threads.map(run, range(COUNT)))
 
 
-def run_all(parts):
-    with serving(parts) as services:
+def run_all(resources):
+    with serving(resources) as services:
         services.import_runs.run_waiting()
 
 
-def new_actor(parts):
-    with Session(parts.engine, expire_on_commit=False) as session:
+def new_actor(resources):
+    with Session(resources.engine, expire_on_commit=False) as session:
         all_factories.bind(session)
         user = all_factories.User(role=Role.MANAGER)
         login_session = all_factories.LoginSession(user_id=user.id)
@@ -265,24 +278,24 @@ def new_actor(parts):
 @pytest.fixture
 def parts(base_settings, postgres_url, job_queue, redis, clock):
     with servers.migrated_database(postgres_url) as url:
-        parts = Parts(
+        resources = Resources(
             replace(base_settings, database_url=url, database_pool_size=COUNT + 2), job_queue=job_queue, clock=clock
         )
-        yield parts
-        parts.engine.dispose()
+        yield resources
+        resources.engine.dispose()
 
 
 @pytest.fixture
-def actor(parts):
-    return new_actor(parts)
+def actor(resources):
+    return new_actor(resources)
 
 
 @pytest.fixture
-def ask(parts):
+def ask(resources):
     """What is committed: the first column of each row."""
 
     def run(statement):
-        with parts.new_session() as session:
+        with resources.new_session() as session:
             return session.scalars(statement).all()
 
     return run
@@ -291,4 +304,4 @@ def ask(parts):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """So that a file of a few rows has several."""
-    monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", 3)
+    monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", 3)

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import func, select
 
 from app.errors import ForbiddenError, SessionEndedError
-from app.models.task import Task
-from app.models.task_import import DuplicatePolicy, ImportBlock, ImportDraft, ImportMode, TaskImport
-from app.models.user import Role
-from app.services.imports import ImportOptions
+from app.models.imports.task_import import DuplicatePolicy, ImportBlock, ImportDraft, ImportMode, TaskImport
+from app.models.people.user import Role
+from app.models.tasks.task import Task
+from app.services.imports.imports import ImportOptions
 
 LOSSES = ("deactivated", "demoted", "removed")
 REASONS = {
@@ -38,7 +38,7 @@ class TestUploadUnderWay:
     def test_of_somebody_who_may_no_longer_is_refused_and_leaves_nothing(
         self, services, session, manager, lose, monkeypatch, loss, error, before, after
     ):
-        monkeypatch.setattr("app.services.csv_files.PIECE_BYTES", len(before))
+        monkeypatch.setattr("app.csv_files.blocks.PIECE_BYTES", len(before))
         stream = InterruptedStream(before, lambda: lose(loss), after)
 
         with pytest.raises(error):
@@ -178,7 +178,7 @@ def lose(services, manager, admin, acting_as):
 @pytest.fixture
 def stage(services, manager, monkeypatch):
     """Send a file that nobody waits for; its blocks are of three rows."""
-    monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", 3)
+    monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", 3)
 
     def send(*lines, actor=manager, **options):
         stream = io.BytesIO("\n".join([*lines, ""]).encode())

@@ -5,14 +5,21 @@ import orjson
 import pytest
 from sqlalchemy import func, select
 
-from app.composition import serving
+from app.composition.services import serving
 from app.job_queue import JobName
-from app.models.task import Task
-from app.models.task_import import DuplicatePolicy, ImportBlock, ImportDraft, ImportMode, ImportState, TaskImport
-from app.models.user import Role
-from app.services.import_runs import LEASE, MAX_FAILED_ATTEMPTS, SLICE
-from app.services.import_uploads import UPLOAD_LEASE
-from app.services.imports import ImportOptions
+from app.models.imports.task_import import (
+    DuplicatePolicy,
+    ImportBlock,
+    ImportDraft,
+    ImportMode,
+    ImportState,
+    TaskImport,
+)
+from app.models.people.user import Role
+from app.models.tasks.task import Task
+from app.services.imports.imports import ImportOptions
+from app.services.imports.runs import LEASE, MAX_FAILED_ATTEMPTS, SLICE
+from app.services.imports.uploads import UPLOAD_LEASE
 from tests.factories import general_project
 from tests.fakes import FixedClock
 
@@ -111,10 +118,10 @@ class TestDeadClaims:
         # What was committed before stays, and the report says how much that is.
         assert count(session, Task) == 3
 
-    def test_the_claim_that_came_to_the_block_by_way_of_others_counts_too(self, runs, parts, stage, clock, shown):
+    def test_the_claim_that_came_to_the_block_by_way_of_others_counts_too(self, runs, resources, stage, clock, shown):
         import_id = stage("task_name", *map(str, range(10)))
-        parts.clock = BreakingClock(clock(), look=4)
-        with serving(parts) as services, pytest.raises(LookupError):
+        resources.clock = BreakingClock(clock(), look=4)
+        with serving(resources) as services, pytest.raises(LookupError):
             services.import_runs.work_on(runs.claim(import_id), until=clock() + SLICE)
         assert shown(import_id)["created_count"] == 3
 
@@ -163,7 +170,7 @@ class TestDeadClaims:
 
     @pytest.mark.parametrize("options", OPTIONS)
     def test_wherever_one_breaks_off_the_next_one_makes_up_for_it(
-        self, runs, stage, parts, clock, shown, session, options
+        self, runs, stage, resources, clock, shown, session, options
     ):
         """Whatever the broken step had written is gone with its transaction, and is written once by the next."""
         broke_off = True
@@ -172,8 +179,8 @@ class TestDeadClaims:
             look += 1
             rows = [f"{n} of {look},Grace" for n in range(8)]
             import_id = stage("task_name,assignee", *rows, **options)
-            parts.clock = BreakingClock(clock.now, look=look)
-            with serving(parts) as dying:
+            resources.clock = BreakingClock(clock.now, look=look)
+            with serving(resources) as dying:
                 broke_off = breaks_off(dying.import_runs)
             clock.advance(seconds=LEASE.total_seconds() + 1)
             runs.run_waiting()
@@ -368,11 +375,11 @@ class TestSlice:
 
         assert counts == [[3, 0], [3, 3], [6, 3], [6, 6]]
 
-    def test_what_waits_is_worked_on_until_the_slice_is_over(self, stage, parts, clock, shown):
+    def test_what_waits_is_worked_on_until_the_slice_is_over(self, stage, resources, clock, shown):
         ids = [stage("task_name", *(f"{n} of {name}" for n in range(6))) for name in range(10)]
-        parts.clock = TickingClock(clock, seconds=1)
+        resources.clock = TickingClock(clock, seconds=1)
 
-        with serving(parts) as slow:
+        with serving(resources) as slow:
             began_at = clock()
             slow.import_runs.run_waiting()
 
@@ -381,15 +388,15 @@ class TestSlice:
         assert finished == ids[: len(finished)]
         assert clock() - began_at < 2 * SLICE
 
-    def test_with_each_block_the_claim_lasts_longer(self, stage, runs, parts, clock, shown):
+    def test_with_each_block_the_claim_lasts_longer(self, stage, runs, resources, clock, shown):
         """Nobody else gets it meanwhile, though all of it takes longer than a claim lasts."""
         import_id = stage("task_name", *map(str, range(30)))
         claim = runs.claim()
         others = []
-        parts.clock = TickingClock(clock, seconds=1, watch=lambda: others.append(runs.claim()))
+        resources.clock = TickingClock(clock, seconds=1, watch=lambda: others.append(runs.claim()))
         began_at = clock()
 
-        with serving(parts) as slow:
+        with serving(resources) as slow:
             slow.import_runs.work_on(claim, until=clock() + timedelta(hours=1))
 
         assert shown(import_id)["created_count"] == 30
@@ -509,7 +516,7 @@ def manager(factories, acting_as):
 @pytest.fixture
 def stage(services, manager, monkeypatch):
     """Send a file that nobody waits for; its blocks are of three rows."""
-    monkeypatch.setattr("app.services.csv_files.BLOCK_ROWS", 3)
+    monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", 3)
 
     def send(*lines, actor=manager, **options):
         stream = io.BytesIO("\n".join([*lines, ""]).encode())

@@ -5,12 +5,12 @@ import io
 import pytest
 from sqlalchemy import func, select
 
-from app.composition import serving
+from app.composition.services import serving
 from app.errors import ConflictError, ImportUnderWayError
-from app.models.task import Task
-from app.models.task_import import ImportBlock, ImportState, TaskImport
-from app.models.user import Role
-from app.services.import_uploads import MAX_SILENCE, UPLOAD_LEASE
+from app.models.imports.task_import import ImportBlock, ImportState, TaskImport
+from app.models.people.user import Role
+from app.models.tasks.task import Task
+from app.services.imports.uploads import MAX_SILENCE, UPLOAD_LEASE
 from tests.factories import general_project
 
 SILENCE_SECONDS = int(MAX_SILENCE.total_seconds())
@@ -78,10 +78,12 @@ class TestKeyOfAnUploadCutOff:
 
 
 class TestTwin:
-    def test_of_an_import_at_work_gives_way_to_it_while_time_goes_on(self, services, parts, manager, clock, session):
-        parts.clock = TickingClock(clock)
+    def test_of_an_import_at_work_gives_way_to_it_while_time_goes_on(
+        self, services, resources, manager, clock, session
+    ):
+        resources.clock = TickingClock(clock)
 
-        with serving(parts) as later:
+        with serving(resources) as later:
             first, second = (
                 later.imports.import_csv(
                     manager, io.BytesIO(b"task_name\nOne\n"), filename="tasks.csv", wait_seconds=0
@@ -131,7 +133,7 @@ def count(session, model):
 @pytest.fixture
 def small_pieces(monkeypatch):
     """So that an upload of a few bytes has begun before it ends."""
-    monkeypatch.setattr("app.services.csv_files.PIECE_BYTES", 10)
+    monkeypatch.setattr("app.csv_files.blocks.PIECE_BYTES", 10)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from argon2 import PasswordHasher
 from sqlalchemy import func, select
 
 from app.auth.passwords import is_password, needs_rehash
-from app.composition import serving
+from app.composition.services import serving
 from app.errors import (
     EmailTakenError,
     InvalidError,
@@ -18,12 +18,12 @@ from app.errors import (
     UsernameTakenError,
     WrongCredentialsError,
 )
-from app.models.login_attempt import LoginAttempt
-from app.models.login_network import LoginNetwork
-from app.models.login_wait import LoginWait
-from app.models.session import LoginSession
-from app.models.user import Role, User
-from app.services.log_in_limits import KNOWN_TIME, MAX_WAIT
+from app.models.login.attempt import LoginAttempt
+from app.models.login.network import LoginNetwork
+from app.models.login.session import LoginSession
+from app.models.login.wait import LoginWait
+from app.models.people.user import Role, User
+from app.services.login.limits import KNOWN_TIME, MAX_WAIT
 from app.settings import RateLimit
 from tests.factories import PASSWORD
 
@@ -344,11 +344,11 @@ class TestRefresh:
         with pytest.raises(SessionEndedError):
             service.refresh(session_id=uuid4(), refresh_id=uuid4())
 
-    def test_an_inactive_users_session_ends(self, parts, grant, ada, session):
+    def test_an_inactive_users_session_ends(self, resources, grant, ada, session):
         ada.is_active = False
         session.flush()
 
-        with serving(parts) as services, pytest.raises(SessionEndedError):
+        with serving(resources) as services, pytest.raises(SessionEndedError):
             refresh(services.authentication, grant)
 
         assert session.get_one(LoginSession, grant.session_id, populate_existing=True).ended_at is not None
@@ -388,11 +388,11 @@ class TestGetActor:
         with pytest.raises(SessionEndedError):
             service.get_actor(session_id=grant.session_id, user_id=factories.User().id)
 
-    def test_an_inactive_user_is_nobody(self, parts, grant, ada, session):
+    def test_an_inactive_user_is_nobody(self, resources, grant, ada, session):
         ada.is_active = False
         session.flush()
 
-        with serving(parts) as services, pytest.raises(SessionEndedError):
+        with serving(resources) as services, pytest.raises(SessionEndedError):
             services.authentication.get_actor(session_id=grant.session_id, user_id=ada.id)
 
     def test_with_redis_flushed_it_is_the_same(self, service, grant, redis):
@@ -525,16 +525,16 @@ def service(services):
 
 
 @pytest.fixture
-def closed_service(parts):
-    parts.settings = replace(parts.settings, self_registration_enabled=False)
-    with serving(parts) as services:
+def closed_service(resources):
+    resources.settings = replace(resources.settings, self_registration_enabled=False)
+    with serving(resources) as services:
         yield services.authentication
 
 
 @pytest.fixture
-def unlimited_service(parts):
-    parts.settings = replace(parts.settings, rate_limits=replace(parts.settings.rate_limits, enabled=False))
-    with serving(parts) as services:
+def unlimited_service(resources):
+    resources.settings = replace(resources.settings, rate_limits=replace(resources.settings.rate_limits, enabled=False))
+    with serving(resources) as services:
         yield services.authentication
 
 
@@ -544,7 +544,7 @@ def ada(factories):
 
 
 @pytest.fixture
-def grant(parts, ada):
+def grant(resources, ada):
     """Of a log-in some time ago, in a request of its own."""
-    with serving(parts) as services:
+    with serving(resources) as services:
         return services.authentication.log_in(login="ada", password=PASSWORD, address="192.0.2.200")

@@ -70,7 +70,7 @@ def ada(factories):
 
 @pytest.fixture
 def lines(caplog):
-    caplog.set_level(logging.INFO, logger="app.services.authentication")
+    caplog.set_level(logging.INFO, logger="app.services.login.log_in")
 
     def read():
         return [

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from app.errors import ForbiddenError, InvalidError
-from app.models.task import Task, TaskPriority, TaskStatus
-from app.models.user import Role, User
-from app.repositories.task_list import SORT_NAMES, TaskQuery
+from app.models.people.user import Role, User
+from app.models.tasks.task import Task, TaskPriority, TaskStatus
+from app.repositories.tasks.read import SORT_NAMES, TaskQuery
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)

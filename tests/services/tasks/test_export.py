@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from app.errors import ForbiddenError
-from app.models.task import (
+from app.models.imports.task_import import DuplicatePolicy, ImportMode
+from app.models.people.user import MAX_USERNAME_LENGTH, Role
+from app.models.tasks.task import (
     MAX_DESCRIPTION_LENGTH,
     MAX_EXTERNAL_REF_LENGTH,
     MAX_LABEL_LENGTH,
@@ -21,11 +23,9 @@ from app.models.task import (
     TaskPriority,
     TaskStatus,
 )
-from app.models.task_import import DuplicatePolicy, ImportMode
-from app.models.user import MAX_USERNAME_LENGTH, Role
-from app.repositories.task_export import EXPORT_COLUMNS
-from app.repositories.task_list import TaskQuery
-from app.services.imports import ImportOptions
+from app.repositories.tasks.export import EXPORT_COLUMNS
+from app.repositories.tasks.read import TaskQuery
+from app.services.imports.imports import ImportOptions
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 # What an import takes of a task, but for its assignee, who is compared by name.
@@ -328,4 +328,4 @@ def as_admin(acting_as, admin):
 
 @pytest.fixture
 def small_pages(monkeypatch):
-    monkeypatch.setattr("app.services.task_export.PAGE_ROWS", 2)
+    monkeypatch.setattr("app.services.tasks.export.PAGE_ROWS", 2)

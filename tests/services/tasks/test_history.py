@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from marshmallow import RAISE
 from sqlalchemy import delete, update
 
-from app.composition import serving
+from app.composition.services import serving
 from app.errors import InvalidError, NotFoundError
-from app.models.task import Task, TaskPriority, TaskStatus
-from app.models.task_import import DuplicatePolicy
-from app.models.user import Role
+from app.models.imports.task_import import DuplicatePolicy
+from app.models.people.user import Role
+from app.models.tasks.task import Task, TaskPriority, TaskStatus
 from app.repositories.pages import Position, encode_cursor
-from app.repositories.task_list import TaskQuery
+from app.repositories.tasks.read import TaskQuery
 from app.schemas.reports import TaskVersionPage
-from app.services.imports import ImportOptions
-from app.services.task_history import SORT
+from app.services.imports.imports import ImportOptions
+from app.services.tasks.history import SORT
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 NOT_THERE = 999_999_999
@@ -40,9 +40,9 @@ changes = st.fixed_dictionaries(
 
 
 class TestCreated:
-    def test_says_who_when_in_which_request_and_all_that_was_said(self, parts, clock, ann, mia):
+    def test_says_who_when_in_which_request_and_all_that_was_said(self, resources, clock, ann, mia):
         said = {"title": "One", "assignee": "mia", "labels": ["red"], "due_at": NOON, "priority": TaskPriority.HIGH}
-        with serving(parts, request_id="request-1") as services:
+        with serving(resources, request_id="request-1") as services:
             task = services.tasks.create(ann, {**said, "project": "OPS"})
             (version,) = items_of(services.task_history, ann, task.id)
 
@@ -74,10 +74,10 @@ class TestCreated:
 
         assert (version["event"], version["actor"], version["request_id"]) == ("created", None, None)
 
-    def test_from_a_csv_file_is_by_who_sent_it(self, parts, mia):
-        with serving(parts, request_id="upload-1") as services:
+    def test_from_a_csv_file_is_by_who_sent_it(self, resources, mia):
+        with serving(resources, request_id="upload-1") as services:
             import_csv(services, mia, "task_name,external_ref", "One,A")
-        with serving(parts, request_id="a-worker") as services:
+        with serving(resources, request_id="a-worker") as services:
             services.import_runs.run_waiting()
             (task,) = tasks_of(services, mia)
             (version,) = items_of(services.task_history, mia, task["id"])
@@ -136,10 +136,10 @@ class TestChanged:
         assert [version["until"] for version in versions] == [None, versions[0]["at"], versions[1]["at"]]
         assert versions[1]["at"] == ONE_O_CLOCK
 
-    def test_who_and_in_which_request(self, parts, mia, ann, clock, task_id):
+    def test_who_and_in_which_request(self, resources, mia, ann, clock, task_id):
         for actor, request_id in ((ann, "by-ann"), (mia, "by-mia")):
             clock.advance(hours=1)
-            with serving(parts, request_id=request_id) as services:
+            with serving(resources, request_id=request_id) as services:
                 services.tasks.change(actor, task_id, {"title": request_id})
 
             versions = items_of(services.task_history, mia, task_id)
@@ -180,11 +180,11 @@ class TestChanged:
         assert [titles_in(version) for version in versions] == [("Two", "Three"), ("One", "Two"), (None, "One")]
         assert versions[0]["at"] > versions[1]["at"] > versions[2]["at"]
 
-    def test_by_a_csv_file_is_by_who_sent_it(self, parts, mia, clock, task_id):
+    def test_by_a_csv_file_is_by_who_sent_it(self, resources, mia, clock, task_id):
         clock.advance(hours=1)
-        with serving(parts, request_id="upload-1") as services:
+        with serving(resources, request_id="upload-1") as services:
             import_csv(services, mia, "task_name,external_ref", "Two,A", on_duplicate=DuplicatePolicy.UPDATE)
-        with serving(parts, request_id="a-worker") as services:
+        with serving(resources, request_id="a-worker") as services:
             services.import_runs.run_waiting()
             newest = items_of(services.task_history, mia, task_id)[0]
 

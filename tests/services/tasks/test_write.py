@@ -4,9 +4,9 @@ import orjson
 import pytest
 
 from app.errors import ForbiddenError, InvalidError, NotFoundError, PreconditionFailedError
-from app.models.task import Task, TaskStatus
-from app.models.user import Role
-from app.repositories.task_list import TaskQuery
+from app.models.people.user import Role
+from app.models.tasks.task import Task, TaskStatus
+from app.repositories.tasks.read import TaskQuery
 
 
 class TestCreate:

@@ -1,0 +1,43 @@
+"""What a process has one of: its connections, its cache, its job queue and its clock."""
+
+from app.cache import Cache, make_redis
+from app.clock import Clock, system_clock
+from app.database.engine import REQUEST_LOCK_SECONDS, Timeouts, make_engine, make_session_factory, watch_connections
+from app.job_queue import JobQueue
+from app.metrics import Metrics
+from app.settings import Settings
+
+
+class Resources:
+    """Connections open with first use, so a process that forks has none to share."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        job_queue: JobQueue,
+        cache: Cache | None = None,
+        clock: Clock = system_clock,
+        metrics: Metrics | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        """Only the api passes `metrics` that it shares with its other processes: they speak for it alone.
+
+        `timeouts` are those of a request where nothing else is said.
+        """
+        self.settings = settings
+        self.metrics = metrics or Metrics()
+        self.engine = make_engine(
+            settings.database_url,
+            pool_size=settings.database_pool_size,
+            timeouts=timeouts or Timeouts(settings.request_statement_seconds, REQUEST_LOCK_SECONDS),
+        )
+        watch_connections(self.engine, self.metrics)
+        self.new_session = make_session_factory(self.engine)
+        self.cache = cache or Cache(make_redis(settings.redis_url), count_lookup=self.metrics.count_lookup)
+        self.job_queue = job_queue
+        self.clock = clock
+
+    def after_fork(self) -> None:
+        """A child must not close the connections that are its parent's."""
+        self.engine.dispose(close=False)
