@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from operator import itemgetter
 from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
@@ -13,14 +14,45 @@ from app.csv_files.blocks import is_blank
 from app.csv_files.cells import MAX_SHOWN_LENGTH, CellError, CellReader, CellReaders, restored
 from app.csv_files.columns import FIELD_OF, Column, Layout
 from app.models.imports.task_import import ImportBlock
-from app.repositories.imports.batches import ImportedRow
-from app.repositories.imports.imports import RefusedRow, RowProblem
+from app.models.tasks.task import TaskPriority, TaskStatus
 
 # The cells of most columns say the same few things over and over: each is read once.
 MAX_REMEMBERED_CELLS = 20_000
 FIELDS = ("title", "description", "status", "priority", "created_at", "due_at", "labels", "assignee", "external_ref")
 # Their cells differ in every row; looking for each among those read before would only cost.
 UNLIKE_ANY_OTHER = frozenset({"title", "description", "external_ref"})
+
+
+class ImportedRow(NamedTuple):
+    """A row of the file that was found good."""
+
+    row_number: int
+    title: str
+    description: str
+    status: TaskStatus
+    priority: TaskPriority
+    created_at: datetime | None
+    due_at: datetime | None
+    labels: list[str]
+    assignee: str | None
+    external_ref: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    """One thing wrong with a row; a row may have several. `column` is None when the row as a whole is wrong."""
+
+    column: str | None
+    value: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    row_number: int
+    line_number: int
+    cells: list[str]
+    problems: tuple[RowProblem, ...]
 
 
 class ReadRow(NamedTuple):

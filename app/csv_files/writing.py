@@ -5,13 +5,51 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from app.csv_files.cells import defused, join_labels, restored
 from app.csv_files.columns import folded_name
-from app.repositories.imports.imports import ReportedRow
-from app.repositories.tasks.export import EXPORT_COLUMNS, ExportedTask
+from app.models.tasks.task import TaskPriority, TaskStatus
 
+EXPORT_COLUMNS = (
+    "ref",
+    "project",
+    "title",
+    "description",
+    "status",
+    "priority",
+    "labels",
+    "assignee",
+    "due_at",
+    "created_at",
+    "external_ref",
+)
 ERROR_COLUMN = "error"
+
+
+class ExportedTask(NamedTuple):
+    """In the order of EXPORT_COLUMNS."""
+
+    ref: str
+    project: str
+    title: str
+    description: str
+    status: TaskStatus
+    priority: TaskPriority
+    labels: list[str]
+    assignee: str | None
+    due_at: datetime | None
+    created_at: datetime
+    external_ref: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedRow:
+    """A refused row as the report holds it, with all that was wrong with it in one text."""
+
+    row_number: int
+    cells: list[str]
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,9 @@ from app.csv_files.columns import (
     folded_name,
     layout_of,
 )
-from app.csv_files.writing import ERROR_COLUMN
+from app.csv_files.writing import ERROR_COLUMN, EXPORT_COLUMNS
 from app.errors import UnreadableCsvError
 from app.models.tasks.task import TaskPriority
-from app.repositories.tasks.export import EXPORT_COLUMNS
 
 # How long an example takes is the machine's affair.
 UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -10,11 +10,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from app.csv_files.blocks import BLOCK_ROWS, CsvFile, Encoding
-from app.csv_files.rows import MAX_REMEMBERED_CELLS, ReadAhead, ReadRow, RowReader
+from app.csv_files.rows import MAX_REMEMBERED_CELLS, ReadAhead, ReadRow, RefusedRow, RowReader
 from app.errors import TooLargeError, UnreadableCsvError
 from app.models.imports.task_import import ImportBlock
 from app.models.tasks.task import TaskPriority, TaskStatus
-from app.repositories.imports.imports import RefusedRow
 from app.settings import CsvLimits
 
 # How long an example takes is the machine's affair.

@@ -10,11 +10,17 @@ from hypothesis import strategies as st
 
 from app.csv_files.blocks import CsvFile
 from app.csv_files.columns import FIELD_OF
-from app.csv_files.rows import RowReader
-from app.csv_files.writing import export_header, export_rows, report_header, report_rows
+from app.csv_files.rows import RefusedRow, RowReader
+from app.csv_files.writing import (
+    EXPORT_COLUMNS,
+    ExportedTask,
+    ReportedRow,
+    export_header,
+    export_rows,
+    report_header,
+    report_rows,
+)
 from app.models.tasks.task import MAX_LABEL_LENGTH, TaskPriority, TaskStatus
-from app.repositories.imports.imports import RefusedRow, ReportedRow
-from app.repositories.tasks.export import EXPORT_COLUMNS, ExportedTask
 from app.settings import CsvLimits
 
 # How long an example takes is the machine's affair.

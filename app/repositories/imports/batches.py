@@ -7,15 +7,15 @@ else by title, description, day of creation and assignee.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from psycopg2.errors import QueryCanceled
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from app.csv_files.rows import ImportedRow
 from app.models.imports.task_import import DuplicatePolicy, TaskImport
-from app.models.tasks.task import TaskPriority, TaskStatus
 from app.repositories.copy_text import NULL, CopySource, array_literal, escaped
 
 _MAKE_BATCH = text("""
@@ -152,21 +152,6 @@ _SETTERS = {
     "labels": "labels = b.labels",
     "assignee": "assignee_id = b.assignee_id",
 }
-
-
-class ImportedRow(NamedTuple):
-    """A row of the file that was found good."""
-
-    row_number: int
-    title: str
-    description: str
-    status: TaskStatus
-    priority: TaskPriority
-    created_at: datetime | None
-    due_at: datetime | None
-    labels: list[str]
-    assignee: str | None
-    external_ref: str | None
 
 
 @dataclass(frozen=True, slots=True)

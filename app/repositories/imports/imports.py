@@ -1,7 +1,6 @@
 """The SQL of imports: how far each is, and the report on what was refused."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Text, cast, func, insert, literal, select
@@ -10,6 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
+from app.csv_files.rows import RefusedRow
+from app.csv_files.writing import ReportedRow
 from app.database.engine import violated_constraint
 from app.errors import ImportUnderWayError
 from app.models.imports.task_import import RowError, TaskImport
@@ -49,32 +50,6 @@ ERROR_FIELDS: dict[str, Any] = {
     "reason": RowError.reason,
     "message": _MESSAGE,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class RowProblem:
-    """One thing wrong with a row; a row may have several. `column` is None when the row as a whole is wrong."""
-
-    column: str | None
-    value: str | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedRow:
-    row_number: int
-    line_number: int
-    cells: list[str]
-    problems: tuple[RowProblem, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ReportedRow:
-    """A refused row as the report holds it, with all that was wrong with it in one text."""
-
-    row_number: int
-    cells: list[str]
-    message: str
 
 
 class ImportRepository:

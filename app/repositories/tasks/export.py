@@ -2,45 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
-from app.models.tasks.task import Task, TaskPriority, TaskStatus
+from app.csv_files.writing import EXPORT_COLUMNS, ExportedTask
+from app.models.tasks.task import Task
 from app.repositories.tasks.read import TaskQuery, conditions_of
 from app.repositories.tasks.write import TASK_FIELDS, with_names
-
-EXPORT_COLUMNS = (
-    "ref",
-    "project",
-    "title",
-    "description",
-    "status",
-    "priority",
-    "labels",
-    "assignee",
-    "due_at",
-    "created_at",
-    "external_ref",
-)
-
-
-class ExportedTask(NamedTuple):
-    """In the order of EXPORT_COLUMNS."""
-
-    ref: str
-    project: str
-    title: str
-    description: str
-    status: TaskStatus
-    priority: TaskPriority
-    labels: list[str]
-    assignee: str | None
-    due_at: datetime | None
-    created_at: datetime
-    external_ref: str | None
 
 
 class TaskExportRepository:

@@ -5,12 +5,12 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from app.clock import Clock
-from app.csv_files.rows import ReadAhead, ReadRow, RowReader
+from app.csv_files.rows import ReadAhead, ReadRow, RefusedRow, RowProblem, RowReader
 from app.database.unit_of_work import UnitOfWork
 from app.events import TasksImported
 from app.models.imports.task_import import DuplicatePolicy, ImportMode, ImportState, TaskImport
 from app.repositories.imports.batches import ImportBatchRepository, Person
-from app.repositories.imports.imports import ImportRepository, RefusedRow, RowProblem
+from app.repositories.imports.imports import ImportRepository
 from app.repositories.imports.people import ImportPeopleRepository
 from app.repositories.imports.queue import ImportQueueRepository
 from app.repositories.projects import ProjectRepository

@@ -10,10 +10,10 @@ from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
 from app.clock import Clock
 from app.csv_files.blocks import BLOCK_ROWS, ByteStream
-from app.csv_files.writing import Lines, report_header, report_rows
+from app.csv_files.writing import Lines, ReportedRow, report_header, report_rows
 from app.database.unit_of_work import UnitOfWork
 from app.errors import UnavailableError, not_found
-from app.repositories.imports.imports import ImportRepository, ReportedRow
+from app.repositories.imports.imports import ImportRepository
 from app.repositories.pages import Page
 from app.services.imports.runs import ImportRunService
 from app.services.imports.uploads import ImportOptions, ImportUploadService

@@ -7,9 +7,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
+from app.csv_files.rows import ImportedRow
 from app.models.imports.task_import import DuplicatePolicy, ImportState, TaskImport
 from app.models.tasks.task import Task, TaskPriority, TaskStatus
-from app.repositories.imports.batches import BatchOutcome, ImportBatchRepository, ImportedRow, Person
+from app.repositories.imports.batches import BatchOutcome, ImportBatchRepository, Person
 from tests.factories import general_project
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)

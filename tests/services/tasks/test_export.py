@@ -10,6 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from app.csv_files.writing import EXPORT_COLUMNS
 from app.errors import ForbiddenError
 from app.models.imports.task_import import DuplicatePolicy, ImportMode
 from app.models.people.user import MAX_USERNAME_LENGTH, Role
@@ -23,7 +24,6 @@ from app.models.tasks.task import (
     TaskPriority,
     TaskStatus,
 )
-from app.repositories.tasks.export import EXPORT_COLUMNS
 from app.repositories.tasks.read import TaskQuery
 from app.services.imports.imports import ImportOptions
 
