@@ -147,7 +147,7 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def parts(
+def resources(
     settings: Settings, connection: Connection, job_queue: FakeJobQueue, clock: FixedClock, redis: Redis
 ) -> Iterator[Resources]:
     resources = Resources(settings, job_queue=job_queue, clock=clock)

@@ -1,5 +1,6 @@
 """As whom the tracker's parts run: as yourself or, where root starts them, as a system user of their data directory."""
 
+import fcntl
 import hashlib
 import os
 import pwd
@@ -100,12 +101,18 @@ def _made_user(data_dir: Path) -> pwd.struct_passwd:
     arguments = [useradd, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"]
     # Tells the machine's owner whose user it is.
     arguments += ["--comment", re.sub(r"[:\n]", "?", str(path)), name]
-    made = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    # useradd refuses to run beside another one, so trackers that start together take turns.
+    etc = os.open("/etc", os.O_RDONLY)
     try:
-        # Another process may have made it at the same time.
+        fcntl.flock(etc, fcntl.LOCK_EX)
+        with suppress(KeyError):
+            return pwd.getpwnam(name)
+        made = subprocess.run(arguments, capture_output=True, text=True, check=False)
         return pwd.getpwnam(name)
     except KeyError:
         raise StartError(f"the system user {name} cannot be made: {made.stderr.strip()}") from None
+    finally:
+        os.close(etc)
 
 
 def user_name(uid: int) -> str:

@@ -2,11 +2,34 @@
 
 from zoneinfo import available_timezones
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import Schema, ValidationError, fields, validate
 
-from app.models.people.user import MAX_USERNAME_LENGTH, Role
-from app.schemas.base import PageQuery, SomeOf, StrictSchema, Text, page_schema
-from app.schemas.login import email_field, new_password_field, username_field
+from app.auth.passwords import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
+from app.models.people.user import MAX_EMAIL_LENGTH, MAX_USERNAME_LENGTH, RESERVED_USERNAMES, Role
+from app.schemas.base import PageQuery, Password, SomeOf, StrictSchema, Text, WholeRegexp, page_schema
+
+# Begins with a letter, so that an id and a name cannot be confused; has no @, so that an address and a name cannot be.
+USERNAME = WholeRegexp(
+    r"^[A-Za-z][A-Za-z0-9._-]*$",
+    error="Must begin with a letter and hold letters, digits, dots, dashes and underscores.",
+)
+
+
+def not_reserved(username: str) -> None:
+    if username.lower() in RESERVED_USERNAMES:
+        raise ValidationError("Is a word of the API.")
+
+
+def username_field(**kwargs: object) -> Text:
+    return Text(min_length=1, max_length=MAX_USERNAME_LENGTH, validate=[USERNAME, not_reserved], **kwargs)
+
+
+def email_field(**kwargs: object) -> fields.Email:
+    return fields.Email(validate=validate.Length(max=MAX_EMAIL_LENGTH), **kwargs)  # type: ignore[arg-type]
+
+
+def new_password_field(**kwargs: object) -> Password:
+    return Password(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH, **kwargs)
 
 
 def _known_time_zone(name: str) -> None:

@@ -3,6 +3,7 @@
 from typing import TypedDict
 
 from app.auth.actor import Actor
+from app.auth.password_rules import is_guessable
 from app.auth.passwords import hash_password
 from app.auth.permissions import Permission, ensure_may, may
 from app.clock import Clock
@@ -14,7 +15,6 @@ from app.repositories.login.attempts import LoginAttemptRepository
 from app.repositories.login.sessions import SessionRepository
 from app.repositories.pages import Page
 from app.repositories.people import UserRepository
-from app.services.login.log_in import ensure_not_guessable
 
 
 class UserChanges(TypedDict, total=False):
@@ -146,3 +146,11 @@ class UserService:
 
     def _json(self, user_id: int) -> bytes:
         return self._users.get_json(user_id) or not_found("user", user_id)
+
+
+def ensure_not_guessable(password: str, username: str, email: str | None, *, field: str = "password") -> None:
+    """Raises InvalidError for a password that anybody would try first. Lengths are the schema's business."""
+    if password.lower() in {username.lower(), (email or "").lower(), (email or "").lower().partition("@")[0]}:
+        raise InvalidError.of(field, "must not be the username or email address")
+    if is_guessable(password, username=username, email=email):
+        raise InvalidError.of(field, "is too easy to guess: it is common, or made of the username, address or product")

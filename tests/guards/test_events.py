@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from app.cache import Cache, make_redis
+from app.composition.reactions import react_to
 from app.composition.resources import Resources
 from app.events import (
     DayLogged,
@@ -50,7 +51,7 @@ class TestReactions:
     def test_what_follows_is_what_is_said_here(self, resources, job_queue, event, expected):
         remember_all(resources.cache)
 
-        resources.react_to(event)
+        react_to(resources, event)
 
         assert forgotten(resources.cache) | set(job_queue.enqueued) == expected
 
@@ -63,7 +64,7 @@ class TestReactions:
     def test_a_reaction_that_fails_stops_nothing(self, settings, caplog, event):
         resources = Resources(settings, job_queue=BrokenJobQueue(), cache=BrokenCache(make_redis(settings.redis_url)))
 
-        resources.react_to(event)
+        react_to(resources, event)
 
         assert f"reaction to {type(event).__name__} failed" in caplog.text
 

@@ -19,9 +19,9 @@ from uuid import uuid4
 import psycopg2
 import pytest
 
+from app.csv_files.blocks import BLOCK_ROWS
 from app.local.servers import PostgresServer
 from app.local.system_user import ServerUser
-from app.services.csv_files import BLOCK_ROWS
 from tests.local.test_command import Tracker
 from tests.memory_disks import fill, mounted_memory, use_up_log
 from tests.promises.journal import HANG_SECONDS, writing

@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 
 from app.auth.actor import Actor
 from app.auth.networks import network_of
-from app.auth.password_rules import is_guessable
 from app.auth.passwords import hash_password, is_password, needs_rehash
 from app.auth.tokens import Grant
 from app.cache import Cache
@@ -28,6 +27,7 @@ from app.models.people.user import Role, User
 from app.repositories.login.sessions import SessionRepository
 from app.repositories.people import UserRepository
 from app.services.login.limits import LogInLimits
+from app.services.people import ensure_not_guessable
 
 logger = logging.getLogger(__name__)
 
@@ -202,14 +202,6 @@ class AuthenticationService:
                 raise SessionEndedError("the account is not active")
             project_ids = self._users.list_project_ids(user_id)
         return Actor(user.id, user.username, user.role, project_ids, session_id).to_json()
-
-
-def ensure_not_guessable(password: str, username: str, email: str | None, *, field: str = "password") -> None:
-    """Raises InvalidError for a password that anybody would try first. Lengths are the schema's business."""
-    if password.lower() in {username.lower(), (email or "").lower(), (email or "").lower().partition("@")[0]}:
-        raise InvalidError.of(field, "must not be the username or email address")
-    if is_guessable(password, username=username, email=email):
-        raise InvalidError.of(field, "is too easy to guess: it is common, or made of the username, address or product")
 
 
 def _grant(login_session: LoginSession) -> Grant:

@@ -276,7 +276,7 @@ def new_actor(resources):
 
 
 @pytest.fixture
-def parts(base_settings, postgres_url, job_queue, redis, clock):
+def resources(base_settings, postgres_url, job_queue, redis, clock):
     with servers.migrated_database(postgres_url) as url:
         resources = Resources(
             replace(base_settings, database_url=url, database_pool_size=COUNT + 2), job_queue=job_queue, clock=clock
