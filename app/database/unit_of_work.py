@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from psycopg2.errors import DiskFull, QueryCanceled
 from sqlalchemy import text
@@ -26,12 +27,24 @@ FULL_DISK_RETRY_AFTER_SECONDS = 30
 OUTCOME_SECONDS = 2.0
 OUTCOME_PAUSE_SECONDS = 0.1
 
-# The names that the history's triggers read until the transaction ends, and the number that it has for ever.
+# The names that the history's triggers read until the transaction ends; and the number that the transaction has for
+# ever, unless the server crashes and loses everything that was written under it: it may then give the number anew.
+# Recovery from a crash ends with a checkpoint, so while the last checkpoint is the same the number is still ours.
 _SIGN = text("""
     SELECT set_config('tasktracker.actor_id', :actor_id, true), set_config('tasktracker.request_id', :request_id, true),
-           CAST(pg_current_xact_id() AS text)
+           CAST(pg_current_xact_id() AS text), CAST(checkpoint_lsn AS text)
+      FROM pg_control_checkpoint()
 """)
-_OUTCOME = text("SELECT pg_xact_status(CAST(:transaction_id AS xid8))")
+_OUTCOME = text("""
+    SELECT pg_xact_status(CAST(:id AS xid8)), checkpoint_lsn = CAST(:checkpoint AS pg_lsn) FROM pg_control_checkpoint()
+""")
+
+
+class _TransactionNumber(NamedTuple):
+    """A transaction's number on the server, and the server's last checkpoint when it was given."""
+
+    id: str
+    checkpoint: str
 
 
 class UnitOfWork:
@@ -46,7 +59,7 @@ class UnitOfWork:
         self._request_id = request_id
         self._events: list[Event] = []
         self._is_open = False
-        self._transaction_id: str | None = None
+        self._number: _TransactionNumber | None = None
 
     def publish(self, event: Event) -> None:
         if not self._is_open:
@@ -61,7 +74,8 @@ class UnitOfWork:
     def sign(self, actor_id: int, *, request_id: str | None = None) -> None:
         """Say in whose name this transaction changes tasks, for the history; and in which request, if not in this."""
         signature = {"actor_id": str(actor_id), "request_id": request_id or self._request_id or ""}
-        *_names, self._transaction_id = self._session.execute(_SIGN, signature).one()
+        *_names, number, checkpoint = self._session.execute(_SIGN, signature).one()
+        self._number = _TransactionNumber(number, checkpoint)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -74,7 +88,7 @@ class UnitOfWork:
         if self._is_open:
             raise RuntimeError("transactions do not nest; call one use case, not two")
         self._is_open = True
-        self._events, self._transaction_id = [], None
+        self._events, self._number = [], None
         self._session.info[HAS_FLUSHED] = False
         try:
             yield
@@ -111,7 +125,7 @@ class UnitOfWork:
         try:
             self._session.commit()
         except DBAPIError as error:
-            has_written = self._transaction_id is not None or self._session.info[HAS_FLUSHED]
+            has_written = self._number is not None or self._session.info[HAS_FLUSHED]
             if not (error.connection_invalidated and has_written):
                 raise
             self._roll_back()
@@ -127,22 +141,25 @@ class UnitOfWork:
                 ) from error
 
     def _learn_outcome(self) -> str | None:
-        """`committed` or `aborted`, as the server says once it answers; None when it does not say in time."""
-        if self._transaction_id is None:
+        """`committed` or `aborted`, as the server says once it answers; None when it does not say, or cannot know."""
+        if self._number is None:
             return None
         deadline = time.monotonic() + OUTCOME_SECONDS
         while time.monotonic() < deadline:
+            outcome, is_ours = None, False
             try:
-                outcome = self._session.scalar(_OUTCOME, {"transaction_id": self._transaction_id})
+                outcome, is_ours = self._session.execute(_OUTCOME, self._number._asdict()).one()
             except UnavailableError:
                 # It is known not to answer, and a request does not wait for it.
                 return None
             except (DBAPIError, PoolTimeoutError):
-                outcome = None
+                pass
             finally:
                 self._roll_back()
-            if outcome in {"committed", "aborted"}:
-                return str(outcome)
+            if outcome == "committed":
+                return "committed" if is_ours else None
+            if outcome == "aborted":
+                return "aborted"
             time.sleep(OUTCOME_PAUSE_SECONDS)
         return None
 

@@ -1,14 +1,22 @@
 # ruff: noqa: PT012 - a block that raises is what these tests are about
+import os
+import signal
+from contextlib import suppress
+
 import pytest
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import create_engine, delete, func, select, text
+from sqlalchemy.exc import OperationalError
 
 from app.database.engine import JOB_TIMEOUTS, make_engine, make_session_factory
 from app.database.unit_of_work import UnitOfWork
 from app.errors import OutcomeUnknownError, UnavailableError
 from app.events import TaskChanged
+from app.local.servers import PostgresServer
 from app.models.projects.project import Project
+from app.settings import psycopg2_url
 from tests import servers
 from tests.database.proxy import Cut, cutting_proxy
+from tests.servers import wait_for
 
 
 class TestLostCommit:
@@ -70,6 +78,65 @@ class TestLostCommit:
             own_session.add(Project(key="DEV", name="Development"))
 
         assert (projects("OPS"), projects("DEV")) == (1, 1)
+
+
+class TestServerThatLostTheCommit:
+    """Its process dies before anything of the transaction is on the disk; another one then gets the same number."""
+
+    def test_cannot_say_what_became_of_it(self, crashing_server, monkeypatch):
+        engine = make_engine(crashing_server, pool_size=1, timeouts=JOB_TIMEOUTS)
+        with make_session_factory(engine)() as session:
+            uow, released, numbers = UnitOfWork(session, lambda _event: released.append(1)), [], []
+            ask = uow._learn_outcome
+
+            def ask_after_another_has_committed():
+                numbers.extend([uow._number.id, committed_number(crashing_server)])
+                return ask()
+
+            monkeypatch.setattr(uow, "_learn_outcome", ask_after_another_has_committed)
+
+            with pytest.raises(OutcomeUnknownError), uow.transaction():
+                uow.sign(1)
+                uow.publish(TaskChanged(1))
+                session.execute(text("INSERT INTO written VALUES (1)"))
+                os.kill(session.scalar(text("SELECT pg_backend_pid()")), signal.SIGKILL)
+        engine.dispose()
+
+        # Without that, the question would not have been asked of a number that was given twice.
+        assert numbers[0] == numbers[1]
+        assert released == []
+
+
+def committed_number(url):
+    """The number of a transaction that commits as soon as the server takes one."""
+    engine, numbers = create_engine(url), []
+
+    def commit():
+        with suppress(OperationalError), engine.begin() as connection:
+            insert = text("INSERT INTO written VALUES (2) RETURNING CAST(pg_current_xact_id() AS text)")
+            numbers.append(connection.scalar(insert))
+        return numbers
+
+    assert wait_for(commit)
+    engine.dispose()
+    return numbers[0]
+
+
+@pytest.fixture
+def crashing_server(tmp_path):
+    server = PostgresServer(tmp_path / "postgres", servers.own_user())
+    url = psycopg2_url(server.url.replace("//tasktracker@/tasktracker", "//postgres@/postgres"))
+    with servers.running(server):
+        engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            # What no commit has flushed stays in memory until the test is over.
+            for setting in ("wal_writer_delay = '10s'", "wal_writer_flush_after = '1GB'"):
+                connection.execute(text(f"ALTER SYSTEM SET {setting}"))
+            connection.execute(text("SELECT pg_reload_conf()"))
+            connection.execute(text("CREATE TABLE written (number int)"))
+            connection.execute(text("CHECKPOINT"))
+        engine.dispose()
+        yield url
 
 
 @pytest.fixture(scope="module")
