@@ -28,8 +28,8 @@ class Workload:
         self.app = app
         self._resources = resources
         with serving(resources) as services:
-            services.users.create_first_admin(username="admin", email="admin@example.org", password="measured well")
-            grant = services.authentication.log_in(login="admin", password="measured well", address="127.0.0.1")
+            services.people.create_first_admin(username="admin", email="admin@example.org", password="measured well")
+            grant = services.login.log_in(login="admin", password="measured well", address="127.0.0.1")
         self._actor = Actor(grant.user_id, "admin", Role.ADMIN, frozenset({1}), grant.session_id)
         with app.test_request_context():
             self._token = access_token_for(Grant(grant.user_id, grant.session_id, uuid4(), grant.expires_at))
@@ -130,7 +130,7 @@ class Workload:
         days = 0
         with serving(self._resources) as services:
             started = time.perf_counter()
-            while logged := services.task_logs.log_due_days():
+            while logged := services.daily_log.log_due_days():
                 days += len(logged)
             return days, time.perf_counter() - started
 

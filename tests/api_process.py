@@ -89,7 +89,7 @@ def running_api(settings: Settings, directory: Path, **environment: str) -> Iter
     """With an admin, who is logged in."""
     resources = Resources(settings, job_queue=FakeJobQueue())
     with serving(resources) as services:
-        services.users.create_first_admin(username=USERNAME, email="admin@example.org", password=PASSWORD)
+        services.people.create_first_admin(username=USERNAME, email="admin@example.org", password=PASSWORD)
     resources.engine.dispose()
     port = free_port()
     log = directory / "api.log"

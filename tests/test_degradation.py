@@ -64,7 +64,7 @@ class TestWithoutRedis:
         answer = client_without_redis().acting_as(admin).post("/log-tasks")
 
         assert answer.status_code == 202
-        assert len(services.task_logs.log_due_days()) == 1
+        assert len(services.daily_log.log_due_days()) == 1
 
 
 class TestFlushedRedis:
@@ -79,7 +79,7 @@ class TestFlushedRedis:
         again = client.get("/api/v1/tasks")
         assert again.headers["X-Cache"] == "miss"
         assert [item["title"] for item in again.json["items"]] == ["Still here"]
-        assert len(services.task_logs.log_due_days()) == 1
+        assert len(services.daily_log.log_due_days()) == 1
 
 
 class TestWithoutPostgres:

@@ -491,9 +491,9 @@ class RecordMachine(RuleBasedStateMachine):
         with serving(self.stage.resources) as services:
             if self.model.today in self.model.closed:
                 with pytest.raises(ConflictError):
-                    services.task_logs.request_day(self.stage.actor, None)
+                    services.daily_log.request_day(self.stage.actor, None)
             else:
-                services.task_logs.request_day(self.stage.actor, None)
+                services.daily_log.request_day(self.stage.actor, None)
                 self.model.requested.add(self.model.today)
         assert {day for (day,) in self.stage.ask("SELECT log_date FROM log_requests")} == self.model.requested
 
@@ -692,7 +692,7 @@ class Stage:
 
     def log_due_days(self) -> list[date]:
         with serving(self.resources) as services:
-            return services.task_logs.log_due_days()
+            return services.daily_log.log_due_days()
 
     def log_due_days_twice_at_once(self) -> list[date]:
         barrier = Barrier(2, timeout=10)

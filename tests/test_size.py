@@ -74,7 +74,7 @@ class Tracker:
         days = []
         while True:
             with serving(self.resources) as services:
-                if not (logged := services.task_logs.log_due_days()):
+                if not (logged := services.daily_log.log_due_days()):
                     return days
             days += logged
 

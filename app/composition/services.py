@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from functools import cached_property, partial
 
+from app.clock import Calendar
 from app.composition.reactions import react_to
 from app.composition.resources import Resources
 from app.database.unit_of_work import UnitOfWork
@@ -26,10 +27,11 @@ from app.repositories.projects import ProjectRepository
 from app.repositories.reports import ReportRepository
 from app.repositories.tasks.export import TaskExportRepository
 from app.repositories.tasks.history import TaskHistoryRepository
-from app.repositories.tasks.history_clock import RecordRepository
+from app.repositories.tasks.history_clock import HistoryClockRepository
 from app.repositories.tasks.read import TaskListRepository
 from app.repositories.tasks.write import TaskRepository
-from app.services.daily_log.days import TaskLogService
+from app.services.daily_log.days import DailyLogService
+from app.services.daily_log.read import TaskLogService
 from app.services.daily_log.reports import TaskLogReportService
 from app.services.health.checks import HealthService
 from app.services.health.statistics import StatisticsService
@@ -44,6 +46,7 @@ from app.services.projects import ProjectService
 from app.services.reports import ReportService
 from app.services.tasks.export import TaskExportService
 from app.services.tasks.history import TaskHistoryService
+from app.services.tasks.read import TaskViewService
 from app.services.tasks.write import TaskService
 
 
@@ -56,12 +59,13 @@ class Services:
         self._session = resources.new_session()
         react = partial(react_to, resources, request_id=request_id)
         self._uow = UnitOfWork(self._session, react, request_id=request_id)
+        self._calendar = Calendar(resources.clock, resources.settings.time_zone)
 
     def close(self) -> None:
         self._session.close()
 
     @cached_property
-    def authentication(self) -> AuthenticationService:
+    def login(self) -> AuthenticationService:
         settings = self._settings
         policy = AuthenticationPolicy(
             session_lifetime=timedelta(days=settings.session_days),
@@ -96,7 +100,7 @@ class Services:
         )
 
     @cached_property
-    def users(self) -> UserService:
+    def people(self) -> UserService:
         return UserService(
             self._uow,
             UserRepository(self._session),
@@ -116,12 +120,19 @@ class Services:
         return TaskService(
             self._uow,
             TaskRepository(self._session),
-            TaskListRepository(self._session),
             ProjectRepository(self._session),
             UserRepository(self._session),
+            self._calendar,
+        )
+
+    @cached_property
+    def task_views(self) -> TaskViewService:
+        return TaskViewService(
+            self._uow,
+            TaskRepository(self._session),
+            TaskListRepository(self._session),
             self._resources.cache,
             self._resources.clock,
-            self._settings.time_zone,
         )
 
     @cached_property
@@ -129,20 +140,26 @@ class Services:
         return TaskExportService(self._uow, TaskExportRepository(self._session), self._resources.clock)
 
     @cached_property
+    def daily_log(self) -> DailyLogService:
+        return DailyLogService(
+            self._uow,
+            TaskLogRepository(self._session),
+            HistoryClockRepository(self._session),
+            self._calendar,
+            self._settings.task_log_retention_days,
+        )
+
+    @cached_property
     def task_logs(self) -> TaskLogService:
         return TaskLogService(
             self._uow,
             TaskLogRepository(self._session),
             TaskLogTableRepository(self._session),
-            RecordRepository(self._session),
             self._resources.cache,
-            self._resources.clock,
-            self._settings.time_zone,
-            self._settings.task_log_retention_days,
         )
 
     @cached_property
-    def task_log_reports(self) -> TaskLogReportService:
+    def daily_log_reports(self) -> TaskLogReportService:
         return TaskLogReportService(self._uow, TaskLogRepository(self._session), TaskLogReportRepository(self._session))
 
     @cached_property
@@ -151,9 +168,7 @@ class Services:
 
     @cached_property
     def reports(self) -> ReportService:
-        return ReportService(
-            self._uow, ReportRepository(self._session), self._resources.clock, self._settings.time_zone
-        )
+        return ReportService(self._uow, ReportRepository(self._session), self._calendar)
 
     @cached_property
     def statistics(self) -> StatisticsService:
@@ -185,8 +200,7 @@ class Services:
             ImportQueueRepository(self._session),
             ProjectRepository(self._session),
             self._import_blocks,
-            self._resources.clock,
-            self._settings.time_zone,
+            self._calendar,
             self._settings.csv_limits.cell_characters,
         )
 
@@ -199,8 +213,7 @@ class Services:
             ImportBatchRepository(self._session),
             ImportPeopleRepository(self._session),
             ProjectRepository(self._session),
-            self._resources.clock,
-            self._settings.time_zone,
+            self._calendar,
         )
 
 

@@ -17,6 +17,8 @@ POOL_TIMEOUT_SECONDS = 2
 STATEMENT_GRACE_SECONDS = 2
 # Of a session's `info`: whether it has sent changes to the server in its present transaction.
 HAS_FLUSHED = "has_flushed"
+# Of the same: whether the present transaction has said in whose name it changes rows whose history is kept.
+IS_SIGNED = "is_signed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,18 @@ def make_session_factory(bind: Engine | Connection) -> sessionmaker[Session]:
     # Responses are built after the commit, so a commit must not empty the objects they are built from. A look-up does
     # not write what is half changed: repositories flush, each with its reason.
     factory = sessionmaker(bind, expire_on_commit=False, autoflush=False, join_transaction_mode="create_savepoint")
+    event.listen(factory, "before_flush", _ensure_signed)
     event.listen(factory, "after_flush", _note_flush)
     return factory
+
+
+def _ensure_signed(session: Session, _context: object, _instances: object) -> None:
+    """Raises RuntimeError where a row whose model `keeps_history` is about to be changed in nobody's name."""
+    if session.info.get(IS_SIGNED, True):
+        return
+    for row in (*session.new, *session.dirty, *session.deleted):
+        if getattr(row, "keeps_history", False):
+            raise RuntimeError("a task is changed in somebody's name: open the transaction with transaction(by=actor)")
 
 
 def _note_flush(session: Session, _context: object) -> None:

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from psycopg2.errors import DiskFull, QueryCanceled
 from sqlalchemy import text
@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from app.database.engine import HAS_FLUSHED
+from app.database.engine import HAS_FLUSHED, IS_SIGNED
 from app.errors import OutcomeUnknownError, StatementTooSlowError, UnavailableError
 from app.events import Event
 
@@ -38,6 +38,13 @@ _SIGN = text("""
 _OUTCOME = text("""
     SELECT pg_xact_status(CAST(:id AS xid8)), checkpoint_lsn = CAST(:checkpoint AS pg_lsn) FROM pg_control_checkpoint()
 """)
+
+
+class Actor(Protocol):
+    """Whoever changes tasks."""
+
+    @property
+    def user_id(self) -> int: ...
 
 
 class _TransactionNumber(NamedTuple):
@@ -72,14 +79,20 @@ class UnitOfWork:
         return self._request_id
 
     def sign(self, actor_id: int, *, request_id: str | None = None) -> None:
-        """Say in whose name this transaction changes tasks, for the history; and in which request, if not in this."""
+        """Say in whose name this transaction changes tasks, for the history; and in which request, if not in this.
+
+        A transaction that is opened `by` an actor is signed already.
+        """
         signature = {"actor_id": str(actor_id), "request_id": request_id or self._request_id or ""}
         *_names, number, checkpoint = self._session.execute(_SIGN, signature).one()
         self._number = _TransactionNumber(number, checkpoint)
+        self._session.info[IS_SIGNED] = True
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Raises UnavailableError when the server is gone or full, StatementTooSlowError when it ended a statement.
+    def transaction(self, *, by: Actor | None = None) -> Iterator[None]:
+        """Open a transaction that changes tasks `by` an actor; without one, no task can be changed through the session.
+
+        Raises UnavailableError when the server is gone or full, StatementTooSlowError when it ended a statement.
 
         The block had no effect then.
 
@@ -89,8 +102,10 @@ class UnitOfWork:
             raise RuntimeError("transactions do not nest; call one use case, not two")
         self._is_open = True
         self._events, self._number = [], None
-        self._session.info[HAS_FLUSHED] = False
+        self._session.info.update({HAS_FLUSHED: False, IS_SIGNED: False})
         try:
+            if by is not None:
+                self.sign(by.user_id)
             yield
             self._session.flush()
             self._commit()

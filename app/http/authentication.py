@@ -133,7 +133,7 @@ def requires(permission: Permission) -> Callable[[View], View]:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             claims = current_claims()
-            g.actor = services().authentication.get_actor(session_id=claims.session_id, user_id=claims.user_id)
+            g.actor = services().login.get_actor(session_id=claims.session_id, user_id=claims.user_id)
             ensure_may(g.actor, permission)
             return view(*args, **kwargs)
 

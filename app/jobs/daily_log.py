@@ -10,4 +10,4 @@ from app.jobs.celery_app import WHOLE_WORK_LIMITS
 def register(celery_app: Celery) -> None:
     @celery_app.task(name=JobName.LOG_DUE_DAYS.value, shared=False, **WHOLE_WORK_LIMITS)
     def log_due_days() -> None:
-        services().task_logs.log_due_days()
+        services().daily_log.log_due_days()

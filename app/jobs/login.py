@@ -9,4 +9,4 @@ from app.job_queue import JobName
 def register(celery_app: Celery) -> None:
     @celery_app.task(name=JobName.SWEEP_SESSIONS.value, shared=False)
     def sweep_sessions() -> None:
-        services().authentication.sweep()
+        services().login.sweep()

@@ -121,7 +121,7 @@ def ensure_admin(settings: Settings, launch: LaunchSettings, *, unshown: Path | 
     resources = Resources(settings, job_queue=NoJobs())
     with serving(resources) as services:
         try:
-            if services.users.has_admin():
+            if services.people.has_admin():
                 waiting = unshown.read_text() if unshown is not None and unshown.exists() else None
                 return Admin(launch.admin_username, waiting, is_new=False)
             password = launch.admin_password or secrets.token_urlsafe(12)
@@ -129,7 +129,7 @@ def ensure_admin(settings: Settings, launch: LaunchSettings, *, unshown: Path | 
                 write_private(unshown, password)
             wanted = {"username": launch.admin_username, "email": launch.admin_email, "password": password}
             _ensure_good(wanted)
-            is_new = services.users.create_first_admin(**wanted)
+            is_new = services.people.create_first_admin(**wanted)
         except TaskTrackerError as error:
             raise StartError(f"the first admin cannot be made: {error.detail}") from None
         finally:

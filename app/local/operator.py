@@ -43,7 +43,7 @@ def make_new_password(launch: LaunchSettings, username: str) -> str:
     """For somebody who lost theirs; ends all their sessions."""
     password = secrets.token_urlsafe(MADE_UP_PASSWORD_BYTES)
     with serving_operator(launch) as services:
-        services.users.replace_password(OPERATOR, username, password)
+        services.people.replace_password(OPERATOR, username, password)
     return password
 
 

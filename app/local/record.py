@@ -61,7 +61,7 @@ def _run_of(services: Services, log_date: date | None) -> dict[str, Any]:
 
 def _differences(services: Services, since: date, until: date) -> Iterator[dict[str, Any]]:
     for item in _items(
-        lambda cursor: services.task_log_reports.diff(
+        lambda cursor: services.daily_log_reports.diff(
             OPERATOR, since=since, until=until, project=None, cursor=cursor, limit=MAX_PAGE_SIZE
         )
     ):

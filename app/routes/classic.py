@@ -30,7 +30,7 @@ from app.schemas.classic import (
 from app.schemas.imports import CsvUpload, TableUploaded
 from app.schemas.login import Login, TableToken
 from app.schemas.people import TableUser, TableUserInput
-from app.services.daily_log.days import TaskLogQuery
+from app.services.daily_log.read import TaskLogQuery
 from app.services.imports.imports import ImportOptions
 from app.services.tasks.write import TaskChanges
 
@@ -62,7 +62,7 @@ def ping() -> dict[str, str]:
 @blueprint.response(200, TableToken)
 def log_in(values: dict[str, Any]) -> dict[str, str]:
     """Exchange username and password for a token; five times a minute."""
-    grant = services().authentication.log_in(
+    grant = services().login.log_in(
         login=values["username"], password=values["password"], address=client_address(), is_limit_fixed=True
     )
     return {"token": access_token_for(grant, minutes=current_app.config["TABLE_TOKEN_MINUTES"])}
@@ -74,7 +74,7 @@ def log_in(values: dict[str, Any]) -> dict[str, str]:
 @blueprint.response(201, TableUser)
 def create_user(values: dict[str, Any]) -> Any:
     """Make a user with a role. Admins."""
-    return orjson.loads(services().users.create(current_actor(), **values))
+    return orjson.loads(services().people.create(current_actor(), **values))
 
 
 @blueprint.post("/task")
@@ -139,7 +139,7 @@ def list_logged_tasks(query: dict[str, Any]) -> Response:
 @blueprint.response(200, TableTaskCreated(many=True))
 def list_active_tasks() -> Response:
     """List every active task you can see."""
-    return download(services().tasks.write_active(current_actor()), "application/json")
+    return download(services().task_views.write_active(current_actor()), "application/json")
 
 
 @blueprint.post("/upload-csv")
@@ -175,5 +175,5 @@ def upload_csv(files: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, st
 @blueprint.response(202, TableMessage)
 def log_tasks() -> dict[str, str]:
     """Have today logged now, by a worker. Managers and admins."""
-    services().task_logs.request_day(current_actor(), None)
+    services().daily_log.request_day(current_actor(), None)
     return {"message": "Logging of active tasks has been triggered."}

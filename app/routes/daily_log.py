@@ -23,7 +23,7 @@ from app.schemas.daily_log import (
     TaskLogListQuery,
     TaskLogPage,
 )
-from app.services.daily_log.days import TaskLogQuery
+from app.services.daily_log.read import TaskLogQuery
 
 blueprint = Blueprint("task_logs", __name__, url_prefix="/api/v1/task-logs", description="The daily log")
 
@@ -52,7 +52,7 @@ def show_task_log(log_id: int) -> Response:
 @blueprint.response(200, LogDayPage)
 def list_days(query: TaskLogQuery) -> Response:
     """Count the tasks of each logged day by status, project and assignee, newest day first."""
-    return page_response(services().task_log_reports.count_by_day(current_actor(), query))
+    return page_response(services().daily_log_reports.count_by_day(current_actor(), query))
 
 
 @blueprint.get("/diff")
@@ -61,7 +61,7 @@ def list_days(query: TaskLogQuery) -> Response:
 @blueprint.response(200, LogDifferencePage)
 def show_differences(query: dict[str, Any]) -> Response:
     """What entered, left and changed between two logged days: the stand-up report."""
-    return page_response(services().task_log_reports.diff(current_actor(), **query))
+    return page_response(services().daily_log_reports.diff(current_actor(), **query))
 
 
 @blueprint.get("/runs")
@@ -79,5 +79,5 @@ def list_runs(query: dict[str, Any]) -> Response:
 @blueprint.response(202, LogRequested)
 def request_run(values: dict[str, date | None]) -> dict[str, Any]:
     """Have a day logged now, by a worker: today, or a day that is over and was never logged. Managers and admins."""
-    request = services().task_logs.request_day(current_actor(), values["date"])
+    request = services().daily_log.request_day(current_actor(), values["date"])
     return {"log_date": request.log_date, "message": request.message}

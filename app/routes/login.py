@@ -22,7 +22,7 @@ blueprint = Blueprint("auth", __name__, url_prefix="/api/v1/auth", description="
 @blueprint.response(201, User)
 def register(values: dict[str, Any]) -> Response:
     """Make an account for yourself, with the role `user`. Closed in production unless the operator opens it."""
-    return json_response(services().authentication.register(**values, address=client_address()), 201)
+    return json_response(services().login.register(**values, address=client_address()), 201)
 
 
 @blueprint.post("/login")
@@ -32,9 +32,7 @@ def register(values: dict[str, Any]) -> Response:
 def log_in(values: dict[str, Any]) -> dict[str, Any]:
     """Exchange username or email and password for an access token and a refresh token."""
     return token_pair_for(
-        services().authentication.log_in(
-            login=values["username"], password=values["password"], address=client_address()
-        )
+        services().login.log_in(login=values["username"], password=values["password"], address=client_address())
     )
 
 
@@ -45,7 +43,7 @@ def log_in(values: dict[str, Any]) -> dict[str, Any]:
 def refresh() -> dict[str, Any]:
     """Exchange the refresh token, sent as the bearer, for the next pair. Using one twice ends the session."""
     claims = refresh_claims()
-    return token_pair_for(services().authentication.refresh(session_id=claims.session_id, refresh_id=claims.refresh_id))
+    return token_pair_for(services().login.refresh(session_id=claims.session_id, refresh_id=claims.refresh_id))
 
 
 @blueprint.post("/logout")
@@ -53,7 +51,7 @@ def refresh() -> dict[str, Any]:
 @blueprint.response(204)
 def log_out() -> Response:
     """End this session: its access and refresh tokens are refused from now on."""
-    services().authentication.log_out(current_actor())
+    services().login.log_out(current_actor())
     return no_content()
 
 
@@ -62,7 +60,7 @@ def log_out() -> Response:
 @blueprint.response(200, User)
 def show_me() -> Response:
     """Who you are."""
-    return json_response(services().users.get(current_actor(), current_actor().user_id))
+    return json_response(services().people.get(current_actor(), current_actor().user_id))
 
 
 @blueprint.put("/password")
@@ -71,5 +69,5 @@ def show_me() -> Response:
 @blueprint.response(204)
 def change_password(values: dict[str, Any]) -> Response:
     """Change your password. Every other session of yours ends."""
-    services().authentication.change_password(current_actor(), address=client_address(), **values)
+    services().login.change_password(current_actor(), address=client_address(), **values)
     return no_content()

@@ -13,7 +13,7 @@ from app.http.responses import json_response, no_content, page_response
 from app.schemas.people import User, UserInput, UserPage, UserPatch, UserQuery
 from app.schemas.tasks import AssignedTaskListQuery, TaskPage
 from app.services.people import UserChanges
-from app.services.tasks.write import TaskQuery
+from app.services.tasks.read import TaskQuery
 
 blueprint = Blueprint("users", __name__, url_prefix="/api/v1/users", description="Accounts; `me` is an id too")
 
@@ -24,7 +24,7 @@ blueprint = Blueprint("users", __name__, url_prefix="/api/v1/users", description
 @blueprint.response(200, UserPage)
 def list_users(query: dict[str, Any]) -> Response:
     """List the users by id. Managers and admins."""
-    return page_response(services().users.list_page(current_actor(), **query))
+    return page_response(services().people.list_page(current_actor(), **query))
 
 
 @blueprint.post("")
@@ -33,7 +33,7 @@ def list_users(query: dict[str, Any]) -> Response:
 @blueprint.response(201, User)
 def create_user(values: dict[str, Any]) -> Response:
     """Make a user with a role. Admins."""
-    return json_response(services().users.create(current_actor(), **values), 201)
+    return json_response(services().people.create(current_actor(), **values), 201)
 
 
 @blueprint.get("/<user:user_id>")
@@ -41,7 +41,7 @@ def create_user(values: dict[str, Any]) -> Response:
 @blueprint.response(200, User)
 def show_user(user_id: int) -> Response:
     """One user: yourself, or anybody for managers and admins."""
-    return json_response(services().users.get(current_actor(), me_or(user_id)))
+    return json_response(services().people.get(current_actor(), me_or(user_id)))
 
 
 @blueprint.patch("/<user:user_id>")
@@ -50,7 +50,7 @@ def show_user(user_id: int) -> Response:
 @blueprint.response(200, User)
 def change_user(values: UserChanges, user_id: int) -> Response:
     """Change a user. A new password or a deactivation ends the user's sessions. Admins."""
-    return json_response(services().users.change(current_actor(), me_or(user_id), values))
+    return json_response(services().people.change(current_actor(), me_or(user_id), values))
 
 
 @blueprint.delete("/<user:user_id>")
@@ -58,7 +58,7 @@ def change_user(values: UserChanges, user_id: int) -> Response:
 @blueprint.response(204)
 def deactivate_user(user_id: int) -> Response:
     """Deactivate a user: nobody is deleted, since the record names them. Admins."""
-    services().users.deactivate(current_actor(), me_or(user_id))
+    services().people.deactivate(current_actor(), me_or(user_id))
     return no_content()
 
 
@@ -68,5 +68,5 @@ def deactivate_user(user_id: int) -> Response:
 @blueprint.response(200, TaskPage)
 def list_tasks_of_user(query: TaskQuery, user_id: int) -> Response:
     """List the tasks assigned to a user, of those you can see."""
-    page, was_cached = services().tasks.list_page(current_actor(), replace(query, assignee=str(me_or(user_id))))
+    page, was_cached = services().task_views.list_page(current_actor(), replace(query, assignee=str(me_or(user_id))))
     return page_response(page, was_cached=was_cached)

@@ -22,7 +22,8 @@ from app.schemas.tasks import (
     TaskReplacement,
     TaskStatusChange,
 )
-from app.services.tasks.write import TaskChanges, TaskQuery
+from app.services.tasks.read import TaskQuery
+from app.services.tasks.write import TaskChanges
 
 blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1/tasks", description="Tasks")
 
@@ -33,7 +34,7 @@ blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1/tasks", description
 @blueprint.response(200, TaskPage)
 def list_tasks(query: TaskQuery) -> Response:
     """List the tasks you can see, newest change first. `X-Cache` tells whether the page came from the cache."""
-    page, was_cached = services().tasks.list_page(current_actor(), query)
+    page, was_cached = services().task_views.list_page(current_actor(), query)
     return page_response(page, was_cached=was_cached)
 
 
@@ -62,7 +63,7 @@ def create_task(values: TaskChanges) -> Response:
 @blueprint.response(200, Task)
 def show_task(task_id: int) -> Response:
     """One task. Its ETag is its version: `If-None-Match` saves the body."""
-    return task_response(services().tasks.get(current_actor(), task_id))
+    return task_response(services().task_views.get(current_actor(), task_id))
 
 
 @blueprint.get("/<id:task_id>/history")

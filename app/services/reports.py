@@ -1,13 +1,12 @@
 """How the work goes: cumulative flow, cycle times, ages. Each number comes with the request that lists its tasks."""
 
 from collections import Counter
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from app.auth.actor import Actor
-from app.clock import Clock
+from app.clock import Calendar
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError
 from app.models.tasks.task import ACTIVE_STATUSES, TaskStatus
@@ -22,24 +21,23 @@ PERCENTILES = ("p50", "p75", "p85", "p95")
 
 
 class ReportService:
-    def __init__(self, uow: UnitOfWork, reports: ReportRepository, clock: Clock, time_zone: ZoneInfo) -> None:
+    def __init__(self, uow: UnitOfWork, reports: ReportRepository, calendar: Calendar) -> None:
         self._uow = uow
         self._reports = reports
-        self._now = clock
-        self._time_zone = time_zone
+        self._calendar = calendar
 
     def flow(self, actor: Actor, *, since: date | None, until: date | None, project: str | None) -> dict[str, object]:
         """How many tasks stood in each status at the end of each day; today's is up to now."""
         since, until = self._range(since, until)
-        now = self._now()
+        now = self._calendar.now()
         with self._uow.transaction():
             moves = self._reports.count_moves(
                 actor,
                 project,
                 before=since - timedelta(days=1),
                 # Up to and with now: what the links below ask for.
-                end=min(self._start_of(until + timedelta(days=1)), now + timedelta(microseconds=1)),
-                zone=self._time_zone.key,
+                end=min(self._calendar.end_of(until), now + timedelta(microseconds=1)),
+                zone=self._calendar.time_zone.key,
             )
         changes = {
             day: {status: change for _, status, change in rows} for day, rows in groupby(moves, lambda row: row[0])
@@ -48,7 +46,7 @@ class ReportService:
         days = []
         for day in _days(since, until):
             counts.update(changes.get(day, {}))
-            end = min(self._start_of(day + timedelta(days=1)) - timedelta(microseconds=1), now)
+            end = min(self._calendar.end_of(day) - timedelta(microseconds=1), now)
             numbers = [
                 {
                     "status": status,
@@ -65,13 +63,15 @@ class ReportService:
     ) -> dict[str, object]:
         """How long tasks that were done took from when they were started, by the week in which they were done."""
         since, until = self._range(since, until)
-        start, end = self._start_of(since), self._start_of(until + timedelta(days=1))
+        start, end = self._calendar.start_of(since), self._calendar.end_of(until)
         with self._uow.transaction():
-            weeks = self._reports.list_cycle_times(actor, project, start=start, end=end, zone=self._time_zone.key)
+            weeks = self._reports.list_cycle_times(
+                actor, project, start=start, end=end, zone=self._calendar.time_zone.key
+            )
         items = []
         for week, task_count, seconds in weeks:
-            first = max(self._start_of(week), start)
-            last = min(self._start_of(week + timedelta(days=7)), end)
+            first = max(self._calendar.start_of(week), start)
+            last = min(self._calendar.start_of(week + timedelta(days=7)), end)
             link = _tasks(
                 status="done",
                 # Only what was started took any time.
@@ -86,7 +86,7 @@ class ReportService:
 
     def aging(self, actor: Actor, *, project: str | None) -> dict[str, object]:
         """How long the active tasks have been open, by what they are now."""
-        now = self._now()
+        now = self._calendar.now()
         with self._uow.transaction():
             rows = self._reports.count_by_age(actor, project, days=AGE_LIMITS, now=now)
         counts = {(bucket, status): count for bucket, status, count in rows}
@@ -109,7 +109,7 @@ class ReportService:
         return {"items": items}
 
     def _range(self, since: date | None, until: date | None) -> tuple[date, date]:
-        today = self._now().astimezone(self._time_zone).date()
+        today = self._calendar.today()
         until = min(until or today, today)
         since = since or until - timedelta(days=DEFAULT_DAYS - 1)
         if since > until:
@@ -117,9 +117,6 @@ class ReportService:
         if (until - since).days >= MAX_DAYS:
             raise InvalidError.of("from", f"{MAX_DAYS} days are the most")
         return since, until
-
-    def _start_of(self, day: date) -> datetime:
-        return datetime.combine(day, time.min, tzinfo=self._time_zone).astimezone(UTC)
 
 
 def _behind(instant: datetime) -> str:

@@ -288,7 +288,7 @@ class TestTheRecord:
         task = factories.Task(description="for all to see")
         clock.advance(minutes=1)
         client.acting_as(admin).post("/log-tasks")
-        services.task_logs.log_due_days()
+        services.daily_log.log_due_days()
         log_id = session.scalar(select(TaskLog.id).where(TaskLog.task_id == task.id))
         factories.Project(key="SECRET")
         client.acting_as(admin).patch(f"/api/v1/tasks/{task.id}", {"project": "SECRET", "description": "top secret"})
@@ -340,7 +340,7 @@ class Place:
         clock.advance(seconds=1)
         admin = client.acting_as(factories.User(role=Role.ADMIN))
         admin.post("/log-tasks")
-        services.task_logs.log_due_days()
+        services.daily_log.log_due_days()
         self.log_id = next(
             row["id"] for row in admin.get("/tasks?per_page=200").json["tasks"] if row["task_id"] == self.task.id
         )

@@ -145,7 +145,7 @@ class Stage:
         self._resources = Resources(settings, job_queue=CeleryJobQueue(celery_app))
         stack.callback(self._resources.engine.dispose)
         with serving(self._resources) as services:
-            services.users.create_first_admin(username="admin", email="admin@example.org", password=PASSWORD)
+            services.people.create_first_admin(username="admin", email="admin@example.org", password=PASSWORD)
         app = create_app(settings, resources=self._resources)
         self.client = Client(app)
         token = self.client.post("/login", {"username": "admin", "password": PASSWORD}).json["token"]

@@ -298,7 +298,7 @@ class Stage:
         self._started = []
         resources = Resources(settings, job_queue=FakeJobQueue())
         with serving(resources) as services:
-            services.users.create_first_admin(username="admin", email="admin@example.org", password=PASSWORD)
+            services.people.create_first_admin(username="admin", email="admin@example.org", password=PASSWORD)
         resources.engine.dispose()
         self._environment = {
             **os.environ,

@@ -356,7 +356,7 @@ class TestListLogs:
     def test_log_tasks_and_then_tasks(self, as_manager, task, services, job_queue, clock):
         asked = as_manager.post("/log-tasks")
         assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
-        services.task_logs.log_due_days()
+        services.daily_log.log_due_days()
 
         response = as_manager.get("/tasks")
 
@@ -384,7 +384,7 @@ class TestListLogs:
     def test_asking_twice_is_logging_once(self, as_manager, task, services):
         for _ in range(2):
             as_manager.post("/log-tasks")
-            services.task_logs.log_due_days()
+            services.daily_log.log_due_days()
 
         assert as_manager.get("/tasks").json["total"] == 1
 
@@ -697,7 +697,7 @@ class TestLogTasks:
         as_manager.post("/log-tasks")
         job_queue.enqueued.clear()
 
-        assert services.task_logs.log_due_days() != []
+        assert services.daily_log.log_due_days() != []
         assert as_manager.get("/tasks").json["total"] == 1
 
     def test_takes_no_body_and_minds_an_empty_one_not(self, as_manager):
@@ -838,7 +838,7 @@ def log(as_admin, services):
 
     def log_today():
         as_admin.post("/log-tasks")
-        services.task_logs.log_due_days()
+        services.daily_log.log_due_days()
         return as_admin.get("/tasks?per_page=200").json["tasks"]
 
     return log_today

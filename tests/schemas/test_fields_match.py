@@ -47,16 +47,16 @@ class TestNames:
 
 class TestTasks:
     def test_one_with_all_that_a_task_can_have(self, services, boss, full_task):
-        ensure_matches(Task, services.tasks.get(boss, full_task.id).body)
+        ensure_matches(Task, services.task_views.get(boss, full_task.id).body)
 
     def test_one_with_nothing_said(self, services, boss, factories):
-        ensure_matches(Task, services.tasks.get(boss, factories.Task().id).body)
+        ensure_matches(Task, services.task_views.get(boss, factories.Task().id).body)
 
     def test_a_page(self, services, boss, full_task, factories):
         factories.Task()
 
         for deleted in (False, True):
-            page, _ = services.tasks.list_page(boss, TaskQuery(deleted=deleted, include_total=True, limit=1))
+            page, _ = services.task_views.list_page(boss, TaskQuery(deleted=deleted, include_total=True, limit=1))
             ensure_matches(TaskPage, page.body)
             assert orjson.loads(page.body)["items"]
 
@@ -66,12 +66,12 @@ class TestUsers:
         unclaimed = factories.User(email=None, password_hash=None, is_active=False)
 
         for user_id in (boss.user_id, unclaimed.id):
-            ensure_matches(User, services.users.get(boss, user_id))
+            ensure_matches(User, services.people.get(boss, user_id))
 
     def test_a_page(self, services, boss, factories):
         factories.User()
 
-        ensure_matches(UserPage, services.users.list_page(boss, q=None, cursor=None, limit=1).body)
+        ensure_matches(UserPage, services.people.list_page(boss, q=None, cursor=None, limit=1).body)
 
 
 class TestProjects:
@@ -109,7 +109,7 @@ class TestTaskLogs:
         ensure_matches(TaskLogPage, page.body)
 
     def test_counts_per_day(self, services, boss, logged_ids):
-        ensure_matches(LogDayPage, services.task_log_reports.count_by_day(boss, TaskLogQuery()).body)
+        ensure_matches(LogDayPage, services.daily_log_reports.count_by_day(boss, TaskLogQuery()).body)
 
     def test_runs(self, services, logged_ids):
         page = services.task_logs.list_runs(cursor=None, limit=10)
@@ -164,8 +164,8 @@ def full_task(factories, clock, admin):
 def logged_ids(services, boss, full_task, factories, clock):
     """Rows of a task with everything, and of one with nothing said."""
     factories.Task(revised_at=clock() - timedelta(days=3))
-    services.task_logs.request_day(boss, None)
-    services.task_logs.log_due_days()
+    services.daily_log.request_day(boss, None)
+    services.daily_log.log_due_days()
     page, _ = services.task_logs.list_page(boss, TaskLogQuery())
     ids = [item["id"] for item in orjson.loads(page.body)["items"]]
     assert len(ids) == 4

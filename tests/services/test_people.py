@@ -121,29 +121,29 @@ class TestChange:
         session.refresh(user)
         assert is_password("a new and longer one", user.password_hash)
         with serving(resources) as services, pytest.raises(SessionEndedError):
-            services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
+            services.login.get_actor(session_id=login_session.id, user_id=user.id)
 
     def test_a_deactivated_user_is_nobody_at_once(self, service, resources, boss, factories):
         user = factories.User()
         login_session = factories.LoginSession(user_id=user.id)
         with serving(resources) as services:
-            services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
+            services.login.get_actor(session_id=login_session.id, user_id=user.id)
 
         service.deactivate(boss, user.id)
 
         with serving(resources) as services, pytest.raises(SessionEndedError):
-            services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
+            services.login.get_actor(session_id=login_session.id, user_id=user.id)
 
     def test_a_new_role_counts_at_once(self, service, resources, boss, factories):
         user = factories.User()
         login_session = factories.LoginSession(user_id=user.id)
         with serving(resources) as services:
-            services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
+            services.login.get_actor(session_id=login_session.id, user_id=user.id)
 
         service.change(boss, user.id, {"role": Role.MANAGER})
 
         with serving(resources) as services:
-            actor = services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
+            actor = services.login.get_actor(session_id=login_session.id, user_id=user.id)
         assert actor.role is Role.MANAGER
 
     def test_who_has_no_password_cannot_be_active(self, service, boss, factories):
@@ -199,15 +199,15 @@ class TestReplacePassword:
         ended = [factories.LoginSession(user_id=user.id) for _ in range(2)]
         kept = factories.LoginSession(user_id=other.id)
         with serving(resources) as services:
-            services.authentication.get_actor(session_id=ended[0].id, user_id=user.id)
+            services.login.get_actor(session_id=ended[0].id, user_id=user.id)
 
         service.replace_password(boss, user.username, "a new and longer one")
 
         for login_session in ended:
             with serving(resources) as services, pytest.raises(SessionEndedError):
-                services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
+                services.login.get_actor(session_id=login_session.id, user_id=user.id)
         with serving(resources) as services:
-            assert services.authentication.get_actor(session_id=kept.id, user_id=other.id).username == other.username
+            assert services.login.get_actor(session_id=kept.id, user_id=other.id).username == other.username
 
     def test_nothing_else_is_changed(self, service, boss, factories, session):
         user = factories.User(role=Role.MANAGER, time_zone="Europe/Berlin")
@@ -243,7 +243,7 @@ class TestReplacePassword:
         session.refresh(user)
         assert is_password(PASSWORD, user.password_hash)
         with serving(resources) as services:
-            assert services.authentication.get_actor(session_id=login_session.id, user_id=user.id)
+            assert services.login.get_actor(session_id=login_session.id, user_id=user.id)
 
     def test_who_may_not_does_not_learn_who_there_is(self, service, factories, acting_as):
         manager = acting_as(factories.User(role=Role.MANAGER))
@@ -272,7 +272,7 @@ class TestReplacePassword:
         session.refresh(user)
         assert not user.is_active
         with pytest.raises(WrongCredentialsError):
-            services.authentication.log_in(login=user.username, password="a new and longer one", address="192.0.2.1")
+            services.login.log_in(login=user.username, password="a new and longer one", address="192.0.2.1")
 
     def test_whom_an_import_made_stays_inactive(self, service, boss, factories, session):
         unclaimed = factories.User(email=None, password_hash=None, is_active=False)
@@ -286,9 +286,7 @@ class TestReplacePassword:
         service.replace_password(boss, admin.username, "a new and longer one")
 
         assert service.has_admin()
-        assert services.authentication.log_in(
-            login=admin.username, password="a new and longer one", address="192.0.2.1"
-        )
+        assert services.login.log_in(login=admin.username, password="a new and longer one", address="192.0.2.1")
 
 
 class TestCreateFirstAdmin:
@@ -301,7 +299,7 @@ class TestCreateFirstAdmin:
     def test_can_log_in(self, services, service):
         create_first_admin(service, "first")
 
-        assert services.authentication.log_in(login="first", password=PASSWORD, address="192.0.2.1")
+        assert services.login.log_in(login="first", password=PASSWORD, address="192.0.2.1")
 
     def test_there_is_one_already(self, service, boss):
         assert service.has_admin()
@@ -319,7 +317,7 @@ class TestAtOnce:
 
     def test_two_that_start_at_once_make_one_admin(self, own_parts):
         def start(services, number):
-            return create_first_admin(services.users, f"admin{number}")
+            return create_first_admin(services.people, f"admin{number}")
 
         made = at_once(own_parts, start, count=2)
 
@@ -332,7 +330,7 @@ class TestAtOnce:
         def remove_the_other(services, number):
             actor = Actor(ids[number], f"admin{number}", Role.ADMIN, frozenset(), uuid4())
             try:
-                services.users.deactivate(actor, ids[1 - number])
+                services.people.deactivate(actor, ids[1 - number])
             except LastAdminError:
                 return False
             return True
@@ -347,7 +345,7 @@ class TestAtOnce:
     def test_two_of_one_name_are_one(self, own_parts):
         def register(services, number):
             try:
-                services.authentication.register(
+                services.login.register(
                     username="Ada", email=f"{number}@example.org", password=PASSWORD, address="192.0.2.1"
                 )
             except UsernameTakenError:
@@ -401,7 +399,7 @@ def count_admins(resources):
 
 @pytest.fixture
 def service(services):
-    return services.users
+    return services.people
 
 
 @pytest.fixture

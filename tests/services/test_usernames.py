@@ -28,7 +28,7 @@ class TestNamesThatLookAlike:
         other = factories.User(username="other")
 
         with pytest.raises(UsernameTakenError):
-            services.users.change(acting_as(admin), other.id, {"username": "userl"})
+            services.people.change(acting_as(admin), other.id, {"username": "userl"})
 
     def test_who_looked_like_another_before_this_was_asked_keeps_the_name(
         self, services, session, acting_as, admin, factories
@@ -38,9 +38,9 @@ class TestNamesThatLookAlike:
         older.username_skeleton = None
         session.flush()
 
-        services.users.change(acting_as(admin), older.id, {"role": Role.VIEWER})
+        services.people.change(acting_as(admin), older.id, {"role": Role.VIEWER})
 
-        assert services.authentication.log_in(login="older", password=PASSWORD, address="192.0.2.1").user_id == older.id
+        assert services.login.log_in(login="older", password=PASSWORD, address="192.0.2.1").user_id == older.id
 
 
 class TestNamesThatAnImportTook:
@@ -51,7 +51,7 @@ class TestNamesThatAnImportTook:
 
         create(services, acting_as(admin), "Ada", email="ada@example.org", role=Role.MANAGER)
 
-        ada = services.authentication.log_in(login="ada", password=PASSWORD, address="192.0.2.1")
+        ada = services.login.log_in(login="ada", password=PASSWORD, address="192.0.2.1")
         assert ada.user_id == unclaimed.id == task.assignee_id
 
     def test_the_owner_is_what_the_admin_said(self, services, acting_as, admin, unclaimed, session):
@@ -88,20 +88,18 @@ class TestPasswords:
     def test_nobody_gets_one_that_is_tried_first(self, services, acting_as, admin, factories, password):
         user = factories.User()
         with pytest.raises(InvalidError, match="password"):
-            services.authentication.register(
+            services.login.register(
                 username="new-member", email="n@example.org", password=password, address="192.0.2.1"
             )
         with pytest.raises(InvalidError, match="password"):
             create(services, acting_as(admin), "new-member", password=password)
         with pytest.raises(InvalidError, match="password"):
-            services.users.change(acting_as(admin), user.id, {"username": "new-member", "password": password})
+            services.people.change(acting_as(admin), user.id, {"username": "new-member", "password": password})
 
 
 def register(services, username):
-    services.authentication.register(
-        username=username, email="somebody@example.org", password=PASSWORD, address="192.0.2.1"
-    )
+    services.login.register(username=username, email="somebody@example.org", password=PASSWORD, address="192.0.2.1")
 
 
 def create(services, actor, username, *, email="created@example.org", password=PASSWORD, role=Role.USER):
-    services.users.create(actor, username=username, email=email, password=password, role=role)
+    services.people.create(actor, username=username, email=email, password=password, role=role)

@@ -70,6 +70,8 @@ def _folded(word: str) -> str:
 
 class Task(Base):
     __tablename__ = "tasks"
+    # Each change is written in somebody's name: the unit of work refuses to flush one that is not.
+    keeps_history = True
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))

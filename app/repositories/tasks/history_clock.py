@@ -19,7 +19,7 @@ _HAS_WRITERS = text("""
 """)
 
 
-class RecordRepository:
+class HistoryClockRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 

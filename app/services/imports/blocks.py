@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from zoneinfo import ZoneInfo
 
-from app.clock import Clock
+from app.clock import Calendar
 from app.csv_files.rows import ReadAhead, ReadRow, RefusedRow, RowProblem, RowReader
 from app.database.unit_of_work import UnitOfWork
 from app.events import TasksImported
@@ -34,8 +33,7 @@ class ImportBlockService:
         batches: ImportBatchRepository,
         people: ImportPeopleRepository,
         projects: ProjectRepository,
-        clock: Clock,
-        time_zone: ZoneInfo,
+        calendar: Calendar,
     ) -> None:
         self._uow = uow
         self._imports = imports
@@ -43,8 +41,7 @@ class ImportBlockService:
         self._batches = batches
         self._people = people
         self._projects = projects
-        self._now = clock
-        self._time_zone = time_zone
+        self._calendar = calendar
 
     def objection_to(self, task_import: TaskImport) -> str | None:
         """Why whoever asked for the import may no longer import; None when they may."""
@@ -119,10 +116,10 @@ class ImportBlockService:
         if good and (is_matched or not is_check):
             self._batches.fill((row.row for row in good), people)
         if good and is_matched:
-            outcome = self._batches.match(task_import, reader.fields, self._time_zone)
+            outcome = self._batches.match(task_import, reader.fields, self._calendar.time_zone)
             created, updated = outcome.created, outcome.updated
             if is_check:
-                self._batches.draft(task_import, self._time_zone, now=self._now())
+                self._batches.draft(task_import, self._calendar.time_zone, now=self._calendar.now())
         task_import.created_count += created
         task_import.updated_count += updated
         task_import.skipped_count += len(good) - created - updated
@@ -131,10 +128,10 @@ class ImportBlockService:
         if created:
             last_number = self._numbers_for(task_import, created)
             create = self._batches.create_unmatched if is_matched else self._batches.create_all
-            create(task_import, last_number=last_number, now=self._now())
+            create(task_import, last_number=last_number, now=self._calendar.now())
         # Rows of one new task are created by the first and updated by the last.
         if updated:
-            self._batches.update_matched(reader.fields, now=self._now())
+            self._batches.update_matched(reader.fields, now=self._calendar.now())
         if created or updated:
             self._uow.publish(TasksImported(task_import.id, created + updated))
 

@@ -7,9 +7,8 @@ import logging
 import time
 from contextlib import suppress
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
-from app.clock import Clock
+from app.clock import Calendar
 from app.csv_files.columns import layout_of
 from app.csv_files.rows import ReadAhead, RowReader
 from app.database.unit_of_work import UnitOfWork
@@ -44,8 +43,7 @@ class ImportRunService:
         queue: ImportQueueRepository,
         projects: ProjectRepository,
         blocks: ImportBlockService,
-        clock: Clock,
-        time_zone: ZoneInfo,
+        calendar: Calendar,
         max_cell_characters: int,
     ) -> None:
         self._uow = uow
@@ -53,17 +51,16 @@ class ImportRunService:
         self._queue = queue
         self._projects = projects
         self._blocks = blocks
-        self._now = clock
-        self._time_zone = time_zone
+        self._calendar = calendar
         self._max_cell_characters = max_cell_characters
 
     def run_waiting(self) -> None:
         """Work on the imports that wait, for a slice of time; clear away uploads that were broken off."""
         with self._uow.transaction():
-            now = self._now()
+            now = self._calendar.now()
             self._queue.discard_broken_uploads(now=now, latest_end=now + UPLOAD_LEASE + CLOCK_TOLERANCE)
-        until = self._now() + SLICE
-        while self._now() < until and (claim := self.claim()) is not None:
+        until = self._calendar.now() + SLICE
+        while self._calendar.now() < until and (claim := self.claim()) is not None:
             self.work_on(claim, until=until)
 
     def claim(self, import_id: int | None = None) -> Claim | None:
@@ -78,13 +75,13 @@ class ImportRunService:
             if waiting is None:
                 return None
             waiting.claim_number += 1
-            waiting.claimed_until = self._now() + LEASE
+            waiting.claimed_until = self._calendar.now() + LEASE
             waiting.failed_attempts += 1
             self._imports.flush()
             return Claim(waiting.id, waiting.claim_number)
 
     def _find_waiting(self, import_id: int | None) -> TaskImport | None:
-        now = self._now()
+        now = self._calendar.now()
         return self._queue.find_waiting(now=now, latest_end=now + LEASE + CLOCK_TOLERANCE, import_id=import_id)
 
     def _reason_to_give_up(self, task_import: TaskImport) -> str | None:
@@ -151,12 +148,12 @@ class ImportRunService:
 
     def _go_on_or_rest(self, task_import: TaskImport, until: datetime) -> None:
         is_finished = task_import.finished_at is not None
-        is_over = is_finished or self._now() >= until
+        is_over = is_finished or self._calendar.now() >= until
         # Should this claim die at the next block, then that was the first attempt at it.
         task_import.failed_attempts = 0 if is_over else 1
         if not is_finished:
             self._queue.do_not_wait_for_disk()
-            task_import.claimed_until = None if is_over else self._now() + LEASE
+            task_import.claimed_until = None if is_over else self._calendar.now() + LEASE
             if is_over:
                 self._uow.publish(ImportWaiting(task_import.id))
         self._imports.flush()
@@ -196,7 +193,7 @@ class ImportRunService:
 
     def _finish(self, task_import: TaskImport, state: ImportState) -> None:
         task_import.state = state
-        task_import.finished_at = self._now()
+        task_import.finished_at = self._calendar.now()
         task_import.claimed_until = None
         self._queue.drop_staged(task_import.id)
         self._imports.flush()
@@ -217,7 +214,7 @@ class ImportRunService:
         return RowReader(
             layout_of(task_import.header),
             task_import.delimiter,
-            self._time_zone,
+            self._calendar.time_zone,
             is_day_first=task_import.is_day_first,
             cell_characters=self._max_cell_characters,
         )

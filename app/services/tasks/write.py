@@ -1,36 +1,23 @@
-"""What is done with tasks: creating, reading, changing, deleting, restoring."""
+"""How tasks are written: created, changed, deleted and restored."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from typing import TypedDict
-from zoneinfo import ZoneInfo
 
 from app.auth.actor import Actor
-from app.auth.permissions import Permission, ensure_may, may, scope_of
-from app.cache import Cache
-from app.clock import Clock, in_zone
-from app.csv_files.writing import Lines
+from app.auth.permissions import Permission, ensure_may, may
+from app.clock import Calendar, in_zone
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError, PreconditionFailedError, not_found
 from app.events import TaskChanged
 from app.models.people.user import Role, User
 from app.models.projects.project import DEFAULT_PROJECT_KEY, Project
 from app.models.tasks.task import Task, TaskPriority, TaskStatus
-from app.repositories.pages import Page
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
-from app.repositories.tasks.read import TaskListRepository, TaskQuery
 from app.repositories.tasks.write import TaskRepository, TaskView
 
-__all__ = ["Precondition", "TaskChanges", "TaskQuery", "TaskService", "TaskView"]
-
-# A page is forgotten when anything on it may have changed; this bounds its age should that word not arrive.
-PAGE_TTL_SECONDS = 30
-# Of the list of every active task, which is read page by page.
-ACTIVE_PAGE_ROWS = 5_000
-# By so much a client's clock may be ahead of ours.
-CLOCK_TOLERANCE = timedelta(minutes=1)
+__all__ = ["Precondition", "TaskChanges", "TaskService", "TaskView"]
 
 # Says whether a task of that version may be written over; made from If-Match.
 Precondition = Callable[[int], bool]
@@ -59,27 +46,20 @@ class TaskService:
         self,
         uow: UnitOfWork,
         tasks: TaskRepository,
-        task_list: TaskListRepository,
         projects: ProjectRepository,
         users: UserRepository,
-        cache: Cache,
-        clock: Clock,
-        time_zone: ZoneInfo,
+        calendar: Calendar,
     ) -> None:
         self._uow = uow
         self._tasks = tasks
-        self._task_list = task_list
         self._projects = projects
         self._users = users
-        self._cache = cache
-        self._now = clock
-        self._time_zone = time_zone
+        self._calendar = calendar
 
     def create(self, actor: Actor, values: TaskChanges) -> TaskView:
         ensure_may(actor, Permission.TASK_CREATE)
-        with self._uow.transaction():
-            self._uow.sign(actor.user_id)
-            now = self._now()
+        with self._uow.transaction(by=actor):
+            now = self._calendar.now()
             project = self._find_project(actor, values.get("project", DEFAULT_PROJECT_KEY))
             name = values.get("assignee")
             assignee = self._find_assignee(name, project) if name is not None else None
@@ -98,45 +78,13 @@ class TaskService:
                 due_at=values.get("due_at"),
                 external_ref=values.get("external_ref"),
                 position=values.get("position", float(number)),
-                created_at=in_zone(values.get("created_at", now), self._time_zone),
+                created_at=in_zone(values.get("created_at", now), self._calendar.time_zone),
                 updated_at=now,
             )
             task.change_status(_status_of(values, task), at=now)
             self._tasks.add(task)
             self._uow.publish(TaskChanged(task.id))
             return self._view(actor, task.id)
-
-    def get(self, actor: Actor, task_id: int) -> TaskView:
-        """A deleted task is found too, by its deleted_at, for those who may restore it."""
-        with self._uow.transaction():
-            return self._view(actor, task_id)
-
-    def list_page(self, actor: Actor, query: TaskQuery) -> tuple[Page, bool]:
-        """The page, and whether it came from the cache."""
-        if query.deleted:
-            ensure_may(actor, Permission.TASK_RESTORE)
-        if query.as_of is not None and query.as_of > self._now() + CLOCK_TOLERANCE:
-            raise InvalidError.of("as_of", "is still to come")
-        query = replace(query, assignee=actor.meant_by(query.assignee), creator=actor.meant_by(query.creator))
-        found = self._cache.remember(
-            ("tasks",),
-            f"tasks|{scope_of(actor)}|{query!r}",
-            lambda: self._load_page(actor, query).to_bytes(),
-            ttl_seconds=PAGE_TTL_SECONDS,
-        )
-        return Page.from_bytes(found.value), found.was_cached
-
-    def write_active(self, actor: Actor) -> Iterator[Lines]:
-        """Every active task that the actor may see, oldest first, as one JSON array; a transaction a page."""
-        start, last_id = "[", 0
-        while True:
-            with self._uow.transaction():
-                rows = self._tasks.list_active_json(actor, after_id=last_id, limit=ACTIVE_PAGE_ROWS)
-            if not rows:
-                break
-            yield Lines((start + ",\n".join(body for _id, body in rows)).encode(), len(rows))
-            start, last_id = ",\n", rows[-1].id
-        yield Lines(b"]" if last_id else b"[]", 0)
 
     def change(
         self,
@@ -148,31 +96,28 @@ class TaskService:
         permission: Permission = Permission.TASK_UPDATE,
     ) -> TaskView:
         """Absent is not None: only what `changes` names is changed. A change that changes nothing keeps the version."""
-        with self._uow.transaction():
-            self._uow.sign(actor.user_id)
+        with self._uow.transaction(by=actor):
             task = self._get_for_update(actor, task_id, permission, may_overwrite)
             self._apply(actor, task, changes)
-            if self._tasks.save_if_changed(task, at=self._now()):
+            if self._tasks.save_if_changed(task, at=self._calendar.now()):
                 self._uow.publish(TaskChanged(task_id))
             return self._view(actor, task_id)
 
     def delete(self, actor: Actor, task_id: int, *, may_overwrite: Precondition | None = None) -> None:
         """Softly: the record keeps it, and it can be restored."""
-        with self._uow.transaction():
-            self._uow.sign(actor.user_id)
+        with self._uow.transaction(by=actor):
             task = self._get_for_update(actor, task_id, Permission.TASK_DELETE, may_overwrite)
-            task.delete(at=self._now())
-            self._tasks.save_if_changed(task, at=self._now())
+            task.delete(at=self._calendar.now())
+            self._tasks.save_if_changed(task, at=self._calendar.now())
             self._uow.publish(TaskChanged(task_id))
 
     def restore(self, actor: Actor, task_id: int) -> TaskView:
         """Restoring what is not deleted finds nothing to restore, and says so with a 404."""
         ensure_may(actor, Permission.TASK_RESTORE)
-        with self._uow.transaction():
-            self._uow.sign(actor.user_id)
+        with self._uow.transaction(by=actor):
             task = self._tasks.get_for_update(actor, task_id, deleted=True) or not_found("deleted task", task_id)
             task.restore()
-            self._tasks.save_if_changed(task, at=self._now())
+            self._tasks.save_if_changed(task, at=self._calendar.now())
             self._uow.publish(TaskChanged(task_id))
             return self._view(actor, task_id)
 
@@ -186,14 +131,14 @@ class TaskService:
         return task
 
     def _apply(self, actor: Actor, task: Task, changes: TaskChanges) -> None:
-        now = self._now()
+        now = self._calendar.now()
         task.title = changes.get("title", task.title)
         task.description = changes.get("description", task.description)
         task.priority = changes.get("priority", task.priority)
         task.labels = changes.get("labels", task.labels)
         task.position = changes.get("position", task.position)
         if "created_at" in changes:
-            task.created_at = in_zone(changes["created_at"], self._time_zone)
+            task.created_at = in_zone(changes["created_at"], self._calendar.time_zone)
         if "due_at" in changes:
             task.due_at = changes["due_at"]
         task.external_ref = changes.get("external_ref", task.external_ref)
@@ -238,10 +183,6 @@ class TaskService:
     def _may_be_assigned(self, user: User, project: Project) -> bool:
         """An active user in the project, or an admin, who is in all of them."""
         return user.is_active and (user.role is Role.ADMIN or self._projects.is_member(project, user.id))
-
-    def _load_page(self, actor: Actor, query: TaskQuery) -> Page:
-        with self._uow.transaction():
-            return self._task_list.list_page(actor, query, now=self._now())
 
     def _view(self, actor: Actor, task_id: int) -> TaskView:
         may_see_deleted = may(actor, Permission.TASK_RESTORE)

@@ -112,7 +112,7 @@ def log_a_task(client, services, session, clock, project="GEN"):
     ).json
     clock.advance(minutes=1)
     client.post("/log-tasks")
-    services.task_logs.log_due_days()
+    services.daily_log.log_due_days()
     return {"task": task["id"], "log": session.scalars(select(TaskLog.id)).one()}
 
 

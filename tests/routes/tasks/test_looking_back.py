@@ -453,4 +453,4 @@ def two_days(as_mia, services, clock):
     as_mia.patch(f"{TASKS}/{changes['id']}", {"status": "in_progress"})
     as_mia.post(TASKS, {"title": "Enters", "project": "OPS"})
     clock.advance(days=1)
-    services.task_logs.log_due_days()
+    services.daily_log.log_due_days()

@@ -722,17 +722,17 @@ class TestSlice:
         task_since(LONG_AGO)
         resources.clock = clock_that_runs(SLICE / 2)
 
-        assert services.task_logs.log_due_days() == days_of_march(1, 2)
+        assert services.daily_log.log_due_days() == days_of_march(1, 2)
         assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
 
     def test_one_after_the_other_does_all_of_it_once(self, resources, services, session, job_queue):
         task_since(LONG_AGO)
         resources.clock = clock_that_runs(SLICE / 2)
 
-        days = services.task_logs.log_due_days()
+        days = services.daily_log.log_due_days()
         while job_queue.enqueued:
             job_queue.enqueued.pop()
-            days += services.task_logs.log_due_days()
+            days += services.daily_log.log_due_days()
 
         assert days == days_of_march(1, 9)
         older = dict.fromkeys(range(1, 9), LogSource.BACKFILL)
@@ -743,7 +743,7 @@ class TestSlice:
     ):
         task_since(LONG_AGO)
         for day in (3, 5, 7):
-            services.task_logs.request_day(manager, date(2026, 3, day))
+            services.daily_log.request_day(manager, date(2026, 3, day))
         job_queue.enqueued.clear()
         services.close()
         resources.clock = clock_that_runs(SLICE / 2)
@@ -1041,7 +1041,7 @@ class TestCountByDay:
             task_since(MORNING, status=status)
         service.log_due_days()
 
-        (day,) = orjson.loads(services.task_log_reports.count_by_day(manager, TaskLogQuery()).body)["items"]
+        (day,) = orjson.loads(services.daily_log_reports.count_by_day(manager, TaskLogQuery()).body)["items"]
 
         assert (day["log_date"], day["task_count"]) == ("2026-03-09", 3)
         assert day["by_status"] == {"todo": 2, "blocked": 1}
@@ -1053,7 +1053,7 @@ class TestAtOnce:
     def test_two_runs_give_each_day_and_task_once(self, own_parts):
         expected = make_tasks(own_parts, 50)
 
-        runs = at_once(own_parts, lambda services: services.task_logs.log_due_days(), count=2)
+        runs = at_once(own_parts, lambda services: services.daily_log.log_due_days(), count=2)
 
         assert sorted(runs) == [[], [YESTERDAY]]
         assert days_and_tasks(own_parts) == [(YESTERDAY, task_id) for task_id in expected]
@@ -1061,9 +1061,9 @@ class TestAtOnce:
     def test_two_runs_of_a_day_that_was_asked_for_do_too(self, own_parts, factories, acting_as, manager):
         expected = make_tasks(own_parts, 50)
         with serving(own_parts) as services:
-            services.task_logs.request_day(manager, None)
+            services.daily_log.request_day(manager, None)
 
-        at_once(own_parts, lambda services: services.task_logs.log_due_days(), count=2)
+        at_once(own_parts, lambda services: services.daily_log.log_due_days(), count=2)
 
         assert days_and_tasks(own_parts) == [(day, task_id) for day in (YESTERDAY, TODAY) for task_id in expected]
 
@@ -1072,7 +1072,7 @@ class TestAtOnce:
 
         days = []
         for _ in range(3):
-            for run in at_once(own_parts, lambda services: services.task_logs.log_due_days(), count=4):
+            for run in at_once(own_parts, lambda services: services.daily_log.log_due_days(), count=4):
                 days += run
             own_parts.clock.advance(days=1)
 
@@ -1102,7 +1102,7 @@ class TestOpenTransactions:
             run = threads.submit(log_due_days, own_parts)
             assert servers.wait_for(lambda: is_waiting_for_lock(own_parts))
             with serving(own_parts) as services:
-                services.task_logs.request_day(manager, None)
+                services.daily_log.request_day(manager, None)
             assert log_due_days(own_parts) == []
             job_queue.enqueued.clear()
             other_connection.rollback()
@@ -1304,7 +1304,7 @@ def clock_that_runs(step):
 
 def log_due_days(resources):
     with serving(resources) as services:
-        return services.task_logs.log_due_days()
+        return services.daily_log.log_due_days()
 
 
 def is_waiting_for_lock(resources):

@@ -15,7 +15,7 @@ from app.models.people.user import Role
 from app.models.tasks.task import Task, TaskPriority, TaskStatus
 from app.repositories.pages import Position, encode_cursor
 from app.schemas.daily_log import LogDayPage, LogDifferencePage, TaskLogListQuery
-from app.services.daily_log.days import TaskLogQuery
+from app.services.daily_log.read import TaskLogQuery
 from app.services.daily_log.reports import SORT
 
 MONDAY, TUESDAY, WEDNESDAY = (date(2026, 3, day) for day in (9, 10, 11))
@@ -183,8 +183,8 @@ class TestDiff:
     def test_today_is_taken_as_far_as_it_is_logged(self, service, services, tasks, log_day, mia, task_id):
         log_day()
         tasks.change(mia, task_id, {"title": "Two"})
-        services.task_logs.request_day(mia, None)
-        services.task_logs.log_due_days()
+        services.daily_log.request_day(mia, None)
+        services.daily_log.log_due_days()
 
         assert changes_of(diff(service, mia, MONDAY, TUESDAY)) == {task_id: "changed"}
 
@@ -425,7 +425,7 @@ class TestInBerlin:
         late = tasks.create(mia, {"title": "Late"}).id
         tasks.change(mia, task_id, {"status": TaskStatus.DONE})
         clock.advance(days=1, hours=2)
-        services.task_logs.log_due_days()
+        services.daily_log.log_due_days()
         on = date.fromisoformat(day)
 
         found = days(service, mia, since=on - timedelta(days=1))
@@ -511,7 +511,7 @@ def clock(clock):
 
 @pytest.fixture
 def service(services, clock):
-    return services.task_log_reports
+    return services.daily_log_reports
 
 
 @pytest.fixture
@@ -526,7 +526,7 @@ def log_day(services, clock, factories):
 
     def log():
         clock.advance(days=1)
-        services.task_logs.log_due_days()
+        services.daily_log.log_due_days()
 
     return log
 

@@ -384,7 +384,7 @@ class TestDailyLog:
     @pytest.mark.usefixtures("first_task")
     def test_it_is_right_again_once_all_are_logged(self, service, services, clock):
         clock.now = END_OF_DAY + timedelta(days=4)
-        services.task_logs.log_due_days()
+        services.daily_log.log_due_days()
 
         assert wrong_with(service) == {}
 

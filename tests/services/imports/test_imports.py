@@ -109,11 +109,11 @@ class TestImportCsv:
         assert (task.title, task.description) == (title, title)
 
     def test_what_was_imported_is_seen_at_once(self, service, services, manager):
-        services.tasks.list_page(manager, TaskQuery())
+        services.task_views.list_page(manager, TaskQuery())
 
         upload(service, manager, "task_name", "Brand new")
 
-        page, was_cached = services.tasks.list_page(manager, TaskQuery())
+        page, was_cached = services.task_views.list_page(manager, TaskQuery())
         assert b"Brand new" in page.body
         assert not was_cached
 
@@ -908,11 +908,11 @@ class TestUpdateDuplicates:
 
     def test_what_was_updated_is_seen_at_once(self, service, services, manager, factories):
         factories.Task(title="Old", external_ref="A")
-        services.tasks.list_page(manager, TaskQuery())
+        services.task_views.list_page(manager, TaskQuery())
 
         upload(service, manager, "task_name,external_ref", "Brand new,A", on_duplicate=DuplicatePolicy.UPDATE)
 
-        page, _was_cached = services.tasks.list_page(manager, TaskQuery())
+        page, _was_cached = services.task_views.list_page(manager, TaskQuery())
         assert b"Brand new" in page.body
 
     def test_the_same_file_again_changes_nothing(self, service, manager, clock, small_blocks):

@@ -50,7 +50,7 @@ class TestUploadUnderWay:
 
     def test_of_somebody_whose_other_session_ends_goes_on(self, services, session, manager, admin, acting_as):
         other_session = acting_as(session.get_one(type(admin), manager.user_id))
-        stream = InterruptedStream(b"task_name\nOne\n", lambda: services.authentication.log_out(other_session))
+        stream = InterruptedStream(b"task_name\nOne\n", lambda: services.login.log_out(other_session))
 
         outcome = services.imports.import_csv(
             manager, stream, filename="tasks.csv", options=ImportOptions(project="OPS")
@@ -167,10 +167,10 @@ def lose(services, manager, admin, acting_as):
     """Take the manager's right to import away, by the services that do so for real."""
     boss = acting_as(admin)
     ways = {
-        "deactivated": lambda: services.users.deactivate(boss, manager.user_id),
-        "demoted": lambda: services.users.change(boss, manager.user_id, {"role": Role.USER}),
+        "deactivated": lambda: services.people.deactivate(boss, manager.user_id),
+        "demoted": lambda: services.people.change(boss, manager.user_id, {"role": Role.USER}),
         "removed": lambda: services.projects.remove_member(boss, "OPS", username="mia"),
-        "logged out": lambda: services.authentication.log_out(manager),
+        "logged out": lambda: services.login.log_out(manager),
     }
     return lambda way: ways[way]()
 

@@ -349,7 +349,7 @@ class TestRefresh:
         session.flush()
 
         with serving(resources) as services, pytest.raises(SessionEndedError):
-            refresh(services.authentication, grant)
+            refresh(services.login, grant)
 
         assert session.get_one(LoginSession, grant.session_id, populate_existing=True).ended_at is not None
 
@@ -393,7 +393,7 @@ class TestGetActor:
         session.flush()
 
         with serving(resources) as services, pytest.raises(SessionEndedError):
-            services.authentication.get_actor(session_id=grant.session_id, user_id=ada.id)
+            services.login.get_actor(session_id=grant.session_id, user_id=ada.id)
 
     def test_with_redis_flushed_it_is_the_same(self, service, grant, redis):
         before = service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
@@ -521,21 +521,21 @@ def settings(base_settings):
 
 @pytest.fixture
 def service(services):
-    return services.authentication
+    return services.login
 
 
 @pytest.fixture
 def closed_service(resources):
     resources.settings = replace(resources.settings, self_registration_enabled=False)
     with serving(resources) as services:
-        yield services.authentication
+        yield services.login
 
 
 @pytest.fixture
 def unlimited_service(resources):
     resources.settings = replace(resources.settings, rate_limits=replace(resources.settings.rate_limits, enabled=False))
     with serving(resources) as services:
-        yield services.authentication
+        yield services.login
 
 
 @pytest.fixture
@@ -547,4 +547,4 @@ def ada(factories):
 def grant(resources, ada):
     """Of a log-in some time ago, in a request of its own."""
     with serving(resources) as services:
-        return services.authentication.log_in(login="ada", password=PASSWORD, address="192.0.2.200")
+        return services.login.log_in(login="ada", password=PASSWORD, address="192.0.2.200")

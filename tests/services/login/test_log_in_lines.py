@@ -60,7 +60,7 @@ class TestRefresh:
 
 @pytest.fixture
 def service(services):
-    return services.authentication
+    return services.login
 
 
 @pytest.fixture

@@ -382,7 +382,7 @@ class TestTheWholeStory:
                 assert told.get(change["field"]) == change["from"] != change["to"]
                 told[change["field"]] = change["to"]
 
-        now = orjson.loads(services.tasks.get(mia, task.id).body)
+        now = orjson.loads(services.task_views.get(mia, task.id).body)
         now["number"] = int(now["ref"].rpartition("-")[2])
         assert {name: now[name] for name in told} == told
         assert {"title", "status", "priority", "labels", "project", "number", "created_at"} <= set(told)
@@ -430,7 +430,7 @@ def import_csv(services, actor, *lines, **options):
 
 
 def tasks_of(services, actor):
-    page, _was_cached = services.tasks.list_page(actor, TaskQuery())
+    page, _was_cached = services.task_views.list_page(actor, TaskQuery())
     return orjson.loads(page.body)["items"]
 
 

@@ -1,0 +1,62 @@
+"""How the daily log is read: its rows by filters or by numbered pages, and the runs that wrote them."""
+
+from collections.abc import Callable
+
+import orjson
+
+from app.auth.actor import Actor
+from app.auth.permissions import scope_of
+from app.cache import Cache
+from app.database.unit_of_work import UnitOfWork
+from app.errors import not_found
+from app.repositories.daily_log.days import TaskLogQuery, TaskLogRepository
+from app.repositories.daily_log.numbered import TaskLogTableRepository
+from app.repositories.pages import Page
+
+__all__ = ["TaskLogQuery", "TaskLogService"]
+
+PAGE_TTL_SECONDS = 30
+
+
+class TaskLogService:
+    def __init__(self, uow: UnitOfWork, logs: TaskLogRepository, table: TaskLogTableRepository, cache: Cache) -> None:
+        self._uow = uow
+        self._logs = logs
+        self._table = table
+        self._cache = cache
+
+    def list_page(self, actor: Actor, query: TaskLogQuery) -> tuple[Page, bool]:
+        """The page, and whether it came from the cache."""
+        return self._remembered(f"task_logs|{scope_of(actor)}|{query!r}", lambda: self._logs.list_page(actor, query))
+
+    def list_numbered(self, actor: Actor, query: TaskLogQuery, *, page: int, per_page: int) -> tuple[Page, bool]:
+        """A page of the TaskTrackerPro table, with totals; and whether it came from the cache."""
+        key = f"task_log_table|{scope_of(actor)}|{query!r}|{page}|{per_page}"
+        return self._remembered(key, lambda: self._numbered_page(actor, query, page, per_page))
+
+    def list_runs(self, *, cursor: str | None, limit: int) -> Page:
+        with self._uow.transaction():
+            return self._logs.list_runs(cursor=cursor, limit=limit)
+
+    def get(self, actor: Actor, log_id: int) -> bytes:
+        with self._uow.transaction():
+            return (self._logs.get_json(actor, log_id) or not_found("task log", log_id)).encode()
+
+    def get_table_row(self, actor: Actor, log_id: int) -> bytes:
+        with self._uow.transaction():
+            return self._table.get_json(actor, log_id) or not_found("task log", log_id)
+
+    def _numbered_page(self, actor: Actor, query: TaskLogQuery, page: int, per_page: int) -> Page:
+        total = self._table.count(actor, on=query.on)
+        rows = self._table.list_numbered(actor, query, page=page, per_page=per_page)
+        numbers = {"total": total, "pages": -(-total // per_page), "page": page, "current_page": page}
+        return Page(b'{"tasks":' + rows + b"," + orjson.dumps(numbers)[1:], None)
+
+    def _remembered(self, key: str, load: Callable[[], Page]) -> tuple[Page, bool]:
+        def load_page() -> bytes:
+            with self._uow.transaction():
+                return load().to_bytes()
+
+        # A row shows its task's description and ref too, so a change of tasks is a change of these pages.
+        found = self._cache.remember(("task_logs", "tasks"), key, load_page, ttl_seconds=PAGE_TTL_SECONDS)
+        return Page.from_bytes(found.value), found.was_cached

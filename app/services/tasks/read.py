@@ -1,0 +1,73 @@
+"""How tasks are read: one of them, and lists by filters, from the cache where it can."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+from app.auth.actor import Actor
+from app.auth.permissions import Permission, ensure_may, may, scope_of
+from app.cache import Cache
+from app.clock import Clock
+from app.csv_files.writing import Lines
+from app.database.unit_of_work import UnitOfWork
+from app.errors import InvalidError, not_found
+from app.repositories.pages import Page
+from app.repositories.tasks.read import TaskListRepository, TaskQuery
+from app.repositories.tasks.write import TaskRepository, TaskView
+
+__all__ = ["TaskQuery", "TaskView", "TaskViewService"]
+
+# A page is forgotten when anything on it may have changed; this bounds its age should that word not arrive.
+PAGE_TTL_SECONDS = 30
+# Of the list of every active task, which is read page by page.
+ACTIVE_PAGE_ROWS = 5_000
+# By so much a client's clock may be ahead of ours.
+CLOCK_TOLERANCE = timedelta(minutes=1)
+
+
+class TaskViewService:
+    def __init__(
+        self, uow: UnitOfWork, tasks: TaskRepository, task_list: TaskListRepository, cache: Cache, clock: Clock
+    ) -> None:
+        self._uow = uow
+        self._tasks = tasks
+        self._task_list = task_list
+        self._cache = cache
+        self._now = clock
+
+    def get(self, actor: Actor, task_id: int) -> TaskView:
+        """Those who may restore find a deleted task too, with its `deleted_at`."""
+        with self._uow.transaction():
+            view = self._tasks.get_view(actor, task_id, deleted_too=may(actor, Permission.TASK_RESTORE))
+            return view or not_found("task", task_id)
+
+    def list_page(self, actor: Actor, query: TaskQuery) -> tuple[Page, bool]:
+        """The page, and whether it came from the cache."""
+        if query.deleted:
+            ensure_may(actor, Permission.TASK_RESTORE)
+        if query.as_of is not None and query.as_of > self._now() + CLOCK_TOLERANCE:
+            raise InvalidError.of("as_of", "is still to come")
+        query = replace(query, assignee=actor.meant_by(query.assignee), creator=actor.meant_by(query.creator))
+        found = self._cache.remember(
+            ("tasks",),
+            f"tasks|{scope_of(actor)}|{query!r}",
+            lambda: self._load_page(actor, query).to_bytes(),
+            ttl_seconds=PAGE_TTL_SECONDS,
+        )
+        return Page.from_bytes(found.value), found.was_cached
+
+    def write_active(self, actor: Actor) -> Iterator[Lines]:
+        """Every active task that the actor may see, oldest first, as one JSON array; a transaction a page."""
+        start, last_id = "[", 0
+        while True:
+            with self._uow.transaction():
+                rows = self._tasks.list_active_json(actor, after_id=last_id, limit=ACTIVE_PAGE_ROWS)
+            if not rows:
+                break
+            yield Lines((start + ",\n".join(body for _id, body in rows)).encode(), len(rows))
+            start, last_id = ",\n", rows[-1].id
+        yield Lines(b"]" if last_id else b"[]", 0)
+
+    def _load_page(self, actor: Actor, query: TaskQuery) -> Page:
+        with self._uow.transaction():
+            return self._task_list.list_page(actor, query, now=self._now())
