@@ -59,10 +59,13 @@ class Services:
         self._session = resources.new_session()
         react = partial(react_to, resources, request_id=request_id)
         self._uow = UnitOfWork(self._session, react, request_id=request_id)
-        self._calendar = Calendar(resources.clock, resources.settings.time_zone)
 
     def close(self) -> None:
         self._session.close()
+
+    @cached_property
+    def _calendar(self) -> Calendar:
+        return Calendar(self._resources.clock, self._settings.time_zone)
 
     @cached_property
     def login(self) -> AuthenticationService:

@@ -56,7 +56,7 @@ class TestDownload:
 class TestActiveTasks:
     @pytest.mark.parametrize("task_count", [0, 1, 3, 7])
     def test_are_one_array_however_many_pages_they_take(self, client, admin, factories, monkeypatch, task_count):
-        monkeypatch.setattr("app.services.tasks.write.ACTIVE_PAGE_ROWS", 3)
+        monkeypatch.setattr("app.services.tasks.read.ACTIVE_PAGE_ROWS", 3)
         tasks = [factories.Task(title=f'T"{number}') for number in range(task_count)]
         factories.Task(status="done")
 

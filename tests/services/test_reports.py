@@ -28,15 +28,15 @@ DAYS_IN_BERLIN = [
 
 
 class TestFlow:
-    def test_each_day_has_what_stood_where_at_its_end(self, service, tasks, mia, clock):
-        first, second = (tasks.create(mia, {"title": title}).id for title in ("One", "Two"))
+    def test_each_day_has_what_stood_where_at_its_end(self, service, services, mia, clock):
+        first, second = (services.tasks.create(mia, {"title": title}).id for title in ("One", "Two"))
         clock.advance(days=1)
-        tasks.change(mia, first, {"status": TaskStatus.IN_PROGRESS})
+        services.tasks.change(mia, first, {"status": TaskStatus.IN_PROGRESS})
         clock.advance(days=1)
-        tasks.change(mia, first, {"status": TaskStatus.DONE})
-        tasks.change(mia, second, {"status": TaskStatus.BLOCKED})
+        services.tasks.change(mia, first, {"status": TaskStatus.DONE})
+        services.tasks.change(mia, second, {"status": TaskStatus.BLOCKED})
         clock.advance(days=1)
-        tasks.change(mia, second, {"status": TaskStatus.CANCELLED})
+        services.tasks.change(mia, second, {"status": TaskStatus.CANCELLED})
 
         assert counts_of(flow(service, mia)) == {
             MONDAY: {"todo": 2},
@@ -52,49 +52,49 @@ class TestFlow:
         for item in items:
             assert [number["status"] for number in item["statuses"]] == list(TaskStatus)
 
-    def test_what_came_and_went_on_one_day_counts_as_it_ended(self, service, tasks, mia, clock):
-        task = tasks.create(mia, {"title": "One"})
+    def test_what_came_and_went_on_one_day_counts_as_it_ended(self, service, services, mia, clock):
+        task = services.tasks.create(mia, {"title": "One"})
         for status in (TaskStatus.IN_PROGRESS, TaskStatus.TODO, TaskStatus.DONE):
             clock.advance(hours=1)
-            tasks.change(mia, task.id, {"status": status})
+            services.tasks.change(mia, task.id, {"status": status})
 
         assert counts_of(flow(service, mia)) == {MONDAY: {"done": 1}}
 
-    def test_changes_of_something_else_count_nothing_twice(self, service, tasks, mia, clock):
-        task = tasks.create(mia, {"title": "One"})
+    def test_changes_of_something_else_count_nothing_twice(self, service, services, mia, clock):
+        task = services.tasks.create(mia, {"title": "One"})
         for number in range(3):
             clock.advance(days=1)
-            tasks.change(mia, task.id, {"title": f"Title {number}"})
+            services.tasks.change(mia, task.id, {"title": f"Title {number}"})
 
         assert set(map(str, counts_of(flow(service, mia)).values())) == {"{'todo': 1}"}
 
-    def test_what_was_before_the_first_day_is_counted_in(self, service, tasks, mia, clock):
-        task = tasks.create(mia, {"title": "One"})
+    def test_what_was_before_the_first_day_is_counted_in(self, service, services, mia, clock):
+        task = services.tasks.create(mia, {"title": "One"})
         clock.advance(days=1)
-        tasks.change(mia, task.id, {"status": TaskStatus.BLOCKED})
+        services.tasks.change(mia, task.id, {"status": TaskStatus.BLOCKED})
         clock.advance(days=2)
 
         found = counts_of(flow(service, mia, WEDNESDAY, THURSDAY))
 
         assert found == {WEDNESDAY: {"blocked": 1}, THURSDAY: {"blocked": 1}}
 
-    def test_what_is_deleted_is_not_counted_while_it_is(self, service, tasks, mia, clock):
-        task = tasks.create(mia, {"title": "One"})
-        for do in (tasks.delete, tasks.restore):
+    def test_what_is_deleted_is_not_counted_while_it_is(self, service, services, mia, clock):
+        task = services.tasks.create(mia, {"title": "One"})
+        for do in (services.tasks.delete, services.tasks.restore):
             clock.advance(days=1)
             do(mia, task.id)
 
         assert counts_of(flow(service, mia)) == {MONDAY: {"todo": 1}, TUESDAY: {}, WEDNESDAY: {"todo": 1}}
 
-    def test_what_was_removed_for_good_is_counted_until_then(self, service, tasks, mia, clock, session):
-        task = tasks.create(mia, {"title": "One"})
+    def test_what_was_removed_for_good_is_counted_until_then(self, service, services, mia, clock, session):
+        task = services.tasks.create(mia, {"title": "One"})
         clock.advance(days=1)
         session.execute(delete(Task).where(Task.id == task.id))
 
         assert counts_of(flow(service, mia)) == {MONDAY: {"todo": 1}, TUESDAY: {}}
 
-    def test_it_begins_when_a_task_came_in_whatever_its_created_at(self, service, tasks, mia):
-        tasks.create(mia, {"title": "One", "created_at": NOON - 5 * DAY})
+    def test_it_begins_when_a_task_came_in_whatever_its_created_at(self, service, services, mia):
+        services.tasks.create(mia, {"title": "One", "created_at": NOON - 5 * DAY})
 
         assert counts_of(flow(service, mia, TUESDAY - 3 * DAY)) == {
             date(2026, 3, 7): {},
@@ -102,21 +102,21 @@ class TestFlow:
             MONDAY: {"todo": 1},
         }
 
-    def test_a_project_has_what_lay_in_it_then(self, service, tasks, mia, clock):
-        task = tasks.create(mia, {"title": "One"})
+    def test_a_project_has_what_lay_in_it_then(self, service, services, mia, clock):
+        task = services.tasks.create(mia, {"title": "One"})
         clock.advance(days=1)
-        tasks.change(mia, task.id, {"project": "OPS"})
+        services.tasks.change(mia, task.id, {"project": "OPS"})
 
         assert counts_of(flow(service, mia, project="GEN")) == {MONDAY: {"todo": 1}, TUESDAY: {}}
         assert counts_of(flow(service, mia, project="OPS")) == {MONDAY: {}, TUESDAY: {"todo": 1}}
         assert counts_of(flow(service, mia, project="NONE")) == {MONDAY: {}, TUESDAY: {}}
         assert counts_of(flow(service, mia)) == {MONDAY: {"todo": 1}, TUESDAY: {"todo": 1}}
 
-    def test_one_sees_ones_own_projects_only(self, service, tasks, mia, viewer, boss, clock):
-        task = tasks.create(mia, {"title": "One"})
-        tasks.create(mia, {"title": "Secret", "project": "OPS"})
+    def test_one_sees_ones_own_projects_only(self, service, services, mia, viewer, boss, clock):
+        task = services.tasks.create(mia, {"title": "One"})
+        services.tasks.create(mia, {"title": "Secret", "project": "OPS"})
         clock.advance(days=1)
-        tasks.change(mia, task.id, {"project": "OPS"})
+        services.tasks.change(mia, task.id, {"project": "OPS"})
 
         assert counts_of(flow(service, viewer)) == {MONDAY: {"todo": 1}, TUESDAY: {}}
         assert counts_of(flow(service, viewer, project="OPS")) == {MONDAY: {}, TUESDAY: {}}
@@ -127,18 +127,18 @@ class TestFlow:
     @pytest.mark.parametrize(
         ("zone", "project"), [("UTC", None), ("Europe/Berlin", "OPS"), ("Pacific/Kiritimati", None)]
     )
-    def test_each_number_is_that_of_the_tasks_it_leads_to(self, service, tasks, mia, viewer, history, project):
+    def test_each_number_is_that_of_the_tasks_it_leads_to(self, service, services, mia, viewer, history, project):
         for actor in (mia, viewer):
             for item in flow(service, actor, history.first, history.last, project=project)["items"]:
                 for number in item["statuses"]:
-                    assert number["task_count"] == total_of(tasks, actor, number["tasks"]), (item["date"], number)
+                    assert number["task_count"] == total_of(services, actor, number["tasks"]), (item["date"], number)
 
     @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
-    def test_tasks_may_be_listed_from_where_the_numbers_lead(self, service, tasks, mia, history):
+    def test_tasks_may_be_listed_from_where_the_numbers_lead(self, service, services, mia, history):
         (item,) = flow(service, mia, history.last, history.last)["items"]
 
         for number in item["statuses"]:
-            found = listed(tasks, mia, number["tasks"], limit="200")["items"]
+            found = listed(services, mia, number["tasks"], limit="200")["items"]
             assert len(found) == number["task_count"]
             assert {task["status"] for task in found} <= {number["status"]}
 
@@ -146,23 +146,23 @@ class TestFlow:
 class TestFlowInBerlin:
     @pytest.mark.parametrize("zone", ["Europe/Berlin"])
     @pytest.mark.parametrize(("midnight", "hours"), DAYS_IN_BERLIN)
-    def test_a_day_lasts_from_midnight_to_midnight(self, service, tasks, mia, clock, midnight, hours):
+    def test_a_day_lasts_from_midnight_to_midnight(self, service, services, mia, clock, midnight, hours):
         next_midnight = midnight + timedelta(hours=hours)
         for instant in (midnight - INSTANT, midnight, next_midnight - INSTANT, next_midnight):
             clock.now = instant
-            tasks.create(mia, {"title": "One"})
+            services.tasks.create(mia, {"title": "One"})
         clock.advance(days=2)
         day = midnight.astimezone(ZoneInfo("Europe/Berlin")).date()
 
         body = flow(service, mia, day - DAY, day + DAY)
 
         assert counts_of(body) == {day - DAY: {"todo": 1}, day: {"todo": 3}, day + DAY: {"todo": 4}}
-        assert_links_lead_to_the_numbers(tasks, mia, body)
+        assert_links_lead_to_the_numbers(services, mia, body)
 
     @pytest.mark.parametrize("zone", ["Europe/Berlin"])
-    def test_today_is_the_day_of_the_zone_and_ends_now(self, service, tasks, mia, clock):
+    def test_today_is_the_day_of_the_zone_and_ends_now(self, service, services, mia, clock):
         clock.now = datetime(2026, 3, 9, 23, 30, tzinfo=UTC)
-        tasks.create(mia, {"title": "One"})
+        services.tasks.create(mia, {"title": "One"})
 
         (item,) = flow(service, mia, TUESDAY)["items"]
 
@@ -184,16 +184,16 @@ class TestFlowInBerlin:
         assert as_of == midnight + timedelta(hours=hours) - INSTANT
 
     @pytest.mark.parametrize("zone", ["Pacific/Apia"])
-    def test_a_day_that_the_zone_left_out_is_as_the_one_before(self, service, tasks, mia, clock):
+    def test_a_day_that_the_zone_left_out_is_as_the_one_before(self, service, services, mia, clock):
         clock.now = datetime(2011, 12, 30, 9, 59, tzinfo=UTC)
-        tasks.create(mia, {"title": "On the 29th"})
+        services.tasks.create(mia, {"title": "On the 29th"})
         clock.now = datetime(2011, 12, 30, 10, 0, tzinfo=UTC)
-        tasks.create(mia, {"title": "On the 31st"})
+        services.tasks.create(mia, {"title": "On the 31st"})
 
         body = flow(service, mia, date(2011, 12, 29), date(2011, 12, 31))
 
         assert [list(counts.values()) for counts in counts_of(body).values()] == [[1], [1], [2]]
-        assert_links_lead_to_the_numbers(tasks, mia, body)
+        assert_links_lead_to_the_numbers(services, mia, body)
 
 
 class TestRange:
@@ -236,8 +236,8 @@ class TestRange:
 
     @pytest.mark.parametrize("report", ["flow", "cycle_time"])
     @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Pacific/Kiritimati", "America/Los_Angeles"])
-    def test_long_before_the_record_there_is_nothing(self, service, tasks, mia, report):
-        tasks.create(mia, {"title": "One"})
+    def test_long_before_the_record_there_is_nothing(self, service, services, mia, report):
+        services.tasks.create(mia, {"title": "One"})
 
         body = getattr(service, report)(mia, since=date(2, 1, 1), until=date(2, 1, 9), project=None)
 
@@ -271,34 +271,34 @@ class TestCycleTime:
     def test_there_may_be_none(self, service, mia):
         assert cycle_time(service, mia) == {"items": []}
 
-    def test_what_was_never_started_is_neither_counted_nor_listed(self, service, tasks, mia, done):
+    def test_what_was_never_started_is_neither_counted_nor_listed(self, service, services, mia, done):
         done(NOON, hours=1)
-        tasks.create(mia, {"title": "Done at once", "status": TaskStatus.DONE})
+        services.tasks.create(mia, {"title": "Done at once", "status": TaskStatus.DONE})
 
         (week,) = cycle_time(service, mia)["items"]
 
-        assert week["task_count"] == total_of(tasks, mia, week["tasks"]) == 1
+        assert week["task_count"] == total_of(services, mia, week["tasks"]) == 1
 
-    def test_what_is_not_done_is_not_counted(self, service, tasks, mia, done):
+    def test_what_is_not_done_is_not_counted(self, service, services, mia, done):
         cancelled, reopened, deleted = (done(NOON, hours=1) for _ in range(3))
-        tasks.change(mia, cancelled, {"status": TaskStatus.CANCELLED})
-        tasks.change(mia, reopened, {"status": TaskStatus.IN_PROGRESS})
-        tasks.delete(mia, deleted)
+        services.tasks.change(mia, cancelled, {"status": TaskStatus.CANCELLED})
+        services.tasks.change(mia, reopened, {"status": TaskStatus.IN_PROGRESS})
+        services.tasks.delete(mia, deleted)
 
         assert cycle_time(service, mia)["items"] == []
 
-    def test_what_was_reopened_counts_from_its_first_start_to_its_last_end(self, service, tasks, mia, clock, done):
+    def test_what_was_reopened_counts_from_its_first_start_to_its_last_end(self, service, services, mia, clock, done):
         task_id = done(NOON, hours=1)
-        tasks.change(mia, task_id, {"status": TaskStatus.TODO})
+        services.tasks.change(mia, task_id, {"status": TaskStatus.TODO})
         for status in (TaskStatus.IN_PROGRESS, TaskStatus.DONE):
             clock.advance(hours=1)
-            tasks.change(mia, task_id, {"status": status})
+            services.tasks.change(mia, task_id, {"status": status})
 
         (week,) = cycle_time(service, mia)["items"]
 
         assert week["seconds"]["p50"] == 3 * 3600
 
-    def test_days_that_were_not_asked_for_do_not_count(self, service, tasks, mia, clock, done):
+    def test_days_that_were_not_asked_for_do_not_count(self, service, services, mia, clock, done):
         for number in range(5):
             done(NOON + number * DAY, hours=1 + number)
         clock.now = NOON + 9 * DAY
@@ -306,7 +306,7 @@ class TestCycleTime:
         (week,) = cycle_time(service, mia, TUESDAY, THURSDAY)["items"]
 
         assert (week["week"], week["task_count"], week["seconds"]["p50"]) == ("2026-03-09", 3, 3 * 3600)
-        assert total_of(tasks, mia, week["tasks"]) == 3
+        assert total_of(services, mia, week["tasks"]) == 3
 
     @pytest.mark.parametrize("zone", ["Europe/Berlin"])
     @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ class TestCycleTime:
             (datetime(2026, 10, 25, 23, tzinfo=UTC), "2026-10-19", "2026-10-26"),
         ],
     )
-    def test_a_week_ends_when_the_zone_says(self, service, tasks, mia, clock, done, midnight, before, after):
+    def test_a_week_ends_when_the_zone_says(self, service, services, mia, clock, done, midnight, before, after):
         done(midnight - INSTANT, hours=30)
         done(midnight, hours=40)
         clock.advance(days=1)
@@ -327,7 +327,7 @@ class TestCycleTime:
         assert [(week["week"], week["task_count"]) for week in body["items"]] == [(before, 1), (after, 1)]
         # Hours that passed, and not what clocks on walls showed.
         assert [week["seconds"]["p95"] for week in body["items"]] == [30 * 3600, 40 * 3600]
-        assert [total_of(tasks, mia, week["tasks"]) for week in body["items"]] == [1, 1]
+        assert [total_of(services, mia, week["tasks"]) for week in body["items"]] == [1, 1]
 
     def test_one_sees_ones_own_projects_only(self, service, mia, viewer, boss, done):
         done(NOON, hours=1)
@@ -353,21 +353,21 @@ class TestCycleTime:
     @pytest.mark.parametrize(
         ("zone", "project"), [("UTC", "OPS"), ("Europe/Berlin", None), ("Pacific/Kiritimati", None)]
     )
-    def test_each_number_is_that_of_the_tasks_it_leads_to(self, service, tasks, mia, viewer, history, project):
+    def test_each_number_is_that_of_the_tasks_it_leads_to(self, service, services, mia, viewer, history, project):
         seen = 0
         for actor in (mia, viewer):
             for week in cycle_time(service, actor, history.first, history.last, project=project)["items"]:
-                assert week["task_count"] == total_of(tasks, actor, week["tasks"]), week
+                assert week["task_count"] == total_of(services, actor, week["tasks"]), week
                 seen += week["task_count"]
         assert seen
 
 
 class TestAging:
-    def test_active_tasks_are_counted_by_age_and_status(self, service, tasks, mia):
+    def test_active_tasks_are_counted_by_age_and_status(self, service, services, mia):
         for age, status in ((0, "todo"), (0.99, "blocked"), (1.5, "todo"), (8, "in_progress"), (8.5, "todo")):
-            create_aged(tasks, mia, days=age, status=TaskStatus(status))
+            create_aged(services, mia, days=age, status=TaskStatus(status))
         for status in (TaskStatus.DONE, TaskStatus.CANCELLED):
-            create_aged(tasks, mia, days=8, status=status)
+            create_aged(services, mia, days=8, status=status)
 
         items = aging(service, mia)["items"]
 
@@ -380,10 +380,10 @@ class TestAging:
         assert items[3]["by_status"] == {"todo": 1, "in_progress": 1, "blocked": 0}
 
     @pytest.mark.parametrize(("bucket", "limit"), [*enumerate((1, 3, 7, 14, 30, 90))])
-    def test_an_age_counts_from_its_first_instant_on(self, service, tasks, mia, bucket, limit):
-        create_aged(tasks, mia, at=NOON - limit * DAY + INSTANT)
+    def test_an_age_counts_from_its_first_instant_on(self, service, services, mia, bucket, limit):
+        create_aged(services, mia, at=NOON - limit * DAY + INSTANT)
         before = aging(service, mia)
-        create_aged(tasks, mia, at=NOON - limit * DAY)
+        create_aged(services, mia, at=NOON - limit * DAY)
 
         after = aging(service, mia)
 
@@ -392,32 +392,32 @@ class TestAging:
 
     @pytest.mark.parametrize("limit", [1, 3, 7, 14, 30, 90])
     @pytest.mark.parametrize("beside", [-INSTANT, timedelta(0), INSTANT])
-    def test_at_its_limits_each_number_is_that_of_the_tasks_it_leads_to(self, service, tasks, mia, limit, beside):
-        create_aged(tasks, mia, at=NOON - limit * DAY + beside)
+    def test_at_its_limits_each_number_is_that_of_the_tasks_it_leads_to(self, service, services, mia, limit, beside):
+        create_aged(services, mia, at=NOON - limit * DAY + beside)
 
         items = aging(service, mia)["items"]
 
-        assert [total_of(tasks, mia, item["tasks"]) for item in items] == [item["task_count"] for item in items]
+        assert [total_of(services, mia, item["tasks"]) for item in items] == [item["task_count"] for item in items]
         assert sum(item["task_count"] for item in items) == 1
 
-    def test_what_is_said_to_be_of_tomorrow_is_of_today(self, service, tasks, mia):
-        create_aged(tasks, mia, days=-3)
+    def test_what_is_said_to_be_of_tomorrow_is_of_today(self, service, services, mia):
+        create_aged(services, mia, days=-3)
 
         items = aging(service, mia)["items"]
 
         assert [item["task_count"] for item in items] == [1, 0, 0, 0, 0, 0, 0]
-        assert total_of(tasks, mia, items[0]["tasks"]) == 1
+        assert total_of(services, mia, items[0]["tasks"]) == 1
 
-    def test_what_is_ancient_is_of_the_last(self, service, tasks, mia):
-        create_aged(tasks, mia, at=datetime(2, 1, 1, tzinfo=UTC))
+    def test_what_is_ancient_is_of_the_last(self, service, services, mia):
+        create_aged(services, mia, at=datetime(2, 1, 1, tzinfo=UTC))
 
         items = aging(service, mia)["items"]
 
         assert [item["task_count"] for item in items] == [0, 0, 0, 0, 0, 0, 1]
-        assert total_of(tasks, mia, items[-1]["tasks"]) == 1
+        assert total_of(services, mia, items[-1]["tasks"]) == 1
 
-    def test_tasks_grow_older_by_themselves(self, service, tasks, mia, clock):
-        create_aged(tasks, mia, days=0)
+    def test_tasks_grow_older_by_themselves(self, service, services, mia, clock):
+        create_aged(services, mia, days=0)
         found = []
         for _ in range(3):
             found.append([item["task_count"] for item in aging(service, mia)["items"]].index(1))
@@ -425,14 +425,14 @@ class TestAging:
 
         assert found == [0, 1, 2]
 
-    def test_deleted_ones_are_not_counted(self, service, tasks, mia):
-        tasks.delete(mia, create_aged(tasks, mia, days=2))
+    def test_deleted_ones_are_not_counted(self, service, services, mia):
+        services.tasks.delete(mia, create_aged(services, mia, days=2))
 
         assert {item["task_count"] for item in aging(service, mia)["items"]} == {0}
 
-    def test_one_sees_ones_own_projects_only(self, service, tasks, mia, viewer, boss):
-        create_aged(tasks, mia, days=2, project="OPS")
-        create_aged(tasks, mia, days=2)
+    def test_one_sees_ones_own_projects_only(self, service, services, mia, viewer, boss):
+        create_aged(services, mia, days=2, project="OPS")
+        create_aged(services, mia, days=2)
 
         def count_of(actor, project=None):
             return aging(service, actor, project=project)["items"][1]["task_count"]
@@ -442,13 +442,13 @@ class TestAging:
         assert count_of(mia, "NONE") == 0
 
     @pytest.mark.parametrize("project", [None, "OPS"])
-    def test_each_number_is_that_of_the_tasks_it_leads_to(self, service, tasks, mia, viewer, history, project):
+    def test_each_number_is_that_of_the_tasks_it_leads_to(self, service, services, mia, viewer, history, project):
         seen = 0
         for actor in (mia, viewer):
             for item in aging(service, actor, project=project)["items"]:
-                assert item["task_count"] == total_of(tasks, actor, item["tasks"]), item
+                assert item["task_count"] == total_of(services, actor, item["tasks"]), item
                 for status, count in item["by_status"].items():
-                    assert count == total_of(tasks, actor, item["tasks"], status=status)
+                    assert count == total_of(services, actor, item["tasks"], status=status)
                 seen += item["task_count"]
         assert seen
 
@@ -482,10 +482,10 @@ def counts_of(body):
     }
 
 
-def assert_links_lead_to_the_numbers(tasks, actor, body):
+def assert_links_lead_to_the_numbers(services, actor, body):
     for item in body["items"]:
         for number in item["statuses"]:
-            assert number["task_count"] == total_of(tasks, actor, number["tasks"]), (item["date"], number)
+            assert number["task_count"] == total_of(services, actor, number["tasks"]), (item["date"], number)
 
 
 def query_of(link, **more):
@@ -495,24 +495,24 @@ def query_of(link, **more):
     return TaskListQuery().load({**dict(parse_qsl(url.query, strict_parsing=True)), **more})
 
 
-def listed(tasks, actor, link, **more):
-    page, _was_cached = tasks.list_page(actor, query_of(link, include_total="true", **more))
+def listed(services, actor, link, **more):
+    page, _was_cached = services.task_views.list_page(actor, query_of(link, include_total="true", **more))
     return orjson.loads(page.body)
 
 
-def total_of(tasks, actor, link, **more):
-    return listed(tasks, actor, link, limit="1", **more)["total"]
+def total_of(services, actor, link, **more):
+    return listed(services, actor, link, limit="1", **more)["total"]
 
 
-def create_aged(tasks, actor, *, days=0.0, at=None, **said):
+def create_aged(services, actor, *, days=0.0, at=None, **said):
     created_at = at if at is not None else NOON - timedelta(days=days)
-    return tasks.create(actor, {"title": "One", "created_at": created_at, **said}).id
+    return services.tasks.create(actor, {"title": "One", "created_at": created_at, **said}).id
 
 
 class History:
     """Weeks of work in both projects, by chance but always the same; now and then something is done at midnight."""
 
-    def __init__(self, tasks, actor, clock, zone):
+    def __init__(self, services, actor, clock, zone):
         chance = Random(20260309)  # noqa: S311 - no secret
         self.first = (clock() - DAY).date()
         ids = []
@@ -522,26 +522,26 @@ class History:
                 local = clock().astimezone(zone)
                 midnight = datetime.combine(local.date() + DAY, datetime.min.time(), tzinfo=zone).astimezone(UTC)
                 clock.now = midnight - chance.choice([INSTANT, timedelta(0)])
-            self._take_a_step(tasks, actor, chance, ids, clock())
+            self._take_a_step(services, actor, chance, ids, clock())
         clock.advance(hours=3)
         self.last = clock().astimezone(zone).date()
 
-    def _take_a_step(self, tasks, actor, chance, ids, now):
+    def _take_a_step(self, services, actor, chance, ids, now):
         step = chance.random()
         if step < 0.35 or not ids:
             said = {"project": chance.choice(["GEN", "OPS"]), "status": chance.choice(list(TaskStatus))}
             created_at = now - chance.choice([0, 1, 3, 12, 200]) * DAY
-            ids.append(tasks.create(actor, {"title": "One", "created_at": created_at, **said}).id)
+            ids.append(services.tasks.create(actor, {"title": "One", "created_at": created_at, **said}).id)
             return
         task_id = chance.choice(ids)
-        if orjson.loads(tasks.get(actor, task_id).body)["deleted_at"] is not None:
-            tasks.restore(actor, task_id)
+        if orjson.loads(services.task_views.get(actor, task_id).body)["deleted_at"] is not None:
+            services.tasks.restore(actor, task_id)
         elif step < 0.45:
-            tasks.delete(actor, task_id)
+            services.tasks.delete(actor, task_id)
         elif step < 0.55:
-            tasks.change(actor, task_id, {"project": chance.choice(["GEN", "OPS"]), "title": f"At {now}"})
+            services.tasks.change(actor, task_id, {"project": chance.choice(["GEN", "OPS"]), "title": f"At {now}"})
         else:
-            tasks.change(actor, task_id, {"status": chance.choice([*ACTIVE_STATUSES, *TaskStatus])})
+            services.tasks.change(actor, task_id, {"status": chance.choice([*ACTIVE_STATUSES, *TaskStatus])})
 
 
 @pytest.fixture
@@ -572,22 +572,22 @@ def tasks(services, clock):
 
 
 @pytest.fixture
-def done(tasks, mia, clock):
+def done(services, mia, clock):
     """A task that was done at an instant, so many hours after it was started."""
 
     def make(at, *, hours, project="GEN"):
         clock.now = at - timedelta(hours=hours)
-        task_id = tasks.create(mia, {"title": "One", "status": TaskStatus.IN_PROGRESS, "project": project}).id
+        task_id = services.tasks.create(mia, {"title": "One", "status": TaskStatus.IN_PROGRESS, "project": project}).id
         clock.now = at
-        tasks.change(mia, task_id, {"status": TaskStatus.DONE})
+        services.tasks.change(mia, task_id, {"status": TaskStatus.DONE})
         return task_id
 
     return make
 
 
 @pytest.fixture
-def history(tasks, mia, clock, zone):
-    return History(tasks, mia, clock, ZoneInfo(zone))
+def history(services, mia, clock, zone):
+    return History(services, mia, clock, ZoneInfo(zone))
 
 
 @pytest.fixture

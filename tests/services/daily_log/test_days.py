@@ -20,7 +20,8 @@ from app.models.daily_log.task_log import LogRequest, LogRun, LogSource, TaskLog
 from app.models.people.user import Role
 from app.models.tasks.task import ACTIVE_STATUSES, Task, TaskPriority, TaskStatus
 from app.repositories.daily_log.days import LOG_LOCK
-from app.services.daily_log.days import SLICE, DayRequest, TaskLogQuery
+from app.services.daily_log.days import SLICE, DayRequest
+from app.services.daily_log.read import TaskLogQuery
 from tests import factories as all_factories
 from tests import servers
 from tests.conftest import simulate_clock
@@ -749,10 +750,10 @@ class TestSlice:
         resources.clock = clock_that_runs(SLICE / 2)
 
         with serving(resources) as hurried:
-            hurried.task_logs.log_due_days()
+            hurried.daily_log.log_due_days()
             assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
             for _ in range(5):
-                hurried.task_logs.log_due_days()
+                hurried.daily_log.log_due_days()
 
         manual = {day for day, source in sources(session).items() if source is LogSource.MANUAL}
         assert manual == {3, 5, 7}
@@ -870,13 +871,13 @@ class TestZone:
 
 
 class TestListPage:
-    def test_newest_day_first_and_by_task_within_a_day(self, service, manager, clock):
+    def test_newest_day_first_and_by_task_within_a_day(self, service, manager, clock, task_logs):
         first, second = task_since(MORNING), task_since(MORNING)
         service.log_due_days()
         clock.advance(days=1)
         service.log_due_days()
 
-        found = [(item["log_date"], item["task_id"]) for item in items_of(service.list_page(manager, TaskLogQuery()))]
+        found = [(item["log_date"], item["task_id"]) for item in items_of(task_logs.list_page(manager, TaskLogQuery()))]
 
         assert found == [
             ("2026-03-10", first.id),
@@ -885,7 +886,7 @@ class TestListPage:
             ("2026-03-09", second.id),
         ]
 
-    def test_pages_join_without_a_gap_or_a_double(self, service, manager, clock):
+    def test_pages_join_without_a_gap_or_a_double(self, service, manager, clock, task_logs):
         for _ in range(3):
             task_since(MORNING)
         for _ in range(3):
@@ -894,7 +895,7 @@ class TestListPage:
 
         seen, query = [], TaskLogQuery(limit=2)
         while True:
-            page, _ = service.list_page(manager, query)
+            page, _ = task_logs.list_page(manager, query)
             seen += [(item["log_date"], item["task_id"]) for item in orjson.loads(page.body)["items"]]
             if page.next_cursor is None:
                 break
@@ -902,7 +903,7 @@ class TestListPage:
 
         assert len(seen) == len(set(seen)) == 9
 
-    def test_filters_narrow_it(self, service, manager, factories, clock):
+    def test_filters_narrow_it(self, service, manager, factories, clock, task_logs):
         ada = factories.User(username="ada")
         hers, other = task_since(MORNING, assignee_id=ada.id), task_since(MORNING)
         service.log_due_days()
@@ -910,7 +911,7 @@ class TestListPage:
         service.log_due_days()
 
         def found(**conditions):
-            page = service.list_page(manager, TaskLogQuery(**conditions))
+            page = task_logs.list_page(manager, TaskLogQuery(**conditions))
             return sorted((item["log_date"][-2:], item["task_id"]) for item in items_of(page))
 
         assert found(on=TODAY) == [("10", hers.id), ("10", other.id)]
@@ -919,7 +920,7 @@ class TestListPage:
         assert found(project="GEN", on=YESTERDAY) == [("09", hers.id), ("09", other.id)]
         assert found(project="NONE") == []
 
-    def test_only_ones_own_projects_are_seen(self, service, factories, acting_as, admin):
+    def test_only_ones_own_projects_are_seen(self, service, factories, acting_as, admin, task_logs):
         project = factories.Project(key="OPS")
         member = factories.User()
         factories.ProjectMember(project_id=project.id, user_id=member.id)
@@ -928,53 +929,55 @@ class TestListPage:
         service.log_due_days()
 
         def seen_by(user):
-            return {item["task_id"] for item in items_of(service.list_page(acting_as(user), TaskLogQuery()))}
+            return {item["task_id"] for item in items_of(task_logs.list_page(acting_as(user), TaskLogQuery()))}
 
         assert seen_by(member) == {secret.id, shared.id}
         assert seen_by(factories.User(role=Role.MANAGER)) == {shared.id}
         assert seen_by(admin) == {secret.id, shared.id}
 
     def test_a_row_of_a_project_one_is_not_in_is_not_found(
-        self, service, factories, manager, acting_as, admin, session
+        self, service, factories, manager, acting_as, admin, session, task_logs
     ):
         secret = task_since(MORNING, project_id=factories.Project().id)
         service.log_due_days()
         log_id = logged(session, YESTERDAY)[secret.id].id
 
-        for get in (service.get, service.get_table_row):
+        for get in (task_logs.get, task_logs.get_table_row):
             with pytest.raises(NotFoundError):
                 get(manager, log_id)
             assert get(acting_as(admin), log_id)
 
-    def test_a_run_forgets_what_was_cached(self, service, manager, task):
+    def test_a_run_forgets_what_was_cached(self, service, manager, task, task_logs):
         query = TaskLogQuery()
-        service.list_page(manager, query)
-        _, was_cached_before = service.list_page(manager, query)
+        task_logs.list_page(manager, query)
+        _, was_cached_before = task_logs.list_page(manager, query)
 
         service.log_due_days()
 
-        page, was_cached = service.list_page(manager, query)
+        page, was_cached = task_logs.list_page(manager, query)
         assert (was_cached_before, was_cached) == (True, False)
         assert len(orjson.loads(page.body)["items"]) == 1
 
-    def test_a_run_with_nothing_to_do_forgets_nothing(self, service, manager, task):
+    def test_a_run_with_nothing_to_do_forgets_nothing(self, service, manager, task, task_logs):
         service.log_due_days()
-        service.list_page(manager, TaskLogQuery())
+        task_logs.list_page(manager, TaskLogQuery())
 
         service.log_due_days()
 
-        _, was_cached = service.list_page(manager, TaskLogQuery())
+        _, was_cached = task_logs.list_page(manager, TaskLogQuery())
         assert was_cached
 
-    def test_rows_outlive_the_task(self, service, manager, task, session):
+    def test_rows_outlive_the_task(self, service, manager, task, session, task_logs):
         service.log_due_days()
         session.delete(task)
         session.flush()
 
-        (item,) = items_of(service.list_page(manager, TaskLogQuery()))
+        (item,) = items_of(task_logs.list_page(manager, TaskLogQuery()))
         assert (item["task_id"], item["title"], item["ref"]) == (task.id, task.title, f"GEN-{task.number}")
 
-    def test_a_row_keeps_its_ref_when_the_task_moves_on(self, service, services, manager, admin, acting_as, factories):
+    def test_a_row_keeps_its_ref_when_the_task_moves_on(
+        self, service, services, manager, admin, acting_as, factories, task_logs
+    ):
         task = task_since(MORNING)
         ref = f"GEN-{task.number}"
         factories.Project(key="OPS")
@@ -982,57 +985,57 @@ class TestListPage:
 
         services.tasks.change(acting_as(admin), task.id, {"project": "OPS"})
 
-        assert ref in {item["ref"] for item in items_of(service.list_page(manager, TaskLogQuery()))}
+        assert ref in {item["ref"] for item in items_of(task_logs.list_page(manager, TaskLogQuery()))}
 
 
 class TestListNumbered:
     @pytest.mark.parametrize(
         ("page", "per_page", "shown", "pages"), [(1, 2, 2, 3), (3, 2, 1, 3), (4, 2, 0, 3), (1, 5, 5, 1), (1, 200, 5, 1)]
     )
-    def test_totals_are_those_of_all_pages(self, service, manager, page, per_page, shown, pages):
+    def test_totals_are_those_of_all_pages(self, service, manager, page, per_page, shown, pages, task_logs):
         for _ in range(5):
             task_since(MORNING)
         service.log_due_days()
 
-        body = numbered(service, manager, page=page, per_page=per_page)
+        body = numbered(task_logs, manager, page=page, per_page=per_page)
 
         assert len(body["tasks"]) == shown
         assert (body["total"], body["pages"], body["page"], body["current_page"]) == (5, pages, page, page)
 
-    def test_without_rows_there_are_no_pages(self, service, manager):
-        assert numbered(service, manager) == {"tasks": [], "total": 0, "pages": 0, "page": 1, "current_page": 1}
+    def test_without_rows_there_are_no_pages(self, service, manager, task_logs):
+        assert numbered(task_logs, manager) == {"tasks": [], "total": 0, "pages": 0, "page": 1, "current_page": 1}
 
-    def test_of_one_day(self, service, manager, task, clock):
+    def test_of_one_day(self, service, manager, task, clock, task_logs):
         service.log_due_days()
         clock.advance(days=1)
         service.log_due_days()
 
-        body = numbered(service, manager, TaskLogQuery(on=YESTERDAY))
+        body = numbered(task_logs, manager, TaskLogQuery(on=YESTERDAY))
 
         assert [row["date_logged"] for row in body["tasks"]] == ["2026-03-09"]
         assert body["total"] == 1
 
-    def test_totals_do_not_give_away_other_projects(self, service, manager, factories):
+    def test_totals_do_not_give_away_other_projects(self, service, manager, factories, task_logs):
         task_since(MORNING, project_id=factories.Project().id)
         task_since(MORNING)
         service.log_due_days()
 
-        assert numbered(service, manager)["total"] == 1
+        assert numbered(task_logs, manager)["total"] == 1
 
-    def test_a_run_forgets_what_was_cached(self, service, manager, task):
-        assert numbered(service, manager)["total"] == 0
+    def test_a_run_forgets_what_was_cached(self, service, manager, task, task_logs):
+        assert numbered(task_logs, manager)["total"] == 0
 
         service.log_due_days()
 
-        assert numbered(service, manager)["total"] == 1
+        assert numbered(task_logs, manager)["total"] == 1
 
-    def test_a_changed_description_is_seen_at_once(self, service, services, manager, task):
+    def test_a_changed_description_is_seen_at_once(self, service, services, manager, task, task_logs):
         service.log_due_days()
-        numbered(service, manager)
+        numbered(task_logs, manager)
 
         services.tasks.change(manager, task.id, {"description": "now with words"})
 
-        assert numbered(service, manager)["tasks"][0]["task"]["description"] == "now with words"
+        assert numbered(task_logs, manager)["tasks"][0]["task"]["description"] == "now with words"
 
 
 class TestCountByDay:
@@ -1226,8 +1229,8 @@ def items_of(found):
     return orjson.loads(page.body)["items"]
 
 
-def numbered(service, actor, query=None, *, page=1, per_page=10):
-    found, _was_cached = service.list_numbered(actor, query or TaskLogQuery(), page=page, per_page=per_page)
+def numbered(task_logs, actor, query=None, *, page=1, per_page=10):
+    found, _was_cached = task_logs.list_numbered(actor, query or TaskLogQuery(), page=page, per_page=per_page)
     return orjson.loads(found.body)
 
 
@@ -1357,7 +1360,7 @@ def clock(clock):
 
 @pytest.fixture
 def service(services):
-    return services.task_logs
+    return services.daily_log
 
 
 @pytest.fixture
@@ -1373,7 +1376,7 @@ def service_in(settings, resources):
                 clock=resources.clock,
             )
             elsewhere.new_session = resources.new_session
-            return stack.enter_context(serving(elsewhere)).task_logs
+            return stack.enter_context(serving(elsewhere)).daily_log
 
         yield make
 
@@ -1399,3 +1402,8 @@ def own_parts(base_settings, postgres_url, job_queue, redis):
         resources.clock = FixedClock(NOON, tell=tell_database)
         yield resources
         resources.engine.dispose()
+
+
+@pytest.fixture
+def task_logs(services):
+    return services.task_logs

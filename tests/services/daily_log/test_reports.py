@@ -24,9 +24,11 @@ NONE_OF_EACH = {"entered": 0, "left": 0, "changed": 0}
 
 
 class TestDiff:
-    def test_what_is_new_has_entered(self, service, tasks, log_day, mia):
+    def test_what_is_new_has_entered(self, service, services, log_day, mia):
         log_day()
-        new = tasks.create(mia, {"title": "New", "priority": TaskPriority.HIGH, "assignee": "mia", "due_at": NOON})
+        new = services.tasks.create(
+            mia, {"title": "New", "priority": TaskPriority.HIGH, "assignee": "mia", "due_at": NOON}
+        )
         log_day()
 
         body = diff(service, mia)
@@ -44,9 +46,9 @@ class TestDiff:
         assert body["counts"] == {**NONE_OF_EACH, "entered": 1}
 
     @pytest.mark.parametrize("status", [TaskStatus.DONE, TaskStatus.CANCELLED])
-    def test_what_has_ended_has_left(self, service, tasks, log_day, mia, task_id, status):
+    def test_what_has_ended_has_left(self, service, services, log_day, mia, task_id, status):
         log_day()
-        tasks.change(mia, task_id, {"status": status})
+        services.tasks.change(mia, task_id, {"status": status})
         log_day()
 
         body = diff(service, mia)
@@ -55,11 +57,13 @@ class TestDiff:
         assert body["items"][0]["before"]["status"] == "todo"
         assert body["counts"] == {**NONE_OF_EACH, "left": 1}
 
-    def test_what_was_deleted_has_left_and_what_was_restored_has_entered(self, service, tasks, log_day, mia, task_id):
+    def test_what_was_deleted_has_left_and_what_was_restored_has_entered(
+        self, service, services, log_day, mia, task_id
+    ):
         log_day()
-        tasks.delete(mia, task_id)
+        services.tasks.delete(mia, task_id)
         log_day()
-        tasks.restore(mia, task_id)
+        services.tasks.restore(mia, task_id)
         log_day()
 
         assert changes_of(diff(service, mia, MONDAY, TUESDAY)) == {task_id: "left"}
@@ -78,9 +82,9 @@ class TestDiff:
             ({"project": "OPS"}, {"project": "GEN"}, {"project": "OPS", "ref": "OPS-1"}),
         ],
     )
-    def test_what_is_otherwise_has_changed(self, service, tasks, log_day, mia, task_id, said, before, after):
+    def test_what_is_otherwise_has_changed(self, service, services, log_day, mia, task_id, said, before, after):
         log_day()
-        tasks.change(mia, task_id, said)
+        services.tasks.change(mia, task_id, said)
         log_day()
 
         body = diff(service, mia)
@@ -94,25 +98,25 @@ class TestDiff:
     @pytest.mark.parametrize(
         "said", [{"description": "long"}, {"labels": ["red"]}, {"position": 7.0}, {"external_ref": "A"}]
     )
-    def test_what_the_log_does_not_keep_is_no_change(self, service, tasks, log_day, mia, task_id, said):
+    def test_what_the_log_does_not_keep_is_no_change(self, service, services, log_day, mia, task_id, said):
         log_day()
-        tasks.change(mia, task_id, said)
+        services.tasks.change(mia, task_id, said)
         log_day()
 
         assert diff(service, mia) == {"items": [], "next_cursor": None, "counts": NONE_OF_EACH}
 
-    def test_what_changed_and_changed_back_is_no_change(self, service, tasks, log_day, mia, task_id):
+    def test_what_changed_and_changed_back_is_no_change(self, service, services, log_day, mia, task_id):
         log_day()
         for title in ("Two", "One"):
-            tasks.change(mia, task_id, {"title": title})
+            services.tasks.change(mia, task_id, {"title": title})
         log_day()
 
         assert diff(service, mia)["items"] == []
 
-    def test_what_came_and_went_on_one_day_was_never_there(self, service, tasks, log_day, mia):
+    def test_what_came_and_went_on_one_day_was_never_there(self, service, services, log_day, mia):
         log_day()
-        task = tasks.create(mia, {"title": "Short"})
-        tasks.change(mia, task.id, {"status": TaskStatus.DONE})
+        task = services.tasks.create(mia, {"title": "Short"})
+        services.tasks.change(mia, task.id, {"status": TaskStatus.DONE})
         log_day()
 
         assert diff(service, mia)["items"] == []
@@ -122,11 +126,11 @@ class TestDiff:
 
         assert diff(service, mia, MONDAY, MONDAY) == {"items": [], "next_cursor": None, "counts": NONE_OF_EACH}
 
-    def test_days_in_between_do_not_count(self, service, tasks, log_day, mia, task_id):
+    def test_days_in_between_do_not_count(self, service, services, log_day, mia, task_id):
         log_day()
-        tasks.change(mia, task_id, {"title": "Two"})
+        services.tasks.change(mia, task_id, {"title": "Two"})
         log_day()
-        tasks.change(mia, task_id, {"title": "Three"})
+        services.tasks.change(mia, task_id, {"title": "Three"})
         log_day()
 
         (item,) = diff(service, mia, MONDAY, WEDNESDAY)["items"]
@@ -148,16 +152,16 @@ class TestDiff:
         with pytest.raises(InvalidError, match="from: the log of 2026-03-09 is older than what is kept"):
             diff(service, mia)
 
-    def test_a_day_that_had_no_row_is_taken_as_empty(self, service, tasks, log_day, mia):
+    def test_a_day_that_had_no_row_is_taken_as_empty(self, service, services, log_day, mia):
         log_day()
-        new = tasks.create(mia, {"title": "New"})
+        new = services.tasks.create(mia, {"title": "New"})
         log_day()
 
         assert changes_of(diff(service, mia)) == {new.id: "entered"}
 
-    def test_it_outlives_the_tasks(self, service, tasks, log_day, mia, session, task_id):
+    def test_it_outlives_the_tasks(self, service, services, log_day, mia, session, task_id):
         log_day()
-        tasks.change(mia, task_id, {"title": "Two"})
+        services.tasks.change(mia, task_id, {"title": "Two"})
         log_day()
         session.execute(delete(Task).where(Task.id == task_id))
 
@@ -180,9 +184,9 @@ class TestDiff:
 
         assert str(refused.value).startswith(field)
 
-    def test_today_is_taken_as_far_as_it_is_logged(self, service, services, tasks, log_day, mia, task_id):
+    def test_today_is_taken_as_far_as_it_is_logged(self, service, services, log_day, mia, task_id):
         log_day()
-        tasks.change(mia, task_id, {"title": "Two"})
+        services.tasks.change(mia, task_id, {"title": "Two"})
         services.daily_log.request_day(mia, None)
         services.daily_log.log_due_days()
 
@@ -190,22 +194,22 @@ class TestDiff:
 
 
 class TestDiffOfProjects:
-    def test_only_ones_own_are_told_of(self, service, tasks, log_day, mia, viewer):
-        task = tasks.create(mia, {"title": "Leaves", "project": "OPS"})
+    def test_only_ones_own_are_told_of(self, service, services, log_day, mia, viewer):
+        task = services.tasks.create(mia, {"title": "Leaves", "project": "OPS"})
         log_day()
-        tasks.change(mia, task.id, {"status": TaskStatus.DONE})
-        tasks.create(mia, {"title": "Enters", "project": "OPS"})
+        services.tasks.change(mia, task.id, {"status": TaskStatus.DONE})
+        services.tasks.create(mia, {"title": "Enters", "project": "OPS"})
         log_day()
 
         assert diff(service, viewer) == {"items": [], "next_cursor": None, "counts": NONE_OF_EACH}
         assert diff(service, mia)["counts"] == {"entered": 1, "left": 1, "changed": 0}
 
-    def test_over_the_border_a_task_enters_or_leaves(self, service, tasks, log_day, mia, viewer):
-        outward = tasks.create(mia, {"title": "Outward"})
-        inward = tasks.create(mia, {"title": "Inward", "project": "OPS"})
+    def test_over_the_border_a_task_enters_or_leaves(self, service, services, log_day, mia, viewer):
+        outward = services.tasks.create(mia, {"title": "Outward"})
+        inward = services.tasks.create(mia, {"title": "Inward", "project": "OPS"})
         log_day()
-        tasks.change(mia, outward.id, {"project": "OPS", "title": "Secret"})
-        tasks.change(mia, inward.id, {"project": "GEN"})
+        services.tasks.change(mia, outward.id, {"project": "OPS", "title": "Secret"})
+        services.tasks.change(mia, inward.id, {"project": "GEN"})
         log_day()
 
         body = diff(service, viewer)
@@ -215,26 +219,26 @@ class TestDiffOfProjects:
         assert "OPS" not in str(body)
         assert changes_of(diff(service, mia)) == {outward.id: "changed", inward.id: "changed"}
 
-    def test_one_may_be_asked_for(self, service, tasks, log_day, mia):
+    def test_one_may_be_asked_for(self, service, services, log_day, mia):
         log_day()
-        in_ops = tasks.create(mia, {"title": "One", "project": "OPS"})
-        in_gen = tasks.create(mia, {"title": "Two"})
+        in_ops = services.tasks.create(mia, {"title": "One", "project": "OPS"})
+        in_gen = services.tasks.create(mia, {"title": "Two"})
         log_day()
 
         assert changes_of(diff(service, mia, project="OPS")) == {in_ops.id: "entered"}
         assert changes_of(diff(service, mia, project="GEN")) == {in_gen.id: "entered"}
         assert diff(service, mia, project="NONE")["counts"] == NONE_OF_EACH
 
-    def test_one_that_one_is_not_in_may_be_asked_for_in_vain(self, service, tasks, log_day, mia, viewer):
+    def test_one_that_one_is_not_in_may_be_asked_for_in_vain(self, service, services, log_day, mia, viewer):
         log_day()
-        tasks.create(mia, {"title": "One", "project": "OPS"})
+        services.tasks.create(mia, {"title": "One", "project": "OPS"})
         log_day()
 
         assert diff(service, viewer, project="OPS") == {"items": [], "next_cursor": None, "counts": NONE_OF_EACH}
 
-    def test_an_admin_is_told_of_all(self, service, tasks, log_day, mia, boss):
+    def test_an_admin_is_told_of_all(self, service, services, log_day, mia, boss):
         log_day()
-        tasks.create(mia, {"title": "One", "project": "OPS"})
+        services.tasks.create(mia, {"title": "One", "project": "OPS"})
         log_day()
 
         assert diff(service, boss)["counts"] == {**NONE_OF_EACH, "entered": 1}
@@ -262,12 +266,12 @@ class TestDiffPages:
 
 
 class TestDays:
-    def test_count_by_status_project_and_assignee(self, service, tasks, log_day, mia):
-        tasks.create(mia, {"title": "One", "assignee": "ann"})
-        tasks.create(mia, {"title": "Two", "assignee": "ann", "status": TaskStatus.BLOCKED, "project": "OPS"})
-        tasks.create(mia, {"title": "Three", "assignee": "mia", "project": "OPS"})
-        tasks.create(mia, {"title": "Four"})
-        tasks.create(mia, {"title": "Done", "status": TaskStatus.DONE})
+    def test_count_by_status_project_and_assignee(self, service, services, log_day, mia):
+        services.tasks.create(mia, {"title": "One", "assignee": "ann"})
+        services.tasks.create(mia, {"title": "Two", "assignee": "ann", "status": TaskStatus.BLOCKED, "project": "OPS"})
+        services.tasks.create(mia, {"title": "Three", "assignee": "mia", "project": "OPS"})
+        services.tasks.create(mia, {"title": "Four"})
+        services.tasks.create(mia, {"title": "Done", "status": TaskStatus.DONE})
         log_day()
 
         (day,) = days(service, mia)
@@ -281,11 +285,11 @@ class TestDays:
             "tasks": "/api/v1/task-logs?date=2026-03-09",
         }
 
-    def test_count_each_day_as_it_was_newest_first(self, service, tasks, log_day, mia, boss, task_id):
+    def test_count_each_day_as_it_was_newest_first(self, service, services, log_day, mia, boss, task_id):
         log_day()
-        tasks.change(mia, task_id, {"status": TaskStatus.IN_PROGRESS, "project": "OPS", "assignee": None})
+        services.tasks.change(mia, task_id, {"status": TaskStatus.IN_PROGRESS, "project": "OPS", "assignee": None})
         log_day()
-        tasks.change(mia, task_id, {"status": TaskStatus.DONE})
+        services.tasks.change(mia, task_id, {"status": TaskStatus.DONE})
         log_day()
 
         found = days(service, boss)
@@ -296,8 +300,8 @@ class TestDays:
         assert [day["by_project"] for day in found] == [{}, {"OPS": 1}, {"GEN": 1}]
         assert [day["by_assignee"] for day in found] == [{}, {"none": 1}, {"mia": 1}]
 
-    def test_of_one_project_count_what_lay_in_it(self, service, tasks, log_day, mia, task_id):
-        tasks.create(mia, {"title": "In OPS", "project": "OPS", "assignee": "ann"})
+    def test_of_one_project_count_what_lay_in_it(self, service, services, log_day, mia, task_id):
+        services.tasks.create(mia, {"title": "In OPS", "project": "OPS", "assignee": "ann"})
         log_day()
 
         (of_ops,) = days(service, mia, project="OPS")
@@ -320,8 +324,10 @@ class TestDays:
                 for value, count in numbers.items():
                     assert count == total_of(services, mia, day["tasks"], **{parameter: value}) > 0
 
-    def test_of_a_viewer_are_those_of_ones_own_projects(self, service, services, log_day, mia, viewer, tasks, task_id):
-        tasks.create(mia, {"title": "Secret", "project": "OPS", "assignee": "ann", "status": TaskStatus.BLOCKED})
+    def test_of_a_viewer_are_those_of_ones_own_projects(self, service, services, log_day, mia, viewer, task_id):
+        services.tasks.create(
+            mia, {"title": "Secret", "project": "OPS", "assignee": "ann", "status": TaskStatus.BLOCKED}
+        )
         log_day()
 
         (day,) = days(service, viewer)
@@ -330,8 +336,8 @@ class TestDays:
         assert day["by_assignee"] == {"mia": 1}
         assert total_of(services, viewer, day["tasks"]) == 1
 
-    def test_without_a_task_that_one_sees_are_left_out(self, service, tasks, log_day, mia, viewer):
-        tasks.create(mia, {"title": "Secret", "project": "OPS"})
+    def test_without_a_task_that_one_sees_are_left_out(self, service, services, log_day, mia, viewer):
+        services.tasks.create(mia, {"title": "Secret", "project": "OPS"})
         log_day()
 
         assert days(service, viewer) == days(service, viewer, project="OPS") == []
@@ -381,11 +387,11 @@ class TestDayPages:
         assert len(found) == (2 if until == TUESDAY else 4)
 
     @pytest.mark.parametrize("limit", [1, 2, 3])
-    def test_join_even_if_nothing_of_a_page_is_ones_own(self, service, tasks, log_day, mia, viewer, limit):
-        task = tasks.create(mia, {"title": "One"})
+    def test_join_even_if_nothing_of_a_page_is_ones_own(self, service, services, log_day, mia, viewer, limit):
+        task = services.tasks.create(mia, {"title": "One"})
         for project in ("OPS", "OPS", "GEN"):
             log_day()
-            tasks.change(mia, task.id, {"project": project})
+            services.tasks.change(mia, task.id, {"project": project})
         log_day()
 
         found = day_pages(service, viewer, TaskLogQuery(limit=limit))
@@ -415,15 +421,15 @@ class TestInBerlin:
     @pytest.mark.parametrize(
         ("day", "last_instant"), [("2026-03-29", "2026-03-29T21:59:59.999999"), ("2026-10-25", "2026-10-25T22:59:59.9")]
     )
-    def test_a_day_ends_when_the_zone_says(self, service, services, tasks, mia, clock, day, last_instant):
+    def test_a_day_ends_when_the_zone_says(self, service, services, mia, clock, day, last_instant):
         last = datetime.fromisoformat(last_instant).replace(tzinfo=UTC)
         clock.now = last - timedelta(hours=36)
-        task_id = tasks.create(mia, {"title": "The day before"}).id
+        task_id = services.tasks.create(mia, {"title": "The day before"}).id
         clock.now = last
-        in_time = tasks.create(mia, {"title": "In time"}).id
+        in_time = services.tasks.create(mia, {"title": "In time"}).id
         clock.now = last.replace(microsecond=0) + timedelta(seconds=1)
-        late = tasks.create(mia, {"title": "Late"}).id
-        tasks.change(mia, task_id, {"status": TaskStatus.DONE})
+        late = services.tasks.create(mia, {"title": "Late"}).id
+        services.tasks.change(mia, task_id, {"status": TaskStatus.DONE})
         clock.advance(days=1, hours=2)
         services.daily_log.log_due_days()
         on = date.fromisoformat(day)
@@ -570,31 +576,31 @@ def member(factories, acting_as, ops):
 
 
 @pytest.fixture
-def task_id(tasks, mia):
-    return tasks.create(mia, {"title": "One", "assignee": "mia", "due_at": NOON}).id
+def task_id(services, mia):
+    return services.tasks.create(mia, {"title": "One", "assignee": "mia", "due_at": NOON}).id
 
 
 @pytest.fixture
-def many_tasks(tasks, mia):
+def many_tasks(services, mia):
     def make(count):
         for number in range(count):
             said = {"status": list(TaskStatus)[number % 3], "assignee": ["ann", "mia", None][number % 3]}
             for project in ("GEN", "OPS"):
-                tasks.create(mia, {"title": f"T{number}", "project": project, **said})
+                services.tasks.create(mia, {"title": f"T{number}", "project": project, **said})
 
     make(7)
     return make
 
 
 @pytest.fixture
-def seven_differences(tasks, log_day, mia):
+def seven_differences(services, log_day, mia):
     """Among tasks that stay as they are: their ids."""
-    there = [tasks.create(mia, {"title": f"T{number}", "project": "OPS"}).id for number in range(8)]
+    there = [services.tasks.create(mia, {"title": f"T{number}", "project": "OPS"}).id for number in range(8)]
     log_day()
     for task_id in there[0:4:2]:
-        tasks.change(mia, task_id, {"status": TaskStatus.DONE})
+        services.tasks.change(mia, task_id, {"status": TaskStatus.DONE})
     for task_id in there[1:4:2]:
-        tasks.change(mia, task_id, {"title": "Changed"})
-    new = [tasks.create(mia, {"title": f"N{number}"}).id for number in range(3)]
+        services.tasks.change(mia, task_id, {"title": "Changed"})
+    new = [services.tasks.create(mia, {"title": f"N{number}"}).id for number in range(3)]
     log_day()
     return [*there[:4], *new]
