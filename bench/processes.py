@@ -16,7 +16,7 @@ import orjson
 
 from app.settings import Settings
 from bench.open_loop import Tally, run
-from tests.servers import ROOT, free_port
+from tests.servers import ROOT, free_port, own_user
 
 PASSWORD = "measured well"
 POLL_SECONDS = 0.1
@@ -107,6 +107,8 @@ class Tracker:
 def tracker(settings: Settings, directory: Path, *, api_processes: int = 1) -> Iterator[Tracker]:
     """With one worker process, on the servers of `settings`."""
     port = free_port()
+    # Started by root, the tracker runs as whoever owns this: as the user of the servers that it is to reach.
+    own_user().own(directory / "postgres")
     environment = {
         **os.environ,
         "DATABASE_URL": settings.database_url,
