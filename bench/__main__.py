@@ -18,6 +18,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from app.composition.resources import Resources
+from app.database.engine import JOB_TIMEOUTS
 from app.factory import create_app
 from app.settings import CsvLimits, RateLimit, RateLimits, Settings
 from bench.bare import bare_app, bare_copy, bare_log
@@ -191,7 +192,7 @@ def _history(server_url: str, settings: Settings) -> list[Result]:
 
 @contextmanager
 def _workload(settings: Settings) -> Iterator[Workload]:
-    resources = Resources(settings, job_queue=FakeJobQueue())
+    resources = Resources(settings, job_queue=FakeJobQueue(), timeouts=JOB_TIMEOUTS)
     try:
         yield Workload(create_app(settings, resources=resources), resources)
     finally:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from sqlalchemy import create_engine, text
 
 from app.settings import Settings
 from bench.open_loop import Tally, run
@@ -107,11 +108,11 @@ class Tracker:
 def tracker(settings: Settings, directory: Path, *, api_processes: int = 1) -> Iterator[Tracker]:
     """With one worker process, on the servers of `settings`."""
     port = free_port()
-    # Started by root, the tracker runs as whoever owns this: as the user of the servers that it is to reach.
-    own_user().own(directory / "postgres")
+    # Started by root, the tracker runs as whoever owns its directory: as the user of the servers that it is to reach.
+    own_user().own(directory)
     environment = {
         **os.environ,
-        "DATABASE_URL": settings.database_url,
+        "DATABASE_URL": _url_of_own_role(settings.database_url),
         "REDIS_URL": settings.redis_url,
         "JWT_SECRET_KEY": settings.jwt_secret_key,
         "DATA_DIR": str(directory),
@@ -135,6 +136,16 @@ def tracker(settings: Settings, directory: Path, *, api_processes: int = 1) -> I
         process.send_signal(signal.SIGTERM)
         process.wait()
         log.close()
+
+
+def _url_of_own_role(url: str) -> str:
+    """The same database as the role that the servers' user may be; only root may be PostgreSQL's superuser."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        if not connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = 'tasktracker'")):
+            connection.execute(text("CREATE ROLE tasktracker LOGIN SUPERUSER"))
+    engine.dispose()
+    return url.replace("//postgres@", "//tasktracker@")
 
 
 def write_rows(file: Path, count: int) -> Path:

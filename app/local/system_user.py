@@ -73,11 +73,12 @@ class ServerUser:
 def server_user(data_dir: Path) -> ServerUser:
     """The user of that directory's servers, made on root's first run. Raises StartError when that cannot be done.
 
-    A directory that was moved keeps its user.
+    A directory that was moved keeps its user, and one that was given to a tracker's user has that one.
     """
     if os.geteuid() != 0:
         return ServerUser()
-    entry = _owner_of(data_dir / "postgres") or _owner_of(data_dir / "valkey") or _made_user(data_dir)
+    owners = (_owner_of(path) for path in (data_dir / "postgres", data_dir / "valkey", data_dir))
+    entry = next(filter(None, owners), None) or _made_user(data_dir)
     return ServerUser(entry.pw_uid, entry.pw_gid)
 
 
