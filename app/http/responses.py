@@ -55,16 +55,32 @@ def precondition_of(task_id: int) -> Precondition | None:
     return lambda version: wanted.contains(_tag(task_id, version))
 
 
-def page_response(page: Page, *, was_cached: bool | None = None) -> Response:
+def envelope_of(page: Page, **more: object) -> bytes:
+    """A page as it goes to the client, with `more` beside its rows."""
+    parts = [b'{"items":[', page.rows, b'],"next_cursor":', orjson.dumps(page.next_cursor)]
+    if page.total is not None:
+        parts.append(b',"total":%d,"total_is_capped":' % page.total.count)
+        parts.append(orjson.dumps(page.total.is_capped))
+    for name, value in more.items():
+        parts.append(b',"%s":%s' % (name.encode(), orjson.dumps(value)))
+    return b"".join([*parts, b"}"])
+
+
+def page_response(page: Page, *, was_cached: bool | None = None, **more: object) -> Response:
     """A page, where the next one is (RFC 8288), and whether it came from the cache where there is one."""
-    response = json_response(page.body)
+    response = json_response(envelope_of(page, **more))
     if page.next_cursor is not None:
         query = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
         url = f"{quote(request.path)}?{urlencode([*query, ('cursor', page.next_cursor)])}"
         response.headers["Link"] = f'<{url}>; rel="next"'
     if was_cached is not None:
-        response.headers["X-Cache"] = "hit" if was_cached else "miss"
+        response.headers["X-Cache"] = cache_word(was_cached)
     return response
+
+
+def cache_word(was_cached: bool) -> str:
+    """What `X-Cache` says."""
+    return "hit" if was_cached else "miss"
 
 
 def _tag(task_id: int, version: int) -> str:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
-import orjson
-
 from app.composition.services import Services
 from app.local.errors import StartError
 from app.local.operator import OPERATOR, serving_operator
@@ -80,7 +78,7 @@ def _items(load: Callable[[str | None], Page]) -> Iterator[dict[str, Any]]:
     cursor: str | None = None
     while True:
         page = load(cursor)
-        yield from orjson.loads(page.body)["items"]
+        yield from page.items
         cursor = page.next_cursor
         if cursor is None:
             return

@@ -1,4 +1,4 @@
-"""How a list is cut into pages: JSON made by PostgreSQL, with an opaque cursor to where the next page starts.
+"""How a list is cut into pages: rows as JSON made by PostgreSQL, and an opaque cursor to where the next page starts.
 
 A cursor names the sort and the last row's key and id; the next page starts behind that row (keyset), so it costs the
 same however deep it is and neither repeats nor skips rows that stay where they are.
@@ -8,7 +8,7 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -35,19 +35,44 @@ _NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?(e[+-]\d{1,3})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """A page as it goes to the client, ready to be cached."""
+class Total:
+    """How many rows a list has over all pages; that many at least where it is capped."""
 
-    body: bytes
+    count: int
+    is_capped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows of a list, where the next page starts, and how many rows there are if that was asked for.
+
+    `rows` is the JSON text that PostgreSQL made of each row, joined by commas: most pages go out without being parsed.
+    """
+
+    rows: bytes
     next_cursor: str | None
+    total: Total | None = None
+
+    @property
+    def items(self) -> list[Any]:
+        items: list[Any] = orjson.loads(b"[%s]" % self.rows)
+        return items
 
     def to_bytes(self) -> bytes:
-        return (self.next_cursor or "").encode() + b"\n" + self.body
+        """What a cache keeps."""
+        total = None if self.total is None else [self.total.count, self.total.is_capped]
+        return orjson.dumps([self.next_cursor, total]) + b"\n" + self.rows
 
     @classmethod
     def from_bytes(cls, stored: bytes) -> "Page":
-        cursor, body = stored.split(b"\n", 1)
-        return cls(body, cursor.decode() or None)
+        head, rows = stored.split(b"\n", 1)
+        next_cursor, total = orjson.loads(head)
+        return cls(rows, next_cursor, None if total is None else Total(*total))
+
+
+def joined(rows: Iterable[str]) -> bytes:
+    """The rows of a page, of the JSON text of each."""
+    return ",".join(rows).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +101,6 @@ def decode_cursor(cursor: str, sort: str, is_valid_key: Callable[[str], bool]) -
     return Position(key, row_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
-    """How many rows a list has over all pages; that many at least where it is capped."""
-
-    count: int
-    is_capped: bool
-
-
 def count_up_to_max(session: Session, rows: AnySelect) -> Total:
     """How many there are of the rows that a list chooses, without looking at more than MAX_TOTAL of them."""
     some = rows.limit(MAX_TOTAL + 1).subquery("some")
@@ -95,10 +112,7 @@ def page_of(rows: Sequence[Any], *, limit: int, sort: str, total: Total | None) 
     """`rows` are (json, sort key, id), one more than `limit` where there is a next page."""
     shown = rows[:limit]
     next_cursor = encode_cursor(sort, Position(shown[-1][1], shown[-1][2])) if len(rows) > limit else None
-    body = b'{"items":[' + ",".join(row[0] for row in shown).encode() + b'],"next_cursor":' + orjson.dumps(next_cursor)
-    if total is not None:
-        body += b',"total":%d,"total_is_capped":' % total.count + orjson.dumps(total.is_capped)
-    return Page(body + b"}", next_cursor)
+    return Page(joined(row[0] for row in shown), next_cursor, total)
 
 
 def json_object(fields: Mapping[str, Any]) -> ColumnElement[str]:

@@ -61,7 +61,8 @@ def list_days(query: TaskLogQuery) -> Response:
 @blueprint.response(200, LogDifferencePage)
 def show_differences(query: dict[str, Any]) -> Response:
     """What entered, left and changed between two logged days: the stand-up report."""
-    return page_response(services().daily_log_reports.diff(current_actor(), **query))
+    page = services().daily_log_reports.diff(current_actor(), **query)
+    return page_response(page) if page.counts is None else page_response(page, counts=page.counts)
 
 
 @blueprint.get("/runs")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Date, DateTime, Double, Text, cast, func, literal, select
 
 from app.errors import InvalidError
+from app.http.responses import envelope_of
 from app.repositories.pages import (
     MAX_BIGINT,
     MAX_TOTAL,
@@ -225,7 +226,7 @@ class TestPageOf:
             total=Total(3, False),
         )
 
-        body = orjson.loads(page.body)
+        body = orjson.loads(envelope_of(page))
         assert body == {
             "items": [{"id": 1}, {"id": 2}],
             "next_cursor": page.next_cursor,
@@ -237,10 +238,10 @@ class TestPageOf:
     def test_the_last_page_has_no_next_one(self):
         page = page_of([('{"id":1}', "1", 1)], limit=1, sort="id", total=None)
 
-        assert orjson.loads(page.body) == {"items": [{"id": 1}], "next_cursor": None}
+        assert orjson.loads(envelope_of(page)) == {"items": [{"id": 1}], "next_cursor": None}
 
     def test_an_empty_list_is_a_page_too(self):
-        assert orjson.loads(page_of([], limit=1, sort="id", total=Total(0, False)).body) == {
+        assert orjson.loads(envelope_of(page_of([], limit=1, sort="id", total=Total(0, False)))) == {
             "items": [],
             "next_cursor": None,
             "total": 0,
@@ -248,13 +249,14 @@ class TestPageOf:
         }
 
     def test_a_total_that_is_capped_says_so(self):
-        body = orjson.loads(page_of([], limit=1, sort="id", total=Total(MAX_TOTAL, True)).body)
+        body = orjson.loads(envelope_of(page_of([], limit=1, sort="id", total=Total(MAX_TOTAL, True))))
 
         assert (body["total"], body["total_is_capped"]) == (10_000, True)
 
+    @pytest.mark.parametrize("total", [None, Total(3, False), Total(MAX_TOTAL, True)])
     @pytest.mark.parametrize("next_cursor", [None, "WyJpZCJd"])
-    def test_as_it_is_stored_it_is_read_again(self, next_cursor):
-        page = Page(b'{"items":["two\nlines"]}', next_cursor)
+    def test_as_it_is_stored_it_is_read_again(self, next_cursor, total):
+        page = Page(b'["two\nlines"]', next_cursor, total)
 
         assert Page.from_bytes(page.to_bytes()) == page
 

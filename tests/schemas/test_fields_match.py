@@ -8,6 +8,7 @@ import orjson
 import pytest
 from marshmallow import RAISE
 
+from app.http.responses import envelope_of
 from app.models.people.user import Role
 from app.models.tasks.task import TaskStatus
 from app.repositories.daily_log.days import LOG_FIELDS, RUN_FIELDS, TaskLogQuery
@@ -16,6 +17,7 @@ from app.repositories.people import USER_FIELDS
 from app.repositories.projects import MEMBER_FIELDS, PROJECT_FIELDS
 from app.repositories.tasks.read import TaskQuery
 from app.repositories.tasks.write import TASK_FIELDS
+from app.routes import classic
 from app.schemas.classic import TableLogDetail, TableLogPage
 from app.schemas.daily_log import LogDayPage, LogRun, LogRunPage, TaskLog, TaskLogPage
 from app.schemas.imports import Import, ImportPage, ImportProblem, ImportProblemPage
@@ -57,8 +59,8 @@ class TestTasks:
 
         for deleted in (False, True):
             page, _ = services.task_views.list_page(boss, TaskQuery(deleted=deleted, include_total=True, limit=1))
-            ensure_matches(TaskPage, page.body)
-            assert orjson.loads(page.body)["items"]
+            ensure_matches(TaskPage, envelope_of(page))
+            assert page.items
 
 
 class TestUsers:
@@ -71,17 +73,17 @@ class TestUsers:
     def test_a_page(self, services, boss, factories):
         factories.User()
 
-        ensure_matches(UserPage, services.people.list_page(boss, q=None, cursor=None, limit=1).body)
+        ensure_matches(UserPage, envelope_of(services.people.list_page(boss, q=None, cursor=None, limit=1)))
 
 
 class TestProjects:
     def test_one_and_a_page_and_its_members(self, services, boss):
         ensure_matches(Project, services.projects.create(boss, key="OPS", name="Operations"))
-        ensure_matches(ProjectPage, services.projects.list_page(boss, cursor=None, limit=1).body)
+        ensure_matches(ProjectPage, envelope_of(services.projects.list_page(boss, cursor=None, limit=1)))
 
         page = services.projects.list_members(boss, "OPS", cursor=None, limit=1)
-        ensure_matches(MemberPage, page.body)
-        (member,) = orjson.loads(page.body)["items"]
+        ensure_matches(MemberPage, envelope_of(page))
+        (member,) = page.items
         ensure_matches(Member, orjson.dumps(member))
 
 
@@ -92,11 +94,11 @@ class TestImports:
 
         ensure_matches(Import, outcome.body)
         ensure_matches(Import, services.imports.get(boss, outcome.import_id))
-        ensure_matches(ImportPage, services.imports.list_page(boss, cursor=None, limit=1).body)
+        ensure_matches(ImportPage, envelope_of(services.imports.list_page(boss, cursor=None, limit=1)))
         page = services.imports.list_errors(boss, outcome.import_id, cursor=None, limit=10)
-        ensure_matches(ImportProblemPage, page.body)
-        assert len(orjson.loads(page.body)["items"]) == 2
-        for problem in orjson.loads(page.body)["items"]:
+        ensure_matches(ImportProblemPage, envelope_of(page))
+        assert len(page.items) == 2
+        for problem in page.items:
             ensure_matches(ImportProblem, orjson.dumps(problem))
 
 
@@ -106,16 +108,16 @@ class TestTaskLogs:
             ensure_matches(TaskLog, services.task_logs.get(boss, log_id))
 
         page, _ = services.task_logs.list_page(boss, TaskLogQuery(limit=1, include_total=True))
-        ensure_matches(TaskLogPage, page.body)
+        ensure_matches(TaskLogPage, envelope_of(page))
 
     def test_counts_per_day(self, services, boss, logged_ids):
-        ensure_matches(LogDayPage, services.daily_log_reports.count_by_day(boss, TaskLogQuery()).body)
+        ensure_matches(LogDayPage, envelope_of(services.daily_log_reports.count_by_day(boss, TaskLogQuery())))
 
     def test_runs(self, services, logged_ids):
         page = services.task_logs.list_runs(cursor=None, limit=10)
 
-        ensure_matches(LogRunPage, page.body)
-        for run in orjson.loads(page.body)["items"]:
+        ensure_matches(LogRunPage, envelope_of(page))
+        for run in page.items:
             ensure_matches(LogRun, orjson.dumps(run))
 
     def test_a_row_and_a_page_of_the_table(self, services, boss, logged_ids):
@@ -123,7 +125,7 @@ class TestTaskLogs:
             ensure_matches(TableLogDetail, services.task_logs.get_table_row(boss, log_id))
 
         page, _ = services.task_logs.list_numbered(boss, TaskLogQuery(), page=1, per_page=10)
-        ensure_matches(TableLogPage, page.body)
+        ensure_matches(TableLogPage, classic.envelope_of(page))
 
     def test_of_a_task_that_was_purged(self, services, boss, logged_ids, full_task, session):
         session.delete(full_task)
@@ -167,6 +169,6 @@ def logged_ids(services, boss, full_task, factories, clock):
     services.daily_log.request_day(boss, None)
     services.daily_log.log_due_days()
     page, _ = services.task_logs.list_page(boss, TaskLogQuery())
-    ids = [item["id"] for item in orjson.loads(page.body)["items"]]
+    ids = [item["id"] for item in page.items]
     assert len(ids) == 4
     return ids

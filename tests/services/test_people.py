@@ -82,7 +82,7 @@ class TestListPage:
         seen, cursor = [], None
         while True:
             page = service.list_page(boss, q=None, cursor=cursor, limit=3)
-            seen += [item["id"] for item in orjson.loads(page.body)["items"]]
+            seen += [item["id"] for item in page.items]
             cursor = page.next_cursor
             if cursor is None:
                 break
@@ -96,7 +96,7 @@ class TestListPage:
 
         page = service.list_page(boss, q=q, cursor=None, limit=10)
 
-        assert len(orjson.loads(page.body)["items"]) == found
+        assert len(page.items) == found
 
     def test_a_user_may_not(self, service, factories, acting_as):
         with pytest.raises(ForbiddenError):

@@ -10,6 +10,7 @@ from marshmallow import RAISE
 from sqlalchemy import delete
 
 from app.errors import InvalidError
+from app.http.responses import envelope_of
 from app.models.people.user import Role
 from app.models.tasks.task import ACTIVE_STATUSES, Task, TaskStatus
 from app.schemas.reports import AgingReport, CycleTimeReport, FlowReport
@@ -497,7 +498,7 @@ def query_of(link, **more):
 
 def listed(services, actor, link, **more):
     page, _was_cached = services.task_views.list_page(actor, query_of(link, include_total="true", **more))
-    return orjson.loads(page.body)
+    return orjson.loads(envelope_of(page))
 
 
 def total_of(services, actor, link, **more):

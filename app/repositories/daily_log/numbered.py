@@ -12,7 +12,7 @@ from app.models.daily_log.task_log import LogRun, TaskLog
 from app.models.people.user import User
 from app.models.tasks.task import Task
 from app.repositories.daily_log.days import TaskLogQuery, log_conditions, visible_to
-from app.repositories.pages import json_object
+from app.repositories.pages import joined, json_object
 from app.repositories.tasks.write import visible_to as visible_tasks
 
 # A logged task was active, which is all that `status` says in the table.
@@ -62,7 +62,7 @@ class TaskLogTableRepository:
             .outerjoin(Task, _is_task_in_sight(actor))
             .order_by(TaskLog.log_date.desc(), TaskLog.task_id)
         )
-        return b"[" + ",".join(self._session.scalars(statement)).encode() + b"]"
+        return joined(self._session.scalars(statement))
 
     def get_json(self, actor: Actor, log_id: int) -> bytes | None:
         task = func.json_build_object(

@@ -1,6 +1,7 @@
 """The SQL of what managers ask of the record: how two days differ, and how many tasks each day had of what."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -18,13 +19,20 @@ from app.repositories.pages import Page, decode_cursor, is_integer, json_object,
 _STATE = ("project_id", "number", "title", "status", "priority", "assignee_id", "due_at")
 
 
+@dataclass(frozen=True, slots=True)
+class DifferencePage(Page):
+    """`counts` says how many tasks entered, left and changed on all pages; the first page alone has it."""
+
+    counts: Mapping[str, int] | None = None
+
+
 class TaskLogReportRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def list_differences(
         self, actor: Actor, since: date, until: date, *, project: str | None, cursor: str | None, limit: int
-    ) -> Page:
+    ) -> DifferencePage:
         """Tasks that one of two logged days has and the other has not, or has otherwise; by task."""
         before, after = _day(actor, since, project), _day(actor, until, project)
         joined = select(*_difference(before, after)).select_from(
@@ -50,11 +58,8 @@ class TaskLogReportRepository:
             statement = statement.where(differs.c.task_id > decode_cursor(cursor, "task_id", is_integer).id)
         rows = self._session.execute(statement.order_by(differs.c.task_id).limit(limit + 1)).all()
         page = page_of(rows, limit=limit, sort="task_id", total=None)
-        if cursor is not None:
-            return page
-        counts = {"entered": 0, "left": 0, "changed": 0, **dict(total_by_change)}
-        words = ",".join(f'"{change}":{count}' for change, count in counts.items())
-        return Page(page.body[:-1] + b',"counts":{%s}}' % words.encode(), page.next_cursor)
+        counts = None if cursor is not None else {"entered": 0, "left": 0, "changed": 0, **dict(total_by_change)}
+        return DifferencePage(page.rows, page.next_cursor, counts=counts)
 
     def list_days(self, query: TaskLogQuery) -> Sequence[date]:
         """The logged days that are asked for, newest first."""

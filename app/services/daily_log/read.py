@@ -1,8 +1,7 @@
 """How the daily log is read: its rows by filters or by numbered pages, and the runs that wrote them."""
 
 from collections.abc import Callable
-
-import orjson
+from dataclasses import dataclass
 
 from app.auth.actor import Actor
 from app.auth.permissions import scope_of
@@ -11,11 +10,21 @@ from app.database.unit_of_work import UnitOfWork
 from app.errors import not_found
 from app.repositories.daily_log.days import TaskLogQuery, TaskLogRepository
 from app.repositories.daily_log.numbered import TaskLogTableRepository
-from app.repositories.pages import Page
+from app.repositories.pages import Page, Total
 
-__all__ = ["TaskLogQuery", "TaskLogService"]
+__all__ = ["NumberedPage", "TaskLogQuery", "TaskLogService"]
 
 PAGE_TTL_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedPage:
+    """Rows as JSON text joined by commas, and how many rows and pages there are."""
+
+    rows: bytes
+    total: int
+    page: int
+    page_count: int
 
 
 class TaskLogService:
@@ -29,10 +38,14 @@ class TaskLogService:
         """The page, and whether it came from the cache."""
         return self._remembered(f"task_logs|{scope_of(actor)}|{query!r}", lambda: self._logs.list_page(actor, query))
 
-    def list_numbered(self, actor: Actor, query: TaskLogQuery, *, page: int, per_page: int) -> tuple[Page, bool]:
-        """A page of the TaskTrackerPro table, with totals; and whether it came from the cache."""
-        key = f"task_log_table|{scope_of(actor)}|{query!r}|{page}|{per_page}"
-        return self._remembered(key, lambda: self._numbered_page(actor, query, page, per_page))
+    def list_numbered(
+        self, actor: Actor, query: TaskLogQuery, *, page: int, per_page: int
+    ) -> tuple[NumberedPage, bool]:
+        """A page by its number, with totals; and whether it came from the cache."""
+        key = f"numbered_task_logs|{scope_of(actor)}|{query!r}|{page}|{per_page}"
+        rows, was_cached = self._remembered(key, lambda: self._load_numbered(actor, query, page, per_page))
+        total = rows.total.count if rows.total is not None else 0
+        return NumberedPage(rows.rows, total=total, page=page, page_count=-(-total // per_page)), was_cached
 
     def list_runs(self, *, cursor: str | None, limit: int) -> Page:
         with self._uow.transaction():
@@ -46,11 +59,9 @@ class TaskLogService:
         with self._uow.transaction():
             return self._table.get_json(actor, log_id) or not_found("task log", log_id)
 
-    def _numbered_page(self, actor: Actor, query: TaskLogQuery, page: int, per_page: int) -> Page:
-        total = self._table.count(actor, on=query.on)
-        rows = self._table.list_numbered(actor, query, page=page, per_page=per_page)
-        numbers = {"total": total, "pages": -(-total // per_page), "page": page, "current_page": page}
-        return Page(b'{"tasks":' + rows + b"," + orjson.dumps(numbers)[1:], None)
+    def _load_numbered(self, actor: Actor, query: TaskLogQuery, page: int, per_page: int) -> Page:
+        total = Total(self._table.count(actor, on=query.on), is_capped=False)
+        return Page(self._table.list_numbered(actor, query, page=page, per_page=per_page), None, total)
 
     def _remembered(self, key: str, load: Callable[[], Page]) -> tuple[Page, bool]:
         def load_page() -> bytes:

@@ -12,7 +12,7 @@ from app.auth.actor import Actor
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError
 from app.repositories.daily_log.days import TaskLogQuery, TaskLogRepository
-from app.repositories.daily_log.reports import TaskLogReportRepository
+from app.repositories.daily_log.reports import DifferencePage, TaskLogReportRepository
 from app.repositories.pages import Page, Position, decode_cursor, encode_cursor, is_date
 
 SORT = "-log_date"
@@ -26,7 +26,7 @@ class TaskLogReportService:
 
     def diff(
         self, actor: Actor, *, since: date, until: date, project: str | None, cursor: str | None, limit: int
-    ) -> Page:
+    ) -> DifferencePage:
         """What entered, left and changed from one logged day to another. Raises InvalidError for a day without log."""
         if since > until:
             raise InvalidError.of("from", "lies behind `to`")
@@ -53,7 +53,7 @@ class TaskLogReportService:
             # Whoever sees some projects only sees the days on which those had tasks.
             items = [item for item in items if item["task_count"]]
         next_cursor = encode_cursor(SORT, Position(str(shown[-1]), 0)) if len(days) > query.limit else None
-        return Page(orjson.dumps({"items": items, "next_cursor": next_cursor}), next_cursor)
+        return Page(orjson.dumps(items)[1:-1], next_cursor)
 
     def _day(self, actor: Actor, query: TaskLogQuery, day: date) -> dict[str, Any]:
         counts = self._reports.count_of_day(actor, replace(query, on=day))

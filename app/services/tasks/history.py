@@ -44,7 +44,7 @@ class TaskHistoryService:
         if len(versions) > limit:
             last = versions[limit - 1]["revision"]
             next_cursor = encode_cursor(SORT, Position(str(last), last))
-        return Page(orjson.dumps({"items": items, "next_cursor": next_cursor}), next_cursor)
+        return Page(orjson.dumps(items)[1:-1], next_cursor)
 
 
 def _item(version: Mapping[str, Any], older: Mapping[str, Any] | None) -> dict[str, Any]:

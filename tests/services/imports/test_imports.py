@@ -114,7 +114,7 @@ class TestImportCsv:
         upload(service, manager, "task_name", "Brand new")
 
         page, was_cached = services.task_views.list_page(manager, TaskQuery())
-        assert b"Brand new" in page.body
+        assert b"Brand new" in page.rows
         assert not was_cached
 
     @pytest.mark.parametrize("policy", DuplicatePolicy)
@@ -357,7 +357,7 @@ class TestAssignee:
         for number in range(2):
             upload(service, ops_manager, "task_name,assigned_user", f"{number},Grace", project="OPS")
 
-        members = orjson.loads(services.projects.list_members(ops_manager, "OPS", cursor=None, limit=10).body)["items"]
+        members = services.projects.list_members(ops_manager, "OPS", cursor=None, limit=10).items
         assert [member["username"] for member in members].count("Grace") == 1
         assert len(tasks(session)) == 2
 
@@ -421,8 +421,8 @@ class TestWithoutNewUsers:
         lines = ["task_name,assignee", "1,eve", "2,nobody at all"]
         outcome = upload(service, ops_manager, *lines, project="OPS", creates_users=False)
 
-        body = service.list_errors(ops_manager, outcome.import_id, cursor=None, limit=10).body
-        assert len({problem["reason"] for problem in orjson.loads(body)["items"]}) == 1
+        page = service.list_errors(ops_manager, outcome.import_id, cursor=None, limit=10)
+        assert len({problem["reason"] for problem in page.items}) == 1
 
 
 class TestDryRun:
@@ -913,7 +913,7 @@ class TestUpdateDuplicates:
         upload(service, manager, "task_name,external_ref", "Brand new,A", on_duplicate=DuplicatePolicy.UPDATE)
 
         page, _was_cached = services.task_views.list_page(manager, TaskQuery())
-        assert b"Brand new" in page.body
+        assert b"Brand new" in page.rows
 
     def test_the_same_file_again_changes_nothing(self, service, manager, clock, small_blocks):
         for _ in range(2):
@@ -1294,15 +1294,15 @@ class TestReport:
 
         outcome = upload(service, manager, *lines)
 
-        body = service.list_errors(manager, outcome.import_id, cursor=None, limit=10).body
-        values = [item["value"] for item in orjson.loads(body)["items"]]
+        page = service.list_errors(manager, outcome.import_id, cursor=None, limit=10)
+        values = [item["value"] for item in page.items]
         assert values == ["a\N{REPLACEMENT CHARACTER}b", "y" * 200]
 
     def test_says_each_problem_in_one_sentence(self, service, manager):
         outcome = upload(service, manager, "task_name,Status", "One,maybe", "Two")
 
-        body = service.list_errors(manager, outcome.import_id, cursor=None, limit=10).body
-        assert [item["message"] for item in orjson.loads(body)["items"]] == [
+        page = service.list_errors(manager, outcome.import_id, cursor=None, limit=10)
+        assert [item["message"] for item in page.items] == [
             "line 2, column Status: 'maybe' is not a status; say one of todo, in_progress, blocked, done, cancelled",
             "line 3: has 1 cell, the header has 2",
         ]
@@ -1450,7 +1450,7 @@ class TestAccess:
             service.get(manager, outcome.import_id)
         with pytest.raises(NotFoundError):
             service.list_errors(manager, outcome.import_id, cursor=None, limit=10)
-        assert orjson.loads(service.list_page(manager, cursor=None, limit=10).body)["items"] == []
+        assert service.list_page(manager, cursor=None, limit=10).items == []
 
     def test_another_member_finds_it(self, service, manager, factories, acting_as):
         outcome = upload(service, manager, "task_name", "One")
@@ -1466,7 +1466,7 @@ class TestListPage:
         first = service.list_page(manager, cursor=None, limit=2)
         second = service.list_page(manager, cursor=first.next_cursor, limit=2)
 
-        listed = [item["id"] for page in (first, second) for item in orjson.loads(page.body)["items"]]
+        listed = [item["id"] for page in (first, second) for item in page.items]
         assert listed == ids[::-1]
         assert second.next_cursor is None
 
@@ -1560,9 +1560,7 @@ def report(service, actor, outcome, *, limit=200):
     found, cursor = [], None
     while True:
         page = service.list_errors(actor, outcome.import_id, cursor=cursor, limit=limit)
-        found += [
-            (item["row"], item["line"], item["column"], item["value"]) for item in orjson.loads(page.body)["items"]
-        ]
+        found += [(item["row"], item["line"], item["column"], item["value"]) for item in page.items]
         cursor = page.next_cursor
         if cursor is None:
             return found

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from app.errors import ForbiddenError, InvalidError
+from app.http.responses import envelope_of
 from app.models.people.user import Role, User
 from app.models.tasks.task import Task, TaskPriority, TaskStatus
 from app.repositories.tasks.read import SORT_NAMES, TaskQuery
@@ -485,7 +486,7 @@ def take(services, actor, step, ids):
 
 def body_of(services, actor, query):
     page, _was_cached = services.task_views.list_page(actor, query)
-    return orjson.loads(page.body)
+    return orjson.loads(envelope_of(page))
 
 
 def page_as_of(services, actor, instant, **asked):

@@ -11,6 +11,7 @@ from sqlalchemy import delete, update
 
 from app.composition.services import serving
 from app.errors import InvalidError, NotFoundError
+from app.http.responses import envelope_of
 from app.models.imports.task_import import DuplicatePolicy
 from app.models.people.user import Role
 from app.models.tasks.task import Task, TaskPriority, TaskStatus
@@ -294,11 +295,11 @@ class TestWhoSees:
 
         page = service.list_page(acting_as(factories.User()), task.id, cursor=None, limit=10)
 
-        (only,) = orjson.loads(page.body)["items"]
+        (only,) = page.items
         assert (only["revision"], only["event"], titles_in(only)) == (2, "changed", (None, "For all"))
         assert {change["from"] for change in only["changes"]} == {None}
         for word in (b"Secret", b"OPS"):
-            assert word not in page.body
+            assert word not in page.rows
 
     def test_what_it_was_there_in_between_is_not_told_either(self, services, service, mia, factories, acting_as, clock):
         task = services.tasks.create(mia, {"title": "One"})
@@ -391,7 +392,7 @@ class TestTheWholeStory:
 def page_of(service, actor, task_id, *, cursor=None, limit=200):
     """As it goes out, held against the contract."""
     page = service.list_page(actor, task_id, cursor=cursor, limit=limit)
-    body = orjson.loads(page.body)
+    body = orjson.loads(envelope_of(page))
     assert TaskVersionPage(unknown=RAISE).validate(body) == {}
     assert page.next_cursor == body["next_cursor"]
     return body
@@ -431,7 +432,7 @@ def import_csv(services, actor, *lines, **options):
 
 def tasks_of(services, actor):
     page, _was_cached = services.task_views.list_page(actor, TaskQuery())
-    return orjson.loads(page.body)["items"]
+    return page.items
 
 
 @pytest.fixture
