@@ -7,7 +7,7 @@ import orjson
 from flask import Flask, Response, request
 from flask.json.provider import JSONProvider
 
-from app.repositories.pages import Page
+from app.repositories.pages import JsonRow, Page
 from app.services.tasks.write import Precondition, TaskView
 
 
@@ -29,6 +29,10 @@ def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None
     return Response(body, status, headers, content_type="application/json")
 
 
+def row_response(row: JsonRow, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return json_response(row.json, status, headers)
+
+
 def no_content() -> Response:
     response = Response(status=204)
     del response.headers["Content-Type"]
@@ -41,7 +45,7 @@ def task_response(view: TaskView, status: int = 200, headers: dict[str, str] | N
     if request.method == "GET" and request.if_none_match.contains_weak(tag):
         response = Response(status=304)
     else:
-        response = json_response(view.body, status, headers)
+        response = row_response(view, status, headers)
     response.set_etag(tag)
     response.headers["Cache-Control"] = "private, no-cache"
     return response

@@ -35,6 +35,22 @@ _NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?(e[+-]\d{1,3})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
+class JsonRow:
+    """One row as the JSON text that PostgreSQL made of it: most go out without being parsed."""
+
+    json: bytes
+
+    @property
+    def values(self) -> dict[str, Any]:
+        values: dict[str, Any] = orjson.loads(self.json)
+        return values
+
+
+def row_of(text: str | None) -> JsonRow | None:
+    return None if text is None else JsonRow(text.encode())
+
+
+@dataclass(frozen=True, slots=True)
 class Total:
     """How many rows a list has over all pages; that many at least where it is capped."""
 

@@ -10,7 +10,7 @@ from app.database.engine import violated_constraint
 from app.errors import EmailTakenError, UsernameTakenError
 from app.models.people.user import Role, User
 from app.models.projects.project import Project, ProjectMember
-from app.repositories.pages import AnySelect, Page, decode_cursor, is_integer, json_object, page_of
+from app.repositories.pages import AnySelect, JsonRow, Page, decode_cursor, is_integer, json_object, page_of, row_of
 
 USER_FIELDS: dict[str, Any] = {
     "id": User.id,
@@ -84,9 +84,8 @@ class UserRepository:
         statement = select(Project.id).where(Project.includes_everyone | Project.id.in_(member_of))
         return frozenset(self._session.scalars(statement))
 
-    def get_json(self, user_id: int) -> bytes | None:
-        found = self._session.scalar(select(json_object(USER_FIELDS)).where(User.id == user_id))
-        return None if found is None else found.encode()
+    def get_row(self, user_id: int) -> JsonRow | None:
+        return row_of(self._session.scalar(select(json_object(USER_FIELDS)).where(User.id == user_id)))
 
     def list_page(self, *, q: str | None, cursor: str | None, limit: int) -> Page:
         statement: AnySelect = select(json_object(USER_FIELDS), cast(User.id, Text), User.id)

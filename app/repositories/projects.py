@@ -12,7 +12,7 @@ from app.database.engine import violated_constraint
 from app.errors import ProjectKeyTakenError
 from app.models.people.user import User
 from app.models.projects.project import Project, ProjectMember
-from app.repositories.pages import AnySelect, Page, decode_cursor, is_integer, json_object, page_of
+from app.repositories.pages import AnySelect, JsonRow, Page, decode_cursor, is_integer, json_object, page_of
 
 PROJECT_FIELDS: dict[str, Any] = {
     "id": Project.id,
@@ -93,8 +93,9 @@ class ProjectRepository:
             delete(ProjectMember).where(ProjectMember.project_id == project_id, ProjectMember.user_id == user_id)
         )
 
-    def get_json(self, project_id: int) -> str:
-        return self._session.execute(select(json_object(PROJECT_FIELDS)).where(Project.id == project_id)).scalar_one()
+    def get_row(self, project_id: int) -> JsonRow:
+        statement = select(json_object(PROJECT_FIELDS)).where(Project.id == project_id)
+        return JsonRow(self._session.execute(statement).scalar_one().encode())
 
     def list_page(self, actor: Actor, *, cursor: str | None, limit: int) -> Page:
         statement = _visible_to(actor, select(json_object(PROJECT_FIELDS), cast(Project.id, Text), Project.id))

@@ -14,7 +14,7 @@ from app.http.client_address import client_address
 from app.http.downloads import download
 from app.http.openapi import Blueprint
 from app.http.rate_limits import LimitName, limited
-from app.http.responses import cache_word, json_response
+from app.http.responses import cache_word, json_response, row_response
 from app.http.uploads import Upload
 from app.models.imports.task_import import DuplicatePolicy
 from app.schemas.base import TableMessage
@@ -74,7 +74,7 @@ def log_in(values: dict[str, Any]) -> dict[str, str]:
 @blueprint.response(201, TableUser)
 def create_user(values: dict[str, Any]) -> Any:
     """Make a user with a role. Admins."""
-    return orjson.loads(services().people.create(current_actor(), **values))
+    return services().people.create(current_actor(), **values).values
 
 
 @blueprint.post("/task")
@@ -111,7 +111,7 @@ def delete_task(task_id: int) -> dict[str, Any]:
 @blueprint.response(200, TableLogDetail)
 def show_task_logger(logger_id: int) -> Response:
     """One log row with its task."""
-    return json_response(services().task_logs.get_table_row(current_actor(), logger_id))
+    return row_response(services().task_logs.get_table_row(current_actor(), logger_id))
 
 
 @blueprint.get("/tasklogger/<id:log_id>")
@@ -119,7 +119,7 @@ def show_task_logger(logger_id: int) -> Response:
 @blueprint.response(200, TableLogDetail)
 def show_task_log(log_id: int) -> Response:
     """One log row with its task."""
-    return json_response(services().task_logs.get_table_row(current_actor(), log_id))
+    return row_response(services().task_logs.get_table_row(current_actor(), log_id))
 
 
 @blueprint.get("/tasks")

@@ -9,7 +9,7 @@ from app.auth.permissions import Permission
 from app.composition.services import services
 from app.http.authentication import current_actor, requires
 from app.http.openapi import Blueprint
-from app.http.responses import json_response, page_response
+from app.http.responses import page_response, row_response
 from app.schemas.base import PageQuery
 from app.schemas.daily_log import (
     DayQuery,
@@ -43,7 +43,7 @@ def list_task_logs(query: TaskLogQuery) -> Response:
 @blueprint.response(200, TaskLog)
 def show_task_log(log_id: int) -> Response:
     """One log row."""
-    return json_response(services().task_logs.get(current_actor(), log_id))
+    return row_response(services().task_logs.get(current_actor(), log_id))
 
 
 @blueprint.get("/days")

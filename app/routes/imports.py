@@ -11,7 +11,7 @@ from app.http.bodies import takes_file
 from app.http.downloads import csv_response
 from app.http.openapi import CSV, Blueprint
 from app.http.rate_limits import LimitName, limited
-from app.http.responses import json_response, page_response
+from app.http.responses import page_response, row_response
 from app.http.uploads import Upload
 from app.schemas.base import PageQuery
 from app.schemas.imports import (
@@ -47,7 +47,7 @@ def create_import(headers: dict[str, Any], options: ImportOptions, files: dict[s
         current_actor(), upload, filename=upload.filename, options=options, **headers
     )
     status = 201 if outcome.is_finished else 202
-    return json_response(outcome.body, status, {"Location": f"/api/v1/imports/{outcome.import_id}"})
+    return row_response(outcome.row, status, {"Location": f"/api/v1/imports/{outcome.import_id}"})
 
 
 @blueprint.get("")
@@ -64,7 +64,7 @@ def list_imports(query: dict[str, Any]) -> Response:
 @blueprint.response(200, Import)
 def show_import(import_id: int) -> Response:
     """One import: its state and counts. Managers and admins."""
-    return json_response(services().imports.get(current_actor(), import_id))
+    return row_response(services().imports.get(current_actor(), import_id))
 
 
 @blueprint.get("/<id:import_id>/errors")

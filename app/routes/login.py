@@ -9,7 +9,7 @@ from app.composition.services import services
 from app.http.authentication import current_actor, public, refresh_claims, requires, token_pair_for
 from app.http.client_address import client_address
 from app.http.openapi import Blueprint
-from app.http.responses import json_response, no_content
+from app.http.responses import no_content, row_response
 from app.schemas.login import Login, PasswordChange, Registration, TokenPair
 from app.schemas.people import User
 
@@ -22,7 +22,7 @@ blueprint = Blueprint("auth", __name__, url_prefix="/api/v1/auth", description="
 @blueprint.response(201, User)
 def register(values: dict[str, Any]) -> Response:
     """Make an account for yourself, with the role `user`. Closed in production unless the operator opens it."""
-    return json_response(services().login.register(**values, address=client_address()), 201)
+    return row_response(services().login.register(**values, address=client_address()), 201)
 
 
 @blueprint.post("/login")
@@ -60,7 +60,7 @@ def log_out() -> Response:
 @blueprint.response(200, User)
 def show_me() -> Response:
     """Who you are."""
-    return json_response(services().people.get(current_actor(), current_actor().user_id))
+    return row_response(services().people.get(current_actor(), current_actor().user_id))
 
 
 @blueprint.put("/password")

@@ -9,7 +9,7 @@ from app.auth.permissions import Permission
 from app.composition.services import services
 from app.http.authentication import current_actor, me_or, requires
 from app.http.openapi import Blueprint
-from app.http.responses import json_response, no_content, page_response
+from app.http.responses import no_content, page_response, row_response
 from app.schemas.people import User, UserInput, UserPage, UserPatch, UserQuery
 from app.schemas.tasks import AssignedTaskListQuery, TaskPage
 from app.services.people import UserChanges
@@ -33,7 +33,7 @@ def list_users(query: dict[str, Any]) -> Response:
 @blueprint.response(201, User)
 def create_user(values: dict[str, Any]) -> Response:
     """Make a user with a role. Admins."""
-    return json_response(services().people.create(current_actor(), **values), 201)
+    return row_response(services().people.create(current_actor(), **values), 201)
 
 
 @blueprint.get("/<user:user_id>")
@@ -41,7 +41,7 @@ def create_user(values: dict[str, Any]) -> Response:
 @blueprint.response(200, User)
 def show_user(user_id: int) -> Response:
     """One user: yourself, or anybody for managers and admins."""
-    return json_response(services().people.get(current_actor(), me_or(user_id)))
+    return row_response(services().people.get(current_actor(), me_or(user_id)))
 
 
 @blueprint.patch("/<user:user_id>")
@@ -50,7 +50,7 @@ def show_user(user_id: int) -> Response:
 @blueprint.response(200, User)
 def change_user(values: UserChanges, user_id: int) -> Response:
     """Change a user. A new password or a deactivation ends the user's sessions. Admins."""
-    return json_response(services().people.change(current_actor(), me_or(user_id), values))
+    return row_response(services().people.change(current_actor(), me_or(user_id), values))
 
 
 @blueprint.delete("/<user:user_id>")

@@ -8,7 +8,7 @@ from app.auth.permissions import Permission
 from app.composition.services import services
 from app.http.authentication import current_actor, requires
 from app.http.openapi import Blueprint
-from app.http.responses import json_response, no_content, page_response
+from app.http.responses import no_content, page_response, row_response
 from app.schemas.base import PageQuery
 from app.schemas.projects import MemberPage, Project, ProjectInput, ProjectPage, ProjectPatch
 
@@ -30,7 +30,7 @@ def list_projects(query: dict[str, Any]) -> Response:
 @blueprint.response(201, Project)
 def create_project(values: dict[str, Any]) -> Response:
     """Make a project and be its first member. Managers and admins."""
-    return json_response(services().projects.create(current_actor(), **values), 201)
+    return row_response(services().projects.create(current_actor(), **values), 201)
 
 
 @blueprint.get("/<key>")
@@ -38,7 +38,7 @@ def create_project(values: dict[str, Any]) -> Response:
 @blueprint.response(200, Project)
 def show_project(key: str) -> Response:
     """One project, by its key."""
-    return json_response(services().projects.get(current_actor(), key))
+    return row_response(services().projects.get(current_actor(), key))
 
 
 @blueprint.patch("/<key>")
@@ -47,7 +47,7 @@ def show_project(key: str) -> Response:
 @blueprint.response(200, Project)
 def rename_project(values: dict[str, Any], key: str) -> Response:
     """Rename a project. Its key stays, since refs are made of it. Managers and admins."""
-    return json_response(services().projects.rename(current_actor(), key, **values))
+    return row_response(services().projects.rename(current_actor(), key, **values))
 
 
 @blueprint.get("/<key>/members")

@@ -13,7 +13,7 @@ from app.events import UserChanged
 from app.models.people.user import Role, User
 from app.repositories.login.attempts import LoginAttemptRepository
 from app.repositories.login.sessions import SessionRepository
-from app.repositories.pages import Page
+from app.repositories.pages import JsonRow, Page
 from app.repositories.people import UserRepository
 
 
@@ -45,7 +45,7 @@ class UserService:
 
     def create(
         self, actor: Actor, *, username: str, email: str, password: str, role: Role, time_zone: str = "UTC"
-    ) -> bytes:
+    ) -> JsonRow:
         """Somebody whom an import named and who never had a password becomes that user, with the tasks they have."""
         ensure_may(actor, Permission.USER_MANAGE)
         ensure_not_guessable(password, username, email)
@@ -60,7 +60,7 @@ class UserService:
                 user.updated_at = self._now()
             self._users.add(user)
             self._uow.publish(UserChanged(user.id))
-            return self._json(user.id)
+            return self._row(user.id)
 
     def create_first_admin(self, *, username: str, email: str, password: str) -> bool:
         """Whether there was none yet. Two that start at once make one."""
@@ -79,17 +79,17 @@ class UserService:
         with self._uow.transaction():
             return self._users.has_admin()
 
-    def get(self, actor: Actor, user_id: int) -> bytes:
+    def get(self, actor: Actor, user_id: int) -> JsonRow:
         with self._uow.transaction():
             self._ensure_may_read(actor, user_id)
-            return self._json(user_id)
+            return self._row(user_id)
 
     def list_page(self, actor: Actor, *, q: str | None, cursor: str | None, limit: int) -> Page:
         ensure_may(actor, Permission.USER_READ_ALL)
         with self._uow.transaction():
             return self._users.list_page(q=q, cursor=cursor, limit=limit)
 
-    def change(self, actor: Actor, user_id: int, changes: UserChanges) -> bytes:
+    def change(self, actor: Actor, user_id: int, changes: UserChanges) -> JsonRow:
         """A changed password or a deactivation ends the user's sessions. The last admin stays one."""
         ensure_may(actor, Permission.USER_MANAGE)
         new_hash = hash_password(changes["password"]) if "password" in changes else None
@@ -120,7 +120,7 @@ class UserService:
             user.updated_at = self._now()
             self._users.flush()
             self._uow.publish(UserChanged(user_id))
-            return self._json(user_id)
+            return self._row(user_id)
 
     def replace_password(self, actor: Actor, username: str, password: str) -> None:
         """For somebody who lost theirs; ends all their sessions."""
@@ -144,8 +144,8 @@ class UserService:
         if user_id != actor.user_id and not may(actor, Permission.USER_READ_ALL):
             raise ForbiddenError("you may see your own account only")
 
-    def _json(self, user_id: int) -> bytes:
-        return self._users.get_json(user_id) or not_found("user", user_id)
+    def _row(self, user_id: int) -> JsonRow:
+        return self._users.get_row(user_id) or not_found("user", user_id)
 
 
 def ensure_not_guessable(password: str, username: str, email: str | None, *, field: str = "password") -> None:

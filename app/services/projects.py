@@ -8,7 +8,7 @@ from app.errors import ConflictError, ForbiddenError, InvalidError, not_found
 from app.events import ProjectChanged
 from app.models.people.user import User
 from app.models.projects.project import Project
-from app.repositories.pages import Page
+from app.repositories.pages import JsonRow, Page
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
 
@@ -20,7 +20,7 @@ class ProjectService:
         self._users = users
         self._now = clock
 
-    def create(self, actor: Actor, *, key: str, name: str) -> bytes:
+    def create(self, actor: Actor, *, key: str, name: str) -> JsonRow:
         """Whoever makes a project is its first member."""
         ensure_may(actor, Permission.PROJECT_CREATE)
         with self._uow.transaction():
@@ -28,17 +28,17 @@ class ProjectService:
             self._projects.add(project)
             self._projects.add_member(project.id, actor.user_id)
             self._uow.publish(ProjectChanged(project.id))
-            return self._projects.get_json(project.id).encode()
+            return self._projects.get_row(project.id)
 
-    def get(self, actor: Actor, key: str) -> bytes:
+    def get(self, actor: Actor, key: str) -> JsonRow:
         with self._uow.transaction():
-            return self._projects.get_json(self._get(actor, key).id).encode()
+            return self._projects.get_row(self._get(actor, key).id)
 
     def list_page(self, actor: Actor, *, cursor: str | None, limit: int) -> Page:
         with self._uow.transaction():
             return self._projects.list_page(actor, cursor=cursor, limit=limit)
 
-    def rename(self, actor: Actor, key: str, *, name: str) -> bytes:
+    def rename(self, actor: Actor, key: str, *, name: str) -> JsonRow:
         with self._uow.transaction():
             project = self._projects.get_for_update(actor, key) or not_found("project", key)
             self._ensure_may_update(actor, project)
@@ -46,7 +46,7 @@ class ProjectService:
             project.updated_at = self._now()
             self._projects.flush()
             self._uow.publish(ProjectChanged(project.id))
-            return self._projects.get_json(project.id).encode()
+            return self._projects.get_row(project.id)
 
     def list_members(self, actor: Actor, key: str, *, cursor: str | None, limit: int) -> Page:
         with self._uow.transaction():

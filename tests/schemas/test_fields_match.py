@@ -49,10 +49,10 @@ class TestNames:
 
 class TestTasks:
     def test_one_with_all_that_a_task_can_have(self, services, boss, full_task):
-        ensure_matches(Task, services.task_views.get(boss, full_task.id).body)
+        ensure_matches(Task, services.task_views.get(boss, full_task.id).json)
 
     def test_one_with_nothing_said(self, services, boss, factories):
-        ensure_matches(Task, services.task_views.get(boss, factories.Task().id).body)
+        ensure_matches(Task, services.task_views.get(boss, factories.Task().id).json)
 
     def test_a_page(self, services, boss, full_task, factories):
         factories.Task()
@@ -68,7 +68,7 @@ class TestUsers:
         unclaimed = factories.User(email=None, password_hash=None, is_active=False)
 
         for user_id in (boss.user_id, unclaimed.id):
-            ensure_matches(User, services.people.get(boss, user_id))
+            ensure_matches(User, services.people.get(boss, user_id).json)
 
     def test_a_page(self, services, boss, factories):
         factories.User()
@@ -78,7 +78,7 @@ class TestUsers:
 
 class TestProjects:
     def test_one_and_a_page_and_its_members(self, services, boss):
-        ensure_matches(Project, services.projects.create(boss, key="OPS", name="Operations"))
+        ensure_matches(Project, services.projects.create(boss, key="OPS", name="Operations").json)
         ensure_matches(ProjectPage, envelope_of(services.projects.list_page(boss, cursor=None, limit=1)))
 
         page = services.projects.list_members(boss, "OPS", cursor=None, limit=1)
@@ -92,8 +92,8 @@ class TestImports:
         content = b"task_name,status\nGood,todo\nBad,maybe\nToo few\n"
         outcome = services.imports.import_csv(boss, io.BytesIO(content), filename="tasks.csv")
 
-        ensure_matches(Import, outcome.body)
-        ensure_matches(Import, services.imports.get(boss, outcome.import_id))
+        ensure_matches(Import, outcome.row.json)
+        ensure_matches(Import, services.imports.get(boss, outcome.import_id).json)
         ensure_matches(ImportPage, envelope_of(services.imports.list_page(boss, cursor=None, limit=1)))
         page = services.imports.list_errors(boss, outcome.import_id, cursor=None, limit=10)
         ensure_matches(ImportProblemPage, envelope_of(page))
@@ -105,7 +105,7 @@ class TestImports:
 class TestTaskLogs:
     def test_a_row_and_a_page(self, services, boss, logged_ids):
         for log_id in logged_ids:
-            ensure_matches(TaskLog, services.task_logs.get(boss, log_id))
+            ensure_matches(TaskLog, services.task_logs.get(boss, log_id).json)
 
         page, _ = services.task_logs.list_page(boss, TaskLogQuery(limit=1, include_total=True))
         ensure_matches(TaskLogPage, envelope_of(page))
@@ -122,7 +122,7 @@ class TestTaskLogs:
 
     def test_a_row_and_a_page_of_the_table(self, services, boss, logged_ids):
         for log_id in logged_ids:
-            ensure_matches(TableLogDetail, services.task_logs.get_table_row(boss, log_id))
+            ensure_matches(TableLogDetail, services.task_logs.get_table_row(boss, log_id).json)
 
         page, _ = services.task_logs.list_numbered(boss, TaskLogQuery(), page=1, per_page=10)
         ensure_matches(TableLogPage, classic.envelope_of(page))
@@ -132,8 +132,8 @@ class TestTaskLogs:
         session.flush()
 
         for log_id in logged_ids:
-            ensure_matches(TaskLog, services.task_logs.get(boss, log_id))
-            ensure_matches(TableLogDetail, services.task_logs.get_table_row(boss, log_id))
+            ensure_matches(TaskLog, services.task_logs.get(boss, log_id).json)
+            ensure_matches(TableLogDetail, services.task_logs.get_table_row(boss, log_id).json)
 
 
 def ensure_matches(schema, body):

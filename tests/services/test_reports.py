@@ -535,7 +535,7 @@ class History:
             ids.append(services.tasks.create(actor, {"title": "One", "created_at": created_at, **said}).id)
             return
         task_id = chance.choice(ids)
-        if orjson.loads(services.task_views.get(actor, task_id).body)["deleted_at"] is not None:
+        if services.task_views.get(actor, task_id).values["deleted_at"] is not None:
             services.tasks.restore(actor, task_id)
         elif step < 0.45:
             services.tasks.delete(actor, task_id)

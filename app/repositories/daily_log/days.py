@@ -17,12 +17,14 @@ from app.models.tasks.task import TaskStatus
 from app.repositories.pages import (
     DEFAULT_PAGE_SIZE,
     AnySelect,
+    JsonRow,
     Page,
     count_up_to_max,
     decode_cursor,
     is_date,
     json_object,
     page_of,
+    row_of,
 )
 
 # One run at a time, whoever starts it.
@@ -213,10 +215,9 @@ class TaskLogRepository:
         )
         return page_of(rows, limit=query.limit, sort="-log_date", total=total)
 
-    def get_json(self, actor: Actor, log_id: int) -> str | None:
+    def get_row(self, actor: Actor, log_id: int) -> JsonRow | None:
         statement = _with_names(select(json_object(LOG_FIELDS)))
-        found: str | None = self._session.scalar(statement.where(TaskLog.id == log_id, visible_to(actor)))
-        return found
+        return row_of(self._session.scalar(statement.where(TaskLog.id == log_id, visible_to(actor))))
 
     def list_runs(self, *, cursor: str | None, limit: int) -> Page:
         statement = select(json_object(RUN_FIELDS), cast(LogRun.log_date, Text), literal(0))

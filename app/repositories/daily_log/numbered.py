@@ -12,7 +12,7 @@ from app.models.daily_log.task_log import LogRun, TaskLog
 from app.models.people.user import User
 from app.models.tasks.task import Task
 from app.repositories.daily_log.days import TaskLogQuery, log_conditions, visible_to
-from app.repositories.pages import joined, json_object
+from app.repositories.pages import JsonRow, joined, json_object, row_of
 from app.repositories.tasks.write import visible_to as visible_tasks
 
 # A logged task was active, which is all that `status` says in the table.
@@ -64,7 +64,7 @@ class TaskLogTableRepository:
         )
         return joined(self._session.scalars(statement))
 
-    def get_json(self, actor: Actor, log_id: int) -> bytes | None:
+    def get_row(self, actor: Actor, log_id: int) -> JsonRow | None:
         task = func.json_build_object(
             *("id", TaskLog.task_id),
             *("task_name", TaskLog.title),
@@ -80,8 +80,7 @@ class TaskLogTableRepository:
             .outerjoin(User, User.id == TaskLog.assignee_id)
             .where(TaskLog.id == log_id, visible_to(actor))
         )
-        found = self._session.scalar(statement)
-        return None if found is None else found.encode()
+        return row_of(self._session.scalar(statement))
 
 
 def _is_task_in_sight(actor: Actor) -> Any:

@@ -16,7 +16,7 @@ from app.errors import ImportUnderWayError
 from app.models.imports.task_import import RowError, TaskImport
 from app.models.people.user import User
 from app.models.projects.project import Project
-from app.repositories.pages import AnySelect, Page, decode_cursor, is_integer, json_object, page_of
+from app.repositories.pages import AnySelect, JsonRow, Page, decode_cursor, is_integer, json_object, page_of, row_of
 
 IMPORT_FIELDS: dict[str, Any] = {
     "id": TaskImport.id,
@@ -102,11 +102,9 @@ class ImportRepository:
         if values:
             self._session.execute(insert(RowError), values)
 
-    def get_json(self, actor: Actor, import_id: int) -> str | None:
-        found: str | None = self._session.scalar(
-            _visible_to(actor, select(json_object(IMPORT_FIELDS))).where(TaskImport.id == import_id)
-        )
-        return found
+    def get_row(self, actor: Actor, import_id: int) -> JsonRow | None:
+        statement = _visible_to(actor, select(json_object(IMPORT_FIELDS))).where(TaskImport.id == import_id)
+        return row_of(self._session.scalar(statement))
 
     def list_page(self, actor: Actor, *, cursor: str | None, limit: int) -> Page:
         """Newest first."""

@@ -13,7 +13,7 @@ from app.auth.actor import Actor
 from app.models.people.user import User
 from app.models.projects.project import Project
 from app.models.tasks.task import ACTIVE_STATUSES, Task
-from app.repositories.pages import AnySelect, json_object
+from app.repositories.pages import AnySelect, JsonRow, json_object
 
 Assignee = aliased(User, name="assignee")
 Creator = aliased(User, name="creator")
@@ -51,13 +51,12 @@ TASK_FIELDS = task_fields(Task)
 
 
 @dataclass(frozen=True, slots=True)
-class TaskView:
-    """A task as it goes to the client, and the version that its ETag is made from."""
+class TaskView(JsonRow):
+    """A task, and the version that its ETag is made from."""
 
     id: int
     title: str
     version: int
-    body: bytes
 
 
 class TaskRepository:
@@ -87,7 +86,7 @@ class TaskRepository:
         if not deleted_too:
             statement = statement.where(_is_deleted(False))
         row = self._session.execute(statement).one_or_none()
-        return None if row is None else TaskView(row[0], row[1], row[2], row[3].encode())
+        return None if row is None else TaskView(row[3].encode(), row[0], row[1], row[2])
 
     def list_active_json(self, actor: Actor, *, after_id: int, limit: int) -> Sequence[Any]:
         """Active tasks the actor may see, behind that id: rows of (id, JSON as the classic list has it)."""

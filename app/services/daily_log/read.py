@@ -10,7 +10,7 @@ from app.database.unit_of_work import UnitOfWork
 from app.errors import not_found
 from app.repositories.daily_log.days import TaskLogQuery, TaskLogRepository
 from app.repositories.daily_log.numbered import TaskLogTableRepository
-from app.repositories.pages import Page, Total
+from app.repositories.pages import JsonRow, Page, Total
 
 __all__ = ["NumberedPage", "TaskLogQuery", "TaskLogService"]
 
@@ -51,13 +51,13 @@ class TaskLogService:
         with self._uow.transaction():
             return self._logs.list_runs(cursor=cursor, limit=limit)
 
-    def get(self, actor: Actor, log_id: int) -> bytes:
+    def get(self, actor: Actor, log_id: int) -> JsonRow:
         with self._uow.transaction():
-            return (self._logs.get_json(actor, log_id) or not_found("task log", log_id)).encode()
+            return self._logs.get_row(actor, log_id) or not_found("task log", log_id)
 
-    def get_table_row(self, actor: Actor, log_id: int) -> bytes:
+    def get_table_row(self, actor: Actor, log_id: int) -> JsonRow:
         with self._uow.transaction():
-            return self._table.get_json(actor, log_id) or not_found("task log", log_id)
+            return self._table.get_row(actor, log_id) or not_found("task log", log_id)
 
     def _load_numbered(self, actor: Actor, query: TaskLogQuery, page: int, per_page: int) -> Page:
         total = Total(self._table.count(actor, on=query.on), is_capped=False)

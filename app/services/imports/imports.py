@@ -14,7 +14,7 @@ from app.csv_files.writing import Lines, ReportedRow, report_header, report_rows
 from app.database.unit_of_work import UnitOfWork
 from app.errors import UnavailableError, not_found
 from app.repositories.imports.imports import ImportRepository
-from app.repositories.pages import Page
+from app.repositories.pages import JsonRow, Page
 from app.services.imports.runs import ImportRunService
 from app.services.imports.uploads import ImportOptions, ImportUploadService
 
@@ -35,7 +35,7 @@ class ImportOutcome:
     created_count: int
     skipped_count: int
     refused_count: int
-    body: bytes
+    row: JsonRow
 
 
 class ImportService:
@@ -83,12 +83,12 @@ class ImportService:
                 created_count=task_import.created_count,
                 skipped_count=task_import.skipped_count,
                 refused_count=task_import.refused_count,
-                body=self._json(actor, import_id),
+                row=self._row(actor, import_id),
             )
 
-    def get(self, actor: Actor, import_id: int) -> bytes:
+    def get(self, actor: Actor, import_id: int) -> JsonRow:
         with self._uow.transaction():
-            return self._json(actor, import_id)
+            return self._row(actor, import_id)
 
     def list_page(self, actor: Actor, *, cursor: str | None, limit: int) -> Page:
         with self._uow.transaction():
@@ -96,13 +96,13 @@ class ImportService:
 
     def list_errors(self, actor: Actor, import_id: int, *, cursor: str | None, limit: int) -> Page:
         with self._uow.transaction():
-            self._json(actor, import_id)
+            self._row(actor, import_id)
             return self._imports.list_errors(import_id, cursor=cursor, limit=limit)
 
     def write_errors(self, actor: Actor, import_id: int) -> Iterator[Lines]:
         """The refused rows as CSV, each as it came with what is wrong with it: to be mended and sent again."""
         with self._uow.transaction():
-            self._json(actor, import_id)
+            self._row(actor, import_id)
             task_import = self._imports.get(import_id) or not_found("import", import_id)
             header = task_import.header
         return self._report(import_id, header)
@@ -136,5 +136,5 @@ class ImportService:
                 return
             time.sleep(POLL_SECONDS)
 
-    def _json(self, actor: Actor, import_id: int) -> bytes:
-        return (self._imports.get_json(actor, import_id) or not_found("import", import_id)).encode()
+    def _row(self, actor: Actor, import_id: int) -> JsonRow:
+        return self._imports.get_row(actor, import_id) or not_found("import", import_id)

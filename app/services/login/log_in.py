@@ -25,6 +25,7 @@ from app.events import SessionEnded, UserChanged
 from app.models.login.session import LoginSession
 from app.models.people.user import Role, User
 from app.repositories.login.sessions import SessionRepository
+from app.repositories.pages import JsonRow
 from app.repositories.people import UserRepository
 from app.services.login.limits import LogInLimits
 from app.services.people import ensure_not_guessable
@@ -63,7 +64,7 @@ class AuthenticationService:
         self._now = clock
         self._policy = policy
 
-    def register(self, *, username: str, email: str, password: str, address: str) -> bytes:
+    def register(self, *, username: str, email: str, password: str, address: str) -> JsonRow:
         """Always makes a `user`: a role is given by an admin."""
         if not self._policy.is_registration_open:
             raise RegistrationClosedError("registration is closed; ask an admin for an account")
@@ -74,7 +75,7 @@ class AuthenticationService:
             user = User(username=username, email=email, password_hash=password_hash, role=Role.USER)
             self._users.add(user)
             self._uow.publish(UserChanged(user.id))
-            return self._users.get_json(user.id) or not_found("user", user.id)
+            return self._users.get_row(user.id) or not_found("user", user.id)
 
     def log_in(self, *, login: str, password: str, address: str, is_limit_fixed: bool = False) -> Grant:
         """By username or email. An unknown name, a wrong password and an inactive account answer alike, as slowly.

@@ -35,7 +35,7 @@ class TestDiff:
         body = diff(service, mia)
 
         state = {
-            "ref": orjson.loads(new.body)["ref"],
+            "ref": new.values["ref"],
             "project": "GEN",
             "title": "New",
             "status": "todo",

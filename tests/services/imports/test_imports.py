@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 from zoneinfo import ZoneInfo
 
-import orjson
 import pytest
 from sqlalchemy import delete, func, select, update
 
@@ -38,7 +37,7 @@ class TestImportCsv:
     def test_good_rows_become_tasks_and_bad_ones_are_counted(self, service, manager, session):
         outcome = upload(service, manager, "task_name,status", "One,todo", "Two,maybe", "Three,done", ",todo")
 
-        body = orjson.loads(outcome.body)
+        body = outcome.row.values
         assert (outcome.is_finished, outcome.created_count, outcome.refused_count) == (True, 2, 2)
         assert (body["read_count"], body["created_count"], body["refused_count"]) == (4, 2, 2)
         assert (body["updated_count"], body["skipped_count"], body["error_count"]) == (0, 0, 2)
@@ -77,7 +76,7 @@ class TestImportCsv:
             is_dry_run=True,
         )
 
-        body = orjson.loads(outcome.body)
+        body = outcome.row.values
         assert (body["mode"], body["on_duplicate"]) == ("all_or_nothing", "update")
         assert (body["create_users"], body["is_dry_run"], body["project"]) == (False, True, "GEN")
         assert body["creator"] == manager.username
@@ -141,7 +140,7 @@ class TestImportCsv:
     def test_the_file_is_known_by_a_name_that_can_be_shown(self, service, manager, filename, kept):
         outcome = service.import_csv(manager, stream_of("task_name", "One"), filename=filename)
 
-        assert orjson.loads(outcome.body)["filename"] == kept
+        assert outcome.row.values["filename"] == kept
 
     def test_what_was_imported_can_be_changed_however_old_it_is(self, service, services, manager, session):
         """Dates beyond those that Python knows would be an error in whoever reads the task."""
@@ -206,7 +205,7 @@ class TestHowTheFileIsRead:
 
         outcome = upload(service, manager, *lines)
 
-        assert orjson.loads(outcome.body)["ignored_columns"] == ["Colour", "story points", "(no name)"]
+        assert outcome.row.values["ignored_columns"] == ["Colour", "story points", "(no name)"]
         assert titles(session) == ["One"]
 
     def test_a_name_that_is_nearly_a_known_one_is_a_slip(self, service, manager, session):
@@ -236,10 +235,10 @@ class TestHowTheFileIsRead:
 
 class TestNumbers:
     def test_they_continue_in_the_order_of_the_file(self, service, services, manager, session):
-        before = orjson.loads(services.tasks.create(manager, {"title": "Before"}).body)["ref"]
+        before = services.tasks.create(manager, {"title": "Before"}).values["ref"]
 
         upload(service, manager, "task_name,status", "First,", "Refused,maybe", "Second,", "Third,")
-        after = orjson.loads(services.tasks.create(manager, {"title": "After"}).body)["ref"]
+        after = services.tasks.create(manager, {"title": "After"}).values["ref"]
 
         start = number_of(before)
         assert [(task.title, task.number) for task in tasks(session)] == [
@@ -460,8 +459,8 @@ class TestDryRun:
         real = upload(service, manager, *lines)
 
         assert report(service, manager, dry) == report(service, manager, real)
-        assert orjson.loads(dry.body)["is_dry_run"]
-        assert orjson.loads(dry.body)["read_count"] == orjson.loads(real.body)["read_count"] == 3
+        assert dry.row.values["is_dry_run"]
+        assert dry.row.values["read_count"] == real.row.values["read_count"] == 3
 
     @pytest.mark.parametrize(
         ("mode", "policy", "block_rows"),
@@ -474,7 +473,7 @@ class TestDryRun:
         real = upload(service, manager, *MIXED_ROWS, mode=mode, on_duplicate=policy)
 
         assert counts_of(dry) == counts_of(real)
-        assert orjson.loads(dry.body)["state"] == orjson.loads(real.body)["state"] == "finished"
+        assert dry.row.values["state"] == real.row.values["state"] == "finished"
 
     @pytest.mark.parametrize(("policy", "block_rows"), list(product(DuplicatePolicy, [2, 3, 100])))
     @pytest.mark.parametrize("creates_users", [True, False])
@@ -541,7 +540,7 @@ class TestAllOrNothing:
             creates_users=False,
         )
 
-        body = orjson.loads(outcome.body)
+        body = outcome.row.values
         assert (body["state"], body["failure"]) == ("failed", "1 row was refused, so nothing was imported")
         assert counts_of(outcome) == dict(zip(COUNTS, (10, 0, 0, 0, 1, 1), strict=True))
         assert [row for row, *_ in report(service, manager, outcome)] == [position + 1]
@@ -553,7 +552,7 @@ class TestAllOrNothing:
 
         outcome = upload(service, manager, *lines, mode=ImportMode.ALL_OR_NOTHING)
 
-        assert orjson.loads(outcome.body)["failure"] == "2 rows were refused, so nothing was imported"
+        assert outcome.row.values["failure"] == "2 rows were refused, so nothing was imported"
         assert users_called(session, "grace") == 0
 
     def test_good_rows_are_all_written(self, service, manager, session, small_blocks):
@@ -577,7 +576,7 @@ class TestAllOrNothing:
 
         services.import_runs.run_waiting()
 
-        body = orjson.loads(service.get(ops_manager, import_id))
+        body = service.get(ops_manager, import_id).values
         assert (body["state"], body["created_count"]) == ("failed", 0)
         assert body["failure"] == "line 6: is not in the project; nothing was imported"
         assert titles(session) == []
@@ -608,7 +607,7 @@ class TestAllOrNothing:
         services.import_runs.run_waiting()
         services.tasks.create(manager, {"title": "After"})
 
-        assert orjson.loads(service.get(manager, import_id))["created_count"] == 3
+        assert service.get(manager, import_id).values["created_count"] == 3
         assert [task.title for task in tasks(session) if task.deleted_at is None] == ["One", "Two", "Three", "After"]
         assert len({task.number for task in tasks(session)}) == 5
 
@@ -939,7 +938,7 @@ class TestIdempotencyKey:
         first, second = (upload(service, manager, "task_name", "One", key="once") for _ in range(2))
 
         assert (second.import_id, second.is_finished, second.created_count) == (first.import_id, True, 1)
-        assert second.body == first.body
+        assert second.row == first.row
         assert titles(session) == ["One"]
 
     def test_under_another_name_it_is_the_same_file(self, service, manager):
@@ -1009,8 +1008,8 @@ class TestIdempotencyKey:
 
         first, second = (upload(service, manager, "task_name", "One", "Two,", **options) for _ in range(2))
 
-        assert second.body == first.body
-        assert orjson.loads(second.body)["state"] == "failed"
+        assert second.row == first.row
+        assert second.row.values["state"] == "failed"
 
     def test_a_file_that_could_not_be_read_does_not_use_it_up(self, service, manager):
         with pytest.raises(UnreadableCsvError):
@@ -1093,7 +1092,7 @@ class TestWaiting:
     def test_without_a_wait_it_is_left_to_a_worker(self, service, services, manager, session, job_queue):
         outcome = upload(service, manager, "task_name", "One", wait_seconds=0)
 
-        body = orjson.loads(outcome.body)
+        body = outcome.row.values
         assert (outcome.is_finished, body["state"], body["finished_at"]) == (False, "loading", None)
         assert (body["read_count"], body["created_count"]) == (1, 0)
         assert job_queue.enqueued == [JobName.RUN_IMPORTS]
@@ -1101,7 +1100,7 @@ class TestWaiting:
 
         services.import_runs.run_waiting()
 
-        assert orjson.loads(service.get(manager, outcome.import_id))["state"] == "finished"
+        assert service.get(manager, outcome.import_id).values["state"] == "finished"
         assert titles(session) == ["One"]
 
     def test_a_small_file_is_finished_with_the_answer(self, service, manager, job_queue):
@@ -1129,7 +1128,7 @@ class TestWaiting:
     def test_what_is_only_checked_at_first_waits_to_be_checked(self, service, manager, options, state):
         outcome = upload(service, manager, "task_name", "One", wait_seconds=0, **options)
 
-        assert orjson.loads(outcome.body)["state"] == state
+        assert outcome.row.values["state"] == state
 
     def test_a_refused_file_wakes_nobody(self, service, manager, job_queue):
         with pytest.raises(UnreadableCsvError):
@@ -1149,7 +1148,7 @@ class TestWaiting:
         assert 0 < outcome.created_count < 60
         assert job_queue.enqueued == [JobName.RUN_IMPORTS, JobName.RUN_IMPORTS]
         services.import_runs.run_waiting()
-        assert orjson.loads(service.get(manager, outcome.import_id))["created_count"] == 60
+        assert service.get(manager, outcome.import_id).values["created_count"] == 60
 
 
 class TestUnreadableFile:
@@ -1355,7 +1354,7 @@ class TestReportAsCsv:
         again = service.import_csv(manager, io.BytesIO(mended), filename="mended.csv")
 
         assert (again.created_count, again.refused_count) == (2, 0)
-        assert orjson.loads(again.body)["ignored_columns"] == []
+        assert again.row.values["ignored_columns"] == []
         _good, one, quoted = tasks(session)
         assert (one.description, one.status, one.labels) == ("=1+1, or\nmore", TaskStatus.DONE, ["a", "b"])
         assert (quoted.title, quoted.description, quoted.labels) == ("=quoted", "''", ["=x"])
@@ -1456,7 +1455,7 @@ class TestAccess:
         outcome = upload(service, manager, "task_name", "One")
 
         other = acting_as(factories.User(role=Role.MANAGER))
-        assert orjson.loads(service.get(other, outcome.import_id))["id"] == outcome.import_id
+        assert service.get(other, outcome.import_id).values["id"] == outcome.import_id
 
 
 class TestListPage:
@@ -1541,7 +1540,7 @@ def upload(service, actor, *lines, key=None, wait_seconds=None, **options):
 def checked(services, actor, *lines, clock, **options):
     """The id of an import that is to be loaded whole and has been checked, and no more."""
     outcome = upload(services.imports, actor, *lines, mode=ImportMode.ALL_OR_NOTHING, wait_seconds=0, **options)
-    while orjson.loads(services.imports.get(actor, outcome.import_id))["state"] == "checking":
+    while services.imports.get(actor, outcome.import_id).values["state"] == "checking":
         # Time that is over is over after one step.
         services.import_runs.work_on(services.import_runs.claim(outcome.import_id), until=clock())
     return outcome.import_id
@@ -1552,7 +1551,7 @@ def stream_of(*lines):
 
 
 def counts_of(outcome):
-    body = orjson.loads(outcome.body)
+    body = outcome.row.values
     return {name: body[name] for name in COUNTS}
 
 

@@ -2,7 +2,6 @@
 
 import io
 
-import orjson
 import pytest
 from sqlalchemy import func, select
 
@@ -194,4 +193,4 @@ def stage(services, manager, monkeypatch):
 def shown(services, admin, acting_as):
     """An import as its report shows it."""
     actor = acting_as(admin)
-    return lambda import_id: orjson.loads(services.imports.get(actor, import_id))
+    return lambda import_id: services.imports.get(actor, import_id).values

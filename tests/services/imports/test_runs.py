@@ -1,7 +1,6 @@
 import io
 from datetime import UTC, datetime, timedelta
 
-import orjson
 import pytest
 from sqlalchemy import func, select
 
@@ -551,4 +550,4 @@ def staging(session, manager, clock):
 def shown(services, admin, acting_as):
     """An import as its report shows it."""
     actor = acting_as(admin)
-    return lambda import_id: orjson.loads(services.imports.get(actor, import_id))
+    return lambda import_id: services.imports.get(actor, import_id).values

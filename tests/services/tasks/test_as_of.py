@@ -186,7 +186,7 @@ class TestItems:
             "position": 42.5,
             "project": "OPS",
         }
-        before = orjson.loads(create(services, boss, **said).body)
+        before = create(services, boss, **said).values
         clock.advance(hours=1)
         taken_away = dict.fromkeys(("assignee", "due_at", "external_ref"))
         services.tasks.change(
@@ -475,7 +475,7 @@ def take(services, actor, step, ids):
     if not ids:
         return
     task_id = ids[subject % len(ids)]
-    is_deleted = orjson.loads(services.task_views.get(actor, task_id).body)["deleted_at"] is not None
+    is_deleted = services.task_views.get(actor, task_id).values["deleted_at"] is not None
     if verb == "restore" and is_deleted:
         services.tasks.restore(actor, task_id)
     elif verb == "delete" and not is_deleted:

@@ -1,6 +1,5 @@
 from dataclasses import replace
 
-import orjson
 import pytest
 
 from app.errors import ForbiddenError, InvalidError, NotFoundError, PreconditionFailedError
@@ -195,7 +194,7 @@ def ref_of(view):
 
 
 def fields_of(view):
-    return orjson.loads(view.body)
+    return view.values
 
 
 def ids_of(page):
