@@ -1,5 +1,6 @@
 """How an answer is put together: JSON as it comes from PostgreSQL, ETags from versions, links to the next page."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -80,6 +81,11 @@ def page_response(page: Page, *, was_cached: bool | None = None, **more: object)
     if was_cached is not None:
         response.headers["X-Cache"] = cache_word(was_cached)
     return response
+
+
+def items_response(items: Sequence[Mapping[str, object]], next_cursor: str | None) -> Response:
+    """A page of what is not JSON yet."""
+    return page_response(Page(orjson.dumps(items)[1:-1], next_cursor))
 
 
 def cache_word(was_cached: bool) -> str:

@@ -1,7 +1,9 @@
 """/api/v1/task-logs: the record of which tasks were active on which day."""
 
+from dataclasses import asdict
 from datetime import date
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Response
 
@@ -9,7 +11,7 @@ from app.auth.permissions import Permission
 from app.composition.services import services
 from app.http.authentication import current_actor, requires
 from app.http.openapi import Blueprint
-from app.http.responses import page_response, row_response
+from app.http.responses import items_response, page_response, row_response
 from app.schemas.base import PageQuery
 from app.schemas.daily_log import (
     DayQuery,
@@ -24,6 +26,7 @@ from app.schemas.daily_log import (
     TaskLogPage,
 )
 from app.services.daily_log.read import TaskLogQuery
+from app.services.daily_log.reports import LogDay
 
 blueprint = Blueprint("task_logs", __name__, url_prefix="/api/v1/task-logs", description="The daily log")
 
@@ -52,7 +55,8 @@ def show_task_log(log_id: int) -> Response:
 @blueprint.response(200, LogDayPage)
 def list_days(query: TaskLogQuery) -> Response:
     """Count the tasks of each logged day by status, project and assignee, newest day first."""
-    return page_response(services().daily_log_reports.count_by_day(current_actor(), query))
+    page = services().daily_log_reports.count_by_day(current_actor(), query)
+    return items_response([with_link(day, query.project) for day in page.days], page.next_cursor)
 
 
 @blueprint.get("/diff")
@@ -82,3 +86,9 @@ def request_run(values: dict[str, date | None]) -> dict[str, Any]:
     """Have a day logged now, by a worker: today, or a day that is over and was never logged. Managers and admins."""
     request = services().daily_log.request_day(current_actor(), values["date"])
     return {"log_date": request.log_date, "message": request.message}
+
+
+def with_link(day: LogDay, project: str | None) -> dict[str, Any]:
+    """The day's counts, and the request that lists the day's rows."""
+    filters = {"date": str(day.log_date), **({"project": project} if project else {})}
+    return {**asdict(day), "tasks": f"/api/v1/task-logs?{urlencode(filters)}"}

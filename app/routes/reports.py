@@ -17,7 +17,7 @@ blueprint = Blueprint("reports", __name__, url_prefix="/api/v1/reports", descrip
 @blueprint.response(200, FlowReport)
 def show_flow(query: dict[str, Any]) -> dict[str, object]:
     """Cumulative flow: how many tasks stood in each status at the end of each day."""
-    return services().reports.flow(current_actor(), **query)
+    return {"items": services().reports.flow(current_actor(), **query)}
 
 
 @blueprint.get("/cycle-time")
@@ -26,7 +26,7 @@ def show_flow(query: dict[str, Any]) -> dict[str, object]:
 @blueprint.response(200, CycleTimeReport)
 def show_cycle_time(query: dict[str, Any]) -> dict[str, object]:
     """Percentiles of the time from started to done, by the week in which tasks were done."""
-    return services().reports.cycle_time(current_actor(), **query)
+    return {"items": services().reports.cycle_time(current_actor(), **query)}
 
 
 @blueprint.get("/aging")
@@ -35,4 +35,4 @@ def show_cycle_time(query: dict[str, Any]) -> dict[str, object]:
 @blueprint.response(200, AgingReport)
 def show_aging(query: dict[str, Any]) -> dict[str, object]:
     """How long the active tasks have been open."""
-    return services().reports.aging(current_actor(), **query)
+    return {"items": services().reports.aging(current_actor(), **query)}

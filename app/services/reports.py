@@ -1,9 +1,10 @@
-"""How the work goes: cumulative flow, cycle times, ages. Each number comes with the request that lists its tasks."""
+"""How the work goes: cumulative flow, cycle times, ages. Each number comes with the filters that list its tasks."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
-from urllib.parse import urlencode
 
 from app.auth.actor import Actor
 from app.clock import Calendar
@@ -20,13 +21,52 @@ EVER = "1970-01-01T00:00:00+00:00"
 PERCENTILES = ("p50", "p75", "p85", "p95")
 
 
+Filters = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusCount:
+    """`filters` are those of the task list that lists the tasks behind a number; so in each report."""
+
+    status: TaskStatus
+    task_count: int
+    filters: Filters
+
+
+@dataclass(frozen=True, slots=True)
+class FlowDay:
+    date: date
+    statuses: Sequence[StatusCount]
+
+
+@dataclass(frozen=True, slots=True)
+class CycleTimeWeek:
+    """`week` is its Monday; `seconds` has a value for each of PERCENTILES."""
+
+    week: date
+    task_count: int
+    seconds: Mapping[str, float]
+    filters: Filters
+
+
+@dataclass(frozen=True, slots=True)
+class AgeBucket:
+    """Tasks that have been open for at least `from_days` and less than `to_days`, which is None for the oldest."""
+
+    from_days: int
+    to_days: int | None
+    task_count: int
+    by_status: Mapping[str, int]
+    filters: Filters
+
+
 class ReportService:
     def __init__(self, uow: UnitOfWork, reports: ReportRepository, calendar: Calendar) -> None:
         self._uow = uow
         self._reports = reports
         self._calendar = calendar
 
-    def flow(self, actor: Actor, *, since: date | None, until: date | None, project: str | None) -> dict[str, object]:
+    def flow(self, actor: Actor, *, since: date | None, until: date | None, project: str | None) -> list[FlowDay]:
         """How many tasks stood in each status at the end of each day; today's is up to now."""
         since, until = self._range(since, until)
         now = self._calendar.now()
@@ -35,7 +75,7 @@ class ReportService:
                 actor,
                 project,
                 before=since - timedelta(days=1),
-                # Up to and with now: what the links below ask for.
+                # Up to and with now: what the filters below ask for.
                 end=min(self._calendar.end_of(until), now + timedelta(microseconds=1)),
                 zone=self._calendar.time_zone.key,
             )
@@ -48,19 +88,15 @@ class ReportService:
             counts.update(changes.get(day, {}))
             end = min(self._calendar.end_of(day) - timedelta(microseconds=1), now)
             numbers = [
-                {
-                    "status": status,
-                    "task_count": counts[status],
-                    "tasks": _tasks(as_of=end.isoformat(), status=status.value, project=project),
-                }
+                StatusCount(status, counts[status], _said(as_of=end.isoformat(), status=status.value, project=project))
                 for status in TaskStatus
             ]
-            days.append({"date": day, "statuses": numbers})
-        return {"items": days}
+            days.append(FlowDay(day, numbers))
+        return days
 
     def cycle_time(
         self, actor: Actor, *, since: date | None, until: date | None, project: str | None
-    ) -> dict[str, object]:
+    ) -> list[CycleTimeWeek]:
         """How long tasks that were done took from when they were started, by the week in which they were done."""
         since, until = self._range(since, until)
         start, end = self._calendar.start_of(since), self._calendar.end_of(until)
@@ -72,7 +108,7 @@ class ReportService:
         for week, task_count, seconds in weeks:
             first = max(self._calendar.start_of(week), start)
             last = min(self._calendar.start_of(week + timedelta(days=7)), end)
-            link = _tasks(
+            filters = _said(
                 status="done",
                 # Only what was started took any time.
                 started_after=EVER,
@@ -81,10 +117,10 @@ class ReportService:
                 project=project,
             )
             percentiles = dict(zip(PERCENTILES, map(float, seconds), strict=True))
-            items.append({"week": week, "task_count": task_count, "seconds": percentiles, "tasks": link})
-        return {"items": items}
+            items.append(CycleTimeWeek(week, task_count, percentiles, filters))
+        return items
 
-    def aging(self, actor: Actor, *, project: str | None) -> dict[str, object]:
+    def aging(self, actor: Actor, *, project: str | None) -> list[AgeBucket]:
         """How long the active tasks have been open, by what they are now."""
         now = self._calendar.now()
         with self._uow.transaction():
@@ -95,18 +131,11 @@ class ReportService:
             # A task of the future is of today.
             before = _behind(now - timedelta(days=youngest)) if youngest else None
             after = _behind(now - timedelta(days=oldest)) if oldest is not None else None
-            link = _tasks(status=",".join(ACTIVE_STATUSES), created_after=after, created_before=before, project=project)
+            statuses = ",".join(ACTIVE_STATUSES)
+            filters = _said(status=statuses, created_after=after, created_before=before, project=project)
             by_status = {status.value: counts.get((bucket, status), 0) for status in ACTIVE_STATUSES}
-            items.append(
-                {
-                    "from_days": youngest,
-                    "to_days": oldest,
-                    "task_count": sum(by_status.values()),
-                    "by_status": by_status,
-                    "tasks": link,
-                }
-            )
-        return {"items": items}
+            items.append(AgeBucket(youngest, oldest, sum(by_status.values()), by_status, filters))
+        return items
 
     def _range(self, since: date | None, until: date | None) -> tuple[date, date]:
         today = self._calendar.today()
@@ -128,6 +157,5 @@ def _days(since: date, until: date) -> list[date]:
     return [since + timedelta(days=number) for number in range((until - since).days + 1)]
 
 
-def _tasks(**filters: str | None) -> str:
-    """The request that lists the tasks behind a number."""
-    return "/api/v1/tasks?" + urlencode({name: value for name, value in filters.items() if value is not None})
+def _said(**filters: str | None) -> Filters:
+    return {name: value for name, value in filters.items() if value is not None}

@@ -1,21 +1,35 @@
 """What managers read in the record: how two days differ, and what each day held."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
-from urllib.parse import urlencode
-
-import orjson
 
 from app.auth.actor import Actor
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError
 from app.repositories.daily_log.days import TaskLogQuery, TaskLogRepository
 from app.repositories.daily_log.reports import DifferencePage, TaskLogReportRepository
-from app.repositories.pages import Page, Position, decode_cursor, encode_cursor, is_date
+from app.repositories.pages import Position, decode_cursor, encode_cursor, is_date
 
 SORT = "-log_date"
+
+
+@dataclass(frozen=True, slots=True)
+class LogDay:
+    """How many tasks a logged day has, of each status, project and assignee."""
+
+    log_date: date
+    task_count: int
+    by_status: Mapping[str, int]
+    by_project: Mapping[str, int]
+    by_assignee: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LogDayPage:
+    days: Sequence[LogDay]
+    next_cursor: str | None
 
 
 class TaskLogReportService:
@@ -39,7 +53,7 @@ class TaskLogReportService:
                     raise InvalidError.of(name, f"the log of {day} is older than what is kept")
             return self._reports.list_differences(actor, since, until, project=project, cursor=cursor, limit=limit)
 
-    def count_by_day(self, actor: Actor, query: TaskLogQuery) -> Page:
+    def count_by_day(self, actor: Actor, query: TaskLogQuery) -> LogDayPage:
         """A row a logged day, newest first: how many tasks of each status, project and assignee."""
         if query.cursor is not None:
             before = date.fromisoformat(decode_cursor(query.cursor, SORT, is_date).key)
@@ -48,24 +62,17 @@ class TaskLogReportService:
         with self._uow.transaction():
             days = self._reports.list_days(query)
             shown = days[: query.limit]
-            items = [self._day(actor, query, day) for day in shown]
+            counted = [self._day(actor, query, day) for day in shown]
         if not actor.sees_everything:
             # Whoever sees some projects only sees the days on which those had tasks.
-            items = [item for item in items if item["task_count"]]
+            counted = [day for day in counted if day.task_count]
         next_cursor = encode_cursor(SORT, Position(str(shown[-1]), 0)) if len(days) > query.limit else None
-        return Page(orjson.dumps(items)[1:-1], next_cursor)
+        return LogDayPage(counted, next_cursor)
 
-    def _day(self, actor: Actor, query: TaskLogQuery, day: date) -> dict[str, Any]:
+    def _day(self, actor: Actor, query: TaskLogQuery, day: date) -> LogDay:
         counts = self._reports.count_of_day(actor, replace(query, on=day))
-        filters = {"date": str(day), **({"project": query.project} if query.project else {})}
-        return {
-            "log_date": day,
-            "task_count": next((count for *names, count in counts if names == [None, None, None]), 0),
-            "by_status": _by(counts, 0),
-            "by_project": _by(counts, 1),
-            "by_assignee": _by(counts, 2),
-            "tasks": f"/api/v1/task-logs?{urlencode(filters)}",
-        }
+        task_count = next((count for *names, count in counts if names == [None, None, None]), 0)
+        return LogDay(day, task_count, _by(counts, 0), _by(counts, 1), _by(counts, 2))
 
 
 def _by(counts: Sequence[Any], place: int) -> dict[str, int]:

@@ -1044,10 +1044,10 @@ class TestCountByDay:
             task_since(MORNING, status=status)
         service.log_due_days()
 
-        (day,) = services.daily_log_reports.count_by_day(manager, TaskLogQuery()).items
+        (day,) = services.daily_log_reports.count_by_day(manager, TaskLogQuery()).days
 
-        assert (day["log_date"], day["task_count"]) == ("2026-03-09", 3)
-        assert day["by_status"] == {"todo": 2, "blocked": 1}
+        assert (day.log_date, day.task_count) == (date(2026, 3, 9), 3)
+        assert day.by_status == {"todo": 2, "blocked": 1}
 
 
 class TestAtOnce:

@@ -15,6 +15,7 @@ from app.models.daily_log.task_log import TaskLog
 from app.models.people.user import Role
 from app.models.tasks.task import Task, TaskPriority, TaskStatus
 from app.repositories.pages import Position, encode_cursor
+from app.routes.daily_log import with_link
 from app.schemas.daily_log import LogDayPage, LogDifferencePage, TaskLogListQuery
 from app.services.daily_log.read import TaskLogQuery
 from app.services.daily_log.reports import SORT
@@ -474,7 +475,9 @@ def changes_of(body):
 
 
 def days_page(service, actor, query):
-    body = orjson.loads(envelope_of(service.count_by_day(actor, query)))
+    page = service.count_by_day(actor, query)
+    items = [with_link(day, query.project) for day in page.days]
+    body = orjson.loads(orjson.dumps({"items": items, "next_cursor": page.next_cursor}))
     assert LogDayPage(unknown=RAISE).validate(body) == {}
     return body
 
