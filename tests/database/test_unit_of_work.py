@@ -11,6 +11,7 @@ from app.database.unit_of_work import UnitOfWork
 from app.errors import StatementTooSlowError, UnavailableError
 from app.events import TaskChanged
 from app.models.projects.project import Project
+from app.models.tasks.task import Task, TaskPriority, TaskStatus
 
 
 class TestTransaction:
@@ -132,6 +133,32 @@ class TestSign:
         with uow.transaction():
             uow.sign(42)
             assert signature(own_session) == ("42", "request-7")
+
+    def test_a_transaction_by_an_actor_is_signed(self, own_session, factories, acting_as):
+        actor = acting_as(factories.User())
+        uow = UnitOfWork(own_session, print, request_id="request-7")
+
+        with uow.transaction(by=actor):
+            assert signature(own_session) == (str(actor.user_id), "request-7")
+
+    @pytest.mark.parametrize(
+        "change",
+        [lambda _session, task: setattr(task, "title", "Another"), lambda session, task: session.delete(task)],
+        ids=["changed", "deleted"],
+    )
+    def test_a_task_cannot_be_changed_in_nobodys_name(self, own_session, factories, change):
+        task = own_session.get(Task, factories.Task().id)
+        uow = UnitOfWork(own_session, print)
+
+        with pytest.raises(RuntimeError, match="in somebody's name"), uow.transaction():
+            change(own_session, task)
+
+    def test_a_task_cannot_be_made_in_nobodys_name(self, own_session):
+        task = Task(project_id=1, number=1, title="One", status=TaskStatus.TODO, priority=TaskPriority.LOW)
+        uow = UnitOfWork(own_session, print)
+
+        with pytest.raises(RuntimeError, match="in somebody's name"), uow.transaction():
+            own_session.add(task)
 
     def test_another_request_may_be_named(self, own_session):
         uow = UnitOfWork(own_session, print, request_id="job-1")
