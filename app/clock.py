@@ -1,4 +1,4 @@
-"""What time it is, and which day: given to each service, so that a test can say."""
+"""The present time and the workspace's days. Each service is given them, so a test can set them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What can go wrong, in the words of the domain; `http/error_handlers.py` says which status each base becomes."""
+"""The errors of the domain. `http/error_handlers.py` maps each base to a status."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a line of the log looks like: one JSON object, with the request that it speaks of."""
+"""The format of a log line: one JSON object, with the id of the request that it is about."""
 
 import json
 import logging
@@ -94,7 +94,7 @@ def _tell_exception(_logger: Any, _method: str, line: structlog.typing.EventDict
 
 
 def _shorten(told: traceback.TracebackException | None, error: BaseException | None) -> None:
-    """Of all errors that the traceback tells of."""
+    """Shorten the messages of all errors that the traceback shows."""
     if told is None or error is None:
         return
     if (words := _briefly(error)) is not None:

@@ -1,4 +1,4 @@
-"""What this process counts for Prometheus; the processes of one host add theirs up by files of one directory."""
+"""The counters of this process for Prometheus. Files in one directory add up those of all processes of a host."""
 
 import fcntl
 import itertools
@@ -70,7 +70,7 @@ class Metrics:
         self.cache_lookups.labels(space, "hit" if was_cached else "miss").inc()
 
     def registry(self, others: Iterable[Metric] = ()) -> CollectorRegistry:
-        """What was counted, and what the caller has measured itself, to be told once."""
+        """A registry of the counters and of what the caller has measured, for one scrape."""
         registry = CollectorRegistry()
         if self._directory is None:
             registry.register(self._own)

@@ -97,7 +97,7 @@ class Output:
 
 
 def _take(waiting: "queue.SimpleQueue[bytes | threading.Event]") -> tuple[list[bytes], list[threading.Event]]:
-    """What waits now, at least one; up to a batch."""
+    """The lines that wait now: at least one, at most a batch."""
     lines: list[bytes] = []
     marks: list[threading.Event] = []
     size = 0

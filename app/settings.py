@@ -1,4 +1,4 @@
-"""What the environment decides. Read once, here and nowhere else; every problem is reported by name, never by value."""
+"""Settings, read from the environment once and only here. Problems are reported by name, never by value."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvLimits:
-    """What an uploaded CSV may have at most."""
+    """The limits of an uploaded CSV."""
 
     rows: int
     columns: int
@@ -60,7 +60,7 @@ class RateLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What api, worker and beat need to know; `.env.example` describes each."""
+    """The settings of api, worker and beat. `.env.example` describes each."""
 
     environment: str
     database_url: str = field(repr=False)
@@ -91,7 +91,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchSettings:
-    """What `python main.py` needs to know to start everything on one machine."""
+    """The settings with which `python main.py` starts everything on one machine."""
 
     host: str
     port: int

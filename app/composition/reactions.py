@@ -1,4 +1,4 @@
-"""What happens after each event, once the transaction that published it is committed."""
+"""The reaction to each event, once the transaction that published it is committed."""
 
 import logging
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def react_to(resources: Resources, event: Event, *, request_id: str | None = None) -> None:
-    """What happens after each event. The commit is past: a reaction that fails is logged and stops nothing."""
+    """React to an event. The commit is past: a reaction that fails is logged and stops nothing."""
     try:
         match event:
             case TaskChanged() | TasksImported():

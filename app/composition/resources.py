@@ -1,4 +1,4 @@
-"""What a process has one of: its connections, its cache, its job queue and its clock."""
+"""The resources of a process: its connections, its cache, its job queue and its clock."""
 
 from app.cache import Cache, make_redis
 from app.clock import Clock, system_clock

@@ -36,7 +36,7 @@ RETRY_AFTER_SECONDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a connection waits for, and since when."""
+    """A statement that a connection waits for, and since when it has waited."""
 
     connection: extensions.connection
     began_at: float

@@ -15,9 +15,9 @@ CONNECT_TIMEOUT_SECONDS = 2
 POOL_TIMEOUT_SECONDS = 2
 # A server that works would have ended the statement so soon after its time.
 STATEMENT_GRACE_SECONDS = 2
-# Of a session's `info`: whether it has sent changes to the server in its present transaction.
+# A key of a session's `info`: has the session sent changes to the server in this transaction?
 HAS_FLUSHED = "has_flushed"
-# Of the same: whether the present transaction has said in whose name it changes rows whose history is kept.
+# Another: has this transaction said in whose name it changes tasks?
 IS_SIGNED = "is_signed"
 
 

@@ -21,5 +21,5 @@ def alembic_config() -> Config:
 
 @cache
 def known_migrations() -> tuple[str, ...]:
-    """Of this release, the newest first."""
+    """The migrations of this release, newest first."""
     return tuple(script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions())

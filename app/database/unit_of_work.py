@@ -75,7 +75,7 @@ class UnitOfWork:
 
     @property
     def request_id(self) -> str | None:
-        """Of the request or job that this serves."""
+        """The id of the request or job that this unit of work serves."""
         return self._request_id
 
     def sign(self, actor_id: int, *, request_id: str | None = None) -> None:

@@ -187,7 +187,7 @@ class Admission:
         g.leave = self.downloads.give_back
 
     def keep_until_sent(self) -> Callable[[], None]:
-        """What gives the download's place back: for the end of its response, not of its request."""
+        """Return the function that gives the download's place back. Call it when the response has been sent."""
         leave: Callable[[], None] = g.pop("leave")
         return leave
 

@@ -44,7 +44,7 @@ class TokenInvalidError(UnauthenticatedError):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token that we signed says."""
+    """The claims of a token that we signed."""
 
     user_id: int
     session_id: UUID
@@ -92,9 +92,9 @@ def token_pair_for(grant: Grant) -> dict[str, Any]:
 
 
 def current_claims() -> Claims:
-    """Of this request's access token, without asking whether its session still stands. Raises UnauthenticatedError."""
+    """Read this request's access token, without checking its session. Raises UnauthenticatedError."""
     header = request.headers.get("Authorization", "")
-    # Whether a signature is ours does not change, so it is worked out once for each token and process; when the token
+    # A signature stays valid, so each process verifies each token once; when the token
     # expires and whether its session still stands are asked each time.
     verified: dict[str, tuple[Claims, float]] = current_app.extensions["verified_tokens"]
     known = verified.get(header)
@@ -110,7 +110,7 @@ def current_claims() -> Claims:
 
 
 def refresh_claims() -> RefreshClaims:
-    """Of this request's refresh token. Raises UnauthenticatedError."""
+    """Read this request's refresh token. Raises UnauthenticatedError."""
     token = _decoded(request.headers.get("Authorization", ""), "refresh")
     with _refusing_odd_claims():
         return RefreshClaims(int(token["sub"]), UUID(token["sid"]), UUID(token["rid"]))
@@ -150,7 +150,7 @@ def public(view: View) -> View:
 
 
 def _decoded(header: str, token_type: str) -> dict[str, Any]:
-    """What an Authorization header's token says, once its signature, issuer, age and type are found good."""
+    """The claims of an Authorization header's token, after its signature, issuer, age and type were checked."""
     if not header:
         raise TokenMissingError("a bearer token is needed: log in first")
     scheme, _, text = header.partition(" ")

@@ -32,7 +32,7 @@ def init_bodies(app: Flask, settings: Settings) -> None:
         if "\x00" in request.path or any("\x00" in name + value for name, value in request.args.items(multi=True)):
             raise BadRequest
         if request.routing_exception is not None:
-            # What is not there, or not for this method, is told before what is wrong with the body.
+            # An unknown address or method is reported before a problem of the body.
             return
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise UnsupportedMediaType("send the body as it is: Content-Encoding is not taken")

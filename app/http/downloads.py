@@ -57,7 +57,7 @@ def download(pieces: Iterable[Piece], content_type: str) -> Response:
         sending.callback(admission.keep_until_sent())
         end = sending.pop_all().close
     response = Response(_read(file, end), 200, headers, content_type=content_type)
-    # Of a response whose body nobody begins to read, too.
+    # Also for a response whose body nobody begins to read.
     response.call_on_close(end)
     return response
 

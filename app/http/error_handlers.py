@@ -1,4 +1,4 @@
-"""What an error looks like on the wire: RFC 9457 problem details, and `{"error": …}` for the TaskTrackerPro table."""
+"""The format of errors: RFC 9457 problem details, and `{"error": …}` for the TaskTrackerPro table."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ STATUS_OF: dict[type[TaskTrackerError], HTTPStatus] = {
 }
 # Only these of an HTTPException's own headers belong to the answer; its Content-Type is that of a page we do not send.
 KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
-# Of an error that the framework raises: its stable code, and what it means in plain words.
+# For each error that the framework raises: its stable code, and its meaning in plain words.
 PLAIN_WORDS = {
     400: ("bad_request", "the request cannot be read"),
     404: ("not_found", "there is nothing here"),
@@ -145,7 +145,7 @@ def _shortened(text: str) -> str:
 
 
 def _schema_problems(error: HTTPException) -> Iterator[FieldProblem]:
-    """What marshmallow found wrong, as webargs hands it on: {location: {field: [words] or nested}}."""
+    """The problems that marshmallow found. webargs passes them as {location: {field: [messages] or nested}}."""
     found = getattr(error, "data", None) or {}
     for messages in (found.get("messages") or {}).values():
         yield from _flattened("", messages)

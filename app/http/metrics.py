@@ -17,7 +17,7 @@ from app.http.client_address import client_address
 logger = logging.getLogger("tasktrackerpro.requests")
 
 METHODS = frozenset(HTTPMethod)
-# Of a path, which may be as long as the server takes.
+# A path may be as long as the server accepts; the log keeps this much of it.
 MAX_LOGGED_CHARACTERS = 500
 # What nobody routed may be anything: each raw path would be a time series of its own.
 UNMATCHED = "unmatched"

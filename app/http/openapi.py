@@ -106,7 +106,7 @@ class _Parser(FlaskParser):
         return self._without_repetition(MultiDict(current_upload().fields), schema)
 
     def _without_repetition(self, values: MultiDict[str, Any], schema: Any) -> Any:
-        """Of a value that is said twice, one would be passed over without a word."""
+        """Refuse a value that is given twice: one of the two would be ignored silently."""
         proxy = self._makeproxy(values, schema)
         repeated = [name for name, said in values.lists() if len(said) > 1 and name not in proxy.multiple_keys]
         if repeated:

@@ -53,7 +53,7 @@ def task_response(view: TaskView, status: int = 200, headers: dict[str, str] | N
 
 
 def precondition_of(task_id: int) -> Precondition | None:
-    """What If-Match asks for (RFC 9110 §13.1.1); None when the request does not ask."""
+    """The condition that If-Match sets (RFC 9110 §13.1.1). None when the request sets none."""
     if "If-Match" not in request.headers:
         return None
     wanted = request.if_match
@@ -89,7 +89,7 @@ def items_response(items: Sequence[Mapping[str, object]], next_cursor: str | Non
 
 
 def cache_word(was_cached: bool) -> str:
-    """What `X-Cache` says."""
+    """The value of `X-Cache`."""
     return "hit" if was_cached else "miss"
 
 

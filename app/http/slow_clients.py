@@ -34,7 +34,7 @@ MARGIN_SECONDS = 5.0
 # A process that stood still itself knows nothing of the time in between.
 MAX_GAP_SECONDS = 5.0
 
-# Of struct tcp_info: the ages of the last segments with data in milliseconds, unacknowledged segments, and counters.
+# Fields of tcp_info: the ages of the last segments with data in milliseconds, unacknowledged segments, and counters.
 _AGES = struct.Struct("=I4xI")  # last_data_sent, (last_ack_sent), last_data_recv
 _AGES_AT = 44
 _UNACKED = struct.Struct("=I")
@@ -76,7 +76,7 @@ class Counts:
 
 
 class Watched:
-    """What was seen of one connection so far."""
+    """The progress of one connection so far."""
 
     def __init__(self, counts: Counts, now: float) -> None:
         self._counts = counts
@@ -148,7 +148,7 @@ def _accepted_connections() -> dict[int, int]:
             port = one.getsockname()[1]
             if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 ports.add(port)
-                # Of the connections to come, also when the server has closed them with something still unread.
+                # This applies to connections to come, also to those that the server closes with data unread.
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MILLISECONDS)
             else:
                 connections[inode] = descriptor, port

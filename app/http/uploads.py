@@ -13,7 +13,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, Multip
 from app.errors import InvalidError
 
 PIECE_BYTES = 128 * 1024
-# Of the decoder's own buffer: a piece, and what it keeps of the one before it.
+# The size of the decoder's buffer: one piece, and what it keeps of the piece before.
 MAX_BUFFER_BYTES = 4 * PIECE_BYTES
 MAX_FIELD_BYTES = 10_000
 MAX_FIELDS = 50
@@ -65,7 +65,7 @@ class UploadForm:
 
 
 def current_upload() -> UploadForm:
-    """Of this request; its head is read with the first call."""
+    """The upload of this request. The first call reads the head of the form."""
     if "upload" not in g:
         boundary = request.mimetype_params.get("boundary")
         if request.mimetype != "multipart/form-data" or not boundary:

@@ -17,7 +17,7 @@ WHOLE_WORK_LIMITS: Any = {"soft_time_limit": 540, "time_limit": 600}
 def make_celery(settings: Settings) -> Celery:
     celery_app = Celery("tasktrackerpro", broker=settings.celery_broker_url)
     celery_app.conf.update(
-        # Of a broker that others use too, a queue of our own.
+        # Others may use the same broker, so we have a queue of our own.
         task_default_queue="tasktrackerpro",
         task_ignore_result=True,
         task_serializer="json",

@@ -1,4 +1,4 @@
-"""What is known of each job afterwards, and that worker and beat are at work: in the log, in numbers, by sightings."""
+"""Each job is logged and counted, and worker and beat leave signs that they are at work."""
 
 import logging
 import time
@@ -103,7 +103,7 @@ def _count(resources: Resources, job: str, result: JobResult, seconds: float) ->
 
 
 def _request_id_of(task: Task) -> str | None:  # type: ignore[type-arg]
-    """Of the request that rang for this job; a tick's job is a request of its own."""
+    """The id of the request that rang for this job; a job of the schedule has an id of its own."""
     request_id: str | None = task.request.get(REQUEST_ID_HEADER) or task.request.id
     return request_id
 

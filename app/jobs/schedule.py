@@ -1,4 +1,4 @@
-"""What beat rings for, and how often.
+"""The jobs that beat rings for, and how often.
 
 Ticks only: each job finds for itself what is due, so a lost or doubled tick is harmless.
 """

@@ -1,4 +1,4 @@
-"""What every table shares: naming of constraints, and the types that columns are declared with."""
+"""The base of all tables: names of constraints, and the types of columns."""
 
 from datetime import date, datetime
 from enum import StrEnum

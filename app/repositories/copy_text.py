@@ -10,7 +10,7 @@ _NEEDS_ESCAPES = re.compile(r"[\\\n\r\t]")
 
 
 class CopySource:
-    """What psycopg2 reads a COPY from: a file whose lines are made when they are asked for."""
+    """A file that psycopg2 reads a COPY from. Its lines are made when they are asked for."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines

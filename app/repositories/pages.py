@@ -75,7 +75,7 @@ class Page:
         return items
 
     def to_bytes(self) -> bytes:
-        """What a cache keeps."""
+        """The page as the cache keeps it."""
         total = None if self.total is None else [self.total.count, self.total.is_capped]
         return orjson.dumps([self.next_cursor, total]) + b"\n" + self.rows
 

@@ -1,4 +1,4 @@
-"""What every schema does: refuse unknown fields, and text that no table can hold."""
+"""Every schema refuses unknown fields, and text that PostgreSQL cannot hold."""
 
 import re
 from collections.abc import Mapping

@@ -48,7 +48,7 @@ class LogRequested(Schema):
 
 
 class LoggedState(Schema):
-    """What is kept of a task on a day."""
+    """The fields of a task that the log of a day keeps."""
 
     ref = fields.String(required=True, allow_none=True, metadata={"description": "as it was on that day"})
     project = fields.String(required=True, allow_none=True)

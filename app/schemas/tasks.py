@@ -139,7 +139,7 @@ class TaskReplacement(_TaskFields):
 
 
 class TaskPatch(_TaskFields, SomeOf):
-    """What is absent stays as it is; null takes away."""
+    """An absent field stays as it is; null removes the value."""
 
     title = Text(min_length=1, max_length=MAX_TITLE_LENGTH)
     project = ProjectKey()
@@ -196,7 +196,7 @@ class TaskListQuery(TaskFilters, PageQuery):
 
 
 class AssignedTaskListQuery(TaskListQuery):
-    """Of one assignee, whom the path names already."""
+    """The tasks of one assignee, whom the path names already."""
 
     class Meta:  # noqa: D106
         unknown = RAISE

@@ -1,4 +1,4 @@
-"""What is done with users: admins make and change them, managers see them, everybody sees themselves."""
+"""Users: admins create and change them, managers see them, and everybody sees themselves."""
 
 from typing import TypedDict
 
@@ -18,7 +18,7 @@ from app.repositories.people import UserRepository
 
 
 class UserChanges(TypedDict, total=False):
-    """What an admin may change; what is absent stays."""
+    """The fields that an admin may change. An absent field stays as it is."""
 
     username: str
     email: str
@@ -63,7 +63,7 @@ class UserService:
             return self._row(user.id)
 
     def create_first_admin(self, *, username: str, email: str, password: str) -> bool:
-        """Whether there was none yet. Two that start at once make one."""
+        """Create an admin if there is none, and return True if so. Two trackers that start at once create one."""
         ensure_not_guessable(password, username, email)
         password_hash = hash_password(password)
         with self._uow.transaction():

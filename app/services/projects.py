@@ -1,4 +1,4 @@
-"""What is done with projects: making them, naming them, and who is in them."""
+"""Projects: they are created and renamed, and users join and leave them."""
 
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may

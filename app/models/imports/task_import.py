@@ -21,14 +21,14 @@ class ImportState(StrEnum):
 
 
 class ImportMode(StrEnum):
-    """What a bad row means for the good ones."""
+    """The effect of a bad row on the good ones."""
 
     SKIP_BAD = "skip_bad"
     ALL_OR_NOTHING = "all_or_nothing"
 
 
 class DuplicatePolicy(StrEnum):
-    """What becomes of a row whose task is there already."""
+    """The policy for a row whose task exists already."""
 
     CREATE = "create"
     SKIP = "skip"
@@ -47,7 +47,7 @@ class TaskImport(Base):
     on_duplicate: Mapped[DuplicatePolicy] = mapped_column(
         word_enum(DuplicatePolicy, "duplicate_policy"), server_default="create"
     )
-    # Whether assignees whom nobody knows become users; otherwise their rows are refused.
+    # If true, unknown assignees become users; otherwise their rows are refused.
     creates_users: Mapped[bool] = mapped_column(server_default=text("true"))
     is_day_first: Mapped[bool] = mapped_column(server_default=text("false"))
     delimiter: Mapped[str] = mapped_column(server_default=text("','"))

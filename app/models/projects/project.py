@@ -1,4 +1,4 @@
-"""What tasks belong to, and who is in it."""
+"""A project, which tasks belong to, and its members."""
 
 from datetime import datetime
 

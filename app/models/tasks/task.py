@@ -1,4 +1,4 @@
-"""What a task is, and the rules that one task can keep by itself."""
+"""A task, and the rules that one task can keep by itself."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -109,12 +109,12 @@ class Task(Base):
         Index("uq_tasks_project_id_number", "project_id", "number", unique=True),
         # The list as it opens: newest change first.
         Index("ix_tasks_updated_at_id", "updated_at", "id", postgresql_where=text("deleted_at IS NULL")),
-        # What is due, and what is overdue.
+        # Lists of due and overdue tasks.
         Index("ix_tasks_due_at", "due_at", postgresql_where=text("deleted_at IS NULL AND due_at IS NOT NULL")),
         # Whose it is; also what deleting a user has to check.
         Index("ix_tasks_assignee_id", "assignee_id", postgresql_where=text("assignee_id IS NOT NULL")),
         Index("ix_tasks_search", "search", postgresql_using="gin"),
-        # Whether an imported row is there already: by its name elsewhere, or by what it says.
+        # An import looks here for the task of a row: by its external reference, or by its content.
         Index(
             "ix_tasks_project_id_external_ref",
             "project_id",

@@ -1,4 +1,4 @@
-"""What every task was like at every time: a row a version, written by triggers and rewritten by nobody."""
+"""Every version of every task: one row each, written by triggers and never changed."""
 
 from datetime import datetime
 

@@ -143,7 +143,7 @@ class TaskLogRepository:
         return int(self._session.execute(text(_REWRITE_DAY), day).scalar_one())
 
     def ensure_partition(self, log_date: date) -> None:
-        """Of the day's month."""
+        """Create the partition of the day's month if it is missing."""
         start = log_date.replace(day=1)
         end = _month_after(start)
         if self._session.scalar(select(func.to_regclass(f"task_logs_{start:%Y_%m}"))) is not None:
@@ -189,7 +189,7 @@ class TaskLogRepository:
         return list(self._session.scalars(select(LogRequest.log_date).order_by(LogRequest.log_date)))
 
     def take_request(self, log_date: date) -> bool:
-        """Whether the day had been asked for; the asking is over with this transaction."""
+        """Delete the request for the day, and return True if there was one."""
         statement = delete(LogRequest).where(LogRequest.log_date == log_date).returning(LogRequest.log_date)
         return self._session.execute(statement).first() is not None
 

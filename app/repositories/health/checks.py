@@ -87,7 +87,7 @@ class HealthRepository:
         return list(self._session.scalars(select(JobCount).order_by(JobCount.job, JobCount.result)))
 
     def count_import_rows(self) -> ImportRows:
-        """Of rows whose fate is settled, so that no later look counts fewer of them."""
+        """Count rows whose result is final, so that no later count is lower."""
         columns = (
             TaskImport.created_count,
             TaskImport.updated_count,

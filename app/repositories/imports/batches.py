@@ -197,7 +197,7 @@ class ImportBatchRepository:
         statement = _MATCH.format(
             batch_values=", ".join(batch for batch, _ in compared),
             task_values=", ".join(task for _, task in compared),
-            # Of several rows of one task an update ends with the last; without updates nothing follows the first.
+            # With updates the last row of a task decides; without them the first one does.
             written=f"{'last' if is_update else 'first'}_value(m.row_number)",
         )
         self._session.execute(text("DROP TABLE IF EXISTS import_matches"))
@@ -207,7 +207,7 @@ class ImportBatchRepository:
         return BatchOutcome(created, changed if is_update else 0)
 
     def draft(self, task_import: TaskImport, zone: ZoneInfo, *, now: datetime) -> None:
-        """So that the next batch of a file that is only checked knows what this one would have made."""
+        """Keep what this batch would have made, for the next batch of a file that is only checked."""
         is_update = task_import.on_duplicate is DuplicatePolicy.UPDATE
         values = {"import_id": task_import.id, "zone": zone.key, "now": now, "is_update": is_update}
         self._session.execute(_DRAFT, values)

@@ -65,7 +65,7 @@ class LoginAttemptRepository:
         self._session.execute(delete(LoginWait).where(LoginWait.account == account, LoginWait.network == network))
 
     def is_known(self, user_id: int, network: str, *, since: datetime) -> bool:
-        """Whether the user has logged in from that network since then."""
+        """True if the user has logged in from that network since then."""
         statement = select(LoginNetwork.user_id).where(
             LoginNetwork.user_id == user_id, LoginNetwork.network == network, LoginNetwork.last_used_at >= since
         )

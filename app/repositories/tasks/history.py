@@ -38,7 +38,7 @@ class TaskHistoryRepository:
         self._session = session
 
     def is_in_sight(self, actor: Actor, task_id: int, *, deleted_too: bool) -> bool:
-        """Whether the actor may know of the task, by its last version: one that was removed for good has that too."""
+        """True if the actor may know of the task, by its last version; a task that was removed for good has one too."""
         is_there = TaskVersion.deleted_at.is_(None) & ~func.isfinite(TaskVersion.valid_to)
         statement = select(TaskVersion.project_id, is_there.label("is_there")).where(TaskVersion.task_id == task_id)
         last = self._session.execute(statement.order_by(TaskVersion.revision.desc()).limit(1)).one_or_none()
@@ -47,7 +47,7 @@ class TaskHistoryRepository:
         return deleted_too or bool(last.is_there)
 
     def list_versions(self, actor: Actor, task_id: int, *, before_revision: int | None, limit: int) -> Sequence[Any]:
-        """What the actor may see: not what the task was in a project of others.
+        """The versions that the actor may see: none from a time when the task was in somebody else's project.
 
         Rows of revision, valid_from, valid_to (None for the last), actor, request_id and the VERSION_FIELDS.
         """

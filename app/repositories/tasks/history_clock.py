@@ -38,5 +38,5 @@ class HistoryClockRepository:
         self._session.execute(statement, execution_options={"synchronize_session": False})
 
     def has_writers_before(self, instant: datetime) -> bool:
-        """Whether a transaction is open that has written and began before. Ask after `close_until` was committed."""
+        """True if a transaction that began before then is open and has written. Commit `close_until` first."""
         return bool(self._session.execute(_HAS_WRITERS, {"instant": instant}).scalar_one())

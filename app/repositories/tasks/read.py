@@ -35,7 +35,7 @@ _IDLE_HYPHEN = re.compile(r"-(?![\w\"])")
 
 @dataclass(frozen=True, slots=True)
 class TaskQuery:
-    """What to list. Empty and None mean "whatever"; a person is an id, a username or `none`."""
+    """The filters of a list. Empty and None do not filter; a person is an id, a username or `none`."""
 
     statuses: tuple[TaskStatus, ...] = ()
     priorities: tuple[TaskPriority, ...] = ()

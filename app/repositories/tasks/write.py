@@ -74,7 +74,7 @@ class TaskRepository:
         self._session.flush()
 
     def save_if_changed(self, task: Task, *, at: datetime) -> bool:
-        """Whether there was anything to save. A change that changes nothing makes no new version."""
+        """Save the task and return True if anything changed. A change that changes nothing makes no new version."""
         if not self._session.is_modified(task):
             return False
         task.updated_at = at

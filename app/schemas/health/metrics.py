@@ -1,4 +1,4 @@
-"""What is so for the whole tracker, whichever api is asked, in Prometheus's words."""
+"""Numbers of the whole tracker for Prometheus. Every api reports the same ones."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from app.services.health.checks import Figures, Work
 
 
 def families_of(figures: Figures) -> Iterator[Metric]:
-    """What could not be measured is left out: a gap tells more than a zero."""
+    """A number that could not be measured is left out: a gap says more than a zero."""
     up = GaugeMetricFamily("tasktrackerpro_up", "Whether what is needed answers, works or was seen", labels=["check"])
     for check in figures.checks:
         up.add_metric([check.name.value], float(check.ok))

@@ -130,7 +130,7 @@ class DailyLogService:
             self._logs.drop_partitions_before(today - timedelta(days=self._retention_days))
 
     def _log_day(self, log_date: date, now: datetime, *, is_asked_for: bool) -> bool | None:
-        """Whether there was anything to do, and it could be done; None when another run is at work."""
+        """Log the day and return True; False if it is not due or not yet closed, None if another run is at work."""
         end_of_day = self._calendar.end_of(log_date)
         is_over = end_of_day <= now
         if is_over:

@@ -1,4 +1,4 @@
-"""What managers read in the record: how two days differ, and what each day held."""
+"""Reports on the daily log: how two days differ, and how many tasks each day has."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ class TaskLogReportService:
     def diff(
         self, actor: Actor, *, since: date, until: date, project: str | None, cursor: str | None, limit: int
     ) -> DifferencePage:
-        """What entered, left and changed from one logged day to another. Raises InvalidError for a day without log."""
+        """List tasks that entered, left or changed between two days. Raises InvalidError for a day without a log."""
         if since > until:
             raise InvalidError.of("from", "lies behind `to`")
         with self._uow.transaction():

@@ -1,4 +1,4 @@
-"""Whether everything is there that the tracker needs, who was seen at work, and how much has been done so far."""
+"""The health of the tracker: what it needs, which processes were seen at work, and how much has been done."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What has been done since the database was made, and what waits."""
+    """How much work has been done since the database was made, and how much waits."""
 
     job_counts: Sequence[JobCount]
     import_rows: ImportRows

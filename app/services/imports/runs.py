@@ -139,7 +139,7 @@ class ImportRunService:
             return self._fail_claimed(claim, str(error))
 
     def _fail_claimed(self, claim: Claim, reason: str) -> TaskImport | None:
-        """What its last step did is rolled back already."""
+        """The last step of the import has been rolled back already."""
         with self._uow.transaction():
             task_import = self._queue.hold(claim)
             if task_import is not None:
@@ -206,7 +206,7 @@ class ImportRunService:
             task_import.updated_count,
             task_import.skipped_count,
             task_import.refused_count,
-            # Of its upload; the job that finishes it may have been rung for by another.
+            # The request that uploaded the file; another one may have rung for the job that finishes it.
             extra={"request_id": task_import.request_id},
         )
 

@@ -243,7 +243,7 @@ def _ensure_same(first: TaskImport, file: CsvFile, options: ImportOptions) -> in
 
 
 def _content_hash(file: CsvFile, options: ImportOptions) -> blake2b:
-    """Of what decides about the outcome; the file's own bytes are added as they come."""
+    """A hash of all that decides the outcome. The bytes of the file are added as they come in."""
     return blake2b(repr((options, file.delimiter, file.header)).encode(), digest_size=32)
 
 

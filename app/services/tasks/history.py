@@ -1,4 +1,4 @@
-"""What became of a task: who changed what from what to what, when and in which request."""
+"""The history of a task: who changed which field from what to what, when and in which request."""
 
 from collections.abc import Mapping
 from enum import StrEnum

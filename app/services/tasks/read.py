@@ -19,9 +19,9 @@ __all__ = ["TaskQuery", "TaskView", "TaskViewService"]
 
 # A page is forgotten when anything on it may have changed; this bounds its age should that word not arrive.
 PAGE_TTL_SECONDS = 30
-# Of the list of every active task, which is read page by page.
+# The list of every active task is read in pages of this size.
 ACTIVE_PAGE_ROWS = 5_000
-# By so much a client's clock may be ahead of ours.
+# A client's clock may run this far ahead of ours.
 CLOCK_TOLERANCE = timedelta(minutes=1)
 
 

@@ -24,7 +24,7 @@ Precondition = Callable[[int], bool]
 
 
 class TaskChanges(TypedDict, total=False):
-    """What may be said of a task; what is absent stays as it is, None takes it away."""
+    """The fields of a task that a client may set. An absent field stays as it is; None removes the value."""
 
     title: str
     description: str
