@@ -26,8 +26,9 @@ class Draining:
         self._ends_at: float | None = None
 
     def begin(self, seconds: float) -> None:
-        """The server stops in `seconds`."""
-        self._ends_at = self._now() + seconds
+        """The server stops in `seconds`. The first call counts: reminders change nothing."""
+        if self._ends_at is None:
+            self._ends_at = self._now() + seconds
 
     @property
     def is_on(self) -> bool:

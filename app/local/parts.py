@@ -7,6 +7,7 @@ import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -24,6 +25,8 @@ from app.settings import LaunchSettings, Settings
 
 # What a request that runs when the api is told to stop gets to end in; longer ones are cut.
 LAST_REQUESTS_SECONDS = 15
+# During a drain the processes are told of it this often, for those that were still starting the last time.
+DRAIN_REMINDER_SECONDS = 1.0
 # Of clients, to one process of the api.
 MAX_CONNECTIONS = 2048
 # Of a request's line and headers; a longer head is answered 431.
@@ -59,8 +62,8 @@ def serve_api(settings: Settings, launch: LaunchSettings) -> None:
         log_dictconfig=SERVER_LOGGING,
     )
 
-    # A process that is still starting hears of a drain later, by being stopped; until it has handlers of its own, that
-    # is to end it, which the server's, inherited from us, would not.
+    # A process that is still starting ignores the signal and hears of the drain by a later one. It has no handlers of
+    # its own yet, so being stopped must end it, which the server's handlers, inherited from us, would not do.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     os.register_at_fork(after_in_child=_stop_as_anybody_does)
     # The server has set its own handlers by then.
@@ -86,17 +89,25 @@ def _stop_by(server: AbstractServer[Any], drain_seconds: float) -> None:
 
     def stop() -> None:
         if os.read(heard, 1)[0] == signal.SIGTERM and drain_seconds:
-            for worker in multiprocessing.active_children():
-                if worker.pid is not None:
-                    with suppress(ProcessLookupError):
-                        os.kill(worker.pid, signal.SIGUSR1)
-            # A second signal hastens it.
-            select.select([heard], [], [], drain_seconds)
+            ends_at = time.monotonic() + drain_seconds
+            has_second_signal = False
+            while not has_second_signal and (seconds_left := ends_at - time.monotonic()) > 0:
+                _tell_processes_to_drain()
+                # A second signal hastens it.
+                ready, _, _ = select.select([heard], [], [], min(seconds_left, DRAIN_REMINDER_SECONDS))
+                has_second_signal = bool(ready)
         server.signal_handler_interrupt()  # type: ignore[no-untyped-call]
 
     for stop_signal in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop_signal, lambda number, _frame: os.write(told, bytes([number])))
     threading.Thread(target=stop, daemon=True).start()
+
+
+def _tell_processes_to_drain() -> None:
+    for process in multiprocessing.active_children():
+        if process.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGUSR1)
 
 
 def _stop_as_anybody_does() -> None:

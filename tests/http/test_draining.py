@@ -32,6 +32,16 @@ class TestDraining:
         now += LONG
         assert (draining.is_on, draining.is_about_to_end) == (True, True)
 
+    def test_ends_when_its_first_begin_said(self):
+        now = 0.0
+        draining = Draining(now=lambda: now)
+        draining.begin(LONG)
+
+        now = LONG
+        draining.begin(LONG)
+
+        assert draining.is_about_to_end
+
 
 class TestAnswers:
     def test_keep_the_connection_while_nobody_stops(self, client):
