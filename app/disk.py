@@ -7,7 +7,7 @@ from pathlib import Path
 MEBIBYTE = 1024 * 1024
 # Enough for the largest upload, its rows and what PostgreSQL writes about them.
 LOW_BYTES = 1024 * MEBIBYTE
-# Of a small disk that would be much.
+# On a small disk that would be a large part, so there a share of it counts.
 LOW_SHARE = 0.05
 # PostgreSQL writes its log in pieces of 16 MiB.
 NEVER_ENOUGH_BYTES = 64 * MEBIBYTE

@@ -1,4 +1,4 @@
-"""Whether the processes that a process forks still run: each says so every second, and one that falls silent is killed.
+"""Heartbeats of forked processes: each says every second that it runs, and one that falls silent is killed.
 
 A stopped process, or one whose threads all wait for one that holds the interpreter, dies of nothing by itself and
 keeps what it has: its connections, and the clients that were sent to it.
@@ -86,7 +86,7 @@ def _is_our_child(pid: int) -> bool:
     return state != "Z" and int(parent) == os.getpid()
 
 
-# Of this process's children, where it watches them; and of itself, where it is one.
+# The heartbeats of this process's children where it watches some, and its own where it is a child.
 _of_children: Heartbeats | None = None
 
 

@@ -167,7 +167,7 @@ class ReadAhead:
         self._next = block.number, self._executor.submit(self._read, block)
 
     def rows(self) -> list[ReadRow | RefusedRow]:
-        """Of the block that was begun last."""
+        """The rows of the block that was begun last."""
         if self._next is None:
             raise RuntimeError("begin with a block")
         return self._next[1].result()

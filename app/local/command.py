@@ -71,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run_alone(options: argparse.Namespace, launch: LaunchSettings) -> int:
-    """What is done beside a tracker, or without one."""
+    """Run a command that needs no running tracker, or that works beside one."""
     match options.command:
         case "prepare":
             print(f"The database is ready. Log in: {_login(_prepare(read_settings(), launch))}")
@@ -184,7 +184,7 @@ def _start_servers(launch: LaunchSettings, parts: list[Part]) -> dict[str, str]:
 
 def _start_or_adopt(server: PostgresServer | ValkeyServer, parts: list[Part]) -> None:
     server.prepare()
-    # Of what is in our environment, tokens' key and passwords among it, a server needs nothing.
+    # A server needs nothing of our environment, which holds the tokens' key and passwords.
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
     part = Part(
         server.name,

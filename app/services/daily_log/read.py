@@ -36,7 +36,8 @@ class TaskLogService:
 
     def list_page(self, actor: Actor, query: TaskLogQuery) -> tuple[Page, bool]:
         """The page, and whether it came from the cache."""
-        return self._remembered(f"task_logs|{scope_of(actor)}|{query!r}", lambda: self._logs.list_page(actor, query))
+        key = f"task_log_rows|{scope_of(actor)}|{query!r}"
+        return self._remembered(key, lambda: self._logs.list_page(actor, query))
 
     def list_numbered(
         self, actor: Actor, query: TaskLogQuery, *, page: int, per_page: int

@@ -50,7 +50,8 @@ class TaskViewService:
         query = replace(query, assignee=actor.meant_by(query.assignee), creator=actor.meant_by(query.creator))
         found = self._cache.remember(
             ("tasks",),
-            f"tasks|{scope_of(actor)}|{query!r}",
+            # Another release may keep pages otherwise under `tasks|`, and both run while one replaces the other.
+            f"task_rows|{scope_of(actor)}|{query!r}",
             lambda: self._load_page(actor, query).to_bytes(),
             ttl_seconds=PAGE_TTL_SECONDS,
         )
