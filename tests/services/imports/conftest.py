@@ -1,0 +1,29 @@
+"""People who upload files, and tasks that are there before."""
+
+import pytest
+
+from app.models.people.user import Role
+
+
+@pytest.fixture
+def service(services):
+    return services.imports
+
+
+@pytest.fixture
+def manager(factories, acting_as):
+    return acting_as(factories.User(role=Role.MANAGER))
+
+
+@pytest.fixture
+def ops_manager(factories, acting_as):
+    """Of a project that not everybody is in."""
+    manager = factories.User(role=Role.MANAGER)
+    factories.ProjectMember(project_id=factories.Project(key="OPS").id, user_id=manager.id)
+    return acting_as(manager)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """So that a file of a few rows has several."""
+    monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", 3)

@@ -1,0 +1,104 @@
+"""Upload CSV files and read back what they left in the database."""
+
+import io
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select
+
+from app.models.people.user import User
+from app.models.projects.project import Project
+from app.models.tasks.task import Task
+from app.services.imports.imports import ImportOptions
+from tests.factories import general_project
+
+JANUARY = datetime(2026, 1, 15, 12, tzinfo=UTC)
+COUNTS = ("read_count", "created_count", "updated_count", "skipped_count", "refused_count", "error_count")
+
+# Of tasks that are there (see `existing`) and that are not, each more than once, and of people known and unknown.
+MIXED_ROWS = (
+    "task_name,description,status,priority,created_at,assignee,due_at,labels,external_ref",
+    "Renamed,,todo,medium,,,,,A",
+    "There,Said,done,high,2026-01-15,ada,,,",
+    "New,,,,2026-01-15,Grace,,x,",
+    "Of ref,,,,,,,,B",
+    "Renamed,,todo,medium,,,,,A",
+    "New,,done,,2026-01-15,GRACE,,x,",
+    "Of ref,,done,,,,,,B",
+    "There,Said,done,high,2026-01-15,ADA,,,",
+    "New,,,,2026-01-16,grace,,x,",
+    "Renamed again,,todo,medium,,,,,A",
+    "New,,,,2026-01-15,Zoë,,x,",
+    "New,,done,,2026-01-15,GRACE,,x,",
+)
+
+
+class InterruptedStream:
+    """Between two of its pieces something else happens."""
+
+    def __init__(self, before, interruption, after=b""):
+        self._pieces = [before, interruption, *([after] if after else [])]
+
+    def read(self, size):
+        if not self._pieces:
+            return b""
+        piece = self._pieces.pop(0)
+        if callable(piece):
+            piece()
+            return self.read(size)
+        return piece
+
+
+def upload(service, actor, *lines, key=None, wait_seconds=None, **options):
+    return service.import_csv(
+        actor,
+        stream_of(*lines),
+        filename="tasks.csv",
+        options=ImportOptions(**options),
+        idempotency_key=key,
+        wait_seconds=wait_seconds,
+    )
+
+
+def stream_of(*lines):
+    return io.BytesIO("\n".join([*lines, ""]).encode())
+
+
+def counts_of(outcome):
+    body = outcome.row.values
+    return {name: body[name] for name in COUNTS}
+
+
+def report(service, actor, outcome, *, limit=200):
+    found, cursor = [], None
+    while True:
+        page = service.list_errors(actor, outcome.import_id, cursor=cursor, limit=limit)
+        found += [(item["row"], item["line"], item["column"], item["value"]) for item in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+def tasks(session):
+    return session.scalars(select(Task).order_by(Task.number).execution_options(populate_existing=True)).all()
+
+
+def task_now(session, task):
+    session.refresh(task)
+    return task
+
+
+def titles(session):
+    return [task.title for task in tasks(session)]
+
+
+def count(session, model):
+    return session.scalar(select(func.count()).select_from(model))
+
+
+def users_called(session, name):
+    return session.scalar(select(func.count()).where(func.lower(User.username) == name))
+
+
+def last_number(session):
+    project = general_project(session)
+    return session.scalar(select(Project.last_task_number).where(Project.id == project.id))
