@@ -1,0 +1,98 @@
+"""A history of tasks, and people with different views of it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from app.models.people.user import Role
+from app.models.tasks.task import ACTIVE_STATUSES, TaskStatus
+from tests.services.reports.numbers import DAY, INSTANT, NOON
+
+
+class History:
+    """Weeks of work in both projects, by chance but always the same; now and then something is done at midnight."""
+
+    def __init__(self, services, actor, clock, zone):
+        chance = Random(20260309)  # noqa: S311 - no secret
+        self.first = (clock() - DAY).date()
+        ids = []
+        for _ in range(150):
+            clock.advance(minutes=chance.randrange(1, 400))
+            if chance.random() < 0.2:
+                local = clock().astimezone(zone)
+                midnight = datetime.combine(local.date() + DAY, datetime.min.time(), tzinfo=zone).astimezone(UTC)
+                clock.now = midnight - chance.choice([INSTANT, timedelta(0)])
+            self._take_a_step(services, actor, chance, ids, clock())
+        clock.advance(hours=3)
+        self.last = clock().astimezone(zone).date()
+
+    def _take_a_step(self, services, actor, chance, ids, now):
+        step = chance.random()
+        if step < 0.35 or not ids:
+            said = {"project": chance.choice(["GEN", "OPS"]), "status": chance.choice(list(TaskStatus))}
+            created_at = now - chance.choice([0, 1, 3, 12, 200]) * DAY
+            ids.append(services.tasks.create(actor, {"title": "One", "created_at": created_at, **said}).id)
+            return
+        task_id = chance.choice(ids)
+        if services.task_views.get(actor, task_id).values["deleted_at"] is not None:
+            services.tasks.restore(actor, task_id)
+        elif step < 0.45:
+            services.tasks.delete(actor, task_id)
+        elif step < 0.55:
+            services.tasks.change(actor, task_id, {"project": chance.choice(["GEN", "OPS"]), "title": f"At {now}"})
+        else:
+            services.tasks.change(actor, task_id, {"status": chance.choice([*ACTIVE_STATUSES, *TaskStatus])})
+
+
+@pytest.fixture
+def zone():
+    """Of the workspace; a test may name another."""
+    return "UTC"
+
+
+@pytest.fixture
+def settings(base_settings, zone):
+    return replace(base_settings, time_zone=ZoneInfo(zone))
+
+
+@pytest.fixture
+def clock(clock):
+    clock.now = NOON
+    return clock
+
+
+@pytest.fixture
+def service(services, clock):
+    return services.reports
+
+
+@pytest.fixture
+def history(services, mia, clock, zone):
+    return History(services, mia, clock, ZoneInfo(zone))
+
+
+@pytest.fixture
+def ops(factories):
+    return factories.Project(key="OPS")
+
+
+@pytest.fixture
+def mia(factories, acting_as, ops):
+    """Of OPS as well as of what everybody is in."""
+    user = factories.User(username="mia", role=Role.MANAGER)
+    factories.ProjectMember(project_id=ops.id, user_id=user.id)
+    return acting_as(user)
+
+
+@pytest.fixture
+def viewer(factories, acting_as):
+    """Not in OPS."""
+    return acting_as(factories.User(role=Role.VIEWER))
+
+
+@pytest.fixture
+def boss(admin, acting_as):
+    return acting_as(admin)
