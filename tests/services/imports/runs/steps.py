@@ -1,0 +1,27 @@
+"""Run imports step by step."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select
+
+from app.models.imports.task_import import DuplicatePolicy, ImportMode
+
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+OPTIONS = [
+    {},
+    {"is_dry_run": True},
+    {"mode": ImportMode.ALL_OR_NOTHING},
+    {"on_duplicate": DuplicatePolicy.SKIP},
+    {"on_duplicate": DuplicatePolicy.UPDATE},
+    {"mode": ImportMode.ALL_OR_NOTHING, "on_duplicate": DuplicatePolicy.UPDATE},
+    {"is_dry_run": True, "on_duplicate": DuplicatePolicy.SKIP},
+]
+
+
+def take_one_step(runs, import_id, clock):
+    """A claim whose time is over after one step."""
+    runs.work_on(runs.claim(import_id), until=clock())
+
+
+def count(session, model):
+    return session.scalar(select(func.count()).select_from(model))
