@@ -1,0 +1,31 @@
+"""The service of login under strict limits, and Ada with a session."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.composition.services import serving
+from tests.factories import PASSWORD
+from tests.services.login.log_in.attempts import LIMIT
+
+
+@pytest.fixture
+def settings(base_settings):
+    return replace(base_settings, rate_limits=replace(base_settings.rate_limits, login=LIMIT))
+
+
+@pytest.fixture
+def service(services):
+    return services.login
+
+
+@pytest.fixture
+def ada(factories):
+    return factories.User(username="ada", email="ada@example.org")
+
+
+@pytest.fixture
+def grant(resources, ada):
+    """Of a log-in some time ago, in a request of its own."""
+    with serving(resources) as services:
+        return services.login.log_in(login="ada", password=PASSWORD, address="192.0.2.200")
