@@ -1,14 +1,10 @@
-"""`make backup` and `make restore` with real servers: one instant of what goes on, whole or not at all."""
-
 import json
-import os
 import re
-import signal
 import subprocess
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from threading import Event
@@ -18,10 +14,11 @@ import psycopg2
 import pytest
 
 from app.local.servers import PostgresServer
-from app.local.system_user import ServerUser, server_user
+from app.local.system_user import server_user
 from tests import servers
+from tests.local.backup.recorded import asking, fingerprint, run
 from tests.local.test_command import Tracker
-from tests.servers import ROOT, free_port, own_user, wait_for
+from tests.servers import wait_for
 
 WRITERS = 3
 TASKS = 150
@@ -93,135 +90,6 @@ class TestTracker:
         assert source.processes() == restored.processes() == []
 
 
-class TestBackup:
-    def test_honours_a_database_url_and_is_restored_to_the_letter(self, filled_url, empty_url, tmp_path):
-        file = tmp_path / "tasks.dump"
-
-        backup = run("backup", file, DATABASE_URL=filled_url)
-        restore = run("restore", file, DATABASE_URL=empty_url)
-
-        assert (backup.returncode, restore.returncode) == (0, 0), backup.stderr + restore.stderr
-        with asking(filled_url) as ask_source, asking(empty_url) as ask_restored:
-            assert fingerprint(ask_restored) == fingerprint(ask_source)
-
-    @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
-    def test_understands_every_spelling_that_the_app_understands(self, filled_url, tmp_path, scheme):
-        spelled = filled_url.replace("postgresql://", f"{scheme}://")
-
-        backup = run("backup", tmp_path / "tasks.dump", DATABASE_URL=spelled)
-
-        assert backup.returncode == 0, backup.stderr
-
-    def test_is_readable_by_its_owner_alone_and_leaves_nothing_beside_it(self, filled_url, tmp_path):
-        file = tmp_path / "tasks.dump"
-
-        run("backup", file, DATABASE_URL=filled_url)
-
-        assert file.stat().st_mode & 0o777 == 0o600
-        assert list(tmp_path.iterdir()) == [file]
-
-    def test_is_named_after_the_time_where_nothing_is_said(self, filled_url, tmp_path):
-        backup = run("backup", cwd=tmp_path, DATABASE_URL=filled_url)
-
-        assert backup.returncode == 0, backup.stderr
-        (file,) = (tmp_path / "backups").iterdir()
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d{6}Z\.dump", file.name)
-        assert file.parent.stat().st_mode & 0o777 == 0o700
-
-    def test_a_file_that_is_there_is_not_overwritten(self, filled_url, tmp_path):
-        file = tmp_path / "tasks.dump"
-        file.write_text("Dear Ada")
-
-        backup = run("backup", file, DATABASE_URL=filled_url)
-
-        assert (backup.returncode, backup.stderr) == (1, f"{file} is there already.\n")
-        assert file.read_text() == "Dear Ada"
-        assert list(tmp_path.iterdir()) == [file]
-
-    def test_of_a_server_that_is_away_leaves_no_file(self, tmp_path):
-        away = f"postgresql://tasktracker@127.0.0.1:{free_port()}/tasktracker"
-
-        backup = run("backup", tmp_path / "tasks.dump", DATABASE_URL=away)
-
-        assert backup.returncode != 0
-        assert "Connection refused" in backup.stderr
-        assert list(tmp_path.iterdir()) == []
-
-    @pytest.mark.parametrize("cut_off_by", [signal.SIGINT, signal.SIGTERM])
-    def test_that_is_cut_off_leaves_no_file(self, filled_url, tmp_path, cut_off_by):
-        with asking(filled_url) as ask, asking(filled_url) as ask_meanwhile:
-            ask("BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
-            backup = start("backup", tmp_path / "tasks.dump", DATABASE_URL=filled_url)
-            assert wait_for(lambda: ask_meanwhile(WAITING_DUMPS) == [(1,)])
-
-            os.killpg(backup.pid, cut_off_by)
-            backup.communicate(timeout=20)
-
-        assert backup.returncode != 0
-        assert list(tmp_path.iterdir()) == []
-
-
-class TestRestore:
-    def test_into_a_database_that_holds_tables_is_refused_and_changes_nothing(self, dump, other_url):
-        with asking(other_url) as ask:
-            before = fingerprint(ask)
-
-        restore = run("restore", dump, DATABASE_URL=other_url)
-
-        assert restore.returncode == 1
-        assert "holds tables already" in restore.stderr
-        with asking(other_url) as ask:
-            assert fingerprint(ask) == before
-
-    @pytest.mark.parametrize("kept", [0.0, 0.001, 0.3, 0.5, 0.6])
-    def test_of_a_file_that_is_cut_off_is_refused_and_leaves_nothing(self, dump, empty_url, kept):
-        os.truncate(dump, int(dump.stat().st_size * kept))
-
-        restore = run("restore", dump, DATABASE_URL=empty_url)
-
-        assert restore.returncode != 0
-        assert "Restored" not in restore.stdout
-        with asking(empty_url) as ask:
-            assert ask(EVERYTHING_MADE) == [(0,)]
-
-    def test_of_a_file_without_its_last_byte_is_whole_or_nothing(self, dump, filled_url, empty_url):
-        """pg_dump may write its table of contents a second time, behind everything, where nothing needs it."""
-        os.truncate(dump, dump.stat().st_size - 1)
-        with asking(filled_url) as ask:
-            whole = fingerprint(ask)
-
-        restore = run("restore", dump, DATABASE_URL=empty_url)
-
-        with asking(empty_url) as ask:
-            assert fingerprint(ask) == (whole if restore.returncode == 0 else {})
-
-    def test_of_a_file_that_is_not_there_is_refused(self, empty_url, tmp_path):
-        restore = run("restore", tmp_path / "none.dump", DATABASE_URL=empty_url)
-
-        assert (restore.returncode, restore.stderr) == (1, f"{tmp_path / 'none.dump'} cannot be read.\n")
-
-    def test_of_no_file_is_refused(self, empty_url):
-        restore = run("restore", DATABASE_URL=empty_url)
-
-        assert restore.returncode == 1
-        assert "make restore FILE=" in restore.stderr
-
-
-class TestOtherWords:
-    def test_are_refused(self, filled_url):
-        """A crontab with a slip in it must not look like a night with a backup."""
-        assert run("bakcup", DATABASE_URL=filled_url).returncode != 0
-
-
-WAITING_DUMPS = """
-SELECT count(*) FROM pg_stat_activity
- WHERE datname = current_database() AND application_name = 'pg_dump' AND wait_event_type = 'Lock'
-"""
-EVERYTHING_MADE = """
-SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace)
-     + (SELECT count(*) FROM pg_type WHERE typnamespace = 'public'::regnamespace)
-     + (SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace)
-"""
 LOGGED = "SELECT task_logs::text FROM task_logs ORDER BY log_date, task_id"
 # Each finds rows of one table that another table of the same instant contradicts.
 DISAGREEMENTS = {
@@ -303,28 +171,6 @@ def ensure_record_is_kept(ask, api):
 
 def ids_of_recorded_requests(ask):
     return {request_id for (request_id,) in ask("SELECT DISTINCT request_id FROM task_history")}
-
-
-def fingerprint(ask):
-    """Of each table and sequence, how many rows it has and a checksum of them."""
-    relations = ask(
-        "SELECT relname, relkind FROM pg_class WHERE relnamespace = 'public'::regnamespace"
-        " AND relkind IN ('r', 'p', 'S')"
-    )
-    keys = dict(
-        ask(
-            "SELECT conrelid::regclass::text, string_agg(attname, ', ' ORDER BY ordinality)"
-            " FROM pg_constraint, unnest(conkey) WITH ORDINALITY JOIN pg_attribute ON attnum = unnest"
-            " WHERE contype = 'p' AND attrelid = conrelid GROUP BY conrelid"
-        )
-    )
-    found = {}
-    for name, kind in relations:
-        order, row = ("1", "(last_value, is_called)") if kind == "S" else (keys[name], "t")
-        digest = f"md5(string_agg({row}::text, E'\\n' ORDER BY {order}))"
-        ((rows, checksum),) = ask(f'SELECT count(*), {digest} FROM "{name}" AS t')
-        found[name] = (rows, checksum)
-    return found
 
 
 def schema_of(tracker):
@@ -428,32 +274,6 @@ class Api:
             return json.loads(answer.read() or b"null")
 
 
-def run(*arguments, cwd=ROOT, **environment):
-    process = start(*arguments, cwd=cwd, **environment)
-    output, errors = process.communicate(timeout=120)
-    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
-
-
-def start(*arguments, cwd=ROOT, **environment):
-    """deploy/backup, on nothing but what the test says; of a URL, with programs that fit the tests' server."""
-    inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL") and name != "DATA_DIR"}
-    path = os.environ.get("PATH", os.defpath)
-    if "DATABASE_URL" in environment:
-        path = f"{PostgresServer(ROOT, ServerUser()).programs}:{path}"
-    elif (ROOT / ".env").exists():
-        pytest.fail(f"{ROOT}/.env is there: deploy/backup would take docker compose's database. Move it away to test.")
-    return subprocess.Popen(
-        [ROOT / "deploy" / "backup", *arguments],
-        cwd=cwd,
-        env=inherited | {"PATH": path} | {name: str(value) for name, value in environment.items()},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        process_group=0,
-    )
-
-
 def server_of(tracker):
     return PostgresServer(tracker.data_dir, server_user(tracker.data_dir))
 
@@ -469,27 +289,6 @@ def database(tracker):
 def connected(tracker):
     with asking(server_of(tracker).url) as ask:
         yield ask
-
-
-@contextmanager
-def asking(url):
-    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        connection.autocommit = True
-
-        def ask(statement):
-            cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-
-        yield ask
-
-
-@contextmanager
-def empty_database(server_url):
-    name = f"empty_{uuid4().hex[:12]}"
-    with asking(server_url) as administer:
-        administer(f"CREATE DATABASE {name}")
-        yield server_url.replace("@/postgres", f"@/{name}")
-        administer(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -510,49 +309,3 @@ def restored(tmp_path):
     tracker = Tracker(tmp_path / "restored")
     yield tracker
     tracker.stop()
-
-
-@pytest.fixture(scope="module")
-def server_url(tmp_path_factory):
-    """Of a server that fits the programs that come with it, whatever the other tests run on."""
-    server = PostgresServer(tmp_path_factory.mktemp("postgres"), own_user())
-    with servers.running(server):
-        yield server.url.replace("//tasktracker@/tasktracker", "//postgres@/postgres")
-
-
-@pytest.fixture
-def filled_url(server_url):
-    with servers.migrated_database(server_url) as sqlalchemy_url:
-        url = sqlalchemy_url.replace("postgresql+psycopg2://", "postgresql://")
-        with asking(url) as ask:
-            ask("INSERT INTO users (username, role, password_hash) VALUES ('ina', 'user', 'x')")
-            ask(
-                "INSERT INTO tasks (project_id, number, title, status, priority, creator_id, position)"
-                " SELECT p.id, n, 'Task ' || md5(n::text), 'todo', 'low', u.id, n"
-                "   FROM projects AS p, users AS u, generate_series(1, 2000) AS n"
-            )
-            ask("UPDATE tasks SET status = 'done' WHERE number % 3 = 0")
-        yield url
-
-
-@pytest.fixture
-def other_url(server_url):
-    """Of a database that holds a table, though none of ours."""
-    with empty_database(server_url) as url:
-        with asking(url) as ask:
-            ask("CREATE TABLE letters (id int PRIMARY KEY, words text); INSERT INTO letters VALUES (1, 'Dear Ada')")
-        yield url
-
-
-@pytest.fixture
-def empty_url(server_url):
-    with empty_database(server_url) as url:
-        yield url
-
-
-@pytest.fixture
-def dump(filled_url, tmp_path):
-    file = tmp_path / "tasks.dump"
-    backup = run("backup", file, DATABASE_URL=filled_url)
-    assert backup.returncode == 0, backup.stderr
-    return file
