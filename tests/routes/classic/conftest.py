@@ -1,0 +1,42 @@
+"""A client for each role, and a task that is logged."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.models.people.user import Role
+
+
+@pytest.fixture
+def as_admin(client, admin):
+    return client.acting_as(admin)
+
+
+@pytest.fixture
+def as_manager(client, factories):
+    return client.acting_as(factories.User(role=Role.MANAGER))
+
+
+@pytest.fixture
+def clock(clock):
+    """Noon: a test that moves it by hours knows which day it comes to."""
+    clock.now = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    return clock
+
+
+@pytest.fixture
+def task(factories, clock):
+    recorded_at = clock() - timedelta(hours=1)
+    return factories.Task(title="Water the plants", description="Not too much", revised_at=recorded_at)
+
+
+@pytest.fixture
+def log(as_admin, services):
+    """Log today; answer its rows, as an admin sees them."""
+
+    def log_today():
+        as_admin.post("/log-tasks")
+        services.daily_log.log_due_days()
+        return as_admin.get("/tasks?per_page=200").json["tasks"]
+
+    return log_today
