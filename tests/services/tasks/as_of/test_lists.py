@@ -1,22 +1,24 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import orjson
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-from sqlalchemy import delete
 
-from app.errors import ForbiddenError, InvalidError
-from app.http.responses import envelope_of
-from app.models.people.user import Role, User
-from app.models.tasks.task import Task, TaskPriority, TaskStatus
+from app.errors import InvalidError
+from app.models.people.user import User
+from app.models.tasks.task import TaskPriority, TaskStatus
 from app.repositories.tasks.read import SORT_NAMES, TaskQuery
+from tests.services.tasks.as_of.looking_back import (
+    HOUR,
+    INSTANT,
+    NOON,
+    body_of,
+    create,
+    ids_as_of,
+    items_as_of,
+    page_as_of,
+    titles_as_of,
+)
 
-NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-INSTANT = timedelta(microseconds=1)
-HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 # What is said of a task at noon, what is said of it an hour later, and what is asked for that only the first matches.
@@ -47,46 +49,6 @@ CHANGES_OUT_OF_SIGHT = {
     "words of neither": ({"title": "Fence"}, {"title": "Wall"}, {"q": "-wall"}),
     "a title": ({"title": "Fence"}, {"title": "Wall"}, {"q": '"fence"', "creator": "me"}),
 }
-
-titles = st.sampled_from(["Paint the fence", "Water the plants", "One", "Ünï"])
-moments = st.none() | st.integers(-48, 48).map(lambda hours: NOON + timedelta(hours=hours))
-changes = st.fixed_dictionaries(
-    {},
-    optional={
-        "title": titles,
-        "description": st.sampled_from(["", "the fence", "in green"]),
-        "project": st.sampled_from(["GEN", "OPS"]),
-        "status": st.sampled_from(TaskStatus),
-        "priority": st.sampled_from(TaskPriority),
-        "labels": st.lists(st.sampled_from(["red", "green", "blue"]), unique=True),
-        "assignee": st.sampled_from(["ann", "boss", None]),
-        "due_at": moments,
-        "external_ref": st.sampled_from(["A", "B", None]),
-    },
-)
-which = st.integers(0, 9)
-steps = st.lists(
-    st.one_of(
-        st.tuples(st.just("create"), titles, changes),
-        st.tuples(st.just("change"), which, changes),
-        st.tuples(st.just("delete"), which, st.none()),
-        st.tuples(st.just("restore"), which, st.none()),
-    ),
-    max_size=12,
-)
-queries = st.builds(
-    TaskQuery,
-    sort=st.sampled_from(SORT_NAMES),
-    deleted=st.booleans(),
-    overdue=st.sampled_from([None, None, True, False]),
-    q=st.sampled_from([None, None, "fence", "green OR water"]),
-    assignee=st.sampled_from([None, None, "ann", "none", "me"]),
-    statuses=st.sampled_from([(), (), ("todo", "blocked"), ("done",)]),
-    labels=st.sampled_from([(), (), ("red",), ("green", "blue")]),
-    projects=st.sampled_from([(), (), ("OPS",), ("GEN", "OPS")]),
-    include_total=st.just(True),
-    limit=st.just(200),
-)
 
 
 class TestFilters:
@@ -230,58 +192,6 @@ class TestItems:
         assert (then["assignee"], then["creator"]) == ("anna", "boss")
 
 
-class TestDeleted:
-    def test_since_then_is_still_in_the_list(self, services, boss, clock):
-        task = create(services, boss)
-        clock.advance(hours=1)
-        services.tasks.delete(boss, task.id)
-        clock.advance(hours=1)
-
-        (then,) = items_as_of(services, boss, NOON + HOUR - INSTANT)
-
-        assert (then["id"], then["deleted_at"]) == (task.id, None)
-
-    def test_by_then_is_in_the_list_of_the_deleted(self, services, boss, clock):
-        task = create(services, boss)
-        clock.advance(hours=1)
-        services.tasks.delete(boss, task.id)
-        clock.advance(hours=1)
-
-        (then,) = items_as_of(services, boss, NOON + HOUR, deleted=True)
-
-        assert (then["id"], then["deleted_at"]) == (task.id, "2026-03-10T13:00:00+00:00")
-        assert ids_as_of(services, boss, NOON + HOUR) == []
-        assert ids_as_of(services, boss, NOON, deleted=True) == []
-
-    def test_and_restored_since_is_deleted_as_of_then(self, services, boss, clock):
-        task = create(services, boss)
-        for do in (services.tasks.delete, services.tasks.restore):
-            clock.advance(hours=1)
-            do(boss, task.id)
-
-        found = [ids_as_of(services, boss, NOON + n * HOUR) for n in range(3)]
-        found_deleted = [ids_as_of(services, boss, NOON + n * HOUR, deleted=True) for n in range(3)]
-
-        assert found == [[task.id], [], [task.id]]
-        assert found_deleted == [[], [task.id], []]
-
-    def test_for_good_is_still_in_the_list_of_before(self, services, boss, clock, session):
-        task = create(services, boss, title="Purged", assignee="ann")
-        clock.advance(hours=1)
-        session.execute(delete(Task).where(Task.id == task.id))
-
-        (then,) = items_as_of(services, boss, NOON + HOUR - INSTANT)
-
-        assert (then["title"], then["assignee"]) == ("Purged", "ann")
-        assert ids_as_of(services, boss, NOON + HOUR) == []
-        assert ids_as_of(services, boss, NOON + HOUR, deleted=True) == []
-
-    @pytest.mark.parametrize("role", [Role.USER, Role.VIEWER])
-    def test_may_not_be_listed_by_who_may_not_restore(self, services, factories, acting_as, role):
-        with pytest.raises(ForbiddenError):
-            items_as_of(services, acting_as(factories.User(role=role)), NOON, deleted=True)
-
-
 class TestWhen:
     def test_before_the_first_task_there_is_nothing(self, services, boss):
         create(services, boss, created_at=NOON - 9 * DAY)
@@ -368,88 +278,6 @@ class TestPages:
         assert found == [["Old"], ["New"], ["Old"]]
 
 
-class TestWhoSees:
-    def test_of_projects_one_is_not_in_there_was_nothing(self, services, boss, ben):
-        create(services, boss, project="OPS")
-
-        assert page_as_of(services, ben, NOON, include_total=True) == {
-            "items": [],
-            "next_cursor": None,
-            "total": 0,
-            "total_is_capped": False,
-        }
-        assert ids_as_of(services, ben, NOON, projects=("OPS",)) == []
-
-    def test_what_has_left_ones_project_is_seen_as_it_was_in_it(self, services, boss, ben, clock):
-        task = create(services, boss, title="For all")
-        clock.advance(hours=1)
-        services.tasks.change(boss, task.id, {"project": "OPS", "title": "Secret"})
-
-        found = [titles_as_of(services, ben, instant) for instant in (NOON, NOON + HOUR)]
-
-        assert found == [["For all"], []]
-
-    def test_what_has_come_into_ones_project_is_not_seen_as_it_was_before(self, services, boss, ben, clock):
-        task = create(services, boss, title="Secret", project="OPS")
-        clock.advance(hours=1)
-        services.tasks.change(boss, task.id, {"project": "GEN", "title": "For all"})
-
-        found = [titles_as_of(services, ben, instant) for instant in (NOON, NOON + HOUR)]
-
-        assert found == [[], ["For all"]]
-
-    def test_who_is_a_member_now_sees_what_was_there_before(self, services, boss, factories, acting_as, ops, clock):
-        task = create(services, boss, project="OPS")
-        clock.advance(hours=1)
-        newcomer = factories.User()
-        factories.ProjectMember(project_id=ops.id, user_id=newcomer.id)
-
-        assert ids_as_of(services, acting_as(newcomer), NOON) == [task.id]
-
-
-class TestNowAndThen:
-    @hypothesis_settings(
-        max_examples=40,
-        deadline=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    )
-    @given(steps=steps, query=queries)
-    def test_the_list_as_of_an_instant_is_what_the_list_was_at_it(
-        self, services, factories, acting_as, boss, clock, steps, query
-    ):
-        """What examples before this one left behind was made by others."""
-        author = acting_as(factories.User(role=Role.ADMIN))
-        query = replace(query, creator="me")
-        ids: list[int] = []
-        seen = {clock(): body_of(services, author, query)}
-        for step in steps:
-            clock.advance(hours=1)
-            take(services, author, step, ids)
-            seen[clock()] = body_of(services, author, query)
-            assert body_of(services, author, replace(query, as_of=clock())) == seen[clock()]
-        clock.advance(days=1)
-
-        found = {instant: body_of(services, author, replace(query, as_of=instant)) for instant in seen}
-
-        # Whether a task is overdue is asked of the instant.
-        assert found == seen
-
-    def test_a_move_on_the_board_is_no_version(self, services, boss, clock):
-        task = create(services, boss, position=1.0)
-        clock.advance(hours=1)
-        services.tasks.change(boss, task.id, {"position": 2.0})
-        clock.advance(hours=1)
-        services.tasks.change(boss, task.id, {"title": "New"})
-
-        found = [items_as_of(services, boss, NOON + n * HOUR)[0] for n in range(3)]
-
-        assert [(item["position"], item["version"]) for item in found] == [(1.0, 1), (1.0, 1), (2.0, 3)]
-
-
-def create(services, actor, *, title="One", **said):
-    return services.tasks.create(actor, {"title": title, **said})
-
-
 def back_to(said):
     """What leads from any later state to the first one: all that was said, and defaults for what was not."""
     defaults = {
@@ -464,45 +292,6 @@ def back_to(said):
         "created_at": NOON,
     }
     return {**defaults, **said}
-
-
-def take(services, actor, step, ids):
-    """One step of a story; about a task that is not there, or is not so, it is none."""
-    verb, subject, said = step
-    if verb == "create":
-        ids.append(services.tasks.create(actor, {"title": subject, **said}).id)
-        return
-    if not ids:
-        return
-    task_id = ids[subject % len(ids)]
-    is_deleted = services.task_views.get(actor, task_id).values["deleted_at"] is not None
-    if verb == "restore" and is_deleted:
-        services.tasks.restore(actor, task_id)
-    elif verb == "delete" and not is_deleted:
-        services.tasks.delete(actor, task_id)
-    elif verb == "change" and not is_deleted:
-        services.tasks.change(actor, task_id, said)
-
-
-def body_of(services, actor, query):
-    page, _was_cached = services.task_views.list_page(actor, query)
-    return orjson.loads(envelope_of(page))
-
-
-def page_as_of(services, actor, instant, **asked):
-    return body_of(services, actor, TaskQuery(as_of=instant, **asked))
-
-
-def items_as_of(services, actor, instant, **asked):
-    return page_as_of(services, actor, instant, **asked)["items"]
-
-
-def ids_as_of(services, actor, instant, **asked):
-    return [item["id"] for item in items_as_of(services, actor, instant, **asked)]
-
-
-def titles_as_of(services, actor, instant, **asked):
-    return [item["title"] for item in items_as_of(services, actor, instant, **asked)]
 
 
 def all_items(services, actor, query, *, between=None):
@@ -552,35 +341,6 @@ class Board:
             self._services.tasks.delete(self._boss, task_id)
         create(self._services, self._boss, title="Later")
         self._clock.advance(hours=1)
-
-
-@pytest.fixture
-def clock(clock):
-    clock.now = NOON
-    return clock
-
-
-@pytest.fixture
-def ops(factories):
-    return factories.Project(key="OPS")
-
-
-@pytest.fixture
-def boss(factories, acting_as, ops, ann, ben):
-    return acting_as(factories.User(username="boss", role=Role.ADMIN))
-
-
-@pytest.fixture
-def ann(factories, acting_as, ops):
-    """In OPS, as ben is not."""
-    user = factories.User(username="ann")
-    factories.ProjectMember(project_id=ops.id, user_id=user.id)
-    return acting_as(user)
-
-
-@pytest.fixture
-def ben(factories, acting_as):
-    return acting_as(factories.User(username="ben"))
 
 
 @pytest.fixture

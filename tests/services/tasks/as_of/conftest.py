@@ -1,0 +1,35 @@
+"""A board at noon, and people with different views of it."""
+
+import pytest
+
+from app.models.people.user import Role
+from tests.services.tasks.as_of.looking_back import NOON
+
+
+@pytest.fixture
+def clock(clock):
+    clock.now = NOON
+    return clock
+
+
+@pytest.fixture
+def ops(factories):
+    return factories.Project(key="OPS")
+
+
+@pytest.fixture
+def boss(factories, acting_as, ops, ann, ben):
+    return acting_as(factories.User(username="boss", role=Role.ADMIN))
+
+
+@pytest.fixture
+def ann(factories, acting_as, ops):
+    """In OPS, as ben is not."""
+    user = factories.User(username="ann")
+    factories.ProjectMember(project_id=ops.id, user_id=user.id)
+    return acting_as(user)
+
+
+@pytest.fixture
+def ben(factories, acting_as):
+    return acting_as(factories.User(username="ben"))
