@@ -8,20 +8,10 @@ from app.models.imports.task_import import ImportBlock, ImportDraft, RowError, T
 from app.models.people.user import Role, User
 from app.models.projects.project import Project
 from app.models.tasks.task import Task
-from tests.routes.imports.hostile_csv import (
-    END,
-    MAX_KEPT_ERRORS,
-    MAX_ROWS,
-    MISPOSTED,
-    MULTIPART,
-    NUL_IN_THE_HEADER,
-    READ,
-    REFUSED,
-    Misposted,
-    Read,
-    Refused,
-    part,
-)
+from tests.routes.imports.hostile.misposted import END, MISPOSTED, MULTIPART, Misposted, part
+from tests.routes.imports.hostile.read import MAX_KEPT_ERRORS, READ, Read
+from tests.routes.imports.hostile.refused import NUL_IN_THE_HEADER, REFUSED, Refused
+from tests.routes.imports.hostile.rows import MAX_ROWS
 
 # A file of more rows than one block is waited for only if the client says so.
 PATIENT = {"Prefer": "wait=30"}
