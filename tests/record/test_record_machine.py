@@ -1,37 +1,28 @@
-"""The record against a plain model of it: whatever happens in whatever order, each day is logged once and as it was."""
+"""The record against a plain model of it: whatever happens in whatever order, each day is logged once."""
 
 import io
 import os
-from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
-from threading import Barrier
-from typing import Any, NamedTuple
-from uuid import UUID
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
-import psycopg2
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from psycopg2.extensions import connection as Connection  # noqa: N812 - a class that is named like a variable
 
-from app.auth.actor import Actor
-from app.composition.resources import Resources
 from app.composition.services import serving
 from app.errors import ConflictError
 from app.models.imports.task_import import DuplicatePolicy
-from app.models.people.user import Role
-from app.models.tasks.task import ACTIVE_STATUSES, TaskPriority, TaskStatus
+from app.models.tasks.task import TaskPriority, TaskStatus
 from app.services.imports.imports import ImportOptions
 from app.settings import Settings
 from tests import servers
-from tests.fakes import FakeJobQueue, FixedClock
+from tests.record.days import BEGINNING_OF_TIME, TICK, USERS, end_of, first_instant
+from tests.record.model import Held, Model, Rows, State
+from tests.record.stage import Stage
 
 UNHURRIED = hypothesis_settings(
     deadline=None,
@@ -40,9 +31,6 @@ UNHURRIED = hypothesis_settings(
     stateful_step_count=25,
     report_multiple_bugs=False,
 )
-
-TICK = timedelta(microseconds=1)
-BEGINNING_OF_TIME = datetime.min.replace(tzinfo=UTC)
 
 # Zones, and days in each that are not like others: of 23, 25, 23.5 and 24.5 hours, without a midnight, with the hour
 # before midnight twice, and one that was left out.
@@ -59,7 +47,6 @@ STARTS = [
     ("Pacific/Apia", date(2011, 12, 31)),
 ]
 PROJECTS = ("GEN", "OPS")
-USERS = ("ada", "bob")
 
 picks = st.integers(0, 7)
 titles = st.sampled_from(["Paint", "Sweep", "Mend"])
@@ -98,165 +85,6 @@ steps_of_a_transaction = st.lists(
 class TestRecord:
     def test_every_day_is_logged_once_and_as_it_was(self, stage):
         run_state_machine_as_test(lambda: RecordMachine(stage), settings=UNHURRIED)
-
-
-class State(NamedTuple):
-    """What a version of a task says, as far as this test changes it."""
-
-    title: str
-    status: str
-    priority: str
-    assignee_id: int | None
-    labels: tuple[str, ...]
-    due_at: datetime | None
-    project_id: int
-    number: int
-    external_ref: str | None = None
-    is_deleted: bool = False
-
-    @property
-    def is_active(self) -> bool:
-        return self.status in ACTIVE_STATUSES and not self.is_deleted
-
-    def as_logged(self, task_id: int) -> tuple[object, ...]:
-        return (
-            task_id,
-            self.project_id,
-            self.number,
-            self.title,
-            self.status,
-            self.priority,
-            self.assignee_id,
-            self.due_at,
-        )
-
-
-@dataclass(frozen=True)
-class TaskModel:
-    versions: list[tuple[datetime, State]]
-    removed_at: datetime | None = None
-
-    @property
-    def state(self) -> State:
-        return self.versions[-1][1]
-
-    def state_before(self, instant: datetime) -> State | None:
-        if self.removed_at is not None and self.removed_at < instant:
-            return None
-        return next((state for at, state in reversed(self.versions) if at < instant), None)
-
-
-Rows = set[tuple[object, ...]]
-
-
-@dataclass
-class Held:
-    """A transaction that is still open: when it began, and what becomes true if it commits."""
-
-    begun_at: datetime
-    tasks: dict[int, TaskModel] = field(default_factory=dict)
-
-    def has_written_before(self, instant: datetime) -> bool:
-        return bool(self.tasks) and self.begun_at < instant
-
-
-@dataclass
-class Model:
-    """The record as the product promises it."""
-
-    zone: ZoneInfo
-    now: datetime
-    closed_until: datetime = BEGINNING_OF_TIME
-    tasks: dict[int, TaskModel] = field(default_factory=dict)
-    closed: dict[date, Rows] = field(default_factory=dict)
-    # Logged "up to now", as somebody asked.
-    provisional: dict[date, Rows] = field(default_factory=dict)
-    requested: set[date] = field(default_factory=set)
-    last_numbers: Counter[int] = field(default_factory=Counter)
-    held: Held | None = None
-
-    @property
-    def today(self) -> date:
-        return self.now.astimezone(self.zone).date()
-
-    def list_ids(self, *, is_deleted: bool | None = None) -> list[int]:
-        """Of the tasks that are there and that no open transaction holds."""
-        return [
-            task_id
-            for task_id, task in sorted(self.tasks.items())
-            if task.removed_at is None
-            and (is_deleted is None or task.state.is_deleted is is_deleted)
-            and (self.held is None or task_id not in self.held.tasks)
-        ]
-
-    def instant_after(self, task: TaskModel | None, begun_at: datetime | None) -> datetime:
-        """Of a change by a transaction that began then, or now."""
-        instant = max(begun_at or self.now, self.closed_until)
-        return instant if task is None else max(instant, task.versions[-1][0] + TICK)
-
-    def create(self, task_id: int, state: State) -> None:
-        assert task_id not in self.tasks
-        self.tasks[task_id] = self.created(state)
-
-    def change(self, task_id: int, state: State) -> None:
-        self.tasks[task_id] = self.changed(self.tasks[task_id], state)
-
-    def remove(self, task_id: int) -> None:
-        self.tasks[task_id] = self.removed(self.tasks[task_id])
-
-    def created(self, state: State, *, begun_at: datetime | None = None) -> TaskModel:
-        return TaskModel([(self.instant_after(None, begun_at), state)])
-
-    def changed(self, task: TaskModel, state: State, *, begun_at: datetime | None = None) -> TaskModel:
-        if state == task.state:
-            return task
-        return TaskModel([*task.versions, (self.instant_after(task, begun_at), state)])
-
-    def removed(self, task: TaskModel, *, begun_at: datetime | None = None) -> TaskModel:
-        return TaskModel(task.versions, removed_at=self.instant_after(task, begun_at))
-
-    def take_number(self, project_id: int) -> int:
-        self.last_numbers[project_id] += 1
-        return self.last_numbers[project_id]
-
-    def active_before(self, instant: datetime) -> Rows:
-        states = ((task_id, task.state_before(instant)) for task_id, task in self.tasks.items())
-        return {state.as_logged(task_id) for task_id, state in states if state is not None and state.is_active}
-
-    def active_now(self) -> Rows:
-        there = ((task_id, task.state) for task_id, task in self.tasks.items() if task.removed_at is None)
-        return {state.as_logged(task_id) for task_id, state in there if state.is_active}
-
-    def list_days_over(self) -> list[date]:
-        """From the first task to yesterday, without those that the zone left out."""
-        if not self.tasks:
-            return []
-        day = min(task.versions[0][0] for task in self.tasks.values()).astimezone(self.zone).date()
-        days = []
-        while day < self.today:
-            if first_instant(day, self.zone) < end_of(day, self.zone):
-                days.append(day)
-            day += timedelta(days=1)
-        return days
-
-    def run_job(self) -> list[date]:
-        logged = []
-        missing = [day for day in self.list_days_over() if day not in self.closed]
-        for day in sorted({*self.requested, *missing}):
-            end = end_of(day, self.zone)
-            if end <= self.now:
-                self.closed_until = max(self.closed_until, end)
-                if day not in self.closed:
-                    if self.held is not None and self.held.has_written_before(end):
-                        continue
-                    self.closed[day] = self.active_before(end)
-                    self.provisional.pop(day, None)
-                    logged.append(day)
-            elif day not in self.closed:
-                self.provisional[day] = self.active_now()
-                logged.append(day)
-            self.requested.discard(day)
-        return logged
 
 
 class RecordMachine(RuleBasedStateMachine):
@@ -620,170 +448,6 @@ class RecordMachine(RuleBasedStateMachine):
     def remove_in_sql(self, task_id: int) -> None:
         self.stage.execute("DELETE FROM tasks WHERE id = %s", task_id)
         self.model.remove(task_id)
-
-
-@lru_cache(maxsize=10_000)
-def first_instant(day: date, zone: ZoneInfo) -> datetime:
-    """Found by looking at the clock on the wall; the first of the next day that there was, if there was no such day."""
-    middle = datetime.combine(day, time.min, tzinfo=UTC)
-    before, after = middle - timedelta(days=2), middle + timedelta(days=2)
-    assert before.astimezone(zone).date() < day <= after.astimezone(zone).date()
-    while after - before > TICK:
-        middle = before + (after - before) / 2
-        before, after = (before, middle) if middle.astimezone(zone).date() >= day else (middle, after)
-    return after
-
-
-def end_of(day: date, zone: ZoneInfo) -> datetime:
-    return first_instant(day + timedelta(days=1), zone)
-
-
-# As `now()` does, the clock stands still for a transaction; for one, that is: the others are over at once.
-_NOW = """
-    CREATE OR REPLACE FUNCTION record_now() RETURNS timestamptz LANGUAGE sql STABLE AS $$
-        SELECT coalesce(nullif(current_setting('test.begun_at', true), '')::timestamptz, (SELECT now FROM test_clock))
-    $$
-"""
-
-
-class Stage:
-    """The services on a database of their own, where everything is committed; and those who write past them."""
-
-    def __init__(self, database_url: str, settings: Settings) -> None:
-        url = database_url.replace("postgresql+psycopg2://", "postgresql://")
-        self._connection = _connect(url)
-        self._connection.autocommit = True
-        self._held_connection = _connect(url)
-        self._threads = ThreadPoolExecutor(2)
-        self._serial = 0
-        self._make_people_and_projects()
-        self.execute(_NOW)
-        self.clock = FixedClock(datetime.now(UTC), tell=self._tell_database)
-        self.resources = Resources(
-            replace(settings, database_url=database_url), job_queue=FakeJobQueue(), clock=self.clock
-        )
-
-    def close(self) -> None:
-        self._threads.shutdown()
-        self.resources.engine.dispose()
-        self._held_connection.close()
-        self._connection.close()
-
-    def begin(self, zone: ZoneInfo) -> None:
-        """As on the first day. The history lets nobody rewrite it, but where no trigger runs."""
-        self.end_held(commits=False)
-        self.execute("ROLLBACK")
-        self.execute(
-            """
-            SET session_replication_role = replica;
-            DELETE FROM task_history; DELETE FROM task_logs; DELETE FROM log_runs; DELETE FROM log_requests;
-            DELETE FROM imports; DELETE FROM import_blocks; DELETE FROM import_drafts; DELETE FROM tasks;
-            UPDATE record_boundary SET closed_until = '-infinity';
-            UPDATE projects SET last_task_number = 0;
-            SET session_replication_role = origin;
-            """
-        )
-        # The first job of a month makes its partition.
-        for (partition,) in self.ask(
-            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'task_logs'::regclass"
-        ):
-            self.execute(f"DROP TABLE {partition}")
-        self.resources.settings = replace(self.resources.settings, time_zone=zone)
-
-    def log_due_days(self) -> list[date]:
-        with serving(self.resources) as services:
-            return services.daily_log.log_due_days()
-
-    def log_due_days_twice_at_once(self) -> list[date]:
-        barrier = Barrier(2, timeout=10)
-
-        def log() -> list[date]:
-            barrier.wait()
-            return self.log_due_days()
-
-        jobs = [self._threads.submit(log) for _ in range(2)]
-        return [day for job in jobs for day in job.result()]
-
-    def list_history(self) -> list[tuple[Any, ...]]:
-        rows = self.ask("""
-            SELECT task_id, revision, valid_from, nullif(valid_to, 'infinity'), title, status, priority, assignee_id,
-                   labels, due_at, project_id, number, external_ref, deleted_at IS NOT NULL
-              FROM task_history ORDER BY task_id, revision
-        """)
-        return [(*row[:8], tuple(row[8]), *row[9:]) for row in rows]
-
-    def list_logs(self) -> list[tuple[Any, ...]]:
-        return self.ask("""
-            SELECT log_date, task_id, project_id, number, title, status, priority, assignee_id, due_at FROM task_logs
-        """)
-
-    def fold_history(self, instant: datetime) -> Rows:
-        """What the history alone says that was active at the instant."""
-        return {
-            *self.ask(
-                """
-                SELECT task_id, project_id, number, title, status, priority, assignee_id, due_at FROM task_history
-                 WHERE valid_from <= %s AND %s < valid_to
-                   AND deleted_at IS NULL AND status NOT IN ('done', 'cancelled')
-                """,
-                instant,
-                instant,
-            )
-        }
-
-    def execute(self, statement: str, *arguments: object) -> None:
-        with self._connection.cursor() as cursor:
-            cursor.execute(statement, arguments or None)
-
-    def ask(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
-        return _ask(self._connection, statement, arguments)
-
-    def ask_held(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
-        return _ask(self._held_connection, statement, arguments)
-
-    def begin_held(self, now: datetime) -> None:
-        """A transaction for which it stays now as long as it goes on."""
-        _ask(self._held_connection, "SELECT set_config('test.begun_at', %s, true)", (now.isoformat(),))
-
-    def end_held(self, *, commits: bool) -> None:
-        if commits:
-            self._held_connection.commit()
-        else:
-            self._held_connection.rollback()
-
-    def next_serial(self) -> int:
-        self._serial += 1
-        return self._serial
-
-    def _tell_database(self, now: datetime) -> None:
-        self.execute("UPDATE test_clock SET now = %s", now)
-
-    def _make_people_and_projects(self) -> None:
-        self.execute("INSERT INTO projects (key, name, includes_everyone) VALUES ('OPS', 'Operations', true)")
-        self.project_ids: dict[str, int] = dict(self.ask("SELECT key, id FROM projects"))
-        for name in ("admin", *USERS):
-            self.execute("INSERT INTO users (username, password_hash, role) VALUES (%s, 'x', 'admin')", name)
-        self.user_ids: dict[str | None, int | None] = {
-            None: None,
-            **dict(self.ask("SELECT username, id FROM users")),
-        }
-        admin_id, session_id = self.user_ids["admin"] or 0, UUID(int=0)
-        self.execute(
-            "INSERT INTO sessions (id, user_id, refresh_id, expires_at) VALUES (%s, %s, %s, 'infinity')",
-            *(str(session_id), admin_id, str(session_id)),
-        )
-        self.actor = Actor(admin_id, "admin", Role.ADMIN, frozenset(), session_id)
-
-
-def _connect(url: str) -> Connection:
-    # Nothing here outlives the server, so nobody has to wait for the disk. What would wait for ever is told early.
-    return psycopg2.connect(url, options="-c timezone=UTC -c synchronous_commit=off -c lock_timeout=3s")
-
-
-def _ask(connection: Connection, statement: str, arguments: tuple[object, ...]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, arguments or None)
-        return cursor.fetchall()
 
 
 @pytest.fixture
