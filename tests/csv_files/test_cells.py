@@ -27,7 +27,7 @@ from app.models.tasks.task import (
     TaskStatus,
 )
 
-# How long an example takes is the machine's affair.
+# An example has no deadline, because its time depends on the machine.
 UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 FORMULAS = ["=1+1", "+49 89", "-5", "@ada", "\tx", "\rx", "\nx", '=HYPERLINK("http://x")', '=cmd|" /C calc"!A0']

@@ -23,7 +23,7 @@ from app.csv_files.writing import ERROR_COLUMN, EXPORT_COLUMNS
 from app.errors import UnreadableCsvError
 from app.models.tasks.task import TaskPriority
 
-# How long an example takes is the machine's affair.
+# An example has no deadline, because its time depends on the machine.
 UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 JIRA = (

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.clock import in_zone
 from app.csv_files.moments import parse_moment
 
-# How long an example takes is the machine's affair.
+# An example has no deadline, because its time depends on the machine.
 UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

@@ -23,7 +23,7 @@ from app.csv_files.writing import (
 from app.models.tasks.task import MAX_LABEL_LENGTH, TaskPriority, TaskStatus
 from app.settings import CsvLimits
 
-# How long an example takes is the machine's affair.
+# An example has no deadline, because its time depends on the machine.
 UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 LIMITS = CsvLimits(rows=100_000, columns=50, cell_characters=50_000)

@@ -11,7 +11,7 @@ USERS = ("ada", "bob")
 
 @lru_cache(maxsize=10_000)
 def first_instant(day: date, zone: ZoneInfo) -> datetime:
-    """Found by looking at the clock on the wall; the first of the next day that there was, if there was no such day."""
+    """Find the instant by the local time; for a day that the zone skipped, it is the first instant of the next day."""
     middle = datetime.combine(day, time.min, tzinfo=UTC)
     before, after = middle - timedelta(days=2), middle + timedelta(days=2)
     assert before.astimezone(zone).date() < day <= after.astimezone(zone).date()

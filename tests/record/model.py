@@ -11,7 +11,7 @@ from tests.record.days import BEGINNING_OF_TIME, TICK, end_of, first_instant
 
 
 class State(NamedTuple):
-    """What a version of a task says, as far as this test changes it."""
+    """The fields of a task's version that this test changes."""
 
     title: str
     status: str
@@ -79,7 +79,7 @@ class Model:
     closed_until: datetime = BEGINNING_OF_TIME
     tasks: dict[int, TaskModel] = field(default_factory=dict)
     closed: dict[date, Rows] = field(default_factory=dict)
-    # Logged "up to now", as somebody asked.
+    # Days that were logged up to now on request.
     provisional: dict[date, Rows] = field(default_factory=dict)
     requested: set[date] = field(default_factory=set)
     last_numbers: Counter[int] = field(default_factory=Counter)
@@ -90,7 +90,7 @@ class Model:
         return self.now.astimezone(self.zone).date()
 
     def list_ids(self, *, is_deleted: bool | None = None) -> list[int]:
-        """Of the tasks that are there and that no open transaction holds."""
+        """List the ids of the tasks that exist and that no open transaction has locked."""
         return [
             task_id
             for task_id, task in sorted(self.tasks.items())
@@ -100,7 +100,7 @@ class Model:
         ]
 
     def instant_after(self, task: TaskModel | None, begun_at: datetime | None) -> datetime:
-        """Of a change by a transaction that began then, or now."""
+        """The time that history records for a change by a transaction that began then, or now."""
         instant = max(begun_at or self.now, self.closed_until)
         return instant if task is None else max(instant, task.versions[-1][0] + TICK)
 
@@ -138,7 +138,7 @@ class Model:
         return {state.as_logged(task_id) for task_id, state in there if state.is_active}
 
     def list_days_over(self) -> list[date]:
-        """From the first task to yesterday, without those that the zone left out."""
+        """List the days from the first task to yesterday, without those that the zone skipped."""
         if not self.tasks:
             return []
         day = min(task.versions[0][0] for task in self.tasks.values()).astimezone(self.zone).date()

@@ -20,7 +20,7 @@ from tests.fakes import FakeJobQueue, FixedClock
 from tests.record.days import USERS
 from tests.record.model import Rows
 
-# As `now()` does, the clock stands still for a transaction; for one, that is: the others are over at once.
+# As `now()` does, the clock stands still for the open transaction; the other transactions end at once.
 _NOW = """
     CREATE OR REPLACE FUNCTION record_now() RETURNS timestamptz LANGUAGE sql STABLE AS $$
         SELECT coalesce(nullif(current_setting('test.begun_at', true), '')::timestamptz, (SELECT now FROM test_clock))
@@ -52,7 +52,7 @@ class Stage:
         self._connection.close()
 
     def begin(self, zone: ZoneInfo) -> None:
-        """As on the first day. The history lets nobody rewrite it, but where no trigger runs."""
+        """Empty the tables. History can be rewritten only while its triggers are off."""
         self.end_held(commits=False)
         self.execute("ROLLBACK")
         self.execute(
@@ -100,7 +100,7 @@ class Stage:
         """)
 
     def fold_history(self, instant: datetime) -> Rows:
-        """What the history alone says that was active at the instant."""
+        """List the tasks that were active at the instant, by history alone."""
         return {
             *self.ask(
                 """
@@ -158,7 +158,7 @@ class Stage:
 
 
 def _connect(url: str) -> Connection:
-    # Nothing here outlives the server, so nobody has to wait for the disk. What would wait for ever is told early.
+    # No data outlives the server, so commits do not wait for the disk. A statement that waits for a lock fails early.
     return psycopg2.connect(url, options="-c timezone=UTC -c synchronous_commit=off -c lock_timeout=3s")
 
 

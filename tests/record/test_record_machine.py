@@ -32,8 +32,8 @@ UNHURRIED = hypothesis_settings(
     report_multiple_bugs=False,
 )
 
-# Zones, and days in each that are not like others: of 23, 25, 23.5 and 24.5 hours, without a midnight, with the hour
-# before midnight twice, and one that was left out.
+# Zones with unusual days: days of 23, 25, 23.5 and 24.5 hours, a day without a midnight, a day with the hour
+# before midnight twice, and a day that was skipped.
 STARTS = [
     ("UTC", date(2024, 2, 28)),
     ("UTC", date(2026, 12, 31)),
@@ -164,7 +164,7 @@ class RecordMachine(RuleBasedStateMachine):
     @precondition(lambda self: not self.is_a_ref_held())
     @rule(rows=imported_rows, policy=st.sampled_from(DuplicatePolicy))
     def import_csv(self, rows: list[tuple[Any, ...]], policy: DuplicatePolicy) -> None:
-        # The last column is passed over: a file that was the same as the one just before it would be that one.
+        # The import ignores the last column, which keeps a file from being taken for the one before it.
         lines = [",".join((*(cell or "" for cell in row), str(self.stage.next_serial()))) for row in rows]
         file = "title,status,priority,assignee,external_ref,updated_at\n" + "\n".join(lines) + "\n"
         with serving(self.stage.resources) as services:
@@ -426,7 +426,7 @@ class RecordMachine(RuleBasedStateMachine):
         return held is not None and any(task.state.external_ref for task in held.tasks.values())
 
     def state_of_insert(self, title: str) -> State:
-        # Numbers that no service takes: taking one locks the project.
+        # These numbers come from no service, because to take one would lock the project.
         number = 1_000_000 + self.stage.next_serial()
         return State(title, "todo", "medium", None, (), None, self.stage.project_ids["GEN"], number)
 

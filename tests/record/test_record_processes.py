@@ -35,19 +35,19 @@ from app.settings import Settings
 from tests import servers
 from tests.servers import ROOT, broker, own_user, running, wait_for
 
-# A month ends in them, and one day has 25 hours.
+# A month ends within these days, and one day has 25 hours.
 ZONE = ZoneInfo("Europe/Berlin")
 FIRST_DAY = date(2026, 10, 24)
 DAYS = [FIRST_DAY + timedelta(days=number) for number in range(10)]
 TICK = timedelta(microseconds=1)
 
-# So many that a day takes long enough to be logged that a worker may be killed meanwhile.
+# With this many tasks a day takes long enough to log that a worker can be killed meanwhile.
 TASKS = 3_000
 BUSY_TASKS = 20
 CHANGES_A_DAY = 8
 WORKERS = 3
 BEATS = 2
-# Beat as it is, but that it rings every half second; what it does in five minutes would take an hour here.
+# The real beat, sending its ticks every half second; at the usual interval the test would take an hour.
 BEAT = """
 import sys
 from celery_worker import celery_app
@@ -101,13 +101,13 @@ class TestTenDays:
             assert logged == stage.fold_history(start_of(day + timedelta(days=1)) - TICK)
             busy = stage.busy_ids
             assert {task_id: row for task_id, row in logged.items() if task_id not in busy} == model.expected[day]
-            # Those of the writer that never paused are active all the time; which of its words came last is up to it.
+            # The tasks of the writer that never paused stay active; the test does not know its last change.
             assert busy <= logged.keys()
         stage.remember_closed_days()
 
 
 class Model:
-    """What is done to the tasks, and what each day should therefore be logged like."""
+    """The changes made to the tasks, and the log that each day should therefore have."""
 
     def __init__(self, stage: "Stage", moments: random.Random) -> None:
         self._stage = stage
@@ -254,7 +254,7 @@ class Stage:
 
     def kill_workers_meanwhile(self, day: date, model: Model, moments: random.Random) -> None:
         self.start_all()
-        # Those that start ring by themselves; when all is quiet, what is killed is killed at its work.
+        # A beat that starts sends ticks at once, so a worker that is killed in a quiet moment is killed at work.
         for _ in range(2):
             self._end(day, model)
             rings = [self._threads.submit(self.ring) for _ in range(4)]
@@ -280,7 +280,7 @@ class Stage:
         assert day not in self.list_closed_days()
 
     def see_it_wait_for_a_writer(self, day: date, model: Model, _moments: random.Random) -> None:
-        """Who began before midnight and is still writing writes into that day, so it cannot be closed yet."""
+        """A transaction that began before midnight writes into that day, so the day cannot be closed yet."""
         midnight = start_of(day + timedelta(days=1))
         self.start_all()
         connection = self._connect(self._stack)
@@ -303,7 +303,7 @@ class Stage:
     # --- processes
 
     def ring(self) -> None:
-        """As another client each time."""
+        """Use another client each time."""
         CeleryJobQueue(make_celery(self._settings)).enqueue(JobName.LOG_DUE_DAYS)
 
     def kill_or_start_one(self, moments: random.Random) -> None:
@@ -366,7 +366,7 @@ class Stage:
 
         writing = self._threads.submit(write)
         stack = ExitStack()
-        # An error of the writer's is an error of the test's.
+        # An error in the writer fails the test.
         stack.callback(lambda: writing.result(timeout=10))
         stack.callback(is_over.set)
         return stack
@@ -391,7 +391,7 @@ class Stage:
         return [day for (day,) in self.ask("SELECT log_date FROM log_runs WHERE is_final ORDER BY log_date")]
 
     def remember_closed_days(self) -> None:
-        """What has been closed stays as it is, to the ids of its rows."""
+        """A closed day never changes, and neither do the ids of its rows."""
         found = self.ask("""
             SELECT log_date, md5(string_agg(l::text, ',' ORDER BY task_id)) FROM task_logs AS l
               JOIN log_runs USING (log_date) WHERE is_final GROUP BY log_date
@@ -406,7 +406,7 @@ class Stage:
         return {task_id: tuple(row) for task_id, *row in rows}
 
     def fold_history(self, instant: datetime) -> Rows:
-        """What the history alone says that was active at the instant."""
+        """List the tasks that were active at the instant, by history alone."""
         rows = self.ask(
             """
             SELECT task_id, project_id, number, title, status, priority FROM task_history
@@ -437,7 +437,7 @@ def start_of(day: date) -> datetime:
 
 
 def moments_of(day: date, moments: random.Random) -> list[datetime]:
-    """In order; the last one is the day's last."""
+    """List the instants in order; the last one is the last of the day."""
     begin, end = start_of(day), start_of(day + timedelta(days=1))
     chosen = {begin + (end - begin) * moments.random() for _ in range(CHANGES_A_DAY - 1)}
     return [*sorted(chosen), end - TICK]

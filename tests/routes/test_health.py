@@ -192,7 +192,7 @@ class TestMetricsToken:
 
 
 class SilentJobQueue(FakeJobQueue):
-    """Of a broker that does not answer."""
+    """The queue of a broker that does not answer."""
 
     def count_waiting(self):
         return None

@@ -312,7 +312,7 @@ class TestCreateFirstAdmin:
 
 
 class TestAtOnce:
-    """On a database of its own, where transactions are real."""
+    """Each test has a database of its own, where transactions commit."""
 
     def test_two_that_start_at_once_make_one_admin(self, own_parts):
         def start(services, number):
@@ -364,7 +364,7 @@ def create_first_admin(service, username):
 
 
 def at_once(resources, do, *, count):
-    """What each of so many threads got, all let go at the same moment, each with services of its own."""
+    """Run this in several threads that start at the same moment, each with services of its own; list the results."""
     barrier = Barrier(count, timeout=20)
 
     def run(number):

@@ -11,7 +11,7 @@ LIMITS = CsvLimits(rows=100_000, columns=50, cell_characters=50_000)
 
 
 class InPieces:
-    """What comes over a slow network."""
+    """A stream that gives small pieces, as a slow network does."""
 
     def __init__(self, content, size):
         self._content = content
@@ -29,7 +29,7 @@ def opened(content, *, limits=LIMITS, size=PIECE_BYTES, encoding=None, delimiter
 
 
 def cells_of(content, **how):
-    """Each row's cells, those of all blocks in turn."""
+    """List the cells of each row, block after block."""
     file = opened(content, **how)
     return [
         cells

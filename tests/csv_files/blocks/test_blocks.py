@@ -11,7 +11,7 @@ from app.csv_files.blocks import BLOCK_CHARACTERS, BLOCK_ROWS, PIECE_BYTES, CsvF
 from app.errors import TooLargeError, UnreadableCsvError
 from tests.csv_files.blocks.reading import LIMITS, cells_of, ensure_read_or_refused, opened
 
-# How long an example takes is the machine's affair.
+# An example has no deadline, because its time depends on the machine.
 UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 UNBLANK = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 

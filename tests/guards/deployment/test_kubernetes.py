@@ -12,9 +12,9 @@ from tests.servers import ROOT
 NGINX = "nginx.ingress.kubernetes.io"
 COMPONENT = "app.kubernetes.io/component"
 SECRETS = {"DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "JWT_SECRET_KEY", "METRICS_TOKEN", "ADMIN_PASSWORD"}
-# What PostgreSQL leaves to others than its superusers where nobody says how many connections it may have.
+# PostgreSQL leaves this many connections to ordinary users by default.
 FREE_CONNECTIONS = 97
-# What the api may take after it has drained: its last requests, and then its processes.
+# The api may take this long after it has drained, to end its last requests and its processes.
 STOP_SECONDS = 20
 
 
@@ -260,7 +260,7 @@ def ingress_paths(manifests):
 
 
 def told_secrets():
-    """What the commands of the README put into secrets."""
+    """List the settings that the commands of the README put into secrets."""
     return set(re.findall(r"--from-literal=([A-Z_]+)=", (KUBERNETES / "README.md").read_text("utf-8")))
 
 
@@ -273,7 +273,7 @@ def workloads(manifests):
 
 @pytest.fixture
 def set_environment(monkeypatch):
-    """What the manifests give, and secrets as they should be."""
+    """Set the environment that the manifests describe, with valid secrets."""
 
     def set_all(given):
         secrets = {

@@ -14,7 +14,7 @@ DECLARED = re.compile(
     r"\b(Counter|Gauge|Histogram|CounterMetricFamily|GaugeMetricFamily)\(\s*[\"'](tasktrackerpro_[a-z_]+)[\"']"
 )
 NAMED = re.compile(r"\btasktrackerpro_[a-z_]+")
-# The labels of a metric stand in one list, behind its name and what it says of itself.
+# The labels of a metric stand in one list, after its name and its description.
 LABELLED = re.compile(
     r"\(\s*[\"'](tasktrackerpro_[a-z_]+)[\"'],\s*(?:\"[^\"]*\"|'[^']*'),\s*(?:labels(?:names)?=)?\[([^\]]*)\]"
 )
@@ -111,7 +111,7 @@ def base_of(name):
 
 
 def unknown_labels(expressions, labels_of_the_app):
-    """What an expression asks of a metric that has no such label, or groups by though no metric in it has it."""
+    """List the labels that an expression selects or groups by and that its metrics do not have."""
     found = []
     for expression in expressions:
         named = {base_of(name) for name in NAMED.findall(expression)}
@@ -136,7 +136,7 @@ def overlap(one, other):
 
 
 def exposed_names(kind, name):
-    """As Prometheus knows them: the client adds to the names of counters and histograms."""
+    """List the names under which Prometheus stores a metric; the client adds suffixes to counters and histograms."""
     if kind.startswith("Counter"):
         return {name.removesuffix("_total") + "_total"}
     if kind == "Histogram":

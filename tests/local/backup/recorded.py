@@ -14,7 +14,7 @@ from tests.servers import ROOT
 
 
 def fingerprint(ask):
-    """Of each table and sequence, how many rows it has and a checksum of them."""
+    """Count the rows of each table and sequence, with a checksum of them."""
     relations = ask(
         "SELECT relname, relkind FROM pg_class WHERE relnamespace = 'public'::regnamespace"
         " AND relkind IN ('r', 'p', 'S')"

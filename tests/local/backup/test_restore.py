@@ -66,7 +66,7 @@ SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespac
 
 @pytest.fixture
 def other_url(server_url):
-    """Of a database that holds a table, though none of ours."""
+    """A database that holds a table of another program."""
     with empty_database(server_url) as url:
         with asking(url) as ask:
             ask("CREATE TABLE letters (id int PRIMARY KEY, words text); INSERT INTO letters VALUES (1, 'Dear Ada')")

@@ -23,10 +23,10 @@ from tests.servers import wait_for
 WRITERS = 3
 TASKS = 150
 ROWS = 200
-# So many that their import takes longer than the backup's dump needs to begin.
+# The import of this many rows is still running when the backup's dump begins.
 MANY_ROWS = 30_000
 BAD_ROW = "No such status,whenever\n"
-# What is written where nobody asks for it, or only for a moment.
+# These tables have no rows in a tracker at rest.
 MAY_BE_EMPTY = {"import_blocks", "import_drafts", "log_requests", "login_attempts", "login_waits"}
 
 
@@ -91,7 +91,7 @@ class TestTracker:
 
 
 LOGGED = "SELECT task_logs::text FROM task_logs ORDER BY log_date, task_id"
-# Each finds rows of one table that another table of the same instant contradicts.
+# Each query finds rows of one table that contradict another table at the same instant.
 DISAGREEMENTS = {
     "a history is not contiguous from 1": """
         SELECT task_id FROM task_history GROUP BY task_id HAVING (min(revision), max(revision)) <> (1, count(*))""",
@@ -138,10 +138,10 @@ def ensure_one_instant(journal, recorded, began, ended):
     missing = [change for change in journal if change.request_id not in recorded]
     assert [change for change in missing if change.acknowledged < began] == []
     assert [change for change in there if change.sent > ended] == []
-    # Nothing is there that was asked for when something that is missing was done already.
+    # No change in the dump was sent after a missing change had been acknowledged.
     last_sent = max(change.sent for change in there)
     assert [change for change in missing if change.acknowledged < last_sent] == []
-    # Else nobody wrote meanwhile.
+    # Otherwise no client wrote during the backup.
     assert [change for change in missing if change.acknowledged < ended]
 
 
@@ -178,7 +178,7 @@ def schema_of(tracker):
     dumped = subprocess.run(
         [server.programs / "pg_dump", "--schema-only", "-d", server.url], capture_output=True, text=True, check=True
     )
-    # One word in it is another each time, and what was read again is printed with fewer brackets.
+    # One token differs in each dump, and PostgreSQL prints a restored expression with fewer brackets.
     return re.sub(r"^\\(un)?restrict .*$|[()]", "", dumped.stdout, flags=re.MULTILINE)
 
 
@@ -188,7 +188,7 @@ def list_logged(tracker):
 
 
 def fill(api):
-    """What a team leaves behind: tasks in every state, an import with errors, people, a project, a logged day."""
+    """Leave tasks in every state, an import with errors, people, a project and a logged day."""
     api.call("POST", "/api/v1/projects", {"key": "OPS", "name": "Operations"})
     person = {"username": "ina", "email": "ina@example.org", "password": "a password of Ina's", "role": "user"}
     api.call("POST", "/api/v1/users", person)
@@ -280,7 +280,7 @@ def server_of(tracker):
 
 @contextmanager
 def database(tracker):
-    """Of a tracker that does not run, so that nothing but the test changes it."""
+    """Open the database of a tracker that is stopped, so only the test changes it."""
     with servers.running(server_of(tracker)), connected(tracker) as ask:
         yield ask
 

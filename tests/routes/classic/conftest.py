@@ -19,7 +19,7 @@ def as_manager(client, factories):
 
 @pytest.fixture
 def clock(clock):
-    """Noon: a test that moves it by hours knows which day it comes to."""
+    """The clock stands at noon, so a test that moves it by hours stays within a known day."""
     clock.now = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
     return clock
 

@@ -4,7 +4,7 @@ from app.models.people.user import Role
 from tests.factories import PASSWORD
 from tests.routes.classic.classic_requests import CSV, upload
 
-# Every row that asks who is asking, with the roles that may; {task} and {log} are ids.
+# Every route that needs a token, with the roles that may call it; {task} and {log} are ids.
 ALL = frozenset(Role)
 WRITERS = frozenset({Role.ADMIN, Role.MANAGER, Role.USER})
 MANAGERS = frozenset({Role.ADMIN, Role.MANAGER})

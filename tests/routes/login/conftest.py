@@ -17,7 +17,7 @@ def ann(factories):
 
 @pytest.fixture
 def token(client, ann, settings):
-    """A good access token, and what is needed to make bad ones like it."""
+    """A valid access token, and a way to sign invalid ones like it."""
     pair = log_in(client, "ann").json
     claims = jwt.decode(pair["access_token"], options=UNVERIFIED)
     assert claims["iss"] == ISSUER

@@ -180,5 +180,5 @@ class TestTokens:
 
     @pytest.fixture
     def settings(self, base_settings):
-        # As long as HS512 wants it, so that only the algorithm is wrong with a token signed by it.
+        # HS512 needs a key of this length; a token that it signs has only the wrong algorithm.
         return replace(base_settings, jwt_secret_key=base_settings.jwt_secret_key * 2)

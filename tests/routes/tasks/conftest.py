@@ -32,7 +32,7 @@ def task(factories):
 
 @pytest.fixture
 def full_task(factories):
-    """With nothing at its default."""
+    """A task that has no field at its default."""
     return factories.Task(
         title="Old",
         description="long",

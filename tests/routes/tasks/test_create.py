@@ -171,7 +171,7 @@ class TestBodies:
         response = as_user.request("POST", TASKS, data=body.encode("latin-1"), content_type="application/json")
 
         if body.startswith("[["):
-            # More values than a body may have: it is not parsed at all.
+            # The body has more values than the limit, so it is not parsed.
             assert (response.status_code, response.json["code"]) == (413, "too_large")
         elif body:
             assert (response.status_code, response.json["code"]) == (400, "bad_request")

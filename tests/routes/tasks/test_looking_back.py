@@ -405,7 +405,7 @@ def total_of(client, link):
 
 @pytest.fixture
 def zone():
-    """Of the workspace; a test may name another."""
+    """The time zone of the workspace; a test may override it."""
     return "UTC"
 
 
@@ -435,7 +435,7 @@ def as_mia(client, mia, clock):
 
 @pytest.fixture
 def as_viewer(client, factories, clock):
-    """Not in OPS."""
+    """A viewer who is not a member of OPS."""
     return client.acting_as(factories.User(role=Role.VIEWER))
 
 

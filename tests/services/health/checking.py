@@ -7,7 +7,7 @@ NEWEST, OLDER, *_ = known_migrations()
 
 
 class SilentJobQueue(FakeJobQueue):
-    """Of a broker that does not answer."""
+    """The queue of a broker that does not answer."""
 
     def count_waiting(self):
         return None

@@ -20,7 +20,7 @@ def service(services):
 
 @pytest.fixture
 def service_with(settings, connection, redis):
-    """On other settings, or with another queue."""
+    """The service with changed settings or another queue."""
     with ExitStack() as stack:
 
         def make(*, job_queue=None, **changes):
@@ -40,7 +40,7 @@ def everybody_at_work(service):
 
 @pytest.fixture
 def seen(connection):
-    """Says when a part was last seen."""
+    """Record when a part was last seen."""
 
     def set_seen(part, *, seconds_ago):
         connection.execute(
@@ -56,5 +56,5 @@ def seen(connection):
 
 @pytest.fixture
 def migrate_to(connection):
-    """Says which migration the database has; its tables stay as they are."""
+    """Record another migration as the database's own; its tables stay as they are."""
     return lambda migration: connection.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": migration})

@@ -131,7 +131,7 @@ class TestSchema:
         assert wrong.pop(CheckName.MIGRATIONS) == (
             f"the schema is at {OLDER}, this release needs {NEWEST}; run `python main.py prepare`"
         )
-        # Whether their table is there already is not known.
+        # Their table may not exist yet.
         unknown = [CheckName.WORKER, CheckName.BEAT, CheckName.DAILY_LOG]
         assert wrong == dict.fromkeys(unknown, "cannot be looked for in the database")
 
@@ -193,7 +193,7 @@ def forget(connection):
 
 @pytest.fixture
 def closed_port():
-    """Nobody listens on it, and nobody else gets it."""
+    """A port that no process listens on and that no other process can take."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]

@@ -17,7 +17,7 @@ def manager(factories, acting_as):
 
 @pytest.fixture
 def ops_manager(factories, acting_as):
-    """Of a project that not everybody is in."""
+    """A manager in OPS, a project that other users are not members of."""
     manager = factories.User(role=Role.MANAGER)
     factories.ProjectMember(project_id=factories.Project(key="OPS").id, user_id=manager.id)
     return acting_as(manager)
@@ -25,5 +25,5 @@ def ops_manager(factories, acting_as):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    """So that a file of a few rows has several."""
+    """Make blocks so small that a file of a few rows has several."""
     monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", 3)

@@ -109,6 +109,6 @@ def checked(services, actor, *lines, clock, **options):
     """The id of an import that is to be loaded whole and has been checked, and no more."""
     outcome = upload(services.imports, actor, *lines, mode=ImportMode.ALL_OR_NOTHING, wait_seconds=0, **options)
     while services.imports.get(actor, outcome.import_id).values["state"] == "checking":
-        # Time that is over is over after one step.
+        # A run whose time has ended stops after one step.
         services.import_runs.work_on(services.import_runs.claim(outcome.import_id), until=clock())
     return outcome.import_id

@@ -63,7 +63,7 @@ class TestSkipDuplicates:
         assert counts_of(outcome)["skipped_count"] == 1
 
     def test_a_day_is_one_of_the_workspace(self, resources, settings, manager, factories):
-        """At 23 o'clock of Greenwich it is the next day in Berlin already."""
+        """At 23:00 UTC it is already the next day in Berlin."""
         factories.Task(title="One", created_at=datetime(2026, 1, 15, 23, 30, tzinfo=UTC))
         resources.settings = replace(settings, time_zone=ZoneInfo("Europe/Berlin"))
 
@@ -207,7 +207,7 @@ class TestUpdateDuplicates:
     def test_times_follow_the_status_as_when_somebody_changes_it(
         self, service, services, manager, session, factories, clock, before, word, times
     ):
-        """By `change_status`, which is asked of a second task of the same kind."""
+        """The update equals what `change_status` does to a second task of the same kind."""
         started_at = JANUARY if before in {TaskStatus.IN_PROGRESS, TaskStatus.DONE} else None
         completed_at = JANUARY if before is TaskStatus.DONE else None
         imported, changed = (
@@ -344,7 +344,7 @@ def as_json(session, task):
 
 @pytest.fixture
 def full_task(factories):
-    """With nothing at its default; in an import it is A."""
+    """A task that has no field at its default; its reference in an import is A."""
     return factories.Task(
         title="One",
         description="Said",

@@ -303,5 +303,5 @@ def ask(resources):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    """So that a file of a few rows has several."""
+    """Make blocks so small that a file of a few rows has several."""
     monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", 3)

@@ -132,7 +132,7 @@ class TestUnreadableFile:
 
     @pytest.mark.parametrize("encoding", [Encoding.UTF_8, Encoding.UTF_16, Encoding.CP1252])
     def test_a_header_that_no_table_can_hold_is_told_too(self, service, manager, session, encoding):
-        """Whoever says an encoding is not asked whether the file is binary."""
+        """A file whose encoding the client names is not checked for binary data."""
         stream = io.BytesIO("task_name,a\x00b\nOne,x\n".encode(encoding))
 
         with pytest.raises(UnreadableCsvError):

@@ -131,7 +131,7 @@ class TestAcceptedImport:
 
 
 class InterruptedStream:
-    """Between two of its pieces something else happens."""
+    """A stream that calls the interruption between two of its pieces."""
 
     def __init__(self, before, interruption, after=b""):
         self._pieces = [before, interruption, *([after] if after else [])]

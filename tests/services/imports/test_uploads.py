@@ -96,7 +96,7 @@ class TestTwin:
 
 
 class TickingClock:
-    """Each look at it takes time."""
+    """A clock that moves on each time it is read."""
 
     def __init__(self, clock):
         self._clock = clock
@@ -112,7 +112,7 @@ class UnreadableStream:
 
 
 class InterruptedStream:
-    """Between two of its pieces something else happens."""
+    """A stream that calls the interruption between two of its pieces."""
 
     def __init__(self, *pieces):
         self._pieces = [*pieces]

@@ -24,7 +24,7 @@ class TestWaiting:
 
     def test_a_small_file_is_finished_with_the_answer(self, service, manager, job_queue):
         assert upload(service, manager, "task_name", "One").is_finished
-        # Should the request die on the way, a worker goes on.
+        # If the request dies, a worker goes on with the import.
         assert job_queue.enqueued == [JobName.RUN_IMPORTS]
 
     def test_a_large_one_is_not_waited_for_unless_somebody_says_so(self, service, manager, monkeypatch):
@@ -71,7 +71,7 @@ class TestWaiting:
 
 
 class TickingClock:
-    """Each look at it takes time."""
+    """A clock that moves on each time it is read."""
 
     def __init__(self, clock, *, seconds):
         self._clock = clock

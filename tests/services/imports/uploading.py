@@ -14,7 +14,7 @@ from tests.factories import general_project
 JANUARY = datetime(2026, 1, 15, 12, tzinfo=UTC)
 COUNTS = ("read_count", "created_count", "updated_count", "skipped_count", "refused_count", "error_count")
 
-# Of tasks that are there (see `existing`) and that are not, each more than once, and of people known and unknown.
+# Rows for tasks that exist (see `existing`) and for new ones, each more than once, with known and unknown people.
 MIXED_ROWS = (
     "task_name,description,status,priority,created_at,assignee,due_at,labels,external_ref",
     "Renamed,,todo,medium,,,,,A",
@@ -33,7 +33,7 @@ MIXED_ROWS = (
 
 
 class InterruptedStream:
-    """Between two of its pieces something else happens."""
+    """A stream that calls the interruption between two of its pieces."""
 
     def __init__(self, before, interruption, after=b""):
         self._pieces = [before, interruption, *([after] if after else [])]

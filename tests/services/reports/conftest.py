@@ -13,7 +13,7 @@ from tests.services.reports.numbers import DAY, INSTANT, NOON
 
 
 class History:
-    """Weeks of work in both projects, by chance but always the same; now and then something is done at midnight."""
+    """Weeks of random work in both projects, the same in each run; some changes fall on midnight."""
 
     def __init__(self, services, actor, clock, zone):
         chance = Random(20260309)  # noqa: S311 - no secret
@@ -49,7 +49,7 @@ class History:
 
 @pytest.fixture
 def zone():
-    """Of the workspace; a test may name another."""
+    """The time zone of the workspace; a test may override it."""
     return "UTC"
 
 
@@ -81,7 +81,7 @@ def ops(factories):
 
 @pytest.fixture
 def mia(factories, acting_as, ops):
-    """Of OPS as well as of what everybody is in."""
+    """A member of OPS and of the default project."""
     user = factories.User(username="mia", role=Role.MANAGER)
     factories.ProjectMember(project_id=ops.id, user_id=user.id)
     return acting_as(user)
@@ -89,7 +89,7 @@ def mia(factories, acting_as, ops):
 
 @pytest.fixture
 def viewer(factories, acting_as):
-    """Not in OPS."""
+    """A viewer who is not a member of OPS."""
     return acting_as(factories.User(role=Role.VIEWER))
 
 

@@ -16,14 +16,14 @@ DAY = timedelta(days=1)
 
 
 def shown(schema, body):
-    """As it goes out, held against the contract."""
+    """Read the body as a client gets it and check it against its schema."""
     written = orjson.loads(orjson.dumps(schema().dump({"items": body})))
     assert schema(unknown=RAISE).validate(written) == {}
     return written
 
 
 def query_of(link, **more):
-    """What the API makes of a link."""
+    """Parse a link as the API does."""
     url = urlsplit(link)
     assert url.path == "/api/v1/tasks"
     return TaskListQuery().load({**dict(parse_qsl(url.query, strict_parsing=True)), **more})

@@ -87,7 +87,7 @@ class TestCycleTime:
         body = cycle_time(service, mia)
 
         assert [(week["week"], week["task_count"]) for week in body["items"]] == [(before, 1), (after, 1)]
-        # Hours that passed, and not what clocks on walls showed.
+        # Hours that passed, not the difference between local times.
         assert [week["seconds"]["p95"] for week in body["items"]] == [30 * 3600, 40 * 3600]
         assert [total_of(services, mia, week["tasks"]) for week in body["items"]] == [1, 1]
 

@@ -22,7 +22,7 @@ from tests.services.reports.numbers import (
     total_of,
 )
 
-# The first instants of days in Berlin, and how long these are: an ordinary one, one of 23 hours and one of 25.
+# The first instants and lengths of three days in Berlin: an ordinary day, one of 23 hours and one of 25.
 DAYS_IN_BERLIN = [
     (datetime(2026, 3, 9, 23, tzinfo=UTC), 24),
     (datetime(2026, 3, 28, 23, tzinfo=UTC), 23),
@@ -253,7 +253,7 @@ def flow(service, actor, since=MONDAY, until=None, *, project=None):
 
 
 def counts_of(body):
-    """Of each day the numbers that are not zero."""
+    """Map each day to its numbers that are not zero."""
     return {
         date.fromisoformat(item["date"]): {
             number["status"]: number["task_count"] for number in item["statuses"] if number["task_count"]

@@ -390,7 +390,7 @@ class TestTheWholeStory:
 
 
 def page_of(service, actor, task_id, *, cursor=None, limit=200):
-    """As it goes out, held against the contract."""
+    """Read the body as a client gets it and check it against its schema."""
     page = service.list_page(actor, task_id, cursor=cursor, limit=limit)
     body = orjson.loads(envelope_of(page))
     assert TaskVersionPage(unknown=RAISE).validate(body) == {}
@@ -463,7 +463,7 @@ def mia(member, ann):
 
 @pytest.fixture
 def member(factories, acting_as, ops):
-    """Of OPS as well as of what everybody is in."""
+    """A member of OPS and of the default project."""
 
     def make(username, role):
         user = factories.User(username=username, role=role)

@@ -14,7 +14,7 @@ def clock(clock):
 
 @pytest.fixture
 def run(connection):
-    """Run SQL as somebody at a prompt would, past all of our code."""
+    """Run SQL as psql would, past all of our code."""
 
     def run(statement, **values):
         return connection.execute(text(statement), values)
@@ -24,7 +24,7 @@ def run(connection):
 
 @pytest.fixture
 def versions(run):
-    """What the history has, oldest version first; of these tasks, or of all."""
+    """List the versions of these tasks, or of all tasks, oldest first."""
 
     def versions(*task_ids):
         rows = run(

@@ -6,9 +6,9 @@ MORNING = datetime(2026, 3, 10, 6, tzinfo=UTC)
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 EVENING = datetime(2026, 3, 10, 18, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
-# What the driver makes of infinity.
+# The driver reads `infinity` as this.
 FOREVER = datetime.max.replace(tzinfo=UTC)
-# Of a task, in the order of the table; what the history has beside them is about the version itself.
+# The columns of a task in the order of its table; the other columns of history describe the version.
 STATE = (
     "project_id, number, title, description, status, priority, labels, creator_id, assignee_id, due_at, external_ref, "
     "position, created_at, started_at, completed_at, deleted_at, version"

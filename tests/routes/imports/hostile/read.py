@@ -72,7 +72,7 @@ READ = [
         created=1,
         titles=("Ã¶",),
     ),
-    # As the first character beyond ASCII is none of UTF-8, the file is taken for Windows-1252.
+    # The first character beyond ASCII is not valid UTF-8, so the file is read as Windows-1252.
     Read(name="lone surrogates", content=b"task_name\nA\xed\xa0\x80\n", created=1, titles=("Aí\xa0€",)),
     Read(name="an overlong slash", content=b"task_name\nA\xc0\xaf\n", created=1, titles=("AÀ¯",)),
     # Nul.

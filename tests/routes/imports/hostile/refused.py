@@ -213,7 +213,7 @@ REFUSED = [
     ),
 ]
 
-# A name with a NUL in it, which no database keeps: whether such a file is read or refused, it is no accident.
+# PostgreSQL cannot store a NUL, so a column name with one must give a planned answer and never a 500.
 NUL_IN_THE_HEADER = [
     ("utf-16", {}, "task_name,a\x00b\nPaint,\n".encode("utf-16")),
     ("told as utf-8", {"encoding": "utf-8"}, b"task_name,a\x00b\nPaint,\n"),

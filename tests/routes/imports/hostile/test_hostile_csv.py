@@ -13,11 +13,11 @@ from tests.routes.imports.hostile.read import MAX_KEPT_ERRORS, READ, Read
 from tests.routes.imports.hostile.refused import NUL_IN_THE_HEADER, REFUSED, Refused
 from tests.routes.imports.hostile.rows import MAX_ROWS
 
-# A file of more rows than one block is waited for only if the client says so.
+# The request waits for a file of several blocks only if the client asks it to.
 PATIENT = {"Prefer": "wait=30"}
-# Bytes of a file of which something was staged before the end came in.
+# A file of this many bytes is partly staged before its end has arrived.
 LONG = 50_000
-# Files whose bad rows are bad because of a cell; what is wrong with the number of cells is mended by reporting it.
+# Files with a bad cell in each bad row; a wrong number of cells would be mended by the report.
 MENDABLE = [
     case
     for case in READ
@@ -195,7 +195,7 @@ def count(session, table):
 
 
 def everything_in(session):
-    """What a file that came to nothing must not change."""
+    """Count the rows that a refused file must not change."""
     session.expire_all()
     counts = {table: count(session, table) for table in (TaskImport, ImportBlock, ImportDraft, RowError, Task, User)}
     return {**counts, "last number": session.scalar(select(Project.last_task_number).where(Project.key == "GEN"))}

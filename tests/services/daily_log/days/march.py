@@ -10,7 +10,7 @@ from tests import factories as all_factories
 
 YESTERDAY = date(2026, 3, 9)
 TODAY = date(2026, 3, 10)
-# Of yesterday, which is then the only day to log.
+# A task since this morning leaves yesterday as the only day to log.
 MORNING = datetime(2026, 3, 9, 6, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 3, 10, tzinfo=UTC)
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -45,7 +45,7 @@ def logged_tasks(session, day):
 
 
 def sources(session):
-    """Of each run, by the day's number in its month."""
+    """Map each logged day, as its number in the month, to the source of its run."""
     return {day.day: source for day, source in session.execute(select(LogRun.log_date, LogRun.source))}
 
 

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.usefixtures("factories", "clock")
 
 
 class TestAtOnce:
-    """On a database of its own, where transactions are real."""
+    """Each test has a database of its own, where transactions commit."""
 
     def test_two_runs_give_each_day_and_task_once(self, own_parts):
         expected = make_tasks(own_parts, 50)
@@ -44,7 +44,7 @@ class TestAtOnce:
 
 
 def at_once(resources, do, *, count):
-    """What each of so many threads got, all let go at the same moment, each with services of its own."""
+    """Run this in several threads that start at the same moment, each with services of its own; list the results."""
     barrier = Barrier(count, timeout=20)
 
     def run(_number):

@@ -235,7 +235,7 @@ def change_something(session, random, *, at):
 
 
 def active_tasks(session):
-    """What a log of this moment has to say, by the rule alone."""
+    """The rows that a log of this moment must have, by the rule alone."""
     columns = (getattr(Task, name) for name in LOGGED_COLUMNS)
     statement = select(Task.id, *columns).where(Task.deleted_at.is_(None), Task.status.in_(ACTIVE_STATUSES))
     return {task_id: tuple(values) for task_id, *values in session.execute(statement)}

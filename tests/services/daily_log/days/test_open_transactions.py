@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("factories", "clock")
 
 
 class TestOpenTransactions:
-    """On a database of its own: somebody else's transaction is open while a day is to be closed."""
+    """Each test has a database of its own, and another transaction is open while a day should be closed."""
 
     def test_one_that_finds_another_at_work_leaves_the_day_to_it(self, own_parts, other_connection):
         log_due_days(own_parts)  # makes the partitions, for which it waits
@@ -66,7 +66,7 @@ class TestOpenTransactions:
         rename(other_connection, task, "Before")
         own_parts.clock.now = MIDNIGHT + timedelta(minutes=1)
         log_due_days(own_parts)
-        # What its now() says is when it began.
+        # The transaction's now() is when it began.
         own_parts.clock.now = MIDNIGHT - timedelta(seconds=30)
         rename(other_connection, task, "After")
         other_connection.commit()
@@ -97,7 +97,7 @@ class TestOpenTransactions:
         other_connection.execute(text("SELECT FROM tasks"))
         own_parts.clock.now = MIDNIGHT + timedelta(minutes=1)
         assert log_due_days(own_parts) == [YESTERDAY]
-        # What its now() says is when it began.
+        # The transaction's now() is when it began.
         own_parts.clock.now = MIDNIGHT - timedelta(seconds=30)
         rename(other_connection, task, "Late")
         other_connection.commit()

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("factories", "clock")
 
 
 class TestSlice:
-    """What there is to do may take hours; others get their turn in between."""
+    """The work may take hours, so it is done in slices between which other jobs get their turn."""
 
     def test_after_its_time_the_rest_is_asked_for(self, resources, services, clock, job_queue):
         task_since(LONG_AGO)
@@ -63,6 +63,6 @@ class TestSlice:
 
 
 def clock_that_runs(step):
-    """By so much with each look at it."""
+    """A clock that moves on by this step each time it is read."""
     times = (NOON + number * step for number in count())
     return lambda: next(times)

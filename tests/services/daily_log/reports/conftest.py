@@ -12,7 +12,7 @@ from tests.services.daily_log.reports.week import NOON
 
 @pytest.fixture
 def zone():
-    """Of the workspace; a test may name another."""
+    """The time zone of the workspace; a test may override it."""
     return "UTC"
 
 
@@ -34,7 +34,7 @@ def service(services, clock):
 
 @pytest.fixture
 def log_day(services, clock, factories):
-    """Let the day end and be logged; it is noon of the next one then. The record has begun, by a task long done."""
+    """Let the day end and be logged; then it is noon of the next day. An older task that is done begins the record."""
     factories.Task(status=TaskStatus.DONE, completed_at=NOON)
 
     def log():
@@ -61,7 +61,7 @@ def boss(admin, acting_as):
 
 @pytest.fixture
 def viewer(factories, acting_as):
-    """Not in OPS."""
+    """A viewer who is not a member of OPS."""
     return acting_as(factories.User(role=Role.VIEWER))
 
 
@@ -72,7 +72,7 @@ def ops(factories):
 
 @pytest.fixture
 def member(factories, acting_as, ops):
-    """Of OPS as well as of what everybody is in."""
+    """A member of OPS and of the default project."""
 
     def make(username, role):
         user = factories.User(username=username, role=role)

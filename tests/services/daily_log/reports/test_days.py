@@ -166,7 +166,7 @@ class TestDayPages:
 
 
 class TestInBerlin:
-    """Where the 29th of March 2026 has 23 hours, and the 25th of October has 25."""
+    """In Berlin 29 March 2026 has 23 hours and 25 October has 25."""
 
     @pytest.mark.parametrize("zone", ["Europe/Berlin"])
     @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def day_pages(service, actor, query):
 
 
 def total_of(services, actor, link, **more):
-    """What the list says that the link leads to, with more filters."""
+    """Count the tasks in the list behind the link, with more filters."""
     parameters = {**dict(parse_qsl(urlsplit(link).query)), **more, "include_total": "true", "limit": "1"}
     page, _was_cached = services.task_logs.list_page(actor, TaskLogListQuery().load(parameters))
     return page.total.count

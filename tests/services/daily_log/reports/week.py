@@ -15,7 +15,7 @@ NONE_OF_EACH = {"entered": 0, "left": 0, "changed": 0}
 
 
 def diff(service, actor, since=MONDAY, until=TUESDAY, *, project=None, cursor=None, limit=200):
-    """As it goes out, held against the contract."""
+    """Read the body as a client gets it and check it against its schema."""
     page = service.diff(actor, since=since, until=until, project=project, cursor=cursor, limit=limit)
     counts = {} if page.counts is None else {"counts": page.counts}
     body = orjson.loads(envelope_of(page, **counts))

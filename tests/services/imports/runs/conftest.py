@@ -45,7 +45,7 @@ def stage(services, manager, monkeypatch):
 
 @pytest.fixture
 def staging(session, manager, clock):
-    """An import whose file is still coming in, or was when its process died."""
+    """An import whose file is still arriving, or was arriving when its process died."""
     task_import = TaskImport(
         creator_id=manager.user_id,
         project_id=general_project(session).id,

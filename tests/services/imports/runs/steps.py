@@ -19,7 +19,7 @@ OPTIONS = [
 
 
 def take_one_step(runs, import_id, clock):
-    """A claim whose time is over after one step."""
+    """Claim the import and do one step of its work."""
     runs.work_on(runs.claim(import_id), until=clock())
 
 

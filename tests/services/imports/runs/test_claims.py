@@ -89,7 +89,7 @@ class TestDeadClaims:
         assert (found["state"], found["failure"]) == ("failed", "5 attempts to go on from row 4 broke off")
         assert (found["created_count"], found["finished_at"]) == (3, clock().isoformat())
         assert count(session, ImportBlock) == count(session, ImportDraft) == 0
-        # What was committed before stays, and the report says how much that is.
+        # The rows committed before stay, and the report counts them.
         assert count(session, Task) == 3
 
     def test_the_claim_that_came_to_the_block_by_way_of_others_counts_too(self, runs, resources, stage, clock, shown):

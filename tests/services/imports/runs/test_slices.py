@@ -23,7 +23,7 @@ class TestSlice:
         found = shown(import_id)
         assert (found["state"], found["created_count"], found["finished_at"]) == ("loading", 3, None)
         assert job_queue.enqueued == [JobName.RUN_IMPORTS]
-        # Nobody has to wait for a lease to be over.
+        # The next claim need not wait for a lease to end.
         assert runs.claim().import_id == import_id
 
     def test_each_goes_on_where_the_last_one_ended(self, runs, stage, clock, shown, session):
@@ -83,7 +83,7 @@ class TestSlice:
         assert clock() - began_at < 2 * SLICE
 
     def test_with_each_block_the_claim_lasts_longer(self, stage, runs, resources, clock, shown):
-        """Nobody else gets it meanwhile, though all of it takes longer than a claim lasts."""
+        """No other worker can claim the import, although its slices together take longer than a claim lasts."""
         import_id = stage("task_name", *map(str, range(30)))
         claim = runs.claim()
         others = []
@@ -142,7 +142,7 @@ class TestRunWaiting:
 
 
 class TickingClock(FixedClock):
-    """Each look at it takes time; what watches it does so with each look."""
+    """A clock that moves on each time it is read, and that then calls its watcher."""
 
     def __init__(self, clock, *, seconds, watch=None):
         self._clock = clock
@@ -157,5 +157,5 @@ class TickingClock(FixedClock):
 
 
 def comparable(found):
-    """What an import has become, without what each has of its own."""
+    """The outcome of an import, without its id and times."""
     return {name: value for name, value in found.items() if name not in {"id", "project", "created_at", "finished_at"}}

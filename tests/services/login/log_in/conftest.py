@@ -26,6 +26,6 @@ def ada(factories):
 
 @pytest.fixture
 def grant(resources, ada):
-    """Of a log-in some time ago, in a request of its own."""
+    """The grant of an earlier log-in, in a request of its own."""
     with serving(resources) as services:
         return services.login.log_in(login="ada", password=PASSWORD, address="192.0.2.200")

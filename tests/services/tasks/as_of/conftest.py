@@ -24,7 +24,7 @@ def boss(factories, acting_as, ops, ann, ben):
 
 @pytest.fixture
 def ann(factories, acting_as, ops):
-    """In OPS, as ben is not."""
+    """A member of OPS, which ben is not."""
     user = factories.User(username="ann")
     factories.ProjectMember(project_id=ops.id, user_id=user.id)
     return acting_as(user)

@@ -21,7 +21,7 @@ from tests.services.tasks.as_of.looking_back import (
 
 DAY = timedelta(days=1)
 
-# What is said of a task at noon, what is said of it an hour later, and what is asked for that only the first matches.
+# The fields of a task at noon, its fields an hour later, and a filter that only the first state matches.
 CHANGES_OUT_OF_SIGHT = {
     "a status": ({}, {"status": TaskStatus.BLOCKED}, {"statuses": (TaskStatus.TODO, TaskStatus.DONE)}),
     "a priority": ({"priority": TaskPriority.LOW}, {"priority": TaskPriority.HIGH}, {"priorities": ("low",)}),
@@ -279,7 +279,7 @@ class TestPages:
 
 
 def back_to(said):
-    """What leads from any later state to the first one: all that was said, and defaults for what was not."""
+    """The change that leads back to the first state: its own fields, and defaults for the others."""
     defaults = {
         "status": TaskStatus.TODO,
         "title": "One",

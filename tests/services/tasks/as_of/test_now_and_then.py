@@ -43,7 +43,7 @@ class TestNowAndThen:
     def test_the_list_as_of_an_instant_is_what_the_list_was_at_it(
         self, services, factories, acting_as, boss, clock, steps, query
     ):
-        """What examples before this one left behind was made by others."""
+        """Each example has an author of its own, because earlier examples leave their tasks behind."""
         author = acting_as(factories.User(role=Role.ADMIN))
         query = replace(query, creator="me")
         ids: list[int] = []
@@ -57,7 +57,7 @@ class TestNowAndThen:
 
         found = {instant: body_of(services, author, replace(query, as_of=instant)) for instant in seen}
 
-        # Whether a task is overdue is asked of the instant.
+        # A task is overdue if it was due before the instant.
         assert found == seen
 
     def test_a_move_on_the_board_is_no_version(self, services, boss, clock):
