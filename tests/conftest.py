@@ -1,9 +1,11 @@
 """Real PostgreSQL and Valkey for every test; each test in a transaction that is rolled back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from types import ModuleType
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
@@ -18,6 +20,7 @@ from app.database.engine import make_session_factory
 from app.factory import create_app
 from app.models.people.user import Role
 from app.models.people.user import User as UserModel
+from app.models.projects.project import Project
 from app.repositories.people import UserRepository
 from app.settings import Settings
 from tests import factories as all_factories
@@ -91,9 +94,15 @@ def base_settings(database_url: str, redis_url: str) -> Settings:
 
 
 @pytest.fixture
-def settings(base_settings: Settings) -> Settings:
-    """Override in a module to test under others: `replace(settings, …)`."""
-    return base_settings
+def zone() -> str:
+    """The time zone of the workspace; a test may override it."""
+    return "UTC"
+
+
+@pytest.fixture
+def settings(base_settings: Settings, zone: str) -> Settings:
+    """Override in a module to test under others: `replace(base_settings, …)`."""
+    return replace(base_settings, time_zone=ZoneInfo(zone))
 
 
 @pytest.fixture
@@ -161,3 +170,15 @@ def acting_as(session: Session, factories: ModuleType):
         return Actor(user.id, user.username, user.role, project_ids, login_session.id)
 
     return make
+
+
+@pytest.fixture
+def boss(admin: UserModel, acting_as: Callable[[UserModel], Actor]) -> Actor:
+    """The actor that the admin is."""
+    return acting_as(admin)
+
+
+@pytest.fixture
+def ops(factories: ModuleType) -> Project:
+    """A project that only its members and admins see."""
+    return factories.Project(key="OPS")

@@ -8,6 +8,7 @@ from app.settings import CsvLimits, RateLimit, RateLimits, Settings
 from tests import servers
 
 UNLIMITED = RateLimit(100_000_000, 60)
+CSV_LIMITS = CsvLimits(rows=100_000, columns=50, cell_characters=50_000)
 
 
 def make_settings(database_url: str, redis_url: str, **changes: Any) -> Settings:
@@ -36,6 +37,6 @@ def make_settings(database_url: str, redis_url: str, **changes: Any) -> Settings
         drain_seconds=0.0,
         alive_file=None,
         watched_dir=None,
-        csv_limits=CsvLimits(rows=100_000, columns=50, cell_characters=50_000),
+        csv_limits=CSV_LIMITS,
     )
     return replace(settings, **changes)

@@ -1,6 +1,4 @@
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Barrier
 from uuid import uuid4
 
 import pytest
@@ -24,6 +22,7 @@ from app.errors import (
 from app.models.people.user import Role, User
 from tests import factories as all_factories
 from tests import servers
+from tests.at_once import at_once
 from tests.factories import PASSWORD
 
 
@@ -363,19 +362,6 @@ def create_first_admin(service, username):
     return service.create_first_admin(username=username, email=f"{username}@example.org", password=PASSWORD)
 
 
-def at_once(resources, do, *, count):
-    """Run this in several threads that start at the same moment, each with services of its own; list the results."""
-    barrier = Barrier(count, timeout=20)
-
-    def run(number):
-        with serving(resources) as services:
-            barrier.wait()
-            return do(services, number)
-
-    with ThreadPoolExecutor(count) as threads:
-        return list(threads.map(run, range(count)))
-
-
 def make_admins(resources, count):
     with Session(resources.engine) as session:
         all_factories.bind(session)
@@ -399,11 +385,6 @@ def count_admins(resources):
 @pytest.fixture
 def service(services):
     return services.people
-
-
-@pytest.fixture
-def boss(admin, acting_as):
-    return acting_as(admin)
 
 
 @pytest.fixture

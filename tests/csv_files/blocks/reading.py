@@ -6,8 +6,7 @@ import io
 from app.csv_files.blocks import PIECE_BYTES, CsvFile, is_blank
 from app.errors import TooLargeError, UnreadableCsvError
 from app.settings import CsvLimits
-
-LIMITS = CsvLimits(rows=100_000, columns=50, cell_characters=50_000)
+from tests.settings import CSV_LIMITS
 
 
 class InPieces:
@@ -24,7 +23,7 @@ class InPieces:
         return piece
 
 
-def opened(content, *, limits=LIMITS, size=PIECE_BYTES, encoding=None, delimiter=None):
+def opened(content, *, limits=CSV_LIMITS, size=PIECE_BYTES, encoding=None, delimiter=None):
     return CsvFile(InPieces(content, size), limits, encoding=encoding, delimiter=delimiter)
 
 

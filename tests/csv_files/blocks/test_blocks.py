@@ -3,16 +3,16 @@ import io
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, example, given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from app.csv_files.blocks import BLOCK_CHARACTERS, BLOCK_ROWS, PIECE_BYTES, CsvFile, Encoding, is_blank
 from app.errors import TooLargeError, UnreadableCsvError
-from tests.csv_files.blocks.reading import LIMITS, cells_of, ensure_read_or_refused, opened
+from tests.csv_files.blocks.reading import cells_of, ensure_read_or_refused, opened
+from tests.settings import CSV_LIMITS
+from tests.unhurried import UNHURRIED
 
-# An example has no deadline, because its time depends on the machine.
-UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 UNBLANK = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
@@ -108,7 +108,7 @@ class TestBlankLines:
     def test_more_than_a_spreadsheet_has_are_not_read_to_their_end(self, monkeypatch, line):
         monkeypatch.setattr("app.csv_files.blocks.MAX_BLANK_ROWS", 1000)
         stream = CountingStream(b"task_name,status\n", line * (PIECE_BYTES // len(line)))
-        file = CsvFile(stream, LIMITS)
+        file = CsvFile(stream, CSV_LIMITS)
 
         with pytest.raises(TooLargeError, match="the file has more than 1000 blank lines"):
             list(file.blocks())

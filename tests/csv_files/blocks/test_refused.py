@@ -2,7 +2,8 @@ import pytest
 
 from app.csv_files.blocks import BLOCK_ROWS, MAX_ROW_CHARACTERS, PIECE_BYTES, CsvFile, Encoding
 from app.errors import TooLargeError, UnreadableCsvError
-from tests.csv_files.blocks.reading import LIMITS, InPieces, cells_of, ensure_read_or_refused, limits, opened
+from tests.csv_files.blocks.reading import InPieces, cells_of, ensure_read_or_refused, limits, opened
+from tests.settings import CSV_LIMITS
 
 
 class TestUnreadable:
@@ -107,7 +108,7 @@ class TestLimits:
         stream = InPieces(b'task_name\n"' + b"x" * 8 * MAX_ROW_CHARACTERS, PIECE_BYTES)
 
         with pytest.raises(UnreadableCsvError):
-            list(CsvFile(stream, LIMITS).blocks())
+            list(CsvFile(stream, CSV_LIMITS).blocks())
 
         assert stream.position <= MAX_ROW_CHARACTERS + 2 * PIECE_BYTES
 

@@ -1,3 +1,5 @@
+"""The manifests in deploy/kubernetes, held against the settings, commands and probes of the app."""
+
 import re
 
 import pytest

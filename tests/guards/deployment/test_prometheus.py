@@ -1,3 +1,5 @@
+"""The alerts and the dashboard in deploy/prometheus, held against the metrics of the app."""
+
 import json
 import re
 from collections import Counter

@@ -1,3 +1,5 @@
+"""`make backup` with a real server: the file is whole and of one instant, or is not there."""
+
 import os
 import re
 import signal

@@ -1,3 +1,5 @@
+"""`make restore` with a real server: the database is restored whole, or stays as it was."""
+
 import os
 
 import pytest

@@ -1,3 +1,5 @@
+"""A tracker that is backed up while clients write, and restored: one instant, from which it goes on."""
+
 import json
 import re
 import subprocess

@@ -1,20 +1,8 @@
-"""A client for each role, and a task that is logged."""
+"""A clock at noon, and a task that is logged."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from app.models.people.user import Role
-
-
-@pytest.fixture
-def as_admin(client, admin):
-    return client.acting_as(admin)
-
-
-@pytest.fixture
-def as_manager(client, factories):
-    return client.acting_as(factories.User(role=Role.MANAGER))
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from datetime import timedelta
 import pytest
 
 from app.job_queue import JobName
-from app.models.people.user import Role
 from app.settings import RateLimit
 from tests.routes.classic.classic_requests import NOT_THERE
 
@@ -235,8 +234,3 @@ class TestLogTasks:
 
     def test_takes_no_body_and_minds_an_empty_one_not(self, as_manager):
         assert as_manager.post("/log-tasks", {}).status_code == 202
-
-
-@pytest.fixture
-def as_viewer(client, factories):
-    return client.acting_as(factories.User(role=Role.VIEWER))

@@ -171,8 +171,3 @@ class TestDeleteTask:
 
         assert as_manager.delete(f"/task/{task.id}").status_code == 404
         assert set(as_manager.delete(f"/task/{NOT_THERE}").json) == {"error"}
-
-
-@pytest.fixture
-def as_user(client, factories):
-    return client.acting_as(factories.User())

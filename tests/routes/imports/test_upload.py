@@ -2,7 +2,7 @@ import io
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from app.job_queue import JobName
 from app.models.imports.task_import import ImportBlock, TaskImport
@@ -11,6 +11,7 @@ from app.models.tasks.task import Task
 from app.schemas.imports import MAX_IDEMPOTENCY_KEY_LENGTH
 from app.settings import CsvLimits, RateLimit
 from tests.routes.imports.uploads import CSV, FIELDS, IMPORTS, upload
+from tests.stored import count
 
 
 class TestCreate:
@@ -325,7 +326,3 @@ def multipart(*resources):
 
 def titles(session):
     return session.scalars(select(Task.title).order_by(Task.number)).all()
-
-
-def count(session, model):
-    return session.scalar(select(func.count()).select_from(model))

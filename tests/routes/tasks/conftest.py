@@ -1,28 +1,6 @@
-"""A board of tasks, and clients that may do different things with it."""
+"""A task with every field at its default, and one with none."""
 
 import pytest
-
-from app.models.people.user import Role
-
-
-@pytest.fixture
-def ops(factories):
-    return factories.Project(key="OPS")
-
-
-@pytest.fixture
-def user(factories):
-    return factories.User()
-
-
-@pytest.fixture
-def as_user(client, user):
-    return client.acting_as(user)
-
-
-@pytest.fixture
-def as_manager(client, factories):
-    return client.acting_as(factories.User(role=Role.MANAGER))
 
 
 @pytest.fixture

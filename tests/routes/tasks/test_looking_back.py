@@ -1,8 +1,6 @@
 """The list as it was, a task's history, how days differ, and the reports: as clients ask for them."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -401,17 +399,6 @@ def total_of(client, link):
     response = client.get(f"{link}&include_total=true&limit=1")
     assert response.status_code == 200
     return response.json["total"]
-
-
-@pytest.fixture
-def zone():
-    """The time zone of the workspace; a test may override it."""
-    return "UTC"
-
-
-@pytest.fixture
-def settings(base_settings, zone):
-    return replace(base_settings, time_zone=ZoneInfo(zone))
 
 
 @pytest.fixture

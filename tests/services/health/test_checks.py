@@ -12,7 +12,8 @@ from app.disk import Room
 from app.job_queue import JobName
 from app.models.health.sighting import Part
 from app.services.health.checks import UNSEEN_SECONDS, Check, CheckName
-from tests.services.health.checking import NEWEST, OLDER, SilentJobQueue, wrong_with
+from tests.fakes import SilentJobQueue
+from tests.services.health.checking import NEWEST, OLDER, wrong_with
 
 GIBIBYTE = 1024**3
 

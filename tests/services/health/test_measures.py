@@ -8,7 +8,8 @@ from app.models.imports.task_import import ImportMode, ImportState, TaskImport
 from app.repositories.health.checks import ImportRows
 from app.services.health.checks import UNSEEN_SECONDS, CheckName
 from tests.factories import general_project
-from tests.services.health.checking import OLDER, SilentJobQueue, wrong_with
+from tests.fakes import SilentJobQueue
+from tests.services.health.checking import OLDER, wrong_with
 
 JOB = JobName.LOG_DUE_DAYS.value
 

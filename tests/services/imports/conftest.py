@@ -1,4 +1,4 @@
-"""People who upload files, and tasks that are there before."""
+"""The service of imports, a manager of OPS, and small blocks."""
 
 import pytest
 
@@ -8,11 +8,6 @@ from app.models.people.user import Role
 @pytest.fixture
 def service(services):
     return services.imports
-
-
-@pytest.fixture
-def manager(factories, acting_as):
-    return acting_as(factories.User(role=Role.MANAGER))
 
 
 @pytest.fixture
@@ -27,3 +22,9 @@ def ops_manager(factories, acting_as):
 def small_blocks(monkeypatch):
     """Make blocks so small that a file of a few rows has several."""
     monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", 3)
+
+
+@pytest.fixture
+def shown(services, boss):
+    """An import as its report shows it."""
+    return lambda import_id: services.imports.get(boss, import_id).values

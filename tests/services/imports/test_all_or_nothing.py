@@ -3,17 +3,8 @@ from sqlalchemy import delete, select
 
 from app.models.imports.task_import import DuplicatePolicy, ImportBlock, ImportDraft, ImportMode
 from app.models.projects.project import Project, ProjectMember
-from tests.services.imports.uploading import (
-    COUNTS,
-    count,
-    counts_of,
-    last_number,
-    report,
-    tasks,
-    titles,
-    upload,
-    users_called,
-)
+from tests.services.imports.uploading import COUNTS, counts_of, last_number, report, titles, upload, users_called
+from tests.stored import count, list_tasks
 
 
 class TestAllOrNothing:
@@ -87,7 +78,7 @@ class TestAllOrNothing:
         services.tasks.create(manager, {"title": "After"})
 
         assert sorted(titles(session)) == ["After", "One", "Three", "Two"]
-        assert len({task.number for task in tasks(session)}) == 4
+        assert len({task.number for task in list_tasks(session)}) == 4
 
     def test_a_duplicate_that_goes_between_check_and_load_is_made_and_takes_nobodys_number(
         self, service, services, manager, session, small_blocks, clock, factories
@@ -101,8 +92,13 @@ class TestAllOrNothing:
         services.tasks.create(manager, {"title": "After"})
 
         assert service.get(manager, import_id).values["created_count"] == 3
-        assert [task.title for task in tasks(session) if task.deleted_at is None] == ["One", "Two", "Three", "After"]
-        assert len({task.number for task in tasks(session)}) == 5
+        assert [task.title for task in list_tasks(session) if task.deleted_at is None] == [
+            "One",
+            "Two",
+            "Three",
+            "After",
+        ]
+        assert len({task.number for task in list_tasks(session)}) == 5
 
 
 def checked(services, actor, *lines, clock, **options):

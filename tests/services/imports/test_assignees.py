@@ -4,7 +4,8 @@ from sqlalchemy import func, select
 from app.models.imports.task_import import ImportMode
 from app.models.people.user import Role, User
 from app.models.tasks.task import Task
-from tests.services.imports.uploading import count, report, tasks, titles, upload, users_called
+from tests.services.imports.uploading import report, titles, upload, users_called
+from tests.stored import count, list_tasks
 
 
 class TestAssignee:
@@ -18,13 +19,13 @@ class TestAssignee:
             ("Grace Hopper", Role.USER, False, None),
             ("Zoë", Role.USER, False, None),
         ]
-        assert [task.assignee_id for task in tasks(session)] == [made[0].id] * 3 + [made[1].id]
+        assert [task.assignee_id for task in list_tasks(session)] == [made[0].id] * 3 + [made[1].id]
 
     def test_the_next_file_finds_them(self, service, manager, session):
         upload(service, manager, "task_name,assigned_user", "1,Grace")
         upload(service, manager, "task_name,assigned_user", "2,GRACE")
 
-        assert len({task.assignee_id for task in tasks(session)}) == 1
+        assert len({task.assignee_id for task in list_tasks(session)}) == 1
         assert users_called(session, "grace") == 1
 
     @pytest.mark.parametrize("mode", ImportMode)
@@ -41,7 +42,7 @@ class TestAssignee:
 
         upload(service, manager, "task_name,assigned_user", "1,aDA")
 
-        assert [task.assignee_id for task in tasks(session)] == [ada.id]
+        assert [task.assignee_id for task in list_tasks(session)] == [ada.id]
 
     def test_a_known_one_is_found_by_address_in_any_case_and_not_made_again(self, service, manager, session, factories):
         ada = factories.User(username="ada", email="Ada@Example.org")
@@ -49,7 +50,7 @@ class TestAssignee:
 
         upload(service, manager, "task_name,assigned_user", "1,ada@example.ORG")
 
-        assert [task.assignee_id for task in tasks(session)] == [ada.id]
+        assert [task.assignee_id for task in list_tasks(session)] == [ada.id]
         assert count(session, User) == before
 
     @pytest.mark.parametrize("cell", ["eve", "EVE", "Eve@Example.org"])
@@ -67,7 +68,7 @@ class TestAssignee:
         outcome = upload(service, ops_manager, "task_name,assigned_user", f"1,{admin.username}", project="OPS")
 
         assert outcome.created_count == 1
-        assert [task.assignee_id for task in tasks(session)] == [admin.id]
+        assert [task.assignee_id for task in list_tasks(session)] == [admin.id]
 
     def test_an_unknown_one_is_in_the_project_from_then_on(self, service, services, ops_manager, session):
         for number in range(2):
@@ -75,7 +76,7 @@ class TestAssignee:
 
         members = services.projects.list_members(ops_manager, "OPS", cursor=None, limit=10).items
         assert [member["username"] for member in members].count("Grace") == 1
-        assert len(tasks(session)) == 2
+        assert len(list_tasks(session)) == 2
 
     def test_whom_only_imports_know_may_be_in_every_project(self, service, manager, ops_manager, session):
         upload(service, manager, "task_name,assigned_user", "1,Grace")
@@ -93,7 +94,7 @@ class TestAssignee:
     def test_without_one_it_is_nobodys(self, service, manager, session):
         upload(service, manager, "task_name,assigned_user", "1,", "2,   ")
 
-        assert [task.assignee_id for task in tasks(session)] == [None, None]
+        assert [task.assignee_id for task in list_tasks(session)] == [None, None]
 
 
 class TestNamesThatLookLikeOthers:

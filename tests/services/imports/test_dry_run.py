@@ -9,7 +9,6 @@ from app.models.tasks.task import TaskPriority
 from tests.services.imports.uploading import (
     JANUARY,
     MIXED_ROWS,
-    count,
     counts_of,
     last_number,
     report,
@@ -18,6 +17,7 @@ from tests.services.imports.uploading import (
     upload,
     users_called,
 )
+from tests.stored import count
 
 
 class TestDryRun:

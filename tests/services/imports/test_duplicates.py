@@ -10,7 +10,8 @@ from app.models.imports.task_import import DuplicatePolicy
 from app.models.people.user import User
 from app.models.tasks.task import Task, TaskPriority, TaskStatus
 from app.repositories.tasks.read import TaskQuery
-from tests.services.imports.uploading import COUNTS, JANUARY, MIXED_ROWS, counts_of, task_now, tasks, titles, upload
+from tests.services.imports.uploading import COUNTS, JANUARY, MIXED_ROWS, counts_of, task_now, titles, upload
+from tests.stored import list_tasks
 
 
 class TestSkipDuplicates:
@@ -23,7 +24,7 @@ class TestSkipDuplicates:
 
         assert counts_of(outcome) == dict(zip(COUNTS, (2, 1, 0, 1, 0, 0), strict=True))
         assert as_json(session, task) == before
-        assert [(task.title, task.external_ref) for task in tasks(session)] == [("One", "A"), ("New", "B")]
+        assert [(task.title, task.external_ref) for task in list_tasks(session)] == [("One", "A"), ("New", "B")]
 
     @pytest.mark.parametrize(
         ("row", "is_there"),
@@ -80,7 +81,7 @@ class TestSkipDuplicates:
         lines = ["task_name,external_ref", "One,B"]
         upload(service, manager, *lines, on_duplicate=DuplicatePolicy.SKIP)
 
-        assert [task.external_ref for task in tasks(session)] == [None, "A", "B"]
+        assert [task.external_ref for task in list_tasks(session)] == [None, "A", "B"]
 
     @pytest.mark.parametrize("row", ["One,A", "One,"])
     def test_deleted_tasks_do_not_count(self, service, manager, factories, clock, row):
@@ -106,7 +107,7 @@ class TestSkipDuplicates:
         outcome = upload(service, manager, *lines, on_duplicate=DuplicatePolicy.SKIP)
 
         assert counts_of(outcome) == dict(zip(COUNTS, (5, 3, 0, 2, 0, 0), strict=True))
-        assert [(task.title, task.priority) for task in tasks(session)] == [
+        assert [(task.title, task.priority) for task in list_tasks(session)] == [
             ("One", TaskPriority.LOW),
             ("Two", TaskPriority.LOW),
             ("Two", TaskPriority.HIGH),
@@ -125,7 +126,7 @@ class TestSkipDuplicates:
 
         upload(service, manager, *lines, on_duplicate=DuplicatePolicy.SKIP)
 
-        assert len(tasks(session)) == 2
+        assert len(list_tasks(session)) == 2
 
 
 class TestUpdateDuplicates:
@@ -236,7 +237,7 @@ class TestUpdateDuplicates:
         outcome = upload(service, manager, *lines, on_duplicate=DuplicatePolicy.UPDATE)
 
         assert counts_of(outcome) == dict(zip(COUNTS, (5, 1, 4, 0, 0, 0), strict=True))
-        assert [(task.title, task.external_ref, task.priority) for task in tasks(session)] == [
+        assert [(task.title, task.external_ref, task.priority) for task in list_tasks(session)] == [
             ("5", "A", TaskPriority.CRITICAL),
             ("4", "B", TaskPriority.HIGH),
         ]
@@ -249,7 +250,10 @@ class TestUpdateDuplicates:
         outcome = upload(service, manager, *lines, on_duplicate=DuplicatePolicy.UPDATE)
 
         assert counts_of(outcome) == dict(zip(COUNTS, (4, 2, 1, 1, 0, 0), strict=True))
-        assert {task.title: task.status for task in tasks(session)} == {"One": TaskStatus.DONE, "Two": TaskStatus.TODO}
+        assert {task.title: task.status for task in list_tasks(session)} == {
+            "One": TaskStatus.DONE,
+            "Two": TaskStatus.TODO,
+        }
 
     @pytest.mark.parametrize("block_rows", [1, 100])
     @pytest.mark.parametrize(
@@ -267,7 +271,7 @@ class TestUpdateDuplicates:
         outcome = upload(service, manager, *lines, on_duplicate=DuplicatePolicy.UPDATE)
 
         assert counts_of(outcome)["updated_count"] == 2
-        assert [task.priority for task in tasks(session)] == [TaskPriority.HIGH]
+        assert [task.priority for task in list_tasks(session)] == [TaskPriority.HIGH]
 
     @pytest.mark.parametrize("block_rows", [1, 100])
     def test_what_becomes_of_a_task_that_is_new_does_not_depend_on_where_blocks_end(
@@ -283,7 +287,7 @@ class TestUpdateDuplicates:
         ]
         upload(service, manager, *lines, on_duplicate=DuplicatePolicy.UPDATE)
 
-        first, second = tasks(session)
+        first, second = list_tasks(session)
         assert (first.title, first.created_at) == ("3", datetime(2026, 1, 15, tzinfo=UTC))
         assert (first.started_at, first.completed_at) == (clock(), clock())
         assert second.title == "2"

@@ -11,7 +11,8 @@ from app.models.imports.task_import import DuplicatePolicy, ImportBlock, ImportD
 from app.models.projects.project import Project
 from app.models.tasks.task import Task, TaskPriority, TaskStatus
 from app.repositories.tasks.read import TaskQuery
-from tests.services.imports.uploading import count, last_number, stream_of, tasks, titles, upload
+from tests.services.imports.uploading import last_number, stream_of, titles, upload
+from tests.stored import count, list_tasks
 
 
 class TestImportCsv:
@@ -65,9 +66,9 @@ class TestImportCsv:
     def test_times_follow_the_status(self, service, manager, session, clock):
         upload(service, manager, "task_name,status", "A,todo", "B,in_progress", "C,done", "D,cancelled")
 
-        times = [(task.started_at, task.completed_at) for task in tasks(session)]
+        times = [(task.started_at, task.completed_at) for task in list_tasks(session)]
         assert times == [(None, None), (clock(), None), (None, clock()), (None, clock())]
-        assert all(task.created_at == task.updated_at == clock() for task in tasks(session))
+        assert all(task.created_at == task.updated_at == clock() for task in list_tasks(session))
 
     def test_a_date_without_a_zone_is_the_workspaces(self, resources, settings, manager, session):
         resources.settings = replace(settings, time_zone=ZoneInfo("Europe/Berlin"))
@@ -146,7 +147,7 @@ class TestNumbers:
         after = services.tasks.create(manager, {"title": "After"}).values["ref"]
 
         start = number_of(before)
-        assert [(task.title, task.number) for task in tasks(session)] == [
+        assert [(task.title, task.number) for task in list_tasks(session)] == [
             ("Before", start),
             ("First", start + 1),
             ("Second", start + 2),
@@ -178,7 +179,7 @@ class TestNumbers:
         lines = ["There", "One", "Two", "One", "There", "Three", "Two", "Four"]
         upload(service, manager, "task_name", *lines, mode=mode, on_duplicate=policy)
 
-        assert [(task.title, task.number) for task in tasks(session)] == [
+        assert [(task.title, task.number) for task in list_tasks(session)] == [
             ("There", before),
             ("One", before + 1),
             ("Two", before + 2),
@@ -192,7 +193,7 @@ class TestNumbers:
 
         upload(service, ops_manager, "task_name", "One", project="OPS")
 
-        assert [task.number for task in tasks(session)] == [42]
+        assert [task.number for task in list_tasks(session)] == [42]
 
 
 def number_of(ref):

@@ -11,7 +11,8 @@ from app.models.imports.task_import import ImportBlock, ImportDraft, RowError, T
 from app.models.tasks.task import Task, TaskStatus
 from app.services.imports.imports import ImportOptions
 from app.services.imports.uploads import UPLOAD_LEASE
-from tests.services.imports.uploading import InterruptedStream, count, last_number, tasks, titles, upload, users_called
+from tests.services.imports.uploading import InterruptedStream, last_number, titles, upload, users_called
+from tests.stored import count, list_tasks
 
 
 class TestHowTheFileIsRead:
@@ -50,7 +51,7 @@ class TestHowTheFileIsRead:
 
         upload(service, manager, *lines, delimiter=delimiter if is_said else None)
 
-        assert [(task.title, task.status) for task in tasks(session)] == [("One", TaskStatus.DONE)]
+        assert [(task.title, task.status) for task in list_tasks(session)] == [("One", TaskStatus.DONE)]
 
     def test_a_delimiter_that_is_said_is_the_only_one(self, service, manager, session):
         upload(service, manager, "task_name", "One;Two,Three", delimiter="|")

@@ -5,7 +5,8 @@ import pytest
 
 from app.errors import NotFoundError
 from app.models.tasks.task import TaskPriority, TaskStatus
-from tests.services.imports.uploading import counts_of, report, tasks, upload
+from tests.services.imports.uploading import counts_of, report, upload
+from tests.stored import list_tasks
 
 
 class TestReport:
@@ -133,7 +134,7 @@ class TestReportAsCsv:
 
         assert (again.created_count, again.refused_count) == (2, 0)
         assert again.row.values["ignored_columns"] == []
-        _good, one, quoted = tasks(session)
+        _good, one, quoted = list_tasks(session)
         assert (one.description, one.status, one.labels) == ("=1+1, or\nmore", TaskStatus.DONE, ["a", "b"])
         assert (quoted.title, quoted.description, quoted.labels) == ("=quoted", "''", ["=x"])
 
@@ -155,7 +156,7 @@ class TestReportAsCsv:
         again = service.import_csv(manager, io.BytesIO(mended), filename="mended.csv")
 
         assert again.refused_count == 0
-        (task,) = tasks(session)
+        (task,) = list_tasks(session)
         assert (task.title, task.description, task.priority) == expected
 
     def test_mended_wrongly_it_is_reported_on_again_with_one_column_of_errors(self, service, manager):

@@ -3,7 +3,8 @@ import pytest
 from app.errors import IdempotencyKeyReusedError, UnreadableCsvError
 from app.models.imports.task_import import DuplicatePolicy, ImportBlock, ImportMode, TaskImport
 from app.models.people.user import Role
-from tests.services.imports.uploading import InterruptedStream, count, stream_of, titles, upload
+from tests.services.imports.uploading import InterruptedStream, stream_of, titles, upload
+from tests.stored import count
 
 
 class TestIdempotencyKey:

@@ -4,6 +4,7 @@ from app.composition.services import serving
 from app.errors import UnreadableCsvError
 from app.job_queue import JobName
 from app.models.imports.task_import import ImportMode
+from tests.fakes import TickingClock
 from tests.services.imports.uploading import titles, upload
 
 
@@ -68,15 +69,3 @@ class TestWaiting:
         assert job_queue.enqueued == [JobName.RUN_IMPORTS, JobName.RUN_IMPORTS]
         services.import_runs.run_waiting()
         assert service.get(manager, outcome.import_id).values["created_count"] == 60
-
-
-class TickingClock:
-    """A clock that moves on each time it is read."""
-
-    def __init__(self, clock, *, seconds):
-        self._clock = clock
-        self._seconds = seconds
-
-    def __call__(self):
-        self._clock.advance(seconds=self._seconds)
-        return self._clock()

@@ -7,9 +7,9 @@ from sqlalchemy import func, select
 
 from app.models.people.user import User
 from app.models.projects.project import Project
-from app.models.tasks.task import Task
 from app.services.imports.imports import ImportOptions
 from tests.factories import general_project
+from tests.stored import list_tasks
 
 JANUARY = datetime(2026, 1, 15, 12, tzinfo=UTC)
 COUNTS = ("read_count", "created_count", "updated_count", "skipped_count", "refused_count", "error_count")
@@ -30,22 +30,6 @@ MIXED_ROWS = (
     "New,,,,2026-01-15,Zoë,,x,",
     "New,,done,,2026-01-15,GRACE,,x,",
 )
-
-
-class InterruptedStream:
-    """A stream that calls the interruption between two of its pieces."""
-
-    def __init__(self, before, interruption, after=b""):
-        self._pieces = [before, interruption, *([after] if after else [])]
-
-    def read(self, size):
-        if not self._pieces:
-            return b""
-        piece = self._pieces.pop(0)
-        if callable(piece):
-            piece()
-            return self.read(size)
-        return piece
 
 
 def upload(service, actor, *lines, key=None, wait_seconds=None, **options):
@@ -78,21 +62,13 @@ def report(service, actor, outcome, *, limit=200):
             return found
 
 
-def tasks(session):
-    return session.scalars(select(Task).order_by(Task.number).execution_options(populate_existing=True)).all()
-
-
 def task_now(session, task):
     session.refresh(task)
     return task
 
 
 def titles(session):
-    return [task.title for task in tasks(session)]
-
-
-def count(session, model):
-    return session.scalar(select(func.count()).select_from(model))
+    return [task.title for task in list_tasks(session)]
 
 
 def users_called(session, name):
@@ -102,3 +78,18 @@ def users_called(session, name):
 def last_number(session):
     project = general_project(session)
     return session.scalar(select(Project.last_task_number).where(Project.id == project.id))
+
+
+class InterruptedStream:
+    """A stream that calls the callables among its pieces on the way."""
+
+    def __init__(self, *pieces):
+        self._pieces = [*pieces]
+
+    def read(self, _size):
+        while self._pieces:
+            piece = self._pieces.pop(0)
+            if not callable(piece):
+                return piece
+            piece()
+        return b""

@@ -1,6 +1,5 @@
-"""A history of tasks, and people with different views of it."""
+"""The service of reports at noon on Monday, and a history of tasks made by Mia."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
@@ -48,17 +47,6 @@ class History:
 
 
 @pytest.fixture
-def zone():
-    """The time zone of the workspace; a test may override it."""
-    return "UTC"
-
-
-@pytest.fixture
-def settings(base_settings, zone):
-    return replace(base_settings, time_zone=ZoneInfo(zone))
-
-
-@pytest.fixture
 def clock(clock):
     clock.now = NOON
     return clock
@@ -75,24 +63,5 @@ def history(services, mia, clock, zone):
 
 
 @pytest.fixture
-def ops(factories):
-    return factories.Project(key="OPS")
-
-
-@pytest.fixture
-def mia(factories, acting_as, ops):
-    """A member of OPS and of the default project."""
-    user = factories.User(username="mia", role=Role.MANAGER)
-    factories.ProjectMember(project_id=ops.id, user_id=user.id)
-    return acting_as(user)
-
-
-@pytest.fixture
-def viewer(factories, acting_as):
-    """A viewer who is not a member of OPS."""
-    return acting_as(factories.User(role=Role.VIEWER))
-
-
-@pytest.fixture
-def boss(admin, acting_as):
-    return acting_as(admin)
+def mia(member):
+    return member("mia", Role.MANAGER)

@@ -447,11 +447,6 @@ def service(services, clock):
 
 
 @pytest.fixture
-def ops(factories):
-    return factories.Project(key="OPS")
-
-
-@pytest.fixture
 def ann(member):
     return member("ann", Role.USER)
 
@@ -459,18 +454,6 @@ def ann(member):
 @pytest.fixture
 def mia(member, ann):
     return member("mia", Role.MANAGER)
-
-
-@pytest.fixture
-def member(factories, acting_as, ops):
-    """A member of OPS and of the default project."""
-
-    def make(username, role):
-        user = factories.User(username=username, role=role)
-        factories.ProjectMember(project_id=ops.id, user_id=user.id)
-        return acting_as(user)
-
-    return make
 
 
 @pytest.fixture

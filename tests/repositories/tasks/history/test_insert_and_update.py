@@ -1,3 +1,5 @@
+"""The triggers record each version of a task, whatever statement writes it."""
+
 import io
 from datetime import timedelta
 

@@ -1,3 +1,5 @@
+"""The triggers record the versions that INSERT … ON CONFLICT and MERGE make."""
+
 import pytest
 
 from tests.repositories.tasks.history.march import EVENING, FOREVER, NOON

@@ -1,4 +1,4 @@
-"""The service that logs days, at noon on 10 March, and a manager with a task."""
+"""The service that logs days, at noon on 10 March, and a task."""
 
 from contextlib import ExitStack
 from dataclasses import replace
@@ -8,7 +8,6 @@ import pytest
 
 from app.composition.resources import Resources
 from app.composition.services import serving
-from app.models.people.user import Role
 from tests import servers
 from tests.conftest import simulate_clock
 from tests.fakes import FixedClock
@@ -42,11 +41,6 @@ def service_in(settings, resources):
             return stack.enter_context(serving(elsewhere)).daily_log
 
         yield make
-
-
-@pytest.fixture
-def manager(factories, acting_as):
-    return acting_as(factories.User(role=Role.MANAGER))
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
 
 import pytest
 
 from app.composition.services import serving
+from tests.at_once import at_once
 from tests.services.daily_log.days.march import TODAY, YESTERDAY, days_and_tasks, make_tasks
 
 pytestmark = pytest.mark.usefixtures("factories", "clock")
@@ -16,7 +15,7 @@ class TestAtOnce:
     def test_two_runs_give_each_day_and_task_once(self, own_parts):
         expected = make_tasks(own_parts, 50)
 
-        runs = at_once(own_parts, lambda services: services.daily_log.log_due_days(), count=2)
+        runs = at_once(own_parts, lambda services, _number: services.daily_log.log_due_days(), count=2)
 
         assert sorted(runs) == [[], [YESTERDAY]]
         assert days_and_tasks(own_parts) == [(YESTERDAY, task_id) for task_id in expected]
@@ -26,7 +25,7 @@ class TestAtOnce:
         with serving(own_parts) as services:
             services.daily_log.request_day(manager, None)
 
-        at_once(own_parts, lambda services: services.daily_log.log_due_days(), count=2)
+        at_once(own_parts, lambda services, _number: services.daily_log.log_due_days(), count=2)
 
         assert days_and_tasks(own_parts) == [(day, task_id) for day in (YESTERDAY, TODAY) for task_id in expected]
 
@@ -35,22 +34,9 @@ class TestAtOnce:
 
         days = []
         for _ in range(3):
-            for run in at_once(own_parts, lambda services: services.daily_log.log_due_days(), count=4):
+            for run in at_once(own_parts, lambda services, _number: services.daily_log.log_due_days(), count=4):
                 days += run
             own_parts.clock.advance(days=1)
 
         assert days == [YESTERDAY, TODAY, TODAY + timedelta(days=1)]
         assert days_and_tasks(own_parts) == [(day, task_id) for day in days for task_id in expected]
-
-
-def at_once(resources, do, *, count):
-    """Run this in several threads that start at the same moment, each with services of its own; list the results."""
-    barrier = Barrier(count, timeout=20)
-
-    def run(_number):
-        with serving(resources) as services:
-            barrier.wait()
-            return do(services)
-
-    with ThreadPoolExecutor(count) as threads:
-        return list(threads.map(run, range(count)))

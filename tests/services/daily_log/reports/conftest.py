@@ -1,24 +1,10 @@
-"""Logged days, and people with different views of them."""
-
-from dataclasses import replace
-from zoneinfo import ZoneInfo
+"""The reports of the daily log at noon on Monday, and two members of OPS."""
 
 import pytest
 
 from app.models.people.user import Role
 from app.models.tasks.task import TaskStatus
 from tests.services.daily_log.reports.week import NOON
-
-
-@pytest.fixture
-def zone():
-    """The time zone of the workspace; a test may override it."""
-    return "UTC"
-
-
-@pytest.fixture
-def settings(base_settings, zone):
-    return replace(base_settings, time_zone=ZoneInfo(zone))
 
 
 @pytest.fixture
@@ -52,34 +38,6 @@ def ann(member):
 @pytest.fixture
 def mia(member, ann):
     return member("mia", Role.MANAGER)
-
-
-@pytest.fixture
-def boss(admin, acting_as):
-    return acting_as(admin)
-
-
-@pytest.fixture
-def viewer(factories, acting_as):
-    """A viewer who is not a member of OPS."""
-    return acting_as(factories.User(role=Role.VIEWER))
-
-
-@pytest.fixture
-def ops(factories):
-    return factories.Project(key="OPS")
-
-
-@pytest.fixture
-def member(factories, acting_as, ops):
-    """A member of OPS and of the default project."""
-
-    def make(username, role):
-        user = factories.User(username=username, role=role)
-        factories.ProjectMember(project_id=ops.id, user_id=user.id)
-        return acting_as(user)
-
-    return make
 
 
 @pytest.fixture

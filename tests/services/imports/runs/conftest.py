@@ -1,11 +1,10 @@
-"""Uploaded files that wait for their run, at noon."""
+"""Uploaded files that wait for their run, and a clock at noon."""
 
 import io
 
 import pytest
 
 from app.models.imports.task_import import ImportBlock, ImportState, TaskImport
-from app.models.people.user import Role
 from app.services.imports.imports import ImportOptions
 from app.services.imports.uploads import UPLOAD_LEASE
 from tests.factories import general_project
@@ -21,11 +20,6 @@ def clock():
 @pytest.fixture
 def runs(services):
     return services.import_runs
-
-
-@pytest.fixture
-def manager(factories, acting_as):
-    return acting_as(factories.User(role=Role.MANAGER))
 
 
 @pytest.fixture
@@ -60,10 +54,3 @@ def staging(session, manager, clock):
     session.add(ImportBlock(import_id=task_import.id, number=0, first_row=1, first_line=2, body=b"One\n"))
     session.flush()
     return task_import
-
-
-@pytest.fixture
-def shown(services, admin, acting_as):
-    """An import as its report shows it."""
-    actor = acting_as(admin)
-    return lambda import_id: services.imports.get(actor, import_id).values

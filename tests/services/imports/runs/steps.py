@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import func, select
-
 from app.models.imports.task_import import DuplicatePolicy, ImportMode
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -21,7 +19,3 @@ OPTIONS = [
 def take_one_step(runs, import_id, clock):
     """Claim the import and do one step of its work."""
     runs.work_on(runs.claim(import_id), until=clock())
-
-
-def count(session, model):
-    return session.scalar(select(func.count()).select_from(model))

@@ -6,7 +6,8 @@ from app.models.imports.task_import import DuplicatePolicy, ImportBlock, ImportD
 from app.models.tasks.task import Task
 from app.services.imports.runs import LEASE, MAX_FAILED_ATTEMPTS, SLICE
 from tests.fakes import FixedClock
-from tests.services.imports.runs.steps import OPTIONS, count, take_one_step
+from tests.services.imports.runs.steps import OPTIONS, take_one_step
+from tests.stored import count
 
 
 class TestClaim:

@@ -9,8 +9,9 @@ from app.models.imports.task_import import ImportBlock, TaskImport
 from app.models.tasks.task import Task
 from app.services.imports.runs import LEASE, SLICE
 from app.services.imports.uploads import UPLOAD_LEASE
-from tests.fakes import FixedClock
-from tests.services.imports.runs.steps import OPTIONS, count, take_one_step
+from tests.fakes import TickingClock
+from tests.services.imports.runs.steps import OPTIONS, take_one_step
+from tests.stored import count
 
 
 class TestSlice:
@@ -139,21 +140,6 @@ class TestRunWaiting:
         runs.run_waiting()
 
         assert job_queue.enqueued == []
-
-
-class TickingClock(FixedClock):
-    """A clock that moves on each time it is read, and that then calls its watcher."""
-
-    def __init__(self, clock, *, seconds, watch=None):
-        self._clock = clock
-        self._seconds = seconds
-        self._watch = watch
-
-    def __call__(self):
-        self._clock.advance(seconds=self._seconds)
-        if self._watch is not None:
-            self._watch()
-        return self._clock()
 
 
 def comparable(found):

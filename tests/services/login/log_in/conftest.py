@@ -1,4 +1,4 @@
-"""The service of login under strict limits, and Ada with a session."""
+"""Strict limits of log-ins, and a session of Ada's."""
 
 from dataclasses import replace
 
@@ -12,16 +12,6 @@ from tests.services.login.log_in.attempts import LIMIT
 @pytest.fixture
 def settings(base_settings):
     return replace(base_settings, rate_limits=replace(base_settings.rate_limits, login=LIMIT))
-
-
-@pytest.fixture
-def service(services):
-    return services.login
-
-
-@pytest.fixture
-def ada(factories):
-    return factories.User(username="ada", email="ada@example.org")
 
 
 @pytest.fixture

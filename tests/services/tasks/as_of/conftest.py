@@ -1,4 +1,4 @@
-"""A board at noon, and people with different views of it."""
+"""A clock at noon, an admin, and two users; one of them is a member of OPS."""
 
 import pytest
 
@@ -10,11 +10,6 @@ from tests.services.tasks.as_of.looking_back import NOON
 def clock(clock):
     clock.now = NOON
     return clock
-
-
-@pytest.fixture
-def ops(factories):
-    return factories.Project(key="OPS")
 
 
 @pytest.fixture
