@@ -25,8 +25,11 @@ BLOCK_CHARACTERS = 1024 * 1024
 MAX_BLANK_ROWS = 2**20
 # A row that long is a quote that somebody forgot to close, and nobody wants to hold the rest of the file in memory.
 MAX_ROW_CHARACTERS = 1024 * 1024
-# Python's own limit is one of the process; rows are cut off by ours first.
-csv.field_size_limit(MAX_ROW_CHARACTERS)
+
+
+def allow_long_cells() -> None:
+    """Raise the limit that the csv module sets for the whole process, so that our own limits apply first."""
+    csv.field_size_limit(MAX_ROW_CHARACTERS)
 
 
 class ByteStream(Protocol):

@@ -13,12 +13,11 @@ from celery.signals import after_task_publish, beat_init, heartbeat_sent, task_p
 from app.composition.resources import Resources
 from app.composition.services import serving
 from app.job_queue import REQUEST_ID_HEADER, JobName
+from app.log_lines import LIFECYCLE
 from app.models.health.sighting import JobResult, Part
 
 logger = logging.getLogger(__name__)
-# Speaks at every log level: whoever starts the parts waits for what it says.
-lifecycle = logging.getLogger("tasktrackerpro.lifecycle")
-lifecycle.setLevel(logging.INFO)
+lifecycle = logging.getLogger(LIFECYCLE)
 
 SIGHTING_INTERVAL_SECONDS = 15.0
 

@@ -18,7 +18,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.common import AbstractServer
 
-from app.heartbeat import watch_children
+from app.heartbeat import Heartbeats
 from app.http.admission import threads_for
 from app.log_lines import init_logging
 from app.settings import LaunchSettings, Settings
@@ -40,7 +40,9 @@ SERVER_LOGGING = {"formatters": {}, "handlers": {}, "loggers": {"_granian": {"pr
 def serve_api(settings: Settings, launch: LaunchSettings) -> None:
     """Serve until SIGTERM, which drains, or SIGINT, which does not."""
     init_logging(settings.log_level)
-    watch_children()
+    heartbeats = Heartbeats()
+    heartbeats.watch()
+    os.register_at_fork(after_in_child=heartbeats.beat)
     _allow_descriptors(MAX_CONNECTIONS + OWN_DESCRIPTORS)
     server = Granian(
         "main:app",
