@@ -2,7 +2,7 @@ from contextlib import suppress
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -19,12 +19,10 @@ from app.csv_files.columns import (
     folded_name,
     layout_of,
 )
-from app.csv_files.writing import ERROR_COLUMN, EXPORT_COLUMNS
+from app.csv_files.writing import ERROR_COLUMN
 from app.errors import UnreadableCsvError
-from app.models.tasks.task import TaskPriority
-
-# How long an example takes is the machine's affair.
-UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+from app.models.tasks.fields import EXPORTED, TaskPriority
+from tests.unhurried import UNHURRIED
 
 JIRA = (
     "Summary,Issue key,Issue id,Issue Type,Status,Project key,Project name,Project type,Project lead,"
@@ -315,7 +313,7 @@ class TestKanboard:
 
 class TestOurOwnFiles:
     def test_an_export_is_read_without_a_word(self):
-        layout = layout_of(EXPORT_COLUMNS)
+        layout = layout_of(EXPORTED)
 
         assert layout.ignored == ()
         assert layout.fields == set(FIELD_OF.values())

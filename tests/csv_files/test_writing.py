@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -12,21 +12,16 @@ from app.csv_files.blocks import CsvFile
 from app.csv_files.columns import FIELD_OF
 from app.csv_files.rows import RefusedRow, RowReader
 from app.csv_files.writing import (
-    EXPORT_COLUMNS,
-    ExportedTask,
     ReportedRow,
     export_header,
     export_rows,
     report_header,
     report_rows,
 )
-from app.models.tasks.task import MAX_LABEL_LENGTH, TaskPriority, TaskStatus
-from app.settings import CsvLimits
+from app.models.tasks.fields import EXPORTED, MAX_LABEL_LENGTH, TaskPriority, TaskStatus
+from tests.settings import CSV_LIMITS
+from tests.unhurried import UNHURRIED
 
-# How long an example takes is the machine's affair.
-UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-LIMITS = CsvLimits(rows=100_000, columns=50, cell_characters=50_000)
 NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
 FORMULAS = ["=1+1", "+49 89", "-5", "@ada", '=cmd|" /C calc"!A0', "'=quoted"]
 FIRST_MOMENT, LAST_MOMENT = (datetime.fromisoformat(words) for words in ("0002-01-01", "9998-12-31T23:59:59.999999"))
@@ -34,7 +29,7 @@ FIRST_MOMENT, LAST_MOMENT = (datetime.fromisoformat(words) for words in ("0002-0
 
 class TestExport:
     def test_a_header_names_the_columns(self):
-        assert export_header().text == ",".join(EXPORT_COLUMNS).encode() + b"\r\n"
+        assert export_header().text == ",".join(EXPORTED).encode() + b"\r\n"
 
     def test_a_task_is_a_line(self):
         line = export_rows([task()]).text
@@ -44,7 +39,7 @@ class TestExport:
     def test_nothing_is_an_empty_cell(self):
         (cells,) = cells_of(export_rows([task(description="", assignee=None, labels=[], external_ref=None)]))
 
-        by_name = dict(zip(EXPORT_COLUMNS, cells, strict=True))
+        by_name = dict(zip(EXPORTED, cells, strict=True))
         assert {name for name, cell in by_name.items() if not cell} == {
             "description",
             "assignee",
@@ -61,19 +56,19 @@ class TestExport:
     def test_text_that_a_spreadsheet_would_reckon_with_is_defused(self, column, formula):
         (cells,) = cells_of(export_rows([task(**{column: formula})]))
 
-        assert cells[EXPORT_COLUMNS.index(column)] == "'" + formula
+        assert cells[EXPORTED.index(column)] == "'" + formula
 
     def test_labels_are_defused_as_the_cell_that_they_make(self):
         (cells,) = cells_of(export_rows([task(labels=["=a", "=b", "c, d"])]))
 
-        assert cells[EXPORT_COLUMNS.index("labels")] == '\'=a, =b, "c, d"'
+        assert cells[EXPORTED.index("labels")] == '\'=a, =b, "c, d"'
 
     def test_quotes_newlines_and_delimiters_stay_in_their_cell(self):
         description = 'One, "two"\r\nthree;\tfour\nfive'
 
         (cells,) = cells_of(export_rows([task(description=description)]))
 
-        assert cells[EXPORT_COLUMNS.index("description")] == description
+        assert cells[EXPORTED.index("description")] == description
 
     def test_everything_is_utf_8(self):
         assert "Größe 😀".encode() in export_rows([task(title="Größe 😀")]).text
@@ -211,22 +206,21 @@ class TestReport:
 
 
 def task(**fields):
-    return ExportedTask(
-        **{
-            "ref": "OPS-1",
-            "project": "OPS",
-            "title": "Paint",
-            "description": "Green",
-            "status": TaskStatus.IN_PROGRESS,
-            "priority": TaskPriority.HIGH,
-            "labels": ["red"],
-            "assignee": "ada",
-            "due_at": None,
-            "created_at": NOON,
-            "external_ref": "JIRA-7",
-            **fields,
-        }
-    )
+    values = {
+        "ref": "OPS-1",
+        "project": "OPS",
+        "title": "Paint",
+        "description": "Green",
+        "status": TaskStatus.IN_PROGRESS,
+        "priority": TaskPriority.HIGH,
+        "labels": ["red"],
+        "assignee": "ada",
+        "due_at": None,
+        "created_at": NOON,
+        "external_ref": "JIRA-7",
+        **fields,
+    }
+    return [values[name] for name in EXPORTED]
 
 
 def cells_of(lines):
@@ -234,7 +228,7 @@ def cells_of(lines):
 
 
 def opened(content):
-    return CsvFile(io.BytesIO(content), LIMITS)
+    return CsvFile(io.BytesIO(content), CSV_LIMITS)
 
 
 def read_back(content):
@@ -244,7 +238,7 @@ def read_back(content):
         file.delimiter,
         ZoneInfo("UTC"),
         is_day_first=False,
-        cell_characters=LIMITS.cell_characters,
+        cell_characters=CSV_LIMITS.cell_characters,
     )
     return [
         row

@@ -11,7 +11,8 @@ from app.database.unit_of_work import UnitOfWork
 from app.errors import StatementTooSlowError, UnavailableError
 from app.events import TaskChanged
 from app.models.projects.project import Project
-from app.models.tasks.task import Task, TaskPriority, TaskStatus
+from app.models.tasks.fields import TaskPriority, TaskStatus
+from app.models.tasks.task import Task
 
 
 class TestTransaction:
@@ -258,19 +259,9 @@ def count_projects(session, key):
 
 
 @pytest.fixture
-def released():
-    return []
-
-
-@pytest.fixture
 def own_session(resources):
     with resources.new_session() as session:
         yield session
-
-
-@pytest.fixture
-def uow(own_session, released):
-    return UnitOfWork(own_session, released.append)
 
 
 @pytest.fixture
