@@ -102,7 +102,7 @@ class TestPublish:
         assert released == []
 
     def test_outside_of_a_transaction_is_a_mistake(self, uow):
-        with pytest.raises(RuntimeError, match="inside the transaction"):
+        with pytest.raises(RuntimeError, match="inside a transaction"):
             uow.publish(TaskChanged(1))
 
     def test_after_a_transaction_is_a_mistake_too(self, uow, released):
