@@ -10,9 +10,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.composition.resources import Resources
 from app.composition.services import serving
+from app.csv_files.blocks import allow_long_cells
 from app.database.deadlines import Deadlines
 from app.database.engine import JOB_TIMEOUTS, STATEMENT_GRACE_SECONDS
-from app.heartbeat import beat
 from app.http.admission import Admission, init_admission, init_body_reception, init_permits
 from app.http.bodies import init_bodies
 from app.http.draining import Draining, init_draining
@@ -49,6 +49,7 @@ def create_app(
 ) -> Flask:
     settings = settings or read_settings()
     init_logging(settings.log_level)
+    allow_long_cells()
     if resources is None:
         job_queue = job_queue or CeleryJobQueue(make_celery(settings))
         resources = Resources(settings, job_queue=job_queue, metrics=Metrics(settings.metrics_dir))
@@ -85,7 +86,6 @@ def create_served_app() -> Flask:
     """For a process of the api's server, which tells it by SIGUSR1 that it is about to stop."""
     settings = read_settings()
     app = create_app(settings)
-    beat()
     draining: Draining = app.extensions["draining"]
     signal.signal(signal.SIGUSR1, lambda *_: draining.begin(settings.drain_seconds))
     admission: Admission = app.extensions["admission"]
@@ -100,6 +100,7 @@ def create_served_app() -> Flask:
 def create_celery(settings: Settings | None = None) -> Celery:
     """For worker and beat."""
     settings = settings or read_settings()
+    allow_long_cells()
     celery_app = make_celery(settings)
     resources = Resources(settings, job_queue=CeleryJobQueue(celery_app), timeouts=JOB_TIMEOUTS)
     serve_each_job(celery_app, resources)

@@ -1,7 +1,7 @@
 """The resources of a process: its connections, its cache, its job queue and its clock."""
 
 from app.cache import Cache, make_redis
-from app.clock import Clock, system_clock
+from app.clock import SYSTEM_CLOCK, Clock
 from app.database.engine import REQUEST_LOCK_SECONDS, Timeouts, make_engine, make_session_factory, watch_connections
 from app.job_queue import JobQueue
 from app.metrics import Metrics
@@ -17,7 +17,7 @@ class Resources:
         *,
         job_queue: JobQueue,
         cache: Cache | None = None,
-        clock: Clock = system_clock,
+        clock: Clock = SYSTEM_CLOCK,
         metrics: Metrics | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:

@@ -12,6 +12,7 @@ from flask_smorest import Api
 from flask_smorest import Blueprint as SmorestBlueprint
 from marshmallow import Schema, ValidationError, fields, missing
 from webargs.flaskparser import FlaskParser
+from webargs.multidictproxy import MultiDictProxy
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
@@ -81,10 +82,12 @@ class _Parser(FlaskParser):
         "files": None,
     }
 
-    def _raw_load_json(self, req: Any) -> Any:
+    def load_json(self, req: Any, schema: Any) -> Any:
         """By orjson, which refuses NaN and lone surrogates where webargs' own json lets them in."""
         body = req.get_data()
         if not body:
+            if getattr(schema, "needs_body", True):
+                raise ValidationError("A JSON body is needed.")
             return missing
         if not req.is_json:
             raise UnsupportedMediaType
@@ -94,20 +97,16 @@ class _Parser(FlaskParser):
         except orjson.JSONDecodeError:
             raise BadRequest("the body is not JSON") from None
 
-    def load_json(self, req: Any, schema: Any) -> Any:
-        if getattr(schema, "needs_body", True) and not req.get_data():
-            raise ValidationError("A JSON body is needed.")
-        return super().load_json(req, schema)
-
     def load_querystring(self, req: Any, schema: Any) -> Any:
         return self._without_repetition(req.args, schema)
 
     def load_form(self, _req: Any, schema: Any) -> Any:
         return self._without_repetition(MultiDict(current_upload().fields), schema)
 
-    def _without_repetition(self, values: MultiDict[str, Any], schema: Any) -> Any:
+    @staticmethod
+    def _without_repetition(values: MultiDict[str, Any], schema: Any) -> Any:
         """Refuse a value that is given twice: one of the two would be ignored silently."""
-        proxy = self._makeproxy(values, schema)
+        proxy = MultiDictProxy(values, schema)
         repeated = [name for name, said in values.lists() if len(said) > 1 and name not in proxy.multiple_keys]
         if repeated:
             raise ValidationError({name: ["Say it once."] for name in repeated})
@@ -115,7 +114,7 @@ class _Parser(FlaskParser):
 
     def load_files(self, _req: Any, schema: Any) -> Any:
         file = current_upload().file
-        return self._makeproxy(MultiDict([] if file is None else [(file.name, file)]), schema)
+        return MultiDictProxy(MultiDict([] if file is None else [(file.name, file)]), schema)
 
 
 def _ensure_few_values(body: bytes) -> None:
@@ -198,9 +197,6 @@ class UserIdConverter(IdConverter):
 
 class _Api(Api):  # type: ignore[misc]
     ERROR_SCHEMA = Problem
-
-    def _register_error_handlers(self) -> None:
-        """http/error_handlers.py does."""
 
 
 def init_openapi(app: Flask) -> Api:

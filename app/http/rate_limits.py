@@ -58,9 +58,6 @@ class CountedWindowRateLimiter(FixedWindowRateLimiter):
         return window
 
 
-STRATEGIES["counted-window"] = CountedWindowRateLimiter
-
-
 class LimitName(StrEnum):
     """Limits of single routes, beside the one that all requests share. Log-ins are counted in PostgreSQL instead."""
 
@@ -83,6 +80,8 @@ def init_rate_limits(app: Flask, settings: Settings) -> None:
     limits = settings.rate_limits
     if not limits.enabled:
         return
+    # flask-limiter looks a strategy up by its name.
+    STRATEGIES["counted-window"] = CountedWindowRateLimiter
     limiter = Limiter(
         _who_asks,
         application_limits=[str(limits.default)],

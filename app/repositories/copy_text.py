@@ -1,4 +1,4 @@
-"""How rows are written for COPY in its text format, line by line as PostgreSQL asks for them."""
+"""The text format of COPY: rows are written line by line, as PostgreSQL asks for them."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ _NEEDS_ESCAPES = re.compile(r"[\\\n\r\t]").search
 
 
 class CopySource:
-    """A file that psycopg2 reads a COPY from. Its lines are made when they are asked for."""
+    """A file for psycopg2 to COPY from. It makes each line when it is read."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
@@ -63,8 +63,8 @@ def escaped(text: str) -> str:
     return text.translate(_ESCAPES) if _NEEDS_ESCAPES(text) else text
 
 
-def array_literal(words: Sequence[str]) -> str:
-    return "{" + ",".join('"' + word.replace("\\", r"\\").replace('"', r"\"") + '"' for word in words) + "}"
+def array_literal(values: Sequence[str]) -> str:
+    return "{" + ",".join('"' + value.replace("\\", r"\\").replace('"', r"\"") + '"' for value in values) + "}"
 
 
 _FORMATS: dict[type, Callable[[Any], str]] = {

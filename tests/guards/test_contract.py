@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from app.factory import create_app
-from app.models.health.sighting import Part
+from app.models.health.sighting import BackgroundProcess
 from app.settings import read_settings
 from tests.fakes import FakeJobQueue
 
@@ -43,7 +43,7 @@ API = described_api()
 )
 def test_every_operation_keeps_its_word(case, app, client, admin, services):
     # A tracker that is not ready answers 503, and rightly.
-    for part in Part:
+    for part in BackgroundProcess:
         services.health.see(part)
     # A token for each: some operations end the session, and that is no reason to refuse the next example.
     response = case.call(app=app, headers={"Authorization": f"Bearer {client.token_of(admin)}"})

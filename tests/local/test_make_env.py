@@ -75,7 +75,7 @@ class TestMakeEnv:
         again = make_env(directory)
 
         assert (again.returncode, again.stdout) == (1, "")
-        assert "is there already" in again.stderr
+        assert "exists already" in again.stderr
         assert contents_of(directory) == before
 
     def test_an_env_that_leads_elsewhere_is_not_followed(self, directory):

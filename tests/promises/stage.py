@@ -172,7 +172,7 @@ class Stage(Served):
             "LOG_LEVEL": "WARNING",
             "DRAIN_SECONDS": "1.5",
             # A token has to outlive the clocks that a test sets, and the longest of them.
-            "TABLE_TOKEN_MINUTES": "1440",
+            "CLASSIC_TOKEN_MINUTES": "1440",
         }
 
     def prepare(self, release: Path = ROOT) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.database.migrations import applied_migration
 from app.models.daily_log.task_log import LogRun
-from app.models.health.sighting import JobCount, JobResult, Part, Sighting
+from app.models.health.sighting import BackgroundProcess, JobCount, JobResult, Sighting
 from app.models.imports.task_import import ImportMode, ImportState, TaskImport
 
 
@@ -60,17 +60,17 @@ class HealthRepository:
         """The newest one that the database has; None where there is no table of ours."""
         return applied_migration(self._session.connection())
 
-    def list_sightings(self) -> dict[Part, Seen]:
+    def list_sightings(self) -> dict[BackgroundProcess, Seen]:
         seconds_ago = func.extract("epoch", func.now() - Sighting.seen_at)
-        rows = self._session.execute(select(Sighting.part, Sighting.seen_at, seconds_ago))
-        return {part: Seen(seen_at, float(seconds)) for part, seen_at, seconds in rows}
+        rows = self._session.execute(select(Sighting.process, Sighting.seen_at, seconds_ago))
+        return {process: Seen(seen_at, float(seconds)) for process, seen_at, seconds in rows}
 
-    def see(self, part: Part) -> None:
-        # Nobody was seen later than now: of a clock that was set back, a part that is gone would look alive for hours.
+    def see(self, process: BackgroundProcess) -> None:
+        # Ignore sightings in the future: after a clock was set back, a dead process would look alive for hours.
         self._session.execute(update(Sighting).where(Sighting.seen_at > func.now()).values(seen_at=func.now()))
-        statement = insert(Sighting).values(part=part)
+        statement = insert(Sighting).values(process=process)
         self._session.execute(
-            statement.on_conflict_do_update(index_elements=[Sighting.part], set_={"seen_at": func.now()})
+            statement.on_conflict_do_update(index_elements=[Sighting.process], set_={"seen_at": func.now()})
         )
 
     def count_job(self, job: str, result: JobResult, *, seconds: float) -> None:

@@ -13,7 +13,7 @@ from app.database.unit_of_work import UnitOfWork
 from app.disk import room_in
 from app.errors import UnavailableError
 from app.job_queue import JobQueue
-from app.models.health.sighting import JobCount, JobResult, Part
+from app.models.health.sighting import BackgroundProcess, JobCount, JobResult
 from app.models.imports.task_import import ImportState
 from app.repositories.health.checks import HealthRepository, ImportRows, OverdueDays, Seen
 
@@ -57,7 +57,7 @@ class Work:
     job_counts: Sequence[JobCount]
     import_rows: ImportRows
     unfinished_imports: Mapping[ImportState, int]
-    sightings: Mapping[Part, Seen]
+    sightings: Mapping[BackgroundProcess, Seen]
     logged_until: datetime | None
     overdue_days: int
 
@@ -100,16 +100,16 @@ class HealthService:
         is_migrated = any(check.ok for check in checks if check.name is CheckName.MIGRATIONS)
         return Figures(checks, self._look_at_work() if is_migrated else None, self._job_queue.count_waiting())
 
-    def see(self, part: Part) -> None:
+    def see(self, process: BackgroundProcess) -> None:
         """Note that it did just now what it is there for."""
         with self._uow.transaction():
-            self._health.see(part)
+            self._health.see(process)
 
     def count_job(self, job: str, result: JobResult, *, seconds: float) -> None:
         """Note a job that just ended; whoever did it is a worker, seen at work."""
         with self._uow.transaction():
             self._health.count_job(job, result, seconds=seconds)
-            self._health.see(Part.WORKER)
+            self._health.see(BackgroundProcess.WORKER)
 
     def _check(self, wanted: set[CheckName]) -> Iterator[Check]:
         if wanted & OF_DATABASE:
@@ -133,8 +133,8 @@ class HealthService:
         else:
             yield Check(CheckName.DATABASE, None)
         yield Check(CheckName.MIGRATIONS, behind)
-        yield Check(CheckName.WORKER, _why_unseen(sightings, Part.WORKER))
-        yield Check(CheckName.BEAT, _why_unseen(sightings, Part.BEAT))
+        yield Check(CheckName.WORKER, _why_unseen(sightings, BackgroundProcess.WORKER))
+        yield Check(CheckName.BEAT, _why_unseen(sightings, BackgroundProcess.BEAT))
         yield Check(CheckName.DAILY_LOG, _why_overdue(overdue))
 
     def _count_overdue_days(self) -> OverdueDays:
@@ -173,12 +173,12 @@ def _why_low(directory: Path) -> str | None:
     return f"has only {room.free_mebibytes} MiB left; soon nothing more can be saved" if room.is_low else None
 
 
-def _why_unseen(sightings: Mapping[Part, Seen] | None, part: Part) -> str | None:
+def _why_unseen(sightings: Mapping[BackgroundProcess, Seen] | None, process: BackgroundProcess) -> str | None:
     if sightings is None:
         return "cannot be looked for in the database"
-    if part not in sightings:
+    if process not in sightings:
         return "was never seen"
-    seconds = sightings[part].seconds_ago
+    seconds = sightings[process].seconds_ago
     return None if seconds < UNSEEN_SECONDS else f"was last seen {seconds:.0f} s ago"
 
 

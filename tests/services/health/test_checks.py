@@ -10,7 +10,7 @@ from app.composition.services import serving
 from app.database.migrations import known_migrations
 from app.disk import Room
 from app.job_queue import JobName
-from app.models.health.sighting import Part
+from app.models.health.sighting import BackgroundProcess
 from app.services.health.checks import UNSEEN_SECONDS, Check, CheckName
 from tests.fakes import SilentJobQueue
 from tests.services.health.checking import NEWEST, OLDER, wrong_with
@@ -80,7 +80,9 @@ class TestCheck:
         assert all(check.ok for check in service.check(without={CheckName.WORKER, CheckName.BEAT}))
 
 
-@pytest.mark.parametrize(("name", "part"), [(CheckName.WORKER, Part.WORKER), (CheckName.BEAT, Part.BEAT)])
+@pytest.mark.parametrize(
+    ("name", "part"), [(CheckName.WORKER, BackgroundProcess.WORKER), (CheckName.BEAT, BackgroundProcess.BEAT)]
+)
 class TestSightings:
     def test_who_was_never_seen_is_told(self, service, everybody_at_work, forget, name, part):
         forget(part)
@@ -99,7 +101,7 @@ class TestSightings:
         seen(part, seconds_ago=-7200)
         assert wrong_with(service) == {}
 
-        (other,) = set(Part) - {part}
+        (other,) = set(BackgroundProcess) - {part}
         service.see(other)
 
         seconds_ago = "SELECT extract(epoch FROM now() - seen_at) FROM sightings WHERE part = :part"

@@ -11,7 +11,7 @@ from tests.servers import wait_for
 pytestmark = pytest.mark.deep
 
 
-class TestFrozenPart:
+class TestFrozenProcess:
     def test_one_process_of_the_api_is_replaced_and_every_request_is_answered_again(self, tracker):
         run = tracker.start(API_PROCESSES="2", RATE_LIMIT_ENABLED="false")
         run.wait_until_ready()
