@@ -83,7 +83,7 @@ def create_app(
 
 
 def create_served_app() -> Flask:
-    """For a process of the api's server, which tells it by SIGUSR1 that it is about to stop."""
+    """The app for a process of the api's server, which sends SIGUSR1 when the process is about to stop."""
     settings = read_settings()
     app = create_app(settings)
     draining: Draining = app.extensions["draining"]
@@ -98,7 +98,7 @@ def create_served_app() -> Flask:
 
 
 def create_celery(settings: Settings | None = None) -> Celery:
-    """For worker and beat."""
+    """The Celery app for worker and beat."""
     settings = settings or read_settings()
     allow_long_cells()
     celery_app = make_celery(settings)

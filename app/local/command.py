@@ -195,7 +195,7 @@ def _start_or_adopt(server: PostgresServer | ValkeyServer, servers: list[Supervi
         stop_signal=server.stop_signal,
         environment=environment,
         dies_with_us=False,
-        mend=server.mend,
+        repair=server.repair,
     )
     servers.append(process)
     pid = server.running_pid()

@@ -75,7 +75,7 @@ class PostgresServer:
         else:
             self._make_cluster(data)
 
-    def mend(self) -> str | None:
+    def repair(self) -> str | None:
         """Repair nothing: no file of the database may be set aside."""
         return None
 
@@ -218,7 +218,7 @@ class ValkeyServer:
         )
         write_private(self._config_file, settings.replace("''", '""'), owner=(self._user.uid, self._user.gid))
 
-    def mend(self) -> str | None:
+    def repair(self) -> str | None:
         """Set aside the files that the server cannot read. They hold cached pages and counters, no users' data.
 
         Returns what was done; None if there was nothing to set aside.

@@ -62,7 +62,7 @@ class SupervisedProcess:
     # Text that the process prints once it works; None if its readiness is checked elsewhere.
     ready_text: str | None = None
     # Called when the process died right after its start. Returns what was repaired for the next start.
-    mend: Callable[[], str | None] | None = None
+    repair: Callable[[], str | None] | None = None
     is_ready: threading.Event = field(default_factory=threading.Event)
     _process: subprocess.Popen[bytes] | None = None
     _adopted_pid: int | None = None
@@ -113,7 +113,7 @@ class SupervisedProcess:
             say(self.name, f"{self._describe_end()}; restarting in {self._backoff_seconds:g} s")
             self._adopted_pid = None
             self._kill_group()
-            self._mend()
+            self._repair()
             self._restart_at = time.monotonic() + self._backoff_seconds
             self._backoff_seconds = min(self._backoff_seconds * 2, MAX_BACKOFF_SECONDS)
         elif time.monotonic() >= self._restart_at:
@@ -137,11 +137,11 @@ class SupervisedProcess:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def _mend(self) -> None:
-        if self.mend is None or time.monotonic() - self._started_at > STARTING_SECONDS:
+    def _repair(self) -> None:
+        if self.repair is None or time.monotonic() - self._started_at > STARTING_SECONDS:
             return
         try:
-            repair = self.mend()
+            repair = self.repair()
         except OSError as error:
             repair = f"its files cannot be set aside: {error.strerror}"
         if repair is not None:

@@ -131,7 +131,7 @@ class ImportRepository:
         return [ReportedRow(*row) for row in self._session.execute(statement)]
 
     def list_errors(self, import_id: int, *, cursor: str | None, limit: int) -> Page:
-        """In the order of the file."""
+        """The problems of refused rows, in the order of the file."""
         statement = select(json_text(ERROR_FIELDS), cast(RowError.row_number, Text), RowError.problem_number).where(
             RowError.import_id == import_id
         )
