@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from app.models.imports.task_import import TaskImport
-from app.services import import_runs
+from app.services.imports import runs
 from app.services.imports.blocks import ImportBlockService
 from celery_worker import celery_app
 
@@ -22,5 +22,5 @@ def take_next_or_die(service: ImportBlockService, task_import: TaskImport, ahead
 
 
 ImportBlockService.take_next = take_next_or_die
-# Nobody wants to wait for five claims of ten seconds.
-import_runs.LEASE = timedelta(seconds=1)
+# Five claims of ten seconds would take too long.
+runs.LEASE = timedelta(seconds=1)
