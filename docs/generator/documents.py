@@ -1,0 +1,20 @@
+"""Which documents are generated, and what each of them should hold."""
+
+from pathlib import Path
+
+from docs.generator import settings_table
+from docs.generator.collection import collection
+from docs.generator.contract import read_contract
+from docs.generator.examples import read_about, read_folders
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+COLLECTION = ROOT / "postman/TaskTrackerPro.postman_collection.json"
+
+
+def documents() -> dict[Path, str]:
+    """The text of each generated document as it should be."""
+    about, folders, contract = read_about(), read_folders(), read_contract()
+    return {
+        COLLECTION: collection(about, folders, contract),
+        settings_table.PAGE: settings_table.rewritten(settings_table.PAGE.read_text(encoding="utf-8")),
+    }
