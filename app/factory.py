@@ -14,10 +14,10 @@ from app.database.deadlines import Deadlines
 from app.database.engine import JOB_TIMEOUTS, STATEMENT_GRACE_SECONDS
 from app.heartbeat import beat
 from app.http.admission import Admission, init_admission, init_body_reception, init_permits
-from app.http.authentication import init_authentication
 from app.http.bodies import init_bodies
 from app.http.draining import Draining, init_draining
 from app.http.error_handlers import init_error_handlers
+from app.http.identity.bearer import init_bearer_tokens
 from app.http.metrics import init_metrics
 from app.http.openapi import init_openapi, init_spec_route
 from app.http.rate_limits import init_rate_limits
@@ -37,6 +37,7 @@ from app.log_lines import init_logging
 from app.memory import give_memory_back
 from app.metrics import Metrics
 from app.routes import classic, daily_log, health, imports, login, people, projects, reports, tasks
+from app.schemas.classic import CLASSIC_NAMES
 from app.settings import Settings, read_settings
 from app.web import documentation
 
@@ -53,7 +54,7 @@ def create_app(
         resources = Resources(settings, job_queue=job_queue, metrics=Metrics(settings.metrics_dir))
     app = Flask("app", static_folder=None)
     app.extensions["resources"] = resources
-    app.config["TABLE_TOKEN_MINUTES"] = settings.table_token_minutes
+    app.config["CLASSIC_TOKEN_MINUTES"] = settings.classic_token_minutes
     app.url_map.strict_slashes = False
     if settings.trusted_proxy_hops:
         hops = settings.trusted_proxy_hops
@@ -67,15 +68,15 @@ def create_app(
     init_running_requests(app, settings)
     init_permits(app)
     _serve_each_request(app, resources)
-    init_authentication(app, settings)
+    init_bearer_tokens(app, settings)
     api = init_openapi(app)
     for module in BLUEPRINTS:
         api.register_blueprint(module.blueprint)
     app.register_blueprint(documentation.blueprint)
-    init_spec_route(app, api, table_blueprint=classic.blueprint.name)
+    init_spec_route(app, api, classic_blueprint=classic.blueprint.name)
     init_rate_limits(app, settings)
     init_bodies(app, settings)
-    init_error_handlers(app, table_blueprint=classic.blueprint.name)
+    init_error_handlers(app, classic_blueprint=classic.blueprint.name, classic_names=CLASSIC_NAMES)
     init_security_headers(app)
     return app
 

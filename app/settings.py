@@ -68,7 +68,7 @@ class Settings:
     celery_broker_url: str = field(repr=False)
     jwt_secret_key: str = field(repr=False)
     access_token_minutes: int
-    table_token_minutes: int
+    classic_token_minutes: int
     session_days: int
     self_registration_enabled: bool
     time_zone: ZoneInfo
@@ -118,7 +118,7 @@ def read_settings() -> Settings:
         celery_broker_url=env.str("CELERY_BROKER_URL", None) or redis_url,
         jwt_secret_key=env.str("JWT_SECRET_KEY", validate=_secret_for(environment)),
         access_token_minutes=env.int("ACCESS_TOKEN_MINUTES", 15, validate=validate.Range(1, 24 * 60)),
-        table_token_minutes=env.int("TABLE_TOKEN_MINUTES", 60, validate=validate.Range(1, 24 * 60)),
+        classic_token_minutes=env.int("CLASSIC_TOKEN_MINUTES", 60, validate=validate.Range(1, 24 * 60)),
         session_days=env.int("SESSION_DAYS", 30, validate=validate.Range(1, 365)),
         self_registration_enabled=env.bool("SELF_REGISTRATION_ENABLED", environment != "production"),
         time_zone=ZoneInfo(env.str("TIME_ZONE", "UTC", validate=_known_time_zone) or "UTC"),

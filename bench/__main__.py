@@ -225,7 +225,7 @@ def _settings(database_url: str, redis_url: str) -> Settings:
         celery_broker_url=redis_url,
         jwt_secret_key="a secret for measuring, long enough",
         access_token_minutes=600,
-        table_token_minutes=600,
+        classic_token_minutes=600,
         session_days=1,
         self_registration_enabled=False,
         time_zone=ZoneInfo("UTC"),

@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
-from uuid import uuid4
 
 import orjson
 from flask import Flask
@@ -16,10 +15,9 @@ from sqlalchemy import text
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from app.auth.actor import Actor
-from app.auth.tokens import Grant
 from app.composition.resources import Resources
 from app.composition.services import serving
-from app.http.authentication import access_token_for
+from app.http.identity.bearer import bearer_tokens
 from app.models.people.user import Role
 
 
@@ -32,7 +30,7 @@ class Workload:
             grant = services.login.log_in(login="admin", password="measured well", address="127.0.0.1")
         self._actor = Actor(grant.user_id, "admin", Role.ADMIN, frozenset({1}), grant.session_id)
         with app.test_request_context():
-            self._token = access_token_for(Grant(grant.user_id, grant.session_id, uuid4(), grant.expires_at))
+            self._token = bearer_tokens().access_token(grant)
 
     def add_tasks(self, project: str, count: int, *, days_ago: int = 1) -> None:
         """In that project, straight into the table, as if they had been there for so many days."""

@@ -6,7 +6,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from app.auth.tokens import Grant
-from app.http.authentication import access_token_for
+from app.http.identity.bearer import bearer_tokens
 from app.models.people.user import User
 from tests import factories
 
@@ -24,7 +24,7 @@ class Client:
         login_session = factories.LoginSession(user_id=user.id)
         grant = Grant(user.id, login_session.id, login_session.refresh_id, login_session.expires_at)
         with self.app.test_request_context():
-            return access_token_for(grant)
+            return bearer_tokens().access_token(grant)
 
     def get(self, path: str, **kwargs: Any) -> TestResponse:
         return self.request("GET", path, **kwargs)

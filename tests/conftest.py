@@ -95,7 +95,7 @@ def base_settings(database_url: str, redis_url: str) -> Settings:
         celery_broker_url=servers.broker(redis_url),
         jwt_secret_key="a secret of the tests that is long enough",
         access_token_minutes=15,
-        table_token_minutes=60,
+        classic_token_minutes=60,
         session_days=30,
         self_registration_enabled=True,
         time_zone=ZoneInfo("UTC"),

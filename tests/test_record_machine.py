@@ -27,7 +27,7 @@ from app.composition.services import serving
 from app.errors import ConflictError
 from app.models.imports.task_import import DuplicatePolicy
 from app.models.people.user import Role
-from app.models.tasks.task import ACTIVE_STATUSES, TaskPriority, TaskStatus
+from app.models.tasks.fields import ACTIVE_STATUSES, TaskPriority, TaskStatus
 from app.services.imports.imports import ImportOptions
 from app.settings import Settings
 from tests import servers

@@ -30,7 +30,7 @@ from app.job_queue import CeleryJobQueue, JobName
 from app.jobs.celery_app import make_celery
 from app.local.servers import ValkeyServer
 from app.models.people.user import Role
-from app.models.tasks.task import ACTIVE_STATUSES, TaskPriority, TaskStatus
+from app.models.tasks.fields import ACTIVE_STATUSES, TaskPriority, TaskStatus
 from app.settings import Settings
 from tests import servers
 from tests.servers import ROOT, broker, own_user, running, wait_for

@@ -1,4 +1,4 @@
-"""Who is asking: a frozen value that is passed explicitly, never looked up."""
+"""The actor: the user for whom something is done, as a frozen value that is passed explicitly."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -14,22 +14,23 @@ class Actor:
     username: str
     role: Role
     project_ids: frozenset[int]
-    session_id: UUID
+    # The session that the actor is logged in with; None for an actor who acts without one, such as the operator.
+    session_id: UUID | None = None
 
     @property
     def sees_everything(self) -> bool:
         return self.role is Role.ADMIN
 
     def meant_by(self, person: str | None) -> str | None:
-        """Whom a filter means that may say `me`."""
+        """The person that a filter names, which may be `me`."""
         return str(self.user_id) if person == "me" else person
 
     def to_json(self) -> bytes:
-        return orjson.dumps(
-            [self.user_id, self.username, self.role.value, sorted(self.project_ids), str(self.session_id)]
-        )
+        session_id = None if self.session_id is None else str(self.session_id)
+        return orjson.dumps([self.user_id, self.username, self.role.value, sorted(self.project_ids), session_id])
 
     @classmethod
     def from_json(cls, text: bytes) -> "Actor":
         user_id, username, role, project_ids, session_id = orjson.loads(text)
-        return cls(user_id, username, Role(role), frozenset(project_ids), UUID(session_id))
+        session = None if session_id is None else UUID(session_id)
+        return cls(user_id, username, Role(role), frozenset(project_ids), session)

@@ -18,8 +18,8 @@ class Permission(StrEnum):
     TASK_UPDATE = "task:update"
     TASK_DELETE = "task:delete"
     TASK_RESTORE = "task:restore"
-    # PUT /task/<id> of the TaskTrackerPro table is narrower than its successor in /api/v1.
-    TABLE_TASK_UPDATE = "table:task:update"
+    # Change tasks by the classic API, which leaves that to managers.
+    TASK_MANAGE = "task:manage"
     TASK_LOG_READ = "task_log:read"
     TASK_LOG_RUN = "task_log:run"
     IMPORT_CREATE = "import:create"
@@ -46,7 +46,7 @@ _USER = _VIEWER | {Permission.TASK_CREATE, Permission.TASK_UPDATE}
 _MANAGER = _USER | {
     Permission.TASK_DELETE,
     Permission.TASK_RESTORE,
-    Permission.TABLE_TASK_UPDATE,
+    Permission.TASK_MANAGE,
     Permission.TASK_LOG_RUN,
     Permission.IMPORT_CREATE,
     Permission.IMPORT_READ,

@@ -1,15 +1,116 @@
-"""The claims of tokens, which `http/authentication.py` signs and reads."""
+"""Access and refresh tokens: JSON Web Tokens (RFC 7519) that we sign and read, without knowing how they travel."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from uuid import UUID
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+
+from app.errors import UnauthenticatedError
+
+ALGORITHM = "HS256"
+ISSUER = "tasktrackerpro"
+
+
+class TokenExpiredError(UnauthenticatedError):
+    code = "token_expired"
+
+
+class TokenInvalidError(UnauthenticatedError):
+    code = "token_invalid"
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A log-in or a refresh grants this: the right to an access token now and to one refresh later."""
+    """The outcome of a log-in or a refresh: the right to an access token now and to one refresh later."""
 
     user_id: int
     session_id: UUID
     refresh_id: UUID
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The claims of an access token. `expires_at` is in seconds since 1970, as the token has it."""
+
+    user_id: int
+    session_id: UUID
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshClaims(Claims):
+    refresh_id: UUID
+
+
+class TokenCodec:
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def access_token(self, grant: Grant, lifetime: timedelta) -> str:
+        return self._signed("access", grant, datetime.now(UTC) + lifetime)
+
+    def refresh_token(self, grant: Grant) -> str:
+        """A token that is valid as long as its session lasts at most."""
+        return self._signed("refresh", grant, grant.expires_at, rid=str(grant.refresh_id))
+
+    def read_access_token(self, token: str) -> Claims:
+        """Raises TokenExpiredError or TokenInvalidError. The session is for the caller to look up."""
+        claims = self._verified("access", token)
+        with _refusing_odd_claims():
+            return Claims(int(claims["sub"]), UUID(claims["sid"]), claims["exp"])
+
+    def read_refresh_token(self, token: str) -> RefreshClaims:
+        """Raises TokenExpiredError or TokenInvalidError. The session is for the caller to look up."""
+        claims = self._verified("refresh", token)
+        with _refusing_odd_claims():
+            return RefreshClaims(int(claims["sub"]), UUID(claims["sid"]), claims["exp"], UUID(claims["rid"]))
+
+    def _signed(self, token_type: str, grant: Grant, expires_at: datetime, **more: str) -> str:
+        now = datetime.now(UTC)
+        claims = {
+            "iss": ISSUER,
+            "aud": ISSUER,
+            "sub": str(grant.user_id),
+            "sid": str(grant.session_id),
+            "type": token_type,
+            "iat": now,
+            "nbf": now,
+            "exp": expires_at,
+            "jti": str(uuid4()),
+        }
+        return jwt.encode({**claims, **more}, self._secret, ALGORITHM)
+
+    def _verified(self, token_type: str, token: str) -> dict[str, Any]:
+        """The claims of a token, after its signature, issuer, audience, age and type were checked."""
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self._secret,
+                [ALGORITHM],
+                issuer=ISSUER,
+                # Checked below: tokens of earlier releases name no audience.
+                options={"verify_aud": False, "require": ["exp"]},
+            )
+        except jwt.ExpiredSignatureError:
+            raise TokenExpiredError("the token has expired") from None
+        except (jwt.PyJWTError, ValueError):
+            raise TokenInvalidError("the token is invalid") from None
+        if claims.get("aud", ISSUER) != ISSUER:
+            raise TokenInvalidError("the token is invalid")
+        if claims.get("type") != token_type:
+            raise TokenInvalidError(f"this is no {token_type} token")
+        return claims
+
+
+@contextmanager
+def _refusing_odd_claims() -> Iterator[None]:
+    """Refuse a token that we signed and that has claims which no release writes."""
+    try:
+        yield
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise TokenInvalidError("the token is invalid") from None

@@ -12,7 +12,7 @@ from app.composition.reactions import react_to
 from app.composition.resources import Resources
 from app.database.unit_of_work import UnitOfWork
 from app.repositories.daily_log.days import TaskLogRepository
-from app.repositories.daily_log.numbered import TaskLogTableRepository
+from app.repositories.daily_log.numbered import NumberedLogRepository
 from app.repositories.daily_log.reports import TaskLogReportRepository
 from app.repositories.health.checks import HealthRepository
 from app.repositories.health.statistics import StatisticsRepository
@@ -157,7 +157,7 @@ class Services:
         return TaskLogService(
             self._uow,
             TaskLogRepository(self._session),
-            TaskLogTableRepository(self._session),
+            NumberedLogRepository(self._session),
             self._resources.cache,
         )
 

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 
 from app.clock import in_zone
 from app.csv_files.moments import parse_moment
+from app.csv_files.words import priority_from, status_from
 from app.models.people.user import MAX_USERNAME_LENGTH, RESERVED_USERNAMES
 from app.models.people.username import skeleton_of
-from app.models.tasks.task import (
+from app.models.tasks.fields import (
     MAX_DESCRIPTION_LENGTH,
     MAX_EXTERNAL_REF_LENGTH,
     MAX_LABEL_LENGTH,
@@ -18,8 +19,6 @@ from app.models.tasks.task import (
     MAX_TITLE_LENGTH,
     TaskPriority,
     TaskStatus,
-    priority_from,
-    status_from,
 )
 
 MAX_SHOWN_LENGTH = 200

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from app.errors import UnreadableCsvError
-from app.models.tasks.task import TaskPriority
+from app.models.tasks.fields import FIELDS, IMPORTED, TaskPriority
 
 # A header so near to a known name is a slip of the pen; ignoring its column would lose what it holds.
 SLIP_SIMILARITY = 0.88
@@ -29,16 +29,8 @@ class Tracker:
 
 # What each column may be called, in any case, with spaces or hyphens for underscores.
 EVERYBODYS: dict[str, str] = {
-    **dict.fromkeys(("title", "task_name", "task", "name", "summary", "subject"), "title"),
-    **dict.fromkeys(("description", "details", "body", "notes"), "description"),
-    **dict.fromkeys(("status", "state"), "status"),
-    **dict.fromkeys(("priority",), "priority"),
-    **dict.fromkeys(("created_at", "created", "created_date", "date_created", "creation_date"), "created_at"),
-    **dict.fromkeys(("assigned_user", "assignee", "assigned_to", "assignee_username"), "assignee"),
+    **{header: field.name for field in FIELDS if field.name in IMPORTED for header in (field.name, *field.headers)},
     "assignees": "one_member",
-    **dict.fromkeys(("due_at", "due", "due_date", "deadline"), "due_at"),
-    **dict.fromkeys(("labels", "tags", "label"), "labels"),
-    **dict.fromkeys(("external_ref", "external_id"), "external_ref"),
 }
 TRACKERS: dict[str, Tracker] = {
     "jira": Tracker(frozenset({"summary", "issue_key"}), {"issue_key": "external_ref"}),
@@ -74,18 +66,10 @@ TRACKERS: dict[str, Tracker] = {
 }
 # The field that each cell reader fills; `only_tasks` fills none, it refuses rows.
 FIELD_OF = {
-    "title": "title",
-    "description": "description",
-    "status": "status",
+    **{name: name for name in IMPORTED},
     "is_done": "status",
-    "priority": "priority",
-    "created_at": "created_at",
-    "due_at": "due_at",
-    "labels": "labels",
-    "assignee": "assignee",
     "one_member": "assignee",
     "numbered_person": "assignee",
-    "external_ref": "external_ref",
 }
 # What our own files hold beyond what is imported: read by people, passed over without a word.
 PASSED_OVER = frozenset({"ref", "project", "creator", "updated_at", "started_at", "completed_at", "error"})

@@ -2,10 +2,10 @@
 
 import csv
 import io
+from collections import namedtuple
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from operator import itemgetter
 from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
@@ -14,28 +14,22 @@ from app.csv_files.blocks import is_blank
 from app.csv_files.cells import MAX_SHOWN_LENGTH, CellError, CellReader, CellReaders, restored
 from app.csv_files.columns import FIELD_OF, Column, Layout
 from app.models.imports.task_import import ImportBlock
-from app.models.tasks.task import TaskPriority, TaskStatus
+from app.models.tasks.fields import IMPORTED
 
 # The cells of most columns say the same few things over and over: each is read once.
 MAX_REMEMBERED_CELLS = 20_000
-FIELDS = ("title", "description", "status", "priority", "created_at", "due_at", "labels", "assignee", "external_ref")
 # Their cells differ in every row; looking for each among those read before would only cost.
 UNLIKE_ANY_OTHER = frozenset({"title", "description", "external_ref"})
 
 
-class ImportedRow(NamedTuple):
-    """A row of the file that was found good."""
+def _named_tuple(names: Sequence[str]) -> Any:
+    return namedtuple("Row", names)  # noqa: PYI024 - the names come from a table
 
-    row_number: int
-    title: str
-    description: str
-    status: TaskStatus
-    priority: TaskPriority
-    created_at: datetime | None
-    due_at: datetime | None
-    labels: list[str]
-    assignee: str | None
-    external_ref: str | None
+
+class ImportedRow(_named_tuple(("row_number", *IMPORTED))):  # type: ignore[misc]
+    """A row of the file that was found good: its number, and a value for each field that an import reads."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +70,7 @@ class RowReader:
         of_field = {FIELD_OF.get(column.reader, column.reader): column for column in layout.columns}
         self._label_indexes = [column.index for column in layout.columns if column.reader == "labels"]
         # A field that the file has no column for is read from an empty cell added to each row: its default.
-        named = (*FIELDS, *(("only_tasks",) if "only_tasks" in of_field else ()))
+        named = (*IMPORTED, *(("only_tasks",) if "only_tasks" in of_field else ()))
         self._columns = [of_field.get(field, Column(layout.width, field, field)) for field in named]
         self._pick = itemgetter(*(column.index for column in self._columns))
         self._values = [
@@ -94,7 +88,7 @@ class RowReader:
 
     @property
     def assignee_column(self) -> str:
-        return self._columns[FIELDS.index("assignee")].name
+        return self._columns[IMPORTED.index("assignee")].name
 
     def read(self, text: str, *, first_row: int, first_line: int) -> Iterator[ReadRow | RefusedRow]:
         """In the order of the file, which was found to be CSV when it was cut into blocks."""
@@ -122,7 +116,7 @@ class RowReader:
         values = [values_of[cell] for values_of, cell in zip(self._values, picked, strict=True)]
         if _Refusal in map(type, values):
             return RefusedRow(row_number, line_number, cells, tuple(self._problems(picked, values)))
-        return ReadRow(ImportedRow(row_number, *values[: len(FIELDS)]), line_number, cells)
+        return ReadRow(ImportedRow(row_number, *values[: len(IMPORTED)]), line_number, cells)
 
     def _with_one_label_cell(self, cells: list[str]) -> list[str]:
         """Jira writes each label into a column of its own."""

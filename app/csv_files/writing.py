@@ -5,42 +5,12 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from app.csv_files.cells import defused, join_labels, restored
 from app.csv_files.columns import folded_name
-from app.models.tasks.task import TaskPriority, TaskStatus
+from app.models.tasks.fields import EXPORTED
 
-EXPORT_COLUMNS = (
-    "ref",
-    "project",
-    "title",
-    "description",
-    "status",
-    "priority",
-    "labels",
-    "assignee",
-    "due_at",
-    "created_at",
-    "external_ref",
-)
 ERROR_COLUMN = "error"
-
-
-class ExportedTask(NamedTuple):
-    """In the order of EXPORT_COLUMNS."""
-
-    ref: str
-    project: str
-    title: str
-    description: str
-    status: TaskStatus
-    priority: TaskPriority
-    labels: list[str]
-    assignee: str | None
-    due_at: datetime | None
-    created_at: datetime
-    external_ref: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +31,11 @@ class Lines:
 
 
 def export_header() -> Lines:
-    return Lines(_lines([EXPORT_COLUMNS]), 0)
+    return Lines(_lines([EXPORTED]), 0)
 
 
-def export_rows(tasks: Sequence[ExportedTask]) -> Lines:
+def export_rows(tasks: Sequence[Sequence[object]]) -> Lines:
+    """Tasks with a value for each field of EXPORTED."""
     return Lines(_lines([_cell_of(value) for value in task] for task in tasks), len(tasks))
 
 

@@ -1,4 +1,4 @@
-"""The format of errors: RFC 9457 problem details, and `{"error": …}` for the TaskTrackerPro table."""
+"""The format of errors: RFC 9457 problem details, and `{"error": …}` for the classic API."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,14 +57,14 @@ PLAIN_WORDS = {
 MAX_LISTED_PROBLEMS = 20
 MAX_PROBLEMS_IN_DETAIL = 3
 MAX_QUOTED_CHARACTERS = 300
-# What the TaskTrackerPro table calls our fields.
-TABLE_NAMES = {"title": "task_name", "assignee": "assigned_user"}
 
 
-def init_error_handlers(app: Flask, *, table_blueprint: str) -> None:
-    """After the routes: which paths are the table's is read from them."""
-    table_roots = {
-        rule.rule.split("/")[1] for rule in app.url_map.iter_rules() if rule.endpoint.startswith(f"{table_blueprint}.")
+def init_error_handlers(app: Flask, *, classic_blueprint: str, classic_names: Mapping[str, str]) -> None:
+    """After the routes, which say which paths the classic API has. `classic_names` are its names for our fields."""
+    classic_roots = {
+        rule.rule.split("/")[1]
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.startswith(f"{classic_blueprint}.")
     }
 
     def answer(
@@ -74,8 +74,8 @@ def init_error_handlers(app: Flask, *, table_blueprint: str) -> None:
         problems: Sequence[FieldProblem] = (),
         headers: Mapping[str, str] = {},
     ) -> Response:
-        if request.path.split("/")[1] in table_roots:
-            words = _in_words(problems, TABLE_NAMES) or detail
+        if request.path.split("/")[1] in classic_roots:
+            words = _in_words(problems, classic_names) or detail
             body, content_type = orjson.dumps({"error": words}), "application/json"
         else:
             body, content_type = _problem(status, code, detail, problems), "application/problem+json"

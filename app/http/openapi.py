@@ -16,10 +16,10 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
-from app.http.authentication import ME
+from app.http.identity.access import ME
 from app.http.responses import json_response
 from app.http.uploads import current_upload
-from app.repositories.pages import MAX_BIGINT
+from app.queries.pages import MAX_BIGINT
 
 
 class Problem(Schema):
@@ -38,8 +38,8 @@ class Problem(Schema):
     error_count = fields.Integer(metadata={"description": "how many there are in all; with `errors`"})
 
 
-class TableError(Schema):
-    """How the TaskTrackerPro table says that something is wrong."""
+class ClassicError(Schema):
+    """An error of the classic API."""
 
     error = fields.String(required=True)
 
@@ -51,9 +51,9 @@ PROBLEM = {
     "description": "What is wrong, and where",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
-TABLE_ERROR = {
+CLASSIC_ERROR = {
     "description": "What is wrong",
-    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/TableError"}}},
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ClassicError"}}},
 }
 # The content of a response that is a file.
 CSV = {"text/csv": {"schema": {"type": "string"}}}
@@ -219,10 +219,10 @@ def init_openapi(app: Flask) -> Api:
     return api
 
 
-def init_spec_route(app: Flask, api: Api, *, table_blueprint: str) -> None:
+def init_spec_route(app: Flask, api: Api, *, classic_blueprint: str) -> None:
     """After the routes: the document is made once, of what is there."""
-    api.spec.components.schema("TableError", schema=TableError)
-    spec = _completed(app, api, table_blueprint)
+    api.spec.components.schema("ClassicError", schema=ClassicError)
+    spec = _completed(app, api, classic_blueprint)
     body = app.json.dumps(spec).encode()
 
     def openapi_json() -> Response:
@@ -232,12 +232,12 @@ def init_spec_route(app: Flask, api: Api, *, table_blueprint: str) -> None:
     app.add_url_rule("/api/v1/openapi.json", "openapi_json", openapi_json)
 
 
-def _completed(app: Flask, api: Api, table_blueprint: str) -> dict[str, Any]:
+def _completed(app: Flask, api: Api, classic_blueprint: str) -> dict[str, Any]:
     """Add what every operation has in common: who may call it, and what its errors look like."""
     spec: dict[str, Any] = api.spec.to_dict()
     for rule in app.url_map.iter_rules():
         permission = getattr(app.view_functions[rule.endpoint], "permission", None)
-        is_of_table = rule.endpoint.startswith(f"{table_blueprint}.")
+        is_classic = rule.endpoint.startswith(f"{classic_blueprint}.")
         for method, operation in spec["paths"].get(_as_openapi_path(rule.rule), {}).items():
             if method.upper() not in (rule.methods or ()):
                 continue
@@ -245,7 +245,7 @@ def _completed(app: Flask, api: Api, table_blueprint: str) -> dict[str, Any]:
             if permission is not None:
                 operation["x-permission"] = permission.value
             responses = operation["responses"]
-            error = TABLE_ERROR if is_of_table else PROBLEM
+            error = CLASSIC_ERROR if is_classic else PROBLEM
             # flask-smorest refers to error responses of its own, of which none is sent.
             referred = [status for status, response in responses.items() if "$ref" in response]
             responses.update(dict.fromkeys([*referred, "default"], error))

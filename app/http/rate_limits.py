@@ -17,8 +17,8 @@ from redis.retry import Retry
 from app.auth.networks import network_of
 from app.cache import SOCKET_TIMEOUT_SECONDS
 from app.errors import UnauthenticatedError
-from app.http.authentication import current_claims
 from app.http.client_address import client_address
+from app.http.identity.access import current_claims
 from app.http.metrics import UNMATCHED
 from app.settings import RateLimits, Settings
 

@@ -8,8 +8,9 @@ import orjson
 from flask import Flask, Response, request
 from flask.json.provider import JSONProvider
 
-from app.repositories.pages import JsonRow, Page
-from app.services.tasks.write import Precondition, TaskView
+from app.queries.pages import JsonRow, Page
+from app.queries.tasks import TaskView
+from app.services.tasks.write import Precondition
 
 
 class OrjsonProvider(JSONProvider):
@@ -28,6 +29,11 @@ def init_json(app: Flask) -> None:
 
 def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(body, status, headers, content_type="application/json")
+
+
+def value_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A value that is not JSON yet: dictionaries, lists, dataclasses, dates, enums."""
+    return json_response(orjson.dumps(value), status, headers)
 
 
 def row_response(row: JsonRow, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -11,7 +11,7 @@ from collections import Counter
 from flask import Flask, Response, g
 
 from app.errors import TooManyRunningRequestsError, UnauthenticatedError
-from app.http.authentication import current_claims
+from app.http.identity.access import current_claims
 from app.settings import Settings
 
 RETRY_AFTER_SECONDS = 1

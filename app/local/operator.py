@@ -4,7 +4,6 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from uuid import UUID
 
 from app.auth.actor import Actor
 from app.composition.resources import Resources
@@ -20,7 +19,7 @@ from app.models.people.user import Role
 from app.settings import LaunchSettings, read_settings
 
 # Whoever can open the database's files may read and change all of it.
-OPERATOR = Actor(0, "operator", Role.ADMIN, frozenset(), UUID(int=0))
+OPERATOR = Actor(0, "operator", Role.ADMIN, frozenset())
 MADE_UP_PASSWORD_BYTES = 12
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from app.composition.services import Services
 from app.local.errors import StartError
 from app.local.operator import OPERATOR, serving_operator
-from app.repositories.daily_log.days import TaskLogQuery
-from app.repositories.pages import MAX_PAGE_SIZE, Page
+from app.queries.daily_log import TaskLogQuery
+from app.queries.pages import MAX_PAGE_SIZE, Page
 from app.settings import LaunchSettings
 
 DEFAULT_WIDTH = 120

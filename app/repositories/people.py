@@ -10,7 +10,8 @@ from app.database.engine import violated_constraint
 from app.errors import EmailTakenError, UsernameTakenError
 from app.models.people.user import Role, User
 from app.models.projects.project import Project, ProjectMember
-from app.repositories.pages import AnySelect, JsonRow, Page, decode_cursor, is_integer, json_object, page_of, row_of
+from app.queries.pages import JsonRow, Page, decode_cursor, is_integer
+from app.repositories.pages import AnySelect, json_text, page_of, row_of
 
 USER_FIELDS: dict[str, Any] = {
     "id": User.id,
@@ -85,10 +86,10 @@ class UserRepository:
         return frozenset(self._session.scalars(statement))
 
     def get_row(self, user_id: int) -> JsonRow | None:
-        return row_of(self._session.scalar(select(json_object(USER_FIELDS)).where(User.id == user_id)))
+        return row_of(self._session.scalar(select(json_text(USER_FIELDS)).where(User.id == user_id)))
 
     def list_page(self, *, q: str | None, cursor: str | None, limit: int) -> Page:
-        statement: AnySelect = select(json_object(USER_FIELDS), cast(User.id, Text), User.id)
+        statement: AnySelect = select(json_text(USER_FIELDS), cast(User.id, Text), User.id)
         if q:
             statement = statement.where(User.username.icontains(q, autoescape=True))
         if cursor is not None:

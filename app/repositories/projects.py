@@ -12,7 +12,8 @@ from app.database.engine import violated_constraint
 from app.errors import ProjectKeyTakenError
 from app.models.people.user import User
 from app.models.projects.project import Project, ProjectMember
-from app.repositories.pages import AnySelect, JsonRow, Page, decode_cursor, is_integer, json_object, page_of
+from app.queries.pages import JsonRow, Page, decode_cursor, is_integer
+from app.repositories.pages import AnySelect, json_text, page_of
 
 PROJECT_FIELDS: dict[str, Any] = {
     "id": Project.id,
@@ -94,11 +95,11 @@ class ProjectRepository:
         )
 
     def get_row(self, project_id: int) -> JsonRow:
-        statement = select(json_object(PROJECT_FIELDS)).where(Project.id == project_id)
+        statement = select(json_text(PROJECT_FIELDS)).where(Project.id == project_id)
         return JsonRow(self._session.execute(statement).scalar_one().encode())
 
     def list_page(self, actor: Actor, *, cursor: str | None, limit: int) -> Page:
-        statement = _visible_to(actor, select(json_object(PROJECT_FIELDS), cast(Project.id, Text), Project.id))
+        statement = _visible_to(actor, select(json_text(PROJECT_FIELDS), cast(Project.id, Text), Project.id))
         if cursor is not None:
             statement = statement.where(Project.id > decode_cursor(cursor, "id", is_integer).id)
         rows = self._session.execute(statement.order_by(Project.id).limit(limit + 1)).all()
@@ -106,7 +107,7 @@ class ProjectRepository:
 
     def list_members(self, project_id: int, *, cursor: str | None, limit: int) -> Page:
         statement = (
-            select(json_object(MEMBER_FIELDS), cast(User.id, Text), User.id)
+            select(json_text(MEMBER_FIELDS), cast(User.id, Text), User.id)
             .join(ProjectMember, ProjectMember.user_id == User.id)
             .where(ProjectMember.project_id == project_id)
         )

@@ -1,4 +1,4 @@
-"""The TaskTrackerPro table, at the root: kept to the letter for its clients, on the same services."""
+"""The classic API, at the root: kept to the letter for its clients, on the same services."""
 
 from datetime import date
 from typing import Any
@@ -8,138 +8,149 @@ from flask import Response, current_app
 
 from app.auth.permissions import Permission
 from app.composition.services import services
-from app.http.authentication import access_token_for, current_actor, public, requires
 from app.http.bodies import takes_file
 from app.http.client_address import client_address
 from app.http.downloads import download
+from app.http.identity.access import current_actor, public, requires
+from app.http.identity.bearer import bearer_tokens
 from app.http.openapi import Blueprint
 from app.http.rate_limits import LimitName, limited
-from app.http.responses import cache_word, json_response, row_response
+from app.http.responses import cache_word, json_response, row_response, value_response
 from app.http.uploads import Upload
 from app.models.imports.task_import import DuplicatePolicy
-from app.schemas.base import TableMessage
+from app.queries.daily_log import TaskLogQuery
 from app.schemas.classic import (
-    TableLogDetail,
-    TableLogPage,
-    TableLogQuery,
-    TableTaskCreated,
-    TableTaskDeleted,
-    TableTaskInput,
-    TableTaskPatch,
+    ACTIVE_TASK,
+    LOGGED_TASK,
+    LOGGED_TASK_DETAIL,
+    ClassicLogDetail,
+    ClassicLogPage,
+    ClassicLogQuery,
+    ClassicMessage,
+    ClassicTaskCreated,
+    ClassicTaskDeleted,
+    ClassicTaskInput,
+    ClassicTaskPatch,
+    ClassicToken,
+    ClassicUploaded,
+    ClassicUser,
+    ClassicUserInput,
 )
-from app.schemas.imports import CsvUpload, TableUploaded
-from app.schemas.login import Login, TableToken
-from app.schemas.people import TableUser, TableUserInput
-from app.services.daily_log.read import NumberedPage, TaskLogQuery
+from app.schemas.imports import CsvUpload
+from app.schemas.login import Login
+from app.services.daily_log.read import NumberedPage
 from app.services.imports.imports import ImportOptions
 from app.services.tasks.write import TaskChanges
 
 # How long the request of an upload waits for its end.
 UPLOAD_WAIT_SECONDS = 10
 
-blueprint = Blueprint("table", __name__, description='The TaskTrackerPro table; errors are `{"error": …}`')
+blueprint = Blueprint("classic", __name__, description='The classic API; errors are `{"error": …}`')
 
 
 @blueprint.get("/")
 @public
-@blueprint.response(200, TableMessage)
-def welcome() -> dict[str, str]:
+@blueprint.response(200, ClassicMessage)
+def welcome() -> Response:
     """Say where you are."""
-    return {"message": "Welcome to TaskTrackerPro!"}
+    return value_response({"message": "Welcome to TaskTrackerPro!"})
 
 
 @blueprint.get("/ping")
 @public
-@blueprint.response(200, TableMessage)
-def ping() -> dict[str, str]:
+@blueprint.response(200, ClassicMessage)
+def ping() -> Response:
     """Answer."""
-    return {"message": "pong!"}
+    return value_response({"message": "pong!"})
 
 
 @blueprint.post("/login")
 @public
 @blueprint.arguments(Login)
-@blueprint.response(200, TableToken)
-def log_in(values: dict[str, Any]) -> dict[str, str]:
+@blueprint.response(200, ClassicToken)
+def log_in(values: dict[str, Any]) -> Response:
     """Exchange username and password for a token; five times a minute."""
     grant = services().login.log_in(
         login=values["username"], password=values["password"], address=client_address(), is_limit_fixed=True
     )
-    return {"token": access_token_for(grant, minutes=current_app.config["TABLE_TOKEN_MINUTES"])}
+    return value_response(
+        {"token": bearer_tokens().access_token(grant, minutes=current_app.config["CLASSIC_TOKEN_MINUTES"])}
+    )
 
 
 @blueprint.post("/user")
 @requires(Permission.USER_MANAGE)
-@blueprint.arguments(TableUserInput)
-@blueprint.response(201, TableUser)
-def create_user(values: dict[str, Any]) -> Any:
+@blueprint.arguments(ClassicUserInput)
+@blueprint.response(201, ClassicUser)
+def create_user(values: dict[str, Any]) -> Response:
     """Make a user with a role. Admins."""
-    return services().people.create(current_actor(), **values).values
+    user = services().people.create(current_actor(), **values).values
+    return value_response({"id": user["id"], "username": user["username"]}, 201)
 
 
 @blueprint.post("/task")
 @requires(Permission.TASK_CREATE)
-@blueprint.arguments(TableTaskInput)
-@blueprint.response(201, TableTaskCreated)
-def create_task(values: TaskChanges) -> dict[str, Any]:
+@blueprint.arguments(ClassicTaskInput)
+@blueprint.response(201, ClassicTaskCreated)
+def create_task(values: TaskChanges) -> Response:
     """Create a task."""
     task = services().tasks.create(current_actor(), values)
-    return {"id": task.id, "task_name": task.title}
+    return value_response({"id": task.id, "task_name": task.title}, 201)
 
 
 @blueprint.put("/task/<id:task_id>")
-@requires(Permission.TABLE_TASK_UPDATE)
-@blueprint.arguments(TableTaskPatch)
-@blueprint.response(200, TableMessage)
-def change_task(values: TaskChanges, task_id: int) -> dict[str, str]:
+@requires(Permission.TASK_MANAGE)
+@blueprint.arguments(ClassicTaskPatch)
+@blueprint.response(200, ClassicMessage)
+def change_task(values: TaskChanges, task_id: int) -> Response:
     """Change any of a task's fields. Managers and admins."""
-    services().tasks.change(current_actor(), task_id, values, permission=Permission.TABLE_TASK_UPDATE)
-    return {"message": "Task updated"}
+    services().tasks.change(current_actor(), task_id, values)
+    return value_response({"message": "Task updated"})
 
 
 @blueprint.delete("/task/<id:task_id>")
 @requires(Permission.TASK_DELETE)
-@blueprint.response(200, TableTaskDeleted)
-def delete_task(task_id: int) -> dict[str, Any]:
+@blueprint.response(200, ClassicTaskDeleted)
+def delete_task(task_id: int) -> Response:
     """Delete a task softly. Managers and admins."""
     services().tasks.delete(current_actor(), task_id)
-    return {"message": "Task soft-deleted successfully", "task_id": task_id, "status": False}
+    return value_response({"message": "Task soft-deleted successfully", "task_id": task_id, "status": False})
 
 
 @blueprint.get("/task/<id:logger_id>")
 @requires(Permission.TASK_LOG_READ)
-@blueprint.response(200, TableLogDetail)
+@blueprint.response(200, ClassicLogDetail)
 def show_task_logger(logger_id: int) -> Response:
     """One log row with its task."""
-    return row_response(services().task_logs.get_table_row(current_actor(), logger_id))
+    return row_response(services().task_logs.get_with_task(current_actor(), logger_id, LOGGED_TASK_DETAIL))
 
 
 @blueprint.get("/tasklogger/<id:log_id>")
 @requires(Permission.TASK_LOG_READ)
-@blueprint.response(200, TableLogDetail)
+@blueprint.response(200, ClassicLogDetail)
 def show_task_log(log_id: int) -> Response:
     """One log row with its task."""
-    return row_response(services().task_logs.get_table_row(current_actor(), log_id))
+    return row_response(services().task_logs.get_with_task(current_actor(), log_id, LOGGED_TASK_DETAIL))
 
 
 @blueprint.get("/tasks")
 @limited(LimitName.TASKS)
 @requires(Permission.TASK_LOG_READ)
-@blueprint.arguments(TableLogQuery, location="query")
-@blueprint.response(200, TableLogPage)
+@blueprint.arguments(ClassicLogQuery, location="query")
+@blueprint.response(200, ClassicLogPage)
 def list_logged_tasks(query: dict[str, Any]) -> Response:
     """List log rows by numbered pages, newest day first; from the cache where it can. 60 times a minute."""
     on: date | None = query.pop("date")
-    page, was_cached = services().task_logs.list_numbered(current_actor(), TaskLogQuery(on=on), **query)
+    page, was_cached = services().task_logs.list_numbered(current_actor(), TaskLogQuery(on=on), LOGGED_TASK, **query)
     return json_response(envelope_of(page), headers={"X-Cache": cache_word(was_cached)})
 
 
 @blueprint.get("/activetasks")
 @requires(Permission.TASK_READ)
-@blueprint.response(200, TableTaskCreated(many=True))
+@blueprint.response(200, ClassicTaskCreated(many=True))
 def list_active_tasks() -> Response:
     """List every active task you can see."""
-    return download(services().task_views.write_active(current_actor()), "application/json")
+    return download(services().task_views.write_active(current_actor(), ACTIVE_TASK), "application/json")
 
 
 @blueprint.post("/upload-csv")
@@ -147,9 +158,9 @@ def list_active_tasks() -> Response:
 @takes_file
 @requires(Permission.IMPORT_CREATE)
 @blueprint.arguments(CsvUpload, location="files")
-@blueprint.response(200, TableUploaded)
-@blueprint.alt_response(202, TableUploaded)
-def upload_csv(files: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, str]]:
+@blueprint.response(200, ClassicUploaded)
+@blueprint.alt_response(202, ClassicUploaded)
+def upload_csv(files: dict[str, Any]) -> Response:
     """Import a CSV; rows whose task is there already are skipped, as bad ones are. Managers and admins; ten an hour.
 
     `Location` leads to the report on the bad rows.
@@ -165,18 +176,19 @@ def upload_csv(files: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str, st
     location = f"/api/v1/imports/{outcome.import_id}"
     headers = {"Location": location}
     if not outcome.is_finished:
-        return {"message": f"The tasks are being uploaded; GET {location} tells how far it is"}, 202, headers
+        message = f"The tasks are being uploaded; GET {location} tells how far it is"
+        return value_response({"message": message}, 202, headers)
     message = f"{outcome.created_count} tasks uploaded successfully"
-    return {"message": message, "skipped": outcome.refused_count + outcome.skipped_count}, 200, headers
+    return value_response({"message": message, "skipped": outcome.refused_count + outcome.skipped_count}, 200, headers)
 
 
 @blueprint.post("/log-tasks")
 @requires(Permission.TASK_LOG_RUN)
-@blueprint.response(202, TableMessage)
-def log_tasks() -> dict[str, str]:
+@blueprint.response(202, ClassicMessage)
+def log_tasks() -> Response:
     """Have today logged now, by a worker. Managers and admins."""
     services().daily_log.request_day(current_actor(), None)
-    return {"message": "Logging of active tasks has been triggered."}
+    return value_response({"message": "Logging of active tasks has been triggered."}, 202)
 
 
 def envelope_of(page: NumberedPage) -> bytes:

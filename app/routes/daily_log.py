@@ -9,9 +9,10 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
-from app.http.authentication import current_actor, requires
+from app.http.identity.access import current_actor, requires
 from app.http.openapi import Blueprint
-from app.http.responses import items_response, page_response, row_response
+from app.http.responses import items_response, page_response, row_response, value_response
+from app.queries.daily_log import TaskLogQuery
 from app.schemas.base import PageQuery
 from app.schemas.daily_log import (
     DayQuery,
@@ -25,7 +26,6 @@ from app.schemas.daily_log import (
     TaskLogListQuery,
     TaskLogPage,
 )
-from app.services.daily_log.read import TaskLogQuery
 from app.services.daily_log.reports import LogDay
 
 blueprint = Blueprint("task_logs", __name__, url_prefix="/api/v1/task-logs", description="The daily log")
@@ -82,10 +82,10 @@ def list_runs(query: dict[str, Any]) -> Response:
 @requires(Permission.TASK_LOG_RUN)
 @blueprint.arguments(LogRequest, required=False)
 @blueprint.response(202, LogRequested)
-def request_run(values: dict[str, date | None]) -> dict[str, Any]:
+def request_run(values: dict[str, date | None]) -> Response:
     """Have a day logged now, by a worker: today, or a day that is over and was never logged. Managers and admins."""
     request = services().daily_log.request_day(current_actor(), values["date"])
-    return {"log_date": request.log_date, "message": request.message}
+    return value_response({"log_date": request.log_date, "message": request.message}, 202)
 
 
 def with_link(day: LogDay, project: str | None) -> dict[str, Any]:

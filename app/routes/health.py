@@ -7,9 +7,10 @@ from flask import Response, current_app
 
 from app.composition.services import services
 from app.http.admission import ungated
-from app.http.authentication import public
+from app.http.identity.access import public
 from app.http.metrics import ensure_may_scrape, metrics_response
 from app.http.openapi import Blueprint
+from app.http.responses import value_response
 from app.schemas.health.checks import Health, ReadinessQuery, ReadinessReport
 from app.schemas.health.metrics import families_of
 
@@ -20,9 +21,9 @@ blueprint = Blueprint("health", __name__, description="For operators and load ba
 @public
 @ungated
 @blueprint.response(200, Health)
-def show_health() -> dict[str, str]:
+def show_health() -> Response:
     """The process answers."""
-    return {"status": "ok"}
+    return value_response({"status": "ok"})
 
 
 @blueprint.get("/readyz")
@@ -31,7 +32,7 @@ def show_health() -> dict[str, str]:
 @blueprint.arguments(ReadinessQuery, location="query")
 @blueprint.response(200, ReadinessReport)
 @blueprint.alt_response(503, schema=ReadinessReport)
-def show_readiness(query: dict[str, Any]) -> tuple[dict[str, Any], HTTPStatus]:
+def show_readiness(query: dict[str, Any]) -> Response:
     """Whether all that the tracker needs is there: 503 with the reasons when something is not.
 
     Without Redis, broker, worker and beat, with a day that is not logged and with a full disk, the api still answers: a
@@ -41,8 +42,9 @@ def show_readiness(query: dict[str, Any]) -> tuple[dict[str, Any], HTTPStatus]:
     status = "ready" if all(check.ok for check in checks) else "not ready"
     if current_app.extensions["draining"].is_on:
         status = "stopping"
-    told = {check.name.value: {"ok": check.ok, "reason": check.reason} for check in checks}
-    return {"status": status, "checks": told}, HTTPStatus.OK if status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE
+    reasons = {check.name.value: {"ok": check.ok, "reason": check.reason} for check in checks}
+    code = HTTPStatus.OK if status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE
+    return value_response({"status": status, "checks": reasons}, code)
 
 
 @blueprint.get("/metrics")

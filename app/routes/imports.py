@@ -6,9 +6,9 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
-from app.http.authentication import current_actor, requires
 from app.http.bodies import takes_file
 from app.http.downloads import csv_response
+from app.http.identity.access import current_actor, requires
 from app.http.openapi import CSV, Blueprint
 from app.http.rate_limits import LimitName, limited
 from app.http.responses import page_response, row_response

@@ -6,10 +6,11 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
-from app.http.authentication import current_actor, public, refresh_claims, requires, token_pair_for
 from app.http.client_address import client_address
+from app.http.identity.access import current_actor, public, requires
+from app.http.identity.bearer import authorization, bearer_tokens
 from app.http.openapi import Blueprint
-from app.http.responses import no_content, row_response
+from app.http.responses import no_content, row_response, value_response
 from app.schemas.login import Login, PasswordChange, Registration, TokenPair
 from app.schemas.people import User
 
@@ -29,21 +30,21 @@ def register(values: dict[str, Any]) -> Response:
 @public
 @blueprint.arguments(Login)
 @blueprint.response(200, TokenPair)
-def log_in(values: dict[str, Any]) -> dict[str, Any]:
+def log_in(values: dict[str, Any]) -> Response:
     """Exchange username or email and password for an access token and a refresh token."""
-    return token_pair_for(
-        services().login.log_in(login=values["username"], password=values["password"], address=client_address())
-    )
+    grant = services().login.log_in(login=values["username"], password=values["password"], address=client_address())
+    return value_response(bearer_tokens().pair(grant))
 
 
 @blueprint.post("/refresh")
 @public
 @blueprint.doc(security=[{"bearer": []}])
 @blueprint.response(200, TokenPair)
-def refresh() -> dict[str, Any]:
+def refresh() -> Response:
     """Exchange the refresh token, sent as the bearer, for the next pair. Using one twice ends the session."""
-    claims = refresh_claims()
-    return token_pair_for(services().login.refresh(session_id=claims.session_id, refresh_id=claims.refresh_id))
+    claims = bearer_tokens().read_refresh(authorization())
+    grant = services().login.refresh(session_id=claims.session_id, refresh_id=claims.refresh_id)
+    return value_response(bearer_tokens().pair(grant))
 
 
 @blueprint.post("/logout")

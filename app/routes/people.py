@@ -7,13 +7,13 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
-from app.http.authentication import current_actor, me_or, requires
+from app.http.identity.access import current_actor, me_or, requires
 from app.http.openapi import Blueprint
 from app.http.responses import no_content, page_response, row_response
+from app.queries.tasks import TaskQuery
 from app.schemas.people import User, UserInput, UserPage, UserPatch, UserQuery
 from app.schemas.tasks import AssignedTaskListQuery, TaskPage
 from app.services.people import UserChanges
-from app.services.tasks.read import TaskQuery
 
 blueprint = Blueprint("users", __name__, url_prefix="/api/v1/users", description="Accounts; `me` is an id too")
 

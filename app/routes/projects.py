@@ -6,7 +6,7 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
-from app.http.authentication import current_actor, requires
+from app.http.identity.access import current_actor, requires
 from app.http.openapi import Blueprint
 from app.http.responses import no_content, page_response, row_response
 from app.schemas.base import PageQuery

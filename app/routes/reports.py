@@ -1,11 +1,17 @@
 """/api/v1/reports: how the work goes, each number with the request that lists its tasks."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
-from app.http.authentication import current_actor, requires
+from app.http.identity.access import current_actor, requires
 from app.http.openapi import Blueprint
+from app.http.responses import value_response
 from app.schemas.reports import AgingReport, CycleTimeReport, FlowReport, ReportQuery, ReportRangeQuery
 
 blueprint = Blueprint("reports", __name__, url_prefix="/api/v1/reports", description="Reports")
@@ -15,24 +21,38 @@ blueprint = Blueprint("reports", __name__, url_prefix="/api/v1/reports", descrip
 @requires(Permission.TASK_READ)
 @blueprint.arguments(ReportRangeQuery, location="query")
 @blueprint.response(200, FlowReport)
-def show_flow(query: dict[str, Any]) -> dict[str, object]:
+def show_flow(query: dict[str, Any]) -> Response:
     """Cumulative flow: how many tasks stood in each status at the end of each day."""
-    return {"items": services().reports.flow(current_actor(), **query)}
+    return value_response({"items": with_links(services().reports.flow(current_actor(), **query))})
 
 
 @blueprint.get("/cycle-time")
 @requires(Permission.TASK_READ)
 @blueprint.arguments(ReportRangeQuery, location="query")
 @blueprint.response(200, CycleTimeReport)
-def show_cycle_time(query: dict[str, Any]) -> dict[str, object]:
+def show_cycle_time(query: dict[str, Any]) -> Response:
     """Percentiles of the time from started to done, by the week in which tasks were done."""
-    return {"items": services().reports.cycle_time(current_actor(), **query)}
+    return value_response({"items": with_links(services().reports.cycle_time(current_actor(), **query))})
 
 
 @blueprint.get("/aging")
 @requires(Permission.TASK_READ)
 @blueprint.arguments(ReportQuery, location="query")
 @blueprint.response(200, AgingReport)
-def show_aging(query: dict[str, Any]) -> dict[str, object]:
+def show_aging(query: dict[str, Any]) -> Response:
     """How long the active tasks have been open."""
-    return {"items": services().reports.aging(current_actor(), **query)}
+    return value_response({"items": with_links(services().reports.aging(current_actor(), **query))})
+
+
+def with_links(items: Sequence[Any]) -> list[dict[str, Any]]:
+    """The items of a report, with the request that lists the tasks behind each number in place of its filters."""
+    return [_with_link(asdict(item)) for item in items]
+
+
+def _with_link(item: Mapping[str, Any]) -> dict[str, Any]:
+    linked = {name: value for name, value in item.items() if name != "filters"}
+    if "filters" in item:
+        linked["tasks"] = f"/api/v1/tasks?{urlencode(item['filters'])}"
+    if "statuses" in item:
+        linked["statuses"] = [_with_link(status) for status in item["statuses"]]
+    return linked

@@ -6,10 +6,11 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
-from app.http.authentication import current_actor, requires
 from app.http.downloads import csv_response
+from app.http.identity.access import current_actor, requires
 from app.http.openapi import CSV, Blueprint
 from app.http.responses import no_content, page_response, precondition_of, task_response
+from app.queries.tasks import TaskQuery
 from app.schemas.base import PageQuery
 from app.schemas.reports import TaskVersionPage
 from app.schemas.tasks import (
@@ -22,7 +23,6 @@ from app.schemas.tasks import (
     TaskReplacement,
     TaskStatusChange,
 )
-from app.services.tasks.read import TaskQuery
 from app.services.tasks.write import TaskChanges
 
 blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1/tasks", description="Tasks")

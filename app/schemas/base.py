@@ -9,7 +9,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, valida
 from webargs.fields import DelimitedFieldMixin
 
 from app.csv_files.moments import YEARS
-from app.repositories.pages import DEFAULT_PAGE_SIZE, MAX_CURSOR_LENGTH, MAX_PAGE_SIZE, MAX_TOTAL
+from app.queries.pages import DEFAULT_PAGE_SIZE, MAX_CURSOR_LENGTH, MAX_PAGE_SIZE, MAX_TOTAL
 
 # No schema has as many fields. Input with more is refused as a whole: an error for each of its unknown fields would be
 # several times as large as the input.
@@ -149,10 +149,6 @@ class PageQuery(StrictSchema):
         validate=validate.Range(1, MAX_PAGE_SIZE),
         metadata={"description": "items per page"},
     )
-
-
-class TableMessage(Schema):
-    message = fields.String(required=True)
 
 
 def page_schema(item: type[Schema], name: str) -> type[Schema]:

@@ -1,4 +1,8 @@
-"""The shapes of the TaskTrackerPro table, kept to the letter for the clients that were written against it."""
+"""The shapes of the classic API, kept to the letter for the clients that were written against it.
+
+The classic API has its own names for fields, and a status that says only whether a task is active. Here they are
+translated both ways: what comes in becomes our fields, and a `Shape` says how our rows go out.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,18 +11,46 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from app.csv_files.moments import parse_moment
-from app.models.people.user import MAX_USERNAME_LENGTH
-from app.models.tasks.task import MAX_DESCRIPTION_LENGTH, MAX_TITLE_LENGTH, TaskPriority, status_from
-from app.repositories.pages import MAX_PAGE_SIZE
+from app.csv_files.words import status_from
+from app.models.people.user import MAX_USERNAME_LENGTH, Role
+from app.models.tasks.fields import ACTIVE_STATUSES, MAX_DESCRIPTION_LENGTH, MAX_TITLE_LENGTH, TaskPriority, TaskStatus
+from app.queries.pages import MAX_PAGE_SIZE, Shape
 from app.schemas.base import StrictSchema, Text
+from app.schemas.people import email_field, new_password_field, username_field
 from app.schemas.tasks import Priority
 
 DEFAULT_PER_PAGE = 10
 MAX_PAGE_NUMBER = 1_000_000
 
+# Our name for each field that the classic API calls otherwise.
+FIELD_NAMES = {"task_name": "title", "assigned_user": "assignee"}
+CLASSIC_NAMES = {ours: theirs for theirs, ours in FIELD_NAMES.items()}
+# A logged task was active, so its status is always true.
+ACTIVE_TASK: Shape = {"id": "id", "task_name": "title"}
+LOGGED_TASK: Shape = {
+    "id": "id",
+    "task_id": "task_id",
+    "date_logged": "log_date",
+    "status": True,
+    "task": {"task_name": "title", "description": "description"},
+}
+LOGGED_TASK_DETAIL: Shape = {
+    "log_id": "id",
+    "date_logged": "log_date",
+    "status": True,
+    "task": {
+        "id": "task_id",
+        "task_name": "title",
+        "description": "description",
+        "priority": "priority",
+        "created_at": "created_at",
+        "assigned_user": "assignee",
+    },
+}
+
 
 class Activity(fields.Boolean):
-    """A status as the table has it: whether the task is active. A status word says it too."""
+    """A status: true while the task is active, false when it has ended. A status word is taken too."""
 
     default_error_messages = {"invalid": "Must be true, false or a status word."}  # noqa: RUF012
 
@@ -30,7 +62,7 @@ class Activity(fields.Boolean):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-class TableMoment(fields.String):
+class ClassicMoment(fields.String):
     """M/D/YYYY or ISO 8601; in the workspace's time zone where no offset is named."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:  # type: ignore[override]
@@ -40,70 +72,108 @@ class TableMoment(fields.String):
         return moment
 
 
-class TableTaskPatch(StrictSchema):
+class ClassicMessage(Schema):
+    message = fields.String(required=True)
+
+
+class ClassicToken(Schema):
+    token = fields.String(required=True)
+
+
+class ClassicUserInput(StrictSchema):
+    username = username_field(required=True)
+    email = email_field(required=True)
+    password = new_password_field(required=True)
+    role = fields.Enum(Role, by_value=True, load_default=Role.USER)
+
+
+class ClassicUser(Schema):
+    id = fields.Integer(required=True)
+    username = fields.String(required=True)
+
+
+class ClassicUploaded(Schema):
+    message = fields.String(required=True)
+    skipped = fields.Integer(
+        metadata={
+            "description": "rows that are bad or whose task is there already; absent while the import is under way"
+        }
+    )
+
+
+class ClassicTaskPatch(StrictSchema):
     task_name = Text(min_length=1, max_length=MAX_TITLE_LENGTH)
     description = Text(max_length=MAX_DESCRIPTION_LENGTH, allow_none=True)
     status = Activity(metadata={"description": "true while active"})
     priority = Priority()
-    created_at = TableMoment()
+    created_at = ClassicMoment()
     assigned_user = Text(
         min_length=1, max_length=MAX_USERNAME_LENGTH, allow_none=True, metadata={"description": "a username"}
     )
 
     @post_load
     def _changes(self, values: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
-        names = {"task_name": "title", "assigned_user": "assignee"}
-        changes = {names.get(name, name): value for name, value in values.items()}
+        changes = {FIELD_NAMES.get(name, name): value for name, value in values.items()}
         if isinstance(changes.get("status"), bool):
-            changes["is_active"] = changes.pop("status")
+            changes["status"] = _while_active if changes["status"] else _when_ended
         if "description" in changes and changes["description"] is None:
             changes["description"] = ""
         return changes
 
 
-class TableTaskInput(TableTaskPatch):
+def _while_active(status: TaskStatus) -> TaskStatus:
+    """An active task keeps its status; an ended one is open again."""
+    return status if status in ACTIVE_STATUSES else TaskStatus.TODO
+
+
+def _when_ended(status: TaskStatus) -> TaskStatus:
+    """An ended task keeps its status; an active one is done."""
+    return TaskStatus.DONE if status in ACTIVE_STATUSES else status
+
+
+class ClassicTaskInput(ClassicTaskPatch):
     task_name = Text(min_length=1, max_length=MAX_TITLE_LENGTH, required=True)
 
 
-class TableTaskCreated(Schema):
+class ClassicTaskCreated(Schema):
     id = fields.Integer(required=True)
     task_name = fields.String(required=True)
 
 
-class TableTaskDeleted(Schema):
+class ClassicTaskDeleted(Schema):
     message = fields.String(required=True)
     task_id = fields.Integer(required=True)
     status = fields.Boolean(required=True)
 
 
-class TableLogQuery(StrictSchema):
+class ClassicLogQuery(StrictSchema):
     date = fields.Date(load_default=None)
     page = fields.Integer(load_default=1, validate=validate.Range(1, MAX_PAGE_NUMBER))
     per_page = fields.Integer(load_default=DEFAULT_PER_PAGE, validate=validate.Range(1, MAX_PAGE_SIZE))
 
 
-class TableLogTask(Schema):
+class ClassicLogTask(Schema):
     task_name = fields.String(required=True)
     description = fields.String(required=True)
 
 
-class TableLog(Schema):
+class ClassicLog(Schema):
     id = fields.Integer(required=True)
     task_id = fields.Integer(required=True)
     date_logged = fields.Date(required=True)
     status = fields.Boolean(required=True)
-    task = fields.Nested(TableLogTask, required=True)
+    task = fields.Nested(ClassicLogTask, required=True)
 
 
-class TableLogPage(Schema):
-    tasks = fields.List(fields.Nested(TableLog), required=True)
+class ClassicLogPage(Schema):
+    tasks = fields.List(fields.Nested(ClassicLog), required=True)
     total = fields.Integer(required=True)
     pages = fields.Integer(required=True)
     page = fields.Integer(required=True)
     current_page = fields.Integer(required=True)
 
 
-class TableLoggedTask(Schema):
+class ClassicLoggedTask(Schema):
     id = fields.Integer(required=True)
     task_name = fields.String(required=True)
     description = fields.String(required=True)
@@ -112,8 +182,8 @@ class TableLoggedTask(Schema):
     assigned_user = fields.String(required=True, allow_none=True)
 
 
-class TableLogDetail(Schema):
+class ClassicLogDetail(Schema):
     log_id = fields.Integer(required=True)
     date_logged = fields.Date(required=True)
     status = fields.Boolean(required=True)
-    task = fields.Nested(TableLoggedTask, required=True)
+    task = fields.Nested(ClassicLoggedTask, required=True)

@@ -1,4 +1,4 @@
-"""The shape of the record: log rows, counts per day, runs."""
+"""The shape of the daily log: its rows, counts by day, runs."""
 
 from typing import Any
 
@@ -6,11 +6,12 @@ from marshmallow import Schema, fields, post_load, validate
 
 from app.models.daily_log.task_log import LogSource
 from app.models.people.user import MAX_USERNAME_LENGTH
-from app.models.tasks.task import TaskPriority, TaskStatus
-from app.repositories.daily_log.days import TaskLogQuery
-from app.repositories.pages import MAX_BIGINT
+from app.models.tasks.fields import LOGGED
+from app.queries.daily_log import TaskLogQuery
+from app.queries.pages import MAX_BIGINT
 from app.schemas.base import Day, PageQuery, StrictSchema, Text, page_schema
 from app.schemas.tasks import ProjectKey, Status
+from app.schemas.tasks import Task as TaskSchema
 
 
 class TaskLogListQuery(PageQuery):
@@ -47,16 +48,14 @@ class LogRequested(Schema):
     message = fields.String(required=True)
 
 
-class LoggedState(Schema):
+_LOGGED_FIELDS: Any = Schema.from_dict({field.name: TaskSchema().fields[field.name] for field in LOGGED})
+
+
+class LoggedState(_LOGGED_FIELDS):  # type: ignore[misc]
     """The fields of a task that the log of a day keeps."""
 
     ref = fields.String(required=True, allow_none=True, metadata={"description": "as it was on that day"})
     project = fields.String(required=True, allow_none=True)
-    title = fields.String(required=True)
-    status = fields.Enum(TaskStatus, by_value=True, required=True)
-    priority = fields.Enum(TaskPriority, by_value=True, required=True)
-    assignee = fields.String(required=True, allow_none=True)
-    due_at = fields.AwareDateTime(required=True, allow_none=True)
 
 
 class TaskLog(LoggedState):

@@ -153,14 +153,5 @@ class ImportProblem(Schema):
     message = fields.String(required=True, metadata={"description": "line, column and reason in one sentence"})
 
 
-class TableUploaded(Schema):
-    message = fields.String(required=True)
-    skipped = fields.Integer(
-        metadata={
-            "description": "rows that are bad or whose task is there already; absent while the import is under way"
-        }
-    )
-
-
 ImportPage = page_schema(Import, "ImportPage")
 ImportProblemPage = page_schema(ImportProblem, "ImportProblemPage")

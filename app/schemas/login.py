@@ -31,7 +31,3 @@ class TokenPair(Schema):
     refresh_token = fields.String(required=True)
     token_type = fields.String(required=True)
     expires_in = fields.Integer(required=True, metadata={"description": "seconds that the access token is good for"})
-
-
-class TableToken(Schema):
-    token = fields.String(required=True)

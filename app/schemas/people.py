@@ -54,13 +54,6 @@ class UserPatch(SomeOf):
     is_active = fields.Boolean(truthy={True}, falsy={False})
 
 
-class TableUserInput(StrictSchema):
-    username = username_field(required=True)
-    email = email_field(required=True)
-    password = new_password_field(required=True)
-    role = fields.Enum(Role, by_value=True, load_default=Role.USER)
-
-
 class UserQuery(PageQuery):
     q = Text(load_default=None, max_length=MAX_USERNAME_LENGTH, metadata={"description": "part of the username"})
 
@@ -74,11 +67,6 @@ class User(Schema):
     is_active = fields.Boolean(required=True)
     created_at = fields.AwareDateTime(required=True)
     updated_at = fields.AwareDateTime(required=True)
-
-
-class TableUser(Schema):
-    id = fields.Integer(required=True)
-    username = fields.String(required=True)
 
 
 UserPage = page_schema(User, "UserPage")

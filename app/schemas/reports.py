@@ -1,23 +1,13 @@
 """The shape of the reports and of a task's history."""
 
-from typing import Any
-from urllib.parse import urlencode
-
 from marshmallow import Schema, fields, validate
 
-from app.models.tasks.task import TaskStatus
+from app.models.tasks.fields import TaskStatus
 from app.schemas.base import Day, StrictSchema, page_schema
 from app.schemas.tasks import ProjectKey
 from app.services.tasks.history import TaskEvent
 
 _LINK = {"description": "the request that lists these tasks"}
-
-
-class TaskLink(fields.String):
-    """Filters of the task list, as the request that lists those tasks."""
-
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str:  # noqa: ARG002
-        return f"/api/v1/tasks?{urlencode(value)}"
 
 
 class ReportQuery(StrictSchema):
@@ -32,7 +22,7 @@ class ReportRangeQuery(ReportQuery):
 class FlowStatus(Schema):
     status = fields.Enum(TaskStatus, by_value=True, required=True)
     task_count = fields.Integer(required=True)
-    tasks = TaskLink(attribute="filters", required=True, metadata=_LINK)
+    tasks = fields.String(required=True, metadata=_LINK)
 
 
 class FlowDay(Schema):
@@ -51,7 +41,7 @@ class CycleTimeWeek(Schema):
     week = fields.Date(required=True, metadata={"description": "its Monday"})
     task_count = fields.Integer(required=True)
     seconds = fields.Nested(Percentiles, required=True, metadata={"description": "from started to done"})
-    tasks = TaskLink(attribute="filters", required=True, metadata=_LINK)
+    tasks = fields.String(required=True, metadata=_LINK)
 
 
 class AgeBucket(Schema):
@@ -59,7 +49,7 @@ class AgeBucket(Schema):
     to_days = fields.Integer(required=True, allow_none=True)
     task_count = fields.Integer(required=True)
     by_status = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
-    tasks = TaskLink(attribute="filters", required=True, metadata=_LINK)
+    tasks = fields.String(required=True, metadata=_LINK)
 
 
 class FieldChange(Schema):

@@ -6,22 +6,20 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
+from app.csv_files.words import PRIORITY_ALIASES, STATUS_ALIASES, priority_from, status_from
 from app.models.people.user import MAX_USERNAME_LENGTH
 from app.models.projects.project import DEFAULT_PROJECT_KEY, PROJECT_KEY_PATTERN
-from app.models.tasks.task import (
+from app.models.tasks.fields import (
     MAX_DESCRIPTION_LENGTH,
     MAX_EXTERNAL_REF_LENGTH,
     MAX_LABEL_LENGTH,
     MAX_LABELS,
     MAX_TITLE_LENGTH,
-    PRIORITY_ALIASES,
-    STATUS_ALIASES,
     TaskPriority,
     TaskStatus,
-    priority_from,
-    status_from,
+    defaults,
 )
-from app.repositories.tasks.read import SORT_NAMES, TaskQuery
+from app.queries.tasks import SORT_NAMES, TaskQuery
 from app.schemas.base import (
     BoundedList,
     DelimitedList,
@@ -119,23 +117,14 @@ class TaskInput(_TaskFields):
 
 
 class TaskReplacement(_TaskFields):
-    """A whole task: what is absent goes back to its default, but for the project and the position, which stay."""
+    """A whole task: an absent field goes back to its default, except the project and the position, which stay."""
 
     title = Text(min_length=1, max_length=MAX_TITLE_LENGTH, required=True)
     project = ProjectKey()
 
     @post_load
     def _fill_in(self, values: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
-        defaults: dict[str, Any] = {
-            "description": "",
-            "status": TaskStatus.TODO,
-            "priority": TaskPriority.MEDIUM,
-            "labels": [],
-            "assignee": None,
-            "due_at": None,
-            "external_ref": None,
-        }
-        return defaults | values
+        return defaults() | values
 
 
 class TaskPatch(_TaskFields, SomeOf):

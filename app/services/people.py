@@ -11,9 +11,9 @@ from app.database.unit_of_work import UnitOfWork
 from app.errors import ForbiddenError, InvalidError, LastAdminError, not_found
 from app.events import UserChanged
 from app.models.people.user import Role, User
+from app.queries.pages import JsonRow, Page
 from app.repositories.login.attempts import LoginAttemptRepository
 from app.repositories.login.sessions import SessionRepository
-from app.repositories.pages import JsonRow, Page
 from app.repositories.people import UserRepository
 
 

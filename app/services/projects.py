@@ -8,7 +8,7 @@ from app.errors import ConflictError, ForbiddenError, InvalidError, not_found
 from app.events import ProjectChanged
 from app.models.people.user import User
 from app.models.projects.project import Project
-from app.repositories.pages import JsonRow, Page
+from app.queries.pages import JsonRow, Page
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
 

@@ -10,7 +10,7 @@ from app.auth.actor import Actor
 from app.clock import Calendar
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError
-from app.models.tasks.task import ACTIVE_STATUSES, TaskStatus
+from app.models.tasks.fields import ACTIVE_STATUSES, TaskStatus
 from app.repositories.reports import ReportRepository
 
 MAX_DAYS = 366

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response, make_response, render_template, send_from_directory
 
-from app.http.authentication import public
+from app.http.identity.access import public
 
 blueprint = Blueprint("web", __name__, template_folder="templates")
 

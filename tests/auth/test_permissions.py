@@ -14,7 +14,7 @@ MAY = {
     Permission.TASK_UPDATE: "admin manager user",
     Permission.TASK_DELETE: "admin manager",
     Permission.TASK_RESTORE: "admin manager",
-    Permission.TABLE_TASK_UPDATE: "admin manager",
+    Permission.TASK_MANAGE: "admin manager",
     Permission.TASK_LOG_READ: "admin manager user viewer",
     Permission.TASK_LOG_RUN: "admin manager",
     Permission.IMPORT_CREATE: "admin manager",

@@ -18,14 +18,8 @@ from app.csv_files.cells import (
     shown,
 )
 from app.csv_files.columns import TRACKERS
-from app.models.tasks.task import (
-    MAX_LABEL_LENGTH,
-    MAX_LABELS,
-    PRIORITY_ALIASES,
-    STATUS_ALIASES,
-    TaskPriority,
-    TaskStatus,
-)
+from app.csv_files.words import PRIORITY_ALIASES, STATUS_ALIASES
+from app.models.tasks.fields import MAX_LABEL_LENGTH, MAX_LABELS, TaskPriority, TaskStatus
 
 # How long an example takes is the machine's affair.
 UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -19,9 +19,9 @@ from app.csv_files.columns import (
     folded_name,
     layout_of,
 )
-from app.csv_files.writing import ERROR_COLUMN, EXPORT_COLUMNS
+from app.csv_files.writing import ERROR_COLUMN
 from app.errors import UnreadableCsvError
-from app.models.tasks.task import TaskPriority
+from app.models.tasks.fields import EXPORTED, TaskPriority
 
 # How long an example takes is the machine's affair.
 UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -315,7 +315,7 @@ class TestKanboard:
 
 class TestOurOwnFiles:
     def test_an_export_is_read_without_a_word(self):
-        layout = layout_of(EXPORT_COLUMNS)
+        layout = layout_of(EXPORTED)
 
         assert layout.ignored == ()
         assert layout.fields == set(FIELD_OF.values())

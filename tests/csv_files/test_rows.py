@@ -13,7 +13,7 @@ from app.csv_files.blocks import BLOCK_ROWS, CsvFile, Encoding
 from app.csv_files.rows import MAX_REMEMBERED_CELLS, ReadAhead, ReadRow, RefusedRow, RowReader
 from app.errors import TooLargeError, UnreadableCsvError
 from app.models.imports.task_import import ImportBlock
-from app.models.tasks.task import TaskPriority, TaskStatus
+from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.settings import CsvLimits
 
 # How long an example takes is the machine's affair.

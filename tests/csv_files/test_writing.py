@@ -12,15 +12,13 @@ from app.csv_files.blocks import CsvFile
 from app.csv_files.columns import FIELD_OF
 from app.csv_files.rows import RefusedRow, RowReader
 from app.csv_files.writing import (
-    EXPORT_COLUMNS,
-    ExportedTask,
     ReportedRow,
     export_header,
     export_rows,
     report_header,
     report_rows,
 )
-from app.models.tasks.task import MAX_LABEL_LENGTH, TaskPriority, TaskStatus
+from app.models.tasks.fields import EXPORTED, MAX_LABEL_LENGTH, TaskPriority, TaskStatus
 from app.settings import CsvLimits
 
 # How long an example takes is the machine's affair.
@@ -34,7 +32,7 @@ FIRST_MOMENT, LAST_MOMENT = (datetime.fromisoformat(words) for words in ("0002-0
 
 class TestExport:
     def test_a_header_names_the_columns(self):
-        assert export_header().text == ",".join(EXPORT_COLUMNS).encode() + b"\r\n"
+        assert export_header().text == ",".join(EXPORTED).encode() + b"\r\n"
 
     def test_a_task_is_a_line(self):
         line = export_rows([task()]).text
@@ -44,7 +42,7 @@ class TestExport:
     def test_nothing_is_an_empty_cell(self):
         (cells,) = cells_of(export_rows([task(description="", assignee=None, labels=[], external_ref=None)]))
 
-        by_name = dict(zip(EXPORT_COLUMNS, cells, strict=True))
+        by_name = dict(zip(EXPORTED, cells, strict=True))
         assert {name for name, cell in by_name.items() if not cell} == {
             "description",
             "assignee",
@@ -61,19 +59,19 @@ class TestExport:
     def test_text_that_a_spreadsheet_would_reckon_with_is_defused(self, column, formula):
         (cells,) = cells_of(export_rows([task(**{column: formula})]))
 
-        assert cells[EXPORT_COLUMNS.index(column)] == "'" + formula
+        assert cells[EXPORTED.index(column)] == "'" + formula
 
     def test_labels_are_defused_as_the_cell_that_they_make(self):
         (cells,) = cells_of(export_rows([task(labels=["=a", "=b", "c, d"])]))
 
-        assert cells[EXPORT_COLUMNS.index("labels")] == '\'=a, =b, "c, d"'
+        assert cells[EXPORTED.index("labels")] == '\'=a, =b, "c, d"'
 
     def test_quotes_newlines_and_delimiters_stay_in_their_cell(self):
         description = 'One, "two"\r\nthree;\tfour\nfive'
 
         (cells,) = cells_of(export_rows([task(description=description)]))
 
-        assert cells[EXPORT_COLUMNS.index("description")] == description
+        assert cells[EXPORTED.index("description")] == description
 
     def test_everything_is_utf_8(self):
         assert "Größe 😀".encode() in export_rows([task(title="Größe 😀")]).text
@@ -211,22 +209,21 @@ class TestReport:
 
 
 def task(**fields):
-    return ExportedTask(
-        **{
-            "ref": "OPS-1",
-            "project": "OPS",
-            "title": "Paint",
-            "description": "Green",
-            "status": TaskStatus.IN_PROGRESS,
-            "priority": TaskPriority.HIGH,
-            "labels": ["red"],
-            "assignee": "ada",
-            "due_at": None,
-            "created_at": NOON,
-            "external_ref": "JIRA-7",
-            **fields,
-        }
-    )
+    values = {
+        "ref": "OPS-1",
+        "project": "OPS",
+        "title": "Paint",
+        "description": "Green",
+        "status": TaskStatus.IN_PROGRESS,
+        "priority": TaskPriority.HIGH,
+        "labels": ["red"],
+        "assignee": "ada",
+        "due_at": None,
+        "created_at": NOON,
+        "external_ref": "JIRA-7",
+        **fields,
+    }
+    return [values[name] for name in EXPORTED]
 
 
 def cells_of(lines):

@@ -11,7 +11,8 @@ from app.database.unit_of_work import UnitOfWork
 from app.errors import StatementTooSlowError, UnavailableError
 from app.events import TaskChanged
 from app.models.projects.project import Project
-from app.models.tasks.task import Task, TaskPriority, TaskStatus
+from app.models.tasks.fields import TaskPriority, TaskStatus
+from app.models.tasks.task import Task
 
 
 class TestTransaction:

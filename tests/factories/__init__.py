@@ -14,8 +14,8 @@ from app.models.people.user import Role
 from app.models.people.user import User as UserModel
 from app.models.projects.project import Project as ProjectModel
 from app.models.projects.project import ProjectMember as ProjectMemberModel
+from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.models.tasks.task import Task as TaskModel
-from app.models.tasks.task import TaskPriority, TaskStatus
 
 PASSWORD = "correct horse battery"
 # Hashed once: each hash takes tens of milliseconds on purpose.

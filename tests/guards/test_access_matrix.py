@@ -11,7 +11,8 @@ from app.auth.permissions import PERMISSIONS_OF
 from app.models.daily_log.task_log import TaskLog
 from app.models.people.user import Role
 from app.models.projects.project import ProjectMember
-from app.models.tasks.task import Task, TaskPriority
+from app.models.tasks.fields import TaskPriority
+from app.models.tasks.task import Task
 from tests.factories import PASSWORD
 
 PUBLIC = {

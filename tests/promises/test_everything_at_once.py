@@ -110,7 +110,7 @@ class WholeTracker(Served):
             API_PROCESSES="2",
             WORKER_PROCESSES="2",
             RATE_LIMIT_ENABLED="false",
-            TABLE_TOKEN_MINUTES="1440",
+            CLASSIC_TOKEN_MINUTES="1440",
             LOG_LEVEL="WARNING",
             TIME_ZONE="UTC",
         )

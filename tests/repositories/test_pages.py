@@ -10,13 +10,12 @@ from sqlalchemy import BigInteger, Date, DateTime, Double, Text, cast, func, lit
 
 from app.errors import InvalidError
 from app.http.responses import envelope_of
-from app.repositories.pages import (
+from app.queries.pages import (
     MAX_BIGINT,
     MAX_TOTAL,
     Page,
     Position,
     Total,
-    count_up_to_max,
     decode_cursor,
     encode_cursor,
     is_date,
@@ -24,8 +23,8 @@ from app.repositories.pages import (
     is_number,
     is_text,
     is_timestamp,
-    page_of,
 )
+from app.repositories.pages import count_up_to_max, page_of
 
 # How long an example takes is the machine's affair, and what one leaves behind does not matter to the next.
 UNHURRIED = hypothesis_settings(

@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from app.job_queue import JobName
 from app.models.people.user import Role, User
-from app.models.tasks.task import Task, TaskPriority, TaskStatus
+from app.models.tasks.fields import TaskPriority, TaskStatus
+from app.models.tasks.task import Task
 from app.settings import RateLimit
 from tests.factories import PASSWORD
 

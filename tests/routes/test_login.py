@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import jwt
 import pytest
 
-from app.http.authentication import ISSUER
+from app.auth.tokens import ISSUER
 from app.models.people.user import Role
 from app.settings import RateLimit
 from tests.factories import PASSWORD

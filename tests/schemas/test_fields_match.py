@@ -10,16 +10,17 @@ from marshmallow import RAISE
 
 from app.http.responses import envelope_of
 from app.models.people.user import Role
-from app.models.tasks.task import TaskStatus
-from app.repositories.daily_log.days import LOG_FIELDS, RUN_FIELDS, TaskLogQuery
+from app.models.tasks.fields import TaskStatus
+from app.queries.daily_log import TaskLogQuery
+from app.queries.tasks import TaskQuery
+from app.repositories.daily_log.days import LOG_FIELDS, RUN_FIELDS
 from app.repositories.imports.imports import ERROR_FIELDS, IMPORT_FIELDS
 from app.repositories.people import USER_FIELDS
 from app.repositories.projects import MEMBER_FIELDS, PROJECT_FIELDS
-from app.repositories.tasks.read import TaskQuery
 from app.repositories.tasks.write import TASK_FIELDS
 from app.routes import classic
 from app.routes.daily_log import with_link
-from app.schemas.classic import TableLogDetail, TableLogPage
+from app.schemas.classic import LOGGED_TASK, LOGGED_TASK_DETAIL, ClassicLogDetail, ClassicLogPage
 from app.schemas.daily_log import LogDayPage, LogRun, LogRunPage, TaskLog, TaskLogPage
 from app.schemas.imports import Import, ImportPage, ImportProblem, ImportProblemPage
 from app.schemas.people import User, UserPage
@@ -125,10 +126,10 @@ class TestTaskLogs:
 
     def test_a_row_and_a_page_of_the_table(self, services, boss, logged_ids):
         for log_id in logged_ids:
-            ensure_matches(TableLogDetail, services.task_logs.get_table_row(boss, log_id).json)
+            ensure_matches(ClassicLogDetail, services.task_logs.get_with_task(boss, log_id, LOGGED_TASK_DETAIL).json)
 
-        page, _ = services.task_logs.list_numbered(boss, TaskLogQuery(), page=1, per_page=10)
-        ensure_matches(TableLogPage, classic.envelope_of(page))
+        page, _ = services.task_logs.list_numbered(boss, TaskLogQuery(), LOGGED_TASK, page=1, per_page=10)
+        ensure_matches(ClassicLogPage, classic.envelope_of(page))
 
     def test_of_a_task_that_was_purged(self, services, boss, logged_ids, full_task, session):
         session.delete(full_task)
@@ -136,7 +137,7 @@ class TestTaskLogs:
 
         for log_id in logged_ids:
             ensure_matches(TaskLog, services.task_logs.get(boss, log_id).json)
-            ensure_matches(TableLogDetail, services.task_logs.get_table_row(boss, log_id).json)
+            ensure_matches(ClassicLogDetail, services.task_logs.get_with_task(boss, log_id, LOGGED_TASK_DETAIL).json)
 
 
 def ensure_matches(schema, body):

@@ -12,7 +12,8 @@ from sqlalchemy import delete
 from app.errors import InvalidError
 from app.http.responses import envelope_of
 from app.models.people.user import Role
-from app.models.tasks.task import ACTIVE_STATUSES, Task, TaskStatus
+from app.models.tasks.fields import ACTIVE_STATUSES, TaskStatus
+from app.models.tasks.task import Task
 from app.schemas.reports import AgingReport, CycleTimeReport, FlowReport
 from app.schemas.tasks import TaskListQuery
 

@@ -7,7 +7,7 @@ from sqlalchemy import Identity, Index, PrimaryKeyConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, word_enum
-from app.models.tasks.task import TaskPriority, TaskStatus
+from app.models.tasks.fields import LoggedColumns
 
 
 class LogSource(StrEnum):
@@ -16,7 +16,7 @@ class LogSource(StrEnum):
     BACKFILL = "backfill"
 
 
-class TaskLog(Base):
+class TaskLog(LoggedColumns, Base):
     """A task that was active at the end of `log_date`, with the state it had then.
 
     The primary key makes a second row for the same day and task impossible, whoever runs the job how often. There are
@@ -28,13 +28,6 @@ class TaskLog(Base):
     log_date: Mapped[date]
     task_id: Mapped[int]
     id: Mapped[int] = mapped_column(Identity(always=True))
-    project_id: Mapped[int]
-    number: Mapped[int]
-    title: Mapped[str]
-    status: Mapped[TaskStatus] = mapped_column(word_enum(TaskStatus, "task_status"))
-    priority: Mapped[TaskPriority] = mapped_column(word_enum(TaskPriority, "task_priority"))
-    assignee_id: Mapped[int | None]
-    due_at: Mapped[datetime | None]
 
     __table_args__ = (
         PrimaryKeyConstraint("log_date", "task_id"),

@@ -1,92 +1,34 @@
 """A task, and the rules that one task can keep by itself."""
 
 from datetime import datetime
-from enum import StrEnum
 
 from sqlalchemy import CheckConstraint, Computed, FetchedValue, ForeignKey, Identity, Index, func, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, word_enum
-
-MAX_TITLE_LENGTH = 255
-MAX_DESCRIPTION_LENGTH = 20_000
-MAX_LABELS = 20
-MAX_LABEL_LENGTH = 50
-MAX_EXTERNAL_REF_LENGTH = 255
-
-
-class TaskStatus(StrEnum):
-    TODO = "todo"
-    IN_PROGRESS = "in_progress"
-    BLOCKED = "blocked"
-    DONE = "done"
-    CANCELLED = "cancelled"
+from app.models.base import Base
+from app.models.tasks.fields import (
+    ACTIVE_STATUSES,
+    MAX_DESCRIPTION_LENGTH,
+    MAX_EXTERNAL_REF_LENGTH,
+    MAX_LABELS,
+    MAX_TITLE_LENGTH,
+    TaskStatus,
+    VersionedColumns,
+)
 
 
-class TaskPriority(StrEnum):
-    """In rising order: PostgreSQL sorts an enum by its declaration."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    CRITICAL = "critical"
-
-
-ACTIVE_STATUSES = (TaskStatus.TODO, TaskStatus.IN_PROGRESS, TaskStatus.BLOCKED)
-
-# The words that other trackers use for the same thing; spaces and hyphens count as underscores, capitals do not count.
-STATUS_ALIASES: dict[str, TaskStatus] = {
-    **{status.value: status for status in TaskStatus},
-    **dict.fromkeys(("pending", "open", "not_started", "to_do", "new", "true", "1", "yes"), TaskStatus.TODO),
-    **dict.fromkeys(("backlog", "ready", "selected_for_development", "reopened"), TaskStatus.TODO),
-    **dict.fromkeys(("inprogress", "doing", "started", "work_in_progress", "in_review"), TaskStatus.IN_PROGRESS),
-    **dict.fromkeys(("on_hold", "waiting"), TaskStatus.BLOCKED),
-    **dict.fromkeys(("completed", "complete", "closed", "resolved", "false", "0", "no"), TaskStatus.DONE),
-    **dict.fromkeys(("canceled", "wont_do", "won't_do"), TaskStatus.CANCELLED),
-}
-PRIORITY_ALIASES: dict[str, TaskPriority] = {
-    **{priority.value: priority for priority in TaskPriority},
-    # Where numbers count upwards, none is said by 0.
-    **dict.fromkeys(("lowest", "minor", "trivial", "1"), TaskPriority.LOW),
-    **dict.fromkeys(("normal", "none", "2", "0"), TaskPriority.MEDIUM),
-    **dict.fromkeys(("major", "3"), TaskPriority.HIGH),
-    **dict.fromkeys(("urgent", "highest", "blocker", "4", "5"), TaskPriority.CRITICAL),
-}
-
-
-def status_from(word: str) -> TaskStatus | None:
-    """None when no tracker that we know uses the word."""
-    return STATUS_ALIASES.get(_folded(word))
-
-
-def priority_from(word: str) -> TaskPriority | None:
-    return PRIORITY_ALIASES.get(_folded(word))
-
-
-def _folded(word: str) -> str:
-    return word.strip().lower().replace(" ", "_").replace("-", "_")
-
-
-class Task(Base):
+class Task(VersionedColumns, Base):
     __tablename__ = "tasks"
     # Each change is written in somebody's name: the unit of work refuses to flush one that is not.
     keeps_history = True
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
-    number: Mapped[int]
-    title: Mapped[str]
     description: Mapped[str] = mapped_column(server_default=text("''"))
-    status: Mapped[TaskStatus] = mapped_column(word_enum(TaskStatus, "task_status"))
-    priority: Mapped[TaskPriority] = mapped_column(word_enum(TaskPriority, "task_priority"))
     labels: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     creator_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     assignee_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    due_at: Mapped[datetime | None]
-    # What another system calls the task; an import finds it again by this.
-    external_ref: Mapped[str | None]
-    position: Mapped[float]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     # The task's last version in the history, and since when it is the last; triggers see to both.
     revision: Mapped[int] = mapped_column(server_default=text("1"), server_onupdate=FetchedValue(), deferred=True)
@@ -94,9 +36,6 @@ class Task(Base):
         server_default=text("recorded_instant()"), server_onupdate=FetchedValue(), deferred=True
     )
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    started_at: Mapped[datetime | None]
-    completed_at: Mapped[datetime | None]
-    deleted_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(server_default=text("1"))
     search: Mapped[str] = mapped_column(
         TSVECTOR, Computed("to_tsvector('simple', title || ' ' || description)", persisted=True), deferred=True

@@ -5,15 +5,15 @@ from datetime import datetime
 from sqlalchemy import Boolean, CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, word_enum
-from app.models.tasks.task import TaskPriority, TaskStatus
+from app.models.base import Base
+from app.models.tasks.fields import VersionedColumns
 
 
-class TaskVersion(Base):
+class TaskVersion(VersionedColumns, Base):
     """A task from `valid_from` until just before `valid_to`; the last version's `valid_to` is infinity.
 
-    There are no foreign keys: the history outlives what it speaks of. `actor_id` and `request_id` say who made the
-    version and in which request; both are None for what was written past the services.
+    There are no foreign keys: the history outlives the rows that it names. `actor_id` and `request_id` say who made the
+    version and in which request; both are None for a change that was made outside the services.
     """
 
     __tablename__ = "task_history"
@@ -22,23 +22,6 @@ class TaskVersion(Base):
     revision: Mapped[int] = mapped_column(primary_key=True)
     valid_from: Mapped[datetime]
     valid_to: Mapped[datetime] = mapped_column(server_default=text("'infinity'"))
-    project_id: Mapped[int]
-    number: Mapped[int]
-    title: Mapped[str]
-    description: Mapped[str]
-    status: Mapped[TaskStatus] = mapped_column(word_enum(TaskStatus, "task_status"))
-    priority: Mapped[TaskPriority] = mapped_column(word_enum(TaskPriority, "task_priority"))
-    labels: Mapped[list[str]]
-    creator_id: Mapped[int]
-    assignee_id: Mapped[int | None]
-    due_at: Mapped[datetime | None]
-    external_ref: Mapped[str | None]
-    position: Mapped[float]
-    created_at: Mapped[datetime]
-    started_at: Mapped[datetime | None]
-    completed_at: Mapped[datetime | None]
-    deleted_at: Mapped[datetime | None]
-    version: Mapped[int]
     actor_id: Mapped[int | None]
     request_id: Mapped[str | None]
 
@@ -52,7 +35,7 @@ class TaskVersion(Base):
 
 
 class RecordBoundary(Base):
-    """One row: up to when the record is closed. No version begins before that."""
+    """One row: the instant up to which the history is closed. No version begins before it."""
 
     __tablename__ = "record_boundary"
 

@@ -1,6 +1,5 @@
-"""The SQL of the record: writing a day in one statement, and reading it by day, task, project and assignee."""
+"""The SQL of the daily log: writing a day in one statement, and reading it by day, task, project and assignee."""
 
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -13,34 +12,29 @@ from app.database.engine import JOB_TIMEOUTS
 from app.models.daily_log.task_log import LogRequest, LogRun, TaskLog
 from app.models.people.user import User
 from app.models.projects.project import Project
-from app.models.tasks.task import TaskStatus
-from app.repositories.pages import (
-    DEFAULT_PAGE_SIZE,
-    AnySelect,
-    JsonRow,
-    Page,
-    count_up_to_max,
-    decode_cursor,
-    is_date,
-    json_object,
-    page_of,
-    row_of,
-)
+from app.models.tasks.fields import LOGGED, LOGGED_COLUMNS
+from app.queries.daily_log import TaskLogQuery
+from app.queries.pages import JsonRow, Page, decode_cursor, is_date
+from app.repositories.pages import AnySelect, count_up_to_max, json_text, page_of, row_of
 
 # One run at a time, whoever starts it.
 LOG_LOCK = 7_203_114_120
+
+
+def state_fields(log: Any, project_key: Any, assignee: Any) -> dict[str, Any]:
+    """The state of a task that the daily log keeps, from its rows or from what stands for them."""
+    by_name = {"ref": project_key + "-" + cast(log.number, Text), "project": project_key, "assignee": assignee}
+    return {
+        field.name: by_name[field.name] if field.name in by_name else getattr(log, field.column_name)
+        for field in LOGGED
+    }
+
 
 LOG_FIELDS: dict[str, Any] = {
     "id": TaskLog.id,
     "log_date": TaskLog.log_date,
     "task_id": TaskLog.task_id,
-    "ref": Project.key + "-" + cast(TaskLog.number, Text),
-    "project": Project.key,
-    "title": TaskLog.title,
-    "status": TaskLog.status,
-    "priority": TaskLog.priority,
-    "assignee": User.username,
-    "due_at": TaskLog.due_at,
+    **state_fields(TaskLog, Project.key, User.username),
 }
 RUN_FIELDS: dict[str, Any] = {
     "log_date": LogRun.log_date,
@@ -52,23 +46,23 @@ RUN_FIELDS: dict[str, Any] = {
     "is_final": LogRun.is_final,
 }
 
-# What was active just before an instant: tasks that have not changed since, as they are, and of the others the version
-# that lasted up to it or beyond. With an instant of infinity: what is active now.
-_ACTIVE = """
-    SELECT id AS task_id, project_id, number, title, status, priority, assignee_id, due_at
+_COLUMNS = ", ".join(LOGGED_COLUMNS)
+_LOGGED = ", ".join(f"log.{name}" for name in LOGGED_COLUMNS)
+_STATE = ", ".join(f"active.{name}" for name in LOGGED_COLUMNS)
+# The tasks that were active just before an instant: those that have not changed since, as they are now, and of the
+# others the version that lasted until the instant or beyond it. An instant of infinity gives what is active now.
+_ACTIVE = f"""
+    SELECT id AS task_id, {_COLUMNS}
       FROM tasks
      WHERE revised_at < :instant AND deleted_at IS NULL AND status IN ('todo', 'in_progress', 'blocked')
      UNION ALL
-    SELECT task_id, project_id, number, title, status, priority, assignee_id, due_at
+    SELECT task_id, {_COLUMNS}
       FROM task_history
      WHERE valid_to >= :instant AND valid_to < 'infinity' AND valid_from < :instant
        AND deleted_at IS NULL AND status IN ('todo', 'in_progress', 'blocked')
-"""
-_COLUMNS = ("project_id", "number", "title", "status", "priority", "assignee_id", "due_at")
-_LOGGED = ", ".join(f"log.{name}" for name in _COLUMNS)
-_STATE = ", ".join(f"active.{name}" for name in _COLUMNS)
+"""  # noqa: S608 - of constants
 _WRITE_DAY = f"""
-    INSERT INTO task_logs (log_date, task_id, {", ".join(_COLUMNS)})
+    INSERT INTO task_logs (log_date, task_id, {_COLUMNS})
     SELECT :log_date, active.* FROM ({_ACTIVE}) AS active
 """  # noqa: S608 - of constants
 # Only rows that differ are written. One statement reads one snapshot, so the rows and their count agree whatever
@@ -79,12 +73,12 @@ _REWRITE_DAY = f"""
         DELETE FROM task_logs AS log
          WHERE log.log_date = :log_date AND NOT EXISTS (SELECT FROM active WHERE active.task_id = log.task_id)
     ), changed AS (
-        UPDATE task_logs AS log SET ({", ".join(_COLUMNS)}) = ROW({_STATE})
+        UPDATE task_logs AS log SET ({_COLUMNS}) = ROW({_STATE})
           FROM active
          WHERE log.log_date = :log_date AND log.task_id = active.task_id
            AND ({_LOGGED}) IS DISTINCT FROM ({_STATE})
     ), added AS (
-        INSERT INTO task_logs (log_date, task_id, {", ".join(_COLUMNS)})
+        INSERT INTO task_logs (log_date, task_id, {_COLUMNS})
         SELECT :log_date, active.* FROM active
          WHERE NOT EXISTS (
              SELECT FROM task_logs AS log WHERE log.log_date = :log_date AND log.task_id = active.task_id
@@ -92,23 +86,6 @@ _REWRITE_DAY = f"""
     )
     SELECT count(*) FROM active
 """  # noqa: S608 - of constants
-
-
-@dataclass(frozen=True, slots=True)
-class TaskLogQuery:
-    """Which log rows to list; None means "whatever"."""
-
-    on: date | None = None
-    since: date | None = None
-    until: date | None = None
-    task_id: int | None = None
-    status: TaskStatus | None = None
-    project: str | None = None
-    # A username, or `none`.
-    assignee: str | None = None
-    cursor: str | None = None
-    limit: int = DEFAULT_PAGE_SIZE
-    include_total: bool = False
 
 
 class TaskLogRepository:
@@ -205,7 +182,7 @@ class TaskLogRepository:
             )
         page = chosen.order_by(TaskLog.log_date.desc(), TaskLog.task_id).limit(query.limit + 1).subquery("page")
         statement = (
-            _with_names(select(json_object(LOG_FIELDS), cast(TaskLog.log_date, Text), TaskLog.task_id))
+            with_names(select(json_text(LOG_FIELDS), cast(TaskLog.log_date, Text), TaskLog.task_id))
             .join(page, (page.c.log_date == TaskLog.log_date) & (page.c.task_id == TaskLog.task_id))
             .order_by(TaskLog.log_date.desc(), TaskLog.task_id)
         )
@@ -216,11 +193,11 @@ class TaskLogRepository:
         return page_of(rows, limit=query.limit, sort="-log_date", total=total)
 
     def get_row(self, actor: Actor, log_id: int) -> JsonRow | None:
-        statement = _with_names(select(json_object(LOG_FIELDS)))
+        statement = with_names(select(json_text(LOG_FIELDS)))
         return row_of(self._session.scalar(statement.where(TaskLog.id == log_id, visible_to(actor))))
 
     def list_runs(self, *, cursor: str | None, limit: int) -> Page:
-        statement = select(json_object(RUN_FIELDS), cast(LogRun.log_date, Text), literal(0))
+        statement = select(json_text(RUN_FIELDS), cast(LogRun.log_date, Text), literal(0))
         if cursor is not None:
             position = decode_cursor(cursor, "-log_date", is_date)
             statement = statement.where(LogRun.log_date < cast(literal(position.key, Text), LogRun.log_date.type))
@@ -233,11 +210,11 @@ def _month_after(first_of_month: date) -> date:
 
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:
-    """Every look at the record takes this condition, so none can forget who is asking."""
+    """The condition of every query on the daily log, so that none can show a row to an actor who may not see it."""
     return true() if actor.sees_everything else TaskLog.project_id.in_(actor.project_ids)
 
 
-def _with_names(statement: AnySelect) -> AnySelect:
+def with_names(statement: AnySelect) -> AnySelect:
     """Join what LOG_FIELDS takes names from."""
     return statement.join_from(TaskLog, Project, Project.id == TaskLog.project_id, isouter=True).outerjoin(
         User, User.id == TaskLog.assignee_id

@@ -1,6 +1,8 @@
-"""The SQL behind the TaskTrackerPro table's view of the record: numbered pages, and a row with its task inside."""
+"""The SQL of the daily log by numbered pages, where each row stands with its task as it is now."""
 
+from collections.abc import Mapping
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import func, select
@@ -9,34 +11,37 @@ from sqlalchemy.orm import Session
 from app.auth.actor import Actor
 from app.auth.permissions import sees_deleted
 from app.models.daily_log.task_log import LogRun, TaskLog
-from app.models.people.user import User
 from app.models.tasks.task import Task
-from app.repositories.daily_log.days import TaskLogQuery, log_conditions, visible_to
-from app.repositories.pages import JsonRow, joined, json_object, row_of
+from app.queries.daily_log import TaskLogQuery
+from app.queries.pages import JsonRow, Shape
+from app.repositories.daily_log.days import LOG_FIELDS, log_conditions, visible_to, with_names
+from app.repositories.pages import joined, json_text, row_of, shaped
 from app.repositories.tasks.write import visible_to as visible_tasks
 
-# A logged task was active, which is all that `status` says in the table.
-IS_ACTIVE = func.to_json(True)
+# A row's own fields, and those of its task as it is now: none where the actor may not see the task.
+_FIELDS: Mapping[str, Any] = MappingProxyType(
+    {**LOG_FIELDS, "description": func.coalesce(Task.description, ""), "created_at": Task.created_at}
+)
 
 
-class TaskLogTableRepository:
+class NumberedLogRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def count(self, actor: Actor, *, on: date | None) -> int:
-        """All rows that the actor may see, of one day or of all."""
+        """Count the rows that the actor may see, of one day or of all days."""
         if not actor.sees_everything:
             counted = select(func.count()).select_from(TaskLog)
             return self._session.scalar(counted.where(*log_conditions(actor, TaskLogQuery(on=on)))) or 0
-        # Each run counted its rows; those of months that were dropped are no longer there.
+        # Each run counted its rows. The rows of months that were dropped are gone, though their runs remain.
         oldest = select(func.min(TaskLog.log_date)).scalar_subquery()
         counted = select(func.coalesce(func.sum(LogRun.task_count), 0)).where(LogRun.log_date >= oldest)
         if on is not None:
             counted = counted.where(LogRun.log_date == on)
         return int(self._session.scalar(counted) or 0)
 
-    def list_numbered(self, actor: Actor, query: TaskLogQuery, *, page: int, per_page: int) -> bytes:
-        """The rows of one numbered page as a JSON array, newest day first."""
+    def list_page(self, actor: Actor, query: TaskLogQuery, shape: Shape, *, page: int, per_page: int) -> bytes:
+        """The rows of one numbered page in that shape, newest day first, as JSON joined by commas."""
         chosen = (
             select(TaskLog.log_date, TaskLog.task_id)
             .where(*log_conditions(actor, query))
@@ -45,45 +50,20 @@ class TaskLogTableRepository:
             .offset((page - 1) * per_page)
             .subquery("page")
         )
-        row = json_object(
-            {
-                "id": TaskLog.id,
-                "task_id": TaskLog.task_id,
-                "date_logged": TaskLog.log_date,
-                "status": IS_ACTIVE,
-                "task": func.json_build_object(
-                    "task_name", TaskLog.title, "description", func.coalesce(Task.description, "")
-                ),
-            }
-        )
         statement = (
-            select(row)
+            with_names(select(json_text(shaped(shape, _FIELDS))))
             .join(chosen, (chosen.c.log_date == TaskLog.log_date) & (chosen.c.task_id == TaskLog.task_id))
-            .outerjoin(Task, _is_task_in_sight(actor))
+            .outerjoin(Task, _is_visible_task(actor))
             .order_by(TaskLog.log_date.desc(), TaskLog.task_id)
         )
         return joined(self._session.scalars(statement))
 
-    def get_row(self, actor: Actor, log_id: int) -> JsonRow | None:
-        task = func.json_build_object(
-            *("id", TaskLog.task_id),
-            *("task_name", TaskLog.title),
-            *("description", func.coalesce(Task.description, "")),
-            *("priority", TaskLog.priority),
-            *("created_at", Task.created_at),
-            *("assigned_user", User.username),
-        )
-        row = json_object({"log_id": TaskLog.id, "date_logged": TaskLog.log_date, "status": IS_ACTIVE, "task": task})
-        statement = (
-            select(row)
-            .outerjoin_from(TaskLog, Task, _is_task_in_sight(actor))
-            .outerjoin(User, User.id == TaskLog.assignee_id)
-            .where(TaskLog.id == log_id, visible_to(actor))
-        )
-        return row_of(self._session.scalar(statement))
+    def get_row(self, actor: Actor, log_id: int, shape: Shape) -> JsonRow | None:
+        statement = with_names(select(json_text(shaped(shape, _FIELDS)))).outerjoin(Task, _is_visible_task(actor))
+        return row_of(self._session.scalar(statement.where(TaskLog.id == log_id, visible_to(actor))))
 
 
-def _is_task_in_sight(actor: Actor) -> Any:
-    """A row of the log may be seen although its task may not: it has moved to another project, or was deleted."""
+def _is_visible_task(actor: Actor) -> Any:
+    """A row may be visible although its task is not: the task has moved to another project, or was deleted."""
     is_same_task = (Task.id == TaskLog.task_id) & visible_tasks(actor)
     return is_same_task if sees_deleted(actor) else is_same_task & Task.deleted_at.is_(None)

@@ -1,4 +1,4 @@
-"""The SQL of what managers ask of the record: how two days differ, and how many tasks each day had of what."""
+"""The SQL of the reports on the daily log: how two days differ, and the counts of each day."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from app.auth.actor import Actor
 from app.models.daily_log.task_log import LogRun, TaskLog
 from app.models.people.user import User
 from app.models.projects.project import Project
-from app.repositories.daily_log.days import TaskLogQuery, log_conditions
-from app.repositories.pages import Page, decode_cursor, is_integer, json_object, page_of
-
-# What counts as a change between two days.
-_STATE = ("project_id", "number", "title", "status", "priority", "assignee_id", "due_at")
+from app.models.tasks.fields import LOGGED_COLUMNS
+from app.queries.daily_log import TaskLogQuery
+from app.queries.pages import Page, decode_cursor, is_integer
+from app.repositories.daily_log.days import log_conditions, state_fields
+from app.repositories.pages import json_object, json_text, page_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class TaskLogReportRepository:
             or_(
                 before.c.task_id.is_(None),
                 after.c.task_id.is_(None),
-                tuple_(*(before.c[name] for name in _STATE)).is_distinct_from(
-                    tuple_(*(after.c[name] for name in _STATE))
+                tuple_(*(before.c[name] for name in LOGGED_COLUMNS)).is_distinct_from(
+                    tuple_(*(after.c[name] for name in LOGGED_COLUMNS))
                 ),
             )
         ).subquery()
@@ -53,7 +53,7 @@ class TaskLogReportRepository:
             else []
         )
         fields = {name: differs.c[name] for name in ("task_id", "change", "before", "after")}
-        statement = select(json_object(fields), cast(differs.c.task_id, Text), differs.c.task_id)
+        statement = select(json_text(fields), cast(differs.c.task_id, Text), differs.c.task_id)
         if cursor is not None:
             statement = statement.where(differs.c.task_id > decode_cursor(cursor, "task_id", is_integer).id)
         rows = self._session.execute(statement.order_by(differs.c.task_id).limit(limit + 1)).all()
@@ -105,13 +105,4 @@ def _state(day: Any) -> Any:
     project, user = aliased(Project), aliased(User)
     key = select(project.key).where(project.id == day.c.project_id).scalar_subquery()
     assignee = select(user.username).where(user.id == day.c.assignee_id).scalar_subquery()
-    state = func.json_build_object(
-        *("ref", key + "-" + cast(day.c.number, Text)),
-        *("project", key),
-        *("title", day.c.title),
-        *("status", day.c.status),
-        *("priority", day.c.priority),
-        *("assignee", assignee),
-        *("due_at", day.c.due_at),
-    )
-    return case((day.c.task_id.is_not(None), state))
+    return case((day.c.task_id.is_not(None), json_object(state_fields(day.c, key, assignee))))

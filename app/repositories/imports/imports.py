@@ -16,7 +16,8 @@ from app.errors import ImportUnderWayError
 from app.models.imports.task_import import RowError, TaskImport
 from app.models.people.user import User
 from app.models.projects.project import Project
-from app.repositories.pages import AnySelect, JsonRow, Page, decode_cursor, is_integer, json_object, page_of, row_of
+from app.queries.pages import JsonRow, Page, decode_cursor, is_integer
+from app.repositories.pages import AnySelect, json_text, page_of, row_of
 
 IMPORT_FIELDS: dict[str, Any] = {
     "id": TaskImport.id,
@@ -103,12 +104,12 @@ class ImportRepository:
             self._session.execute(insert(RowError), values)
 
     def get_row(self, actor: Actor, import_id: int) -> JsonRow | None:
-        statement = _visible_to(actor, select(json_object(IMPORT_FIELDS))).where(TaskImport.id == import_id)
+        statement = _visible_to(actor, select(json_text(IMPORT_FIELDS))).where(TaskImport.id == import_id)
         return row_of(self._session.scalar(statement))
 
     def list_page(self, actor: Actor, *, cursor: str | None, limit: int) -> Page:
         """Newest first."""
-        statement = _visible_to(actor, select(json_object(IMPORT_FIELDS), cast(TaskImport.id, Text), TaskImport.id))
+        statement = _visible_to(actor, select(json_text(IMPORT_FIELDS), cast(TaskImport.id, Text), TaskImport.id))
         if cursor is not None:
             statement = statement.where(TaskImport.id < decode_cursor(cursor, "-id", is_integer).id)
         rows = self._session.execute(statement.order_by(TaskImport.id.desc()).limit(limit + 1)).all()
@@ -131,7 +132,7 @@ class ImportRepository:
 
     def list_errors(self, import_id: int, *, cursor: str | None, limit: int) -> Page:
         """In the order of the file."""
-        statement = select(json_object(ERROR_FIELDS), cast(RowError.row_number, Text), RowError.problem_number).where(
+        statement = select(json_text(ERROR_FIELDS), cast(RowError.row_number, Text), RowError.problem_number).where(
             RowError.import_id == import_id
         )
         if cursor is not None:

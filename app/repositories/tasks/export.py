@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
-from app.csv_files.writing import EXPORT_COLUMNS, ExportedTask
+from app.models.tasks.fields import EXPORTED
 from app.models.tasks.task import Task
-from app.repositories.tasks.read import TaskQuery, conditions_of
+from app.queries.tasks import TaskQuery
+from app.repositories.tasks.read import conditions_of
 from app.repositories.tasks.write import TASK_FIELDS, with_names
 
 
@@ -19,8 +21,8 @@ class TaskExportRepository:
 
     def list_page(
         self, actor: Actor, query: TaskQuery, *, now: datetime, after_id: int, limit: int
-    ) -> tuple[Sequence[ExportedTask], int]:
-        """The next tasks behind that id, and the id that they end with.
+    ) -> tuple[list[Sequence[Any]], int]:
+        """The next tasks after that id, each with its value for each field of EXPORTED; and the last id.
 
         By id, which no change of a task moves: each task that is there throughout comes exactly once.
         """
@@ -31,7 +33,7 @@ class TaskExportRepository:
             .limit(limit)
             .subquery("page")
         )
-        columns = [TASK_FIELDS[name] for name in EXPORT_COLUMNS]
+        columns = [TASK_FIELDS[name] for name in EXPORTED]
         statement = with_names(select(Task.id, *columns)).join(chosen, chosen.c.id == Task.id).order_by(Task.id)
         rows = self._session.execute(statement).all()
-        return [ExportedTask(*row[1:]) for row in rows], rows[-1][0] if rows else after_id
+        return [row[1:] for row in rows], rows[-1][0] if rows else after_id

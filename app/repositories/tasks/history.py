@@ -9,27 +9,21 @@ from sqlalchemy.orm import Session, aliased
 from app.auth.actor import Actor
 from app.models.people.user import User
 from app.models.projects.project import Project
+from app.models.tasks.fields import FIELDS
 from app.models.tasks.version import TaskVersion
 
 Assignee = aliased(User, name="version_assignee")
 Author = aliased(User, name="version_author")
 
-# What a version says of its task, in the words of the API.
+# A version of a task in the words of the API. The key and the number stand for the ref, which is made of both.
 VERSION_FIELDS: dict[str, Any] = {
     "project": Project.key,
     "number": TaskVersion.number,
-    "title": TaskVersion.title,
-    "description": TaskVersion.description,
-    "status": TaskVersion.status,
-    "priority": TaskVersion.priority,
-    "labels": TaskVersion.labels,
-    "assignee": Assignee.username,
-    "due_at": TaskVersion.due_at,
-    "external_ref": TaskVersion.external_ref,
-    "created_at": TaskVersion.created_at,
-    "started_at": TaskVersion.started_at,
-    "completed_at": TaskVersion.completed_at,
-    "deleted_at": TaskVersion.deleted_at,
+    **{
+        field.name: Assignee.username if field.name == "assignee" else getattr(TaskVersion, field.column_name)
+        for field in FIELDS
+        if field.is_in_history and field.name not in {"ref", "project"}
+    },
 }
 
 

@@ -14,52 +14,15 @@ from app.auth.actor import Actor
 from app.auth.permissions import sees_deleted
 from app.models.people.user import User
 from app.models.projects.project import Project
-from app.models.tasks.task import ACTIVE_STATUSES, Task, TaskPriority, TaskStatus
+from app.models.tasks.fields import ACTIVE_STATUSES, VERSIONED_COLUMNS, TaskPriority, TaskStatus
+from app.models.tasks.task import Task
 from app.models.tasks.version import TaskVersion
-from app.repositories.pages import (
-    DEFAULT_PAGE_SIZE,
-    Page,
-    count_up_to_max,
-    decode_cursor,
-    is_integer,
-    is_number,
-    is_text,
-    is_timestamp,
-    json_object,
-    page_of,
-)
+from app.queries.pages import Page, decode_cursor, is_integer, is_number, is_text, is_timestamp
+from app.queries.tasks import SORT_KEYS, TaskQuery
+from app.repositories.pages import count_up_to_max, json_text, page_of
 from app.repositories.tasks.write import TASK_FIELDS, TaskEntity, task_fields, visible_to, with_names
 
 _IDLE_HYPHEN = re.compile(r"-(?![\w\"])")
-
-
-@dataclass(frozen=True, slots=True)
-class TaskQuery:
-    """The filters of a list. Empty and None do not filter; a person is an id, a username or `none`."""
-
-    statuses: tuple[TaskStatus, ...] = ()
-    priorities: tuple[TaskPriority, ...] = ()
-    projects: tuple[str, ...] = ()
-    assignee: str | None = None
-    creator: str | None = None
-    labels: tuple[str, ...] = ()
-    due_before: datetime | None = None
-    due_after: datetime | None = None
-    created_before: datetime | None = None
-    created_after: datetime | None = None
-    started_before: datetime | None = None
-    started_after: datetime | None = None
-    completed_before: datetime | None = None
-    completed_after: datetime | None = None
-    overdue: bool | None = None
-    updated_since: datetime | None = None
-    q: str | None = None
-    deleted: bool = False
-    as_of: datetime | None = None
-    sort: str = "-updated_at"
-    cursor: str | None = None
-    limit: int = DEFAULT_PAGE_SIZE
-    include_total: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +32,21 @@ class _Sort:
 
 
 def _sorts_of(task: TaskEntity) -> dict[str, _Sort]:
-    return {
+    sorts = {
         "id": _Sort(task.id, is_integer),
         "created_at": _Sort(task.created_at, is_timestamp),
         "updated_at": _Sort(task.updated_at, is_timestamp),
-        # What has no deadline comes after everything that has one.
+        # Tasks without a deadline come after those that have one.
         "due_at": _Sort(func.coalesce(task.due_at, cast(literal("infinity"), Task.due_at.type)), is_timestamp),
         "priority": _Sort(task.priority, lambda key: key in set(TaskPriority)),
         "status": _Sort(task.status, lambda key: key in set(TaskStatus)),
         "title": _Sort(task.title, is_text),
         "position": _Sort(task.position, is_number),
     }
+    return {key: sorts[key] for key in SORT_KEYS}
 
 
 SORTS = _sorts_of(Task)
-SORT_NAMES = tuple(sign + name for name in SORTS for sign in ("", "-"))
 
 
 class TaskListRepository:
@@ -107,7 +70,7 @@ class TaskListRepository:
         page = chosen.order_by(*order).limit(query.limit + 1).subquery("page")
         order = (page.c.key.desc(), page.c.id.desc()) if is_descending else (page.c.key, page.c.id)
         fields = TASK_FIELDS if query.as_of is None else task_fields(task)
-        statement = with_names(select(json_object(fields), cast(page.c.key, Text), page.c.id), task)
+        statement = with_names(select(json_text(fields), cast(page.c.key, Text), page.c.id), task)
         rows = self._session.execute(statement.join(page, page.c.id == task.id).order_by(*order)).all()
         total = count_up_to_max(self._session, select(task.id).where(*conditions)) if query.include_total else None
         return page_of(rows, limit=query.limit, sort=query.sort, total=total)
@@ -123,7 +86,7 @@ def task_as_of(actor: Actor, instant: datetime) -> TaskEntity:
     """
     version, now = TaskVersion, aliased(Task, name="task_now")
     hidden = {} if sees_deleted(actor) else {"description": "", "labels": array([], type_=Text), "external_ref": None}
-    columns: dict[str, Any] = {name: getattr(version, name) for name in _SAME_IN_VERSIONS}
+    columns: dict[str, Any] = {name: getattr(version, name) for name in VERSIONED_COLUMNS}
     is_there_now = now.id.is_not(None) & now.deleted_at.is_(None)
     columns |= {name: case((is_there_now, columns[name]), else_=instead) for name, instead in hidden.items()}
     has_same_text = (now.title == columns["title"]) & (now.description == columns["description"])
@@ -141,27 +104,6 @@ def task_as_of(actor: Actor, instant: datetime) -> TaskEntity:
         .subquery("task_then")
     )
     return aliased(Task, then, adapt_on_names=True)
-
-
-_SAME_IN_VERSIONS = (
-    "project_id",
-    "number",
-    "title",
-    "description",
-    "status",
-    "priority",
-    "labels",
-    "creator_id",
-    "assignee_id",
-    "due_at",
-    "external_ref",
-    "position",
-    "created_at",
-    "started_at",
-    "completed_at",
-    "deleted_at",
-    "version",
-)
 
 
 def conditions_of(actor: Actor, query: TaskQuery, now: datetime, task: TaskEntity = Task) -> list[ColumnElement[bool]]:

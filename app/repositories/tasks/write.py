@@ -1,7 +1,6 @@
 """The SQL of single tasks: finding, locking, adding, and a task as its JSON."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +11,11 @@ from sqlalchemy.orm.util import AliasedClass
 from app.auth.actor import Actor
 from app.models.people.user import User
 from app.models.projects.project import Project
-from app.models.tasks.task import ACTIVE_STATUSES, Task
-from app.repositories.pages import AnySelect, JsonRow, json_object
+from app.models.tasks.fields import ACTIVE_STATUSES, FIELDS
+from app.models.tasks.task import Task
+from app.queries.pages import Shape
+from app.queries.tasks import TaskView
+from app.repositories.pages import AnySelect, json_text, shaped
 
 Assignee = aliased(User, name="assignee")
 Creator = aliased(User, name="creator")
@@ -24,39 +26,21 @@ TaskEntity = type[Task] | AliasedClass[Task]
 
 def task_fields(task: TaskEntity) -> dict[str, Any]:
     """A task as clients see it. `schemas/tasks.py` documents these fields, and a test holds the two together."""
-    return {
-        "id": task.id,
+    by_name = {
         "ref": Project.key + "-" + cast(task.number, Text),
         "project": Project.key,
-        "title": task.title,
-        "description": task.description,
-        "status": task.status,
-        "priority": task.priority,
-        "labels": task.labels,
         "creator": Creator.username,
         "assignee": Assignee.username,
-        "due_at": task.due_at,
-        "external_ref": task.external_ref,
-        "position": task.position,
-        "created_at": task.created_at,
-        "updated_at": task.updated_at,
-        "started_at": task.started_at,
-        "completed_at": task.completed_at,
-        "deleted_at": task.deleted_at,
-        "version": task.version,
+    }
+    return {
+        field.name: by_name[field.name] if field.name in by_name else getattr(task, field.column_name)
+        for field in FIELDS
     }
 
 
 TASK_FIELDS = task_fields(Task)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskView(JsonRow):
-    """A task, and the version that its ETag is made from."""
-
-    id: int
-    title: str
-    version: int
+# The fields that need no join.
+_JOINLESS_FIELDS = {field.name: TASK_FIELDS[field.name] for field in FIELDS if not field.column}
 
 
 class TaskRepository:
@@ -88,10 +72,10 @@ class TaskRepository:
         row = self._session.execute(statement).one_or_none()
         return None if row is None else TaskView(row[3].encode(), row[0], row[1], row[2])
 
-    def list_active_json(self, actor: Actor, *, after_id: int, limit: int) -> Sequence[Any]:
-        """Active tasks the actor may see, behind that id: rows of (id, JSON as the classic list has it)."""
+    def list_active(self, actor: Actor, shape: Shape, *, after_id: int, limit: int) -> Sequence[Any]:
+        """The next active tasks after that id that the actor may see: rows of (id, JSON in that shape)."""
         statement = (
-            select(Task.id, json_object({"id": Task.id, "task_name": Task.title}))
+            select(Task.id, json_text(shaped(shape, _JOINLESS_FIELDS)))
             .where(visible_to(actor), _is_deleted(False), Task.status.in_(ACTIVE_STATUSES), Task.id > after_id)
             .order_by(Task.id)
             .limit(limit)
@@ -100,7 +84,7 @@ class TaskRepository:
 
 
 def visible_to(actor: Actor, task: TaskEntity = Task) -> Any:
-    """Every look at tasks takes this condition, so none can forget who is asking."""
+    """The condition of every query on tasks, so that none can show a task to an actor who may not see it."""
     return true() if actor.sees_everything else task.project_id.in_(actor.project_ids)
 
 
@@ -118,4 +102,4 @@ def _is_deleted(deleted: bool) -> Any:
 
 
 # Put together once: it takes as long as the query itself.
-_VIEW = with_names(select(Task.id, Task.title, Task.version, json_object(TASK_FIELDS)))
+_VIEW = with_names(select(Task.id, Task.title, Task.version, json_text(TASK_FIELDS)))

@@ -8,11 +8,10 @@ from app.auth.permissions import scope_of
 from app.cache import Cache
 from app.database.unit_of_work import UnitOfWork
 from app.errors import not_found
-from app.repositories.daily_log.days import TaskLogQuery, TaskLogRepository
-from app.repositories.daily_log.numbered import TaskLogTableRepository
-from app.repositories.pages import JsonRow, Page, Total
-
-__all__ = ["NumberedPage", "TaskLogQuery", "TaskLogService"]
+from app.queries.daily_log import TaskLogQuery
+from app.queries.pages import JsonRow, Page, Shape, Total
+from app.repositories.daily_log.days import TaskLogRepository
+from app.repositories.daily_log.numbered import NumberedLogRepository
 
 PAGE_TTL_SECONDS = 30
 
@@ -28,10 +27,10 @@ class NumberedPage:
 
 
 class TaskLogService:
-    def __init__(self, uow: UnitOfWork, logs: TaskLogRepository, table: TaskLogTableRepository, cache: Cache) -> None:
+    def __init__(self, uow: UnitOfWork, logs: TaskLogRepository, numbered: NumberedLogRepository, cache: Cache) -> None:
         self._uow = uow
         self._logs = logs
-        self._table = table
+        self._numbered = numbered
         self._cache = cache
 
     def list_page(self, actor: Actor, query: TaskLogQuery) -> tuple[Page, bool]:
@@ -40,11 +39,11 @@ class TaskLogService:
         return self._remembered(key, lambda: self._logs.list_page(actor, query))
 
     def list_numbered(
-        self, actor: Actor, query: TaskLogQuery, *, page: int, per_page: int
+        self, actor: Actor, query: TaskLogQuery, shape: Shape, *, page: int, per_page: int
     ) -> tuple[NumberedPage, bool]:
-        """A page by its number, with totals; and whether it came from the cache."""
-        key = f"numbered_task_logs|{scope_of(actor)}|{query!r}|{page}|{per_page}"
-        rows, was_cached = self._remembered(key, lambda: self._load_numbered(actor, query, page, per_page))
+        """A page by its number, its rows in that shape, with totals; and whether it came from the cache."""
+        key = f"numbered_task_logs|{scope_of(actor)}|{query!r}|{shape!r}|{page}|{per_page}"
+        rows, was_cached = self._remembered(key, lambda: self._load_numbered(actor, query, shape, page, per_page))
         total = rows.total.count if rows.total is not None else 0
         return NumberedPage(rows.rows, total=total, page=page, page_count=-(-total // per_page)), was_cached
 
@@ -56,13 +55,14 @@ class TaskLogService:
         with self._uow.transaction():
             return self._logs.get_row(actor, log_id) or not_found("task log", log_id)
 
-    def get_table_row(self, actor: Actor, log_id: int) -> JsonRow:
+    def get_with_task(self, actor: Actor, log_id: int, shape: Shape) -> JsonRow:
+        """A row in that shape, with its task as it is now."""
         with self._uow.transaction():
-            return self._table.get_row(actor, log_id) or not_found("task log", log_id)
+            return self._numbered.get_row(actor, log_id, shape) or not_found("task log", log_id)
 
-    def _load_numbered(self, actor: Actor, query: TaskLogQuery, page: int, per_page: int) -> Page:
-        total = Total(self._table.count(actor, on=query.on), is_capped=False)
-        return Page(self._table.list_numbered(actor, query, page=page, per_page=per_page), None, total)
+    def _load_numbered(self, actor: Actor, query: TaskLogQuery, shape: Shape, page: int, per_page: int) -> Page:
+        total = Total(self._numbered.count(actor, on=query.on), is_capped=False)
+        return Page(self._numbered.list_page(actor, query, shape, page=page, per_page=per_page), None, total)
 
     def _remembered(self, key: str, load: Callable[[], Page]) -> tuple[Page, bool]:
         def load_page() -> bytes:

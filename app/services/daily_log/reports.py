@@ -8,9 +8,10 @@ from typing import Any
 from app.auth.actor import Actor
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError
-from app.repositories.daily_log.days import TaskLogQuery, TaskLogRepository
+from app.queries.daily_log import TaskLogQuery
+from app.queries.pages import Position, decode_cursor, encode_cursor, is_date
+from app.repositories.daily_log.days import TaskLogRepository
 from app.repositories.daily_log.reports import DifferencePage, TaskLogReportRepository
-from app.repositories.pages import Position, decode_cursor, encode_cursor, is_date
 
 SORT = "-log_date"
 

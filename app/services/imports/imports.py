@@ -13,8 +13,8 @@ from app.csv_files.blocks import BLOCK_ROWS, ByteStream
 from app.csv_files.writing import Lines, ReportedRow, report_header, report_rows
 from app.database.unit_of_work import UnitOfWork
 from app.errors import UnavailableError, not_found
+from app.queries.pages import JsonRow, Page
 from app.repositories.imports.imports import ImportRepository
-from app.repositories.pages import JsonRow, Page
 from app.services.imports.runs import ImportRunService
 from app.services.imports.uploads import ImportOptions, ImportUploadService
 

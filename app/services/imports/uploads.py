@@ -189,7 +189,8 @@ class ImportUploadService:
         task_import = self._queue.get_for_update(import_id)
         if task_import is None:
             raise ConflictError("the upload stood still for too long and was given up; send it again")
-        if not self._people.is_logged_in(actor.user_id, actor.session_id, at=self._now()):
+        session_id = actor.session_id
+        if session_id is not None and not self._people.is_logged_in(actor.user_id, session_id, at=self._now()):
             raise SessionEndedError("the session has ended; log in again")
         objection = objection_to(self._people.get_importer(actor.user_id, task_import.project_id))
         if objection is not None:

@@ -24,8 +24,8 @@ from app.errors import (
 from app.events import SessionEnded, UserChanged
 from app.models.login.session import LoginSession
 from app.models.people.user import Role, User
+from app.queries.pages import JsonRow
 from app.repositories.login.sessions import SessionRepository
-from app.repositories.pages import JsonRow
 from app.repositories.people import UserRepository
 from app.services.login.limits import LogInLimits
 from app.services.people import ensure_not_guessable
@@ -144,6 +144,9 @@ class AuthenticationService:
         return _grant(login_session)
 
     def log_out(self, actor: Actor) -> None:
+        """End the session that the actor is logged in with, if there is one."""
+        if actor.session_id is None:
+            return
         with self._uow.transaction():
             login_session = self._sessions.get_for_update(actor.session_id)
             if login_session is not None:
@@ -151,7 +154,7 @@ class AuthenticationService:
             self._uow.publish(SessionEnded(actor.session_id))
 
     def change_password(self, actor: Actor, *, current_password: str, new_password: str, address: str) -> None:
-        """Ends every other session of the user."""
+        """Change the actor's password, and end each of their sessions but this one."""
         too_many = self._limits.count_network(address)
         if too_many is not None:
             raise too_many

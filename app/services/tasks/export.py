@@ -8,8 +8,8 @@ from app.auth.permissions import Permission, ensure_may
 from app.clock import Clock
 from app.csv_files.writing import Lines, export_header, export_rows
 from app.database.unit_of_work import UnitOfWork
+from app.queries.tasks import TaskQuery
 from app.repositories.tasks.export import TaskExportRepository
-from app.repositories.tasks.read import TaskQuery
 
 PAGE_ROWS = 2_000
 

@@ -11,7 +11,7 @@ from app.auth.actor import Actor
 from app.auth.permissions import Permission, may
 from app.database.unit_of_work import UnitOfWork
 from app.errors import not_found
-from app.repositories.pages import Page, Position, decode_cursor, encode_cursor, is_integer
+from app.queries.pages import Page, Position, decode_cursor, encode_cursor, is_integer
 from app.repositories.tasks.history import VERSION_FIELDS, TaskHistoryRepository
 
 SORT = "-revision"

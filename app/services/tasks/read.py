@@ -11,11 +11,10 @@ from app.clock import Clock
 from app.csv_files.writing import Lines
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError, not_found
-from app.repositories.pages import Page
-from app.repositories.tasks.read import TaskListRepository, TaskQuery
-from app.repositories.tasks.write import TaskRepository, TaskView
-
-__all__ = ["TaskQuery", "TaskView", "TaskViewService"]
+from app.queries.pages import Page, Shape
+from app.queries.tasks import TaskQuery, TaskView
+from app.repositories.tasks.read import TaskListRepository
+from app.repositories.tasks.write import TaskRepository
 
 # A page is forgotten when anything on it may have changed; this bounds its age should that word not arrive.
 PAGE_TTL_SECONDS = 30
@@ -57,12 +56,15 @@ class TaskViewService:
         )
         return Page.from_bytes(found.value), found.was_cached
 
-    def write_active(self, actor: Actor) -> Iterator[Lines]:
-        """Every active task that the actor may see, oldest first, as one JSON array; a transaction a page."""
+    def write_active(self, actor: Actor, shape: Shape) -> Iterator[Lines]:
+        """Write every active task that the actor may see as one JSON array in that shape, oldest first.
+
+        Each page has a transaction of its own.
+        """
         start, last_id = "[", 0
         while True:
             with self._uow.transaction():
-                rows = self._tasks.list_active_json(actor, after_id=last_id, limit=ACTIVE_PAGE_ROWS)
+                rows = self._tasks.list_active(actor, shape, after_id=last_id, limit=ACTIVE_PAGE_ROWS)
             if not rows:
                 break
             yield Lines((start + ",\n".join(body for _id, body in rows)).encode(), len(rows))

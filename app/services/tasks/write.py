@@ -1,8 +1,8 @@
 """How tasks are written: created, changed, deleted and restored."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may, may
@@ -12,15 +12,17 @@ from app.errors import InvalidError, PreconditionFailedError, not_found
 from app.events import TaskChanged
 from app.models.people.user import Role, User
 from app.models.projects.project import DEFAULT_PROJECT_KEY, Project
-from app.models.tasks.task import Task, TaskPriority, TaskStatus
+from app.models.tasks.fields import PLAIN, TaskPriority, TaskStatus, defaults
+from app.models.tasks.task import Task
+from app.queries.tasks import TaskView
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
-from app.repositories.tasks.write import TaskRepository, TaskView
+from app.repositories.tasks.write import TaskRepository
 
-__all__ = ["Precondition", "TaskChanges", "TaskService", "TaskView"]
-
-# Says whether a task of that version may be written over; made from If-Match.
+# Tells from a task's version whether the task may be overwritten; made from If-Match.
 Precondition = Callable[[int], bool]
+# A new status, or a rule that gives it for the present one.
+NewStatus = TaskStatus | Callable[[TaskStatus], TaskStatus]
 
 
 class TaskChanges(TypedDict, total=False):
@@ -29,9 +31,7 @@ class TaskChanges(TypedDict, total=False):
     title: str
     description: str
     project: str
-    status: TaskStatus
-    # What the TaskTrackerPro table knows of a status: an active task stays what it is, an ended one opens again.
-    is_active: bool
+    status: NewStatus
     priority: TaskPriority
     labels: list[str]
     assignee: str | None
@@ -65,21 +65,16 @@ class TaskService:
             assignee = self._find_assignee(name, project) if name is not None else None
             # Numbers last: taking them locks the project's row until the commit.
             number = self._projects.take_task_numbers(project.id, 1) + 1
+            named = {"position": float(number), **defaults(), **values}
             task = Task(
                 project_id=project.id,
                 number=number,
-                title=values["title"],
-                description=values.get("description", ""),
                 status=TaskStatus.TODO,
-                priority=values.get("priority", TaskPriority.MEDIUM),
-                labels=values.get("labels", []),
                 creator_id=actor.user_id,
                 assignee_id=assignee.id if assignee else None,
-                due_at=values.get("due_at"),
-                external_ref=values.get("external_ref"),
-                position=values.get("position", float(number)),
                 created_at=in_zone(values.get("created_at", now), self._calendar.time_zone),
                 updated_at=now,
+                **{name: named[name] for name in PLAIN},
             )
             task.change_status(_status_of(values, task), at=now)
             self._tasks.add(task)
@@ -93,18 +88,17 @@ class TaskService:
         changes: TaskChanges,
         *,
         may_overwrite: Precondition | None = None,
-        permission: Permission = Permission.TASK_UPDATE,
     ) -> TaskView:
-        """Absent is not None: only what `changes` names is changed. A change that changes nothing keeps the version."""
+        """Change what `changes` names, and nothing else. A change that changes nothing keeps the version."""
         with self._uow.transaction(by=actor):
-            task = self._get_for_update(actor, task_id, permission, may_overwrite)
+            task = self._get_for_update(actor, task_id, Permission.TASK_UPDATE, may_overwrite)
             self._apply(actor, task, changes)
             if self._tasks.save_if_changed(task, at=self._calendar.now()):
                 self._uow.publish(TaskChanged(task_id))
             return self._view(actor, task_id)
 
     def delete(self, actor: Actor, task_id: int, *, may_overwrite: Precondition | None = None) -> None:
-        """Softly: the record keeps it, and it can be restored."""
+        """Delete softly: the history keeps the task, and it can be restored."""
         with self._uow.transaction(by=actor):
             task = self._get_for_update(actor, task_id, Permission.TASK_DELETE, may_overwrite)
             task.delete(at=self._calendar.now())
@@ -112,7 +106,7 @@ class TaskService:
             self._uow.publish(TaskChanged(task_id))
 
     def restore(self, actor: Actor, task_id: int) -> TaskView:
-        """Restoring what is not deleted finds nothing to restore, and says so with a 404."""
+        """Restore a deleted task. Raises NotFoundError for a task that is not deleted."""
         ensure_may(actor, Permission.TASK_RESTORE)
         with self._uow.transaction(by=actor):
             task = self._tasks.get_for_update(actor, task_id, deleted=True) or not_found("deleted task", task_id)
@@ -132,22 +126,17 @@ class TaskService:
 
     def _apply(self, actor: Actor, task: Task, changes: TaskChanges) -> None:
         now = self._calendar.now()
-        task.title = changes.get("title", task.title)
-        task.description = changes.get("description", task.description)
-        task.priority = changes.get("priority", task.priority)
-        task.labels = changes.get("labels", task.labels)
-        task.position = changes.get("position", task.position)
+        plain: Mapping[str, Any] = {name: value for name, value in changes.items() if name in PLAIN}
+        for name, value in plain.items():
+            setattr(task, name, value)
         if "created_at" in changes:
             task.created_at = in_zone(changes["created_at"], self._calendar.time_zone)
-        if "due_at" in changes:
-            task.due_at = changes["due_at"]
-        task.external_ref = changes.get("external_ref", task.external_ref)
         task.change_status(_status_of(changes, task), at=now)
         if "project" in changes or "assignee" in changes:
             self._apply_project_and_assignee(actor, task, changes)
 
     def _apply_project_and_assignee(self, actor: Actor, task: Task, changes: TaskChanges) -> None:
-        """Together, since an assignee must be in the project that the task ends up in. What stays may stay."""
+        """Both together: a new assignee must be in the project that the task ends up in. An unchanged one may stay."""
         project = self._projects.get_by_id(task.project_id)
         has_moved = False
         if "project" in changes:
@@ -174,7 +163,7 @@ class TaskService:
         return project
 
     def _find_assignee(self, username: str, project: Project) -> User:
-        """Who is unknown, inactive or elsewhere is refused in the same words: not everybody may know who there is."""
+        """Refuse unknown and inactive users and those of other projects alike: not everybody may list the users."""
         user = self._users.get_by_username(username)
         if user is None or not self._may_be_assigned(user, project):
             raise InvalidError.of("assignee", f"there is no active user {username} in {project.key}")
@@ -190,8 +179,5 @@ class TaskService:
 
 
 def _status_of(changes: TaskChanges, task: Task) -> TaskStatus:
-    if "status" in changes:
-        return changes["status"]
-    if "is_active" in changes and changes["is_active"] is not task.is_active:
-        return TaskStatus.TODO if changes["is_active"] else TaskStatus.DONE
-    return task.status
+    status = changes.get("status", task.status)
+    return status if isinstance(status, TaskStatus) else status(task.status)

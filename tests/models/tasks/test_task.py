@@ -2,7 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.models.tasks.task import ACTIVE_STATUSES, Task, TaskPriority, TaskStatus, priority_from, status_from
+from app.csv_files.words import priority_from, status_from
+from app.models.tasks.fields import ACTIVE_STATUSES, TaskPriority, TaskStatus
+from app.models.tasks.task import Task
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 ONE_O_CLOCK = NOON + timedelta(hours=1)

@@ -9,7 +9,8 @@ from sqlalchemy import select, text
 
 from app.csv_files.rows import ImportedRow
 from app.models.imports.task_import import DuplicatePolicy, ImportState, TaskImport
-from app.models.tasks.task import Task, TaskPriority, TaskStatus
+from app.models.tasks.fields import TaskPriority, TaskStatus
+from app.models.tasks.task import Task
 from app.repositories.imports.batches import BatchOutcome, ImportBatchRepository, Person
 from tests.factories import general_project
 

@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 from app.job_queue import JobName
 from app.models.imports.task_import import ImportBlock, TaskImport
 from app.models.people.user import Role
-from app.models.tasks.task import Task, TaskStatus
+from app.models.tasks.fields import TaskStatus
+from app.models.tasks.task import Task
 from app.schemas.imports import MAX_IDEMPOTENCY_KEY_LENGTH
 from app.settings import CsvLimits, RateLimit
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.models.people.user import Role
-from app.repositories.pages import Position, encode_cursor
+from app.queries.pages import Position, encode_cursor
 
 NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

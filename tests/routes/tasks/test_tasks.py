@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from app.models.people.user import Role
-from app.models.tasks.task import MAX_LABELS
+from app.models.tasks.fields import MAX_LABELS
 from app.settings import RateLimit
 
 TASKS = "/api/v1/tasks"

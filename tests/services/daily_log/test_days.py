@@ -2,6 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import count
 from random import Random
 from threading import Barrier
@@ -18,10 +19,12 @@ from app.errors import ConflictError, ForbiddenError, InvalidError, NotFoundErro
 from app.job_queue import JobName
 from app.models.daily_log.task_log import LogRequest, LogRun, LogSource, TaskLog
 from app.models.people.user import Role
-from app.models.tasks.task import ACTIVE_STATUSES, Task, TaskPriority, TaskStatus
+from app.models.tasks.fields import ACTIVE_STATUSES, TaskPriority, TaskStatus
+from app.models.tasks.task import Task
+from app.queries.daily_log import TaskLogQuery
 from app.repositories.daily_log.days import LOG_LOCK
+from app.schemas.classic import LOGGED_TASK, LOGGED_TASK_DETAIL
 from app.services.daily_log.days import SLICE, DayRequest
-from app.services.daily_log.read import TaskLogQuery
 from tests import factories as all_factories
 from tests import servers
 from tests.conftest import simulate_clock
@@ -942,7 +945,7 @@ class TestListPage:
         service.log_due_days()
         log_id = logged(session, YESTERDAY)[secret.id].id
 
-        for get in (task_logs.get, task_logs.get_table_row):
+        for get in (task_logs.get, partial(task_logs.get_with_task, shape=LOGGED_TASK_DETAIL)):
             with pytest.raises(NotFoundError):
                 get(manager, log_id)
             assert get(acting_as(admin), log_id)
@@ -1230,7 +1233,9 @@ def items_of(found):
 
 
 def numbered(task_logs, actor, query=None, *, page=1, per_page=10):
-    found, _was_cached = task_logs.list_numbered(actor, query or TaskLogQuery(), page=page, per_page=per_page)
+    found, _was_cached = task_logs.list_numbered(
+        actor, query or TaskLogQuery(), LOGGED_TASK, page=page, per_page=per_page
+    )
     rows = orjson.loads(b"[%s]" % found.rows)
     return {"tasks": rows, "total": found.total, "pages": found.page_count, "page": found.page}
 

@@ -13,11 +13,12 @@ from app.errors import InvalidError
 from app.http.responses import envelope_of
 from app.models.daily_log.task_log import TaskLog
 from app.models.people.user import Role
-from app.models.tasks.task import Task, TaskPriority, TaskStatus
-from app.repositories.pages import Position, encode_cursor
+from app.models.tasks.fields import TaskPriority, TaskStatus
+from app.models.tasks.task import Task
+from app.queries.daily_log import TaskLogQuery
+from app.queries.pages import Position, encode_cursor
 from app.routes.daily_log import with_link
 from app.schemas.daily_log import LogDayPage, LogDifferencePage, TaskLogListQuery
-from app.services.daily_log.read import TaskLogQuery
 from app.services.daily_log.reports import SORT
 
 MONDAY, TUESDAY, WEDNESDAY = (date(2026, 3, day) for day in (9, 10, 11))

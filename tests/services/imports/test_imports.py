@@ -23,8 +23,9 @@ from app.job_queue import JobName
 from app.models.imports.task_import import DuplicatePolicy, ImportBlock, ImportDraft, ImportMode, RowError, TaskImport
 from app.models.people.user import Role, User
 from app.models.projects.project import Project, ProjectMember
-from app.models.tasks.task import Task, TaskPriority, TaskStatus
-from app.repositories.tasks.read import TaskQuery
+from app.models.tasks.fields import TaskPriority, TaskStatus
+from app.models.tasks.task import Task
+from app.queries.tasks import TaskQuery
 from app.services.imports.imports import ImportOptions
 from app.services.imports.uploads import UPLOAD_LEASE
 from tests.factories import general_project

@@ -11,8 +11,9 @@ from sqlalchemy import delete
 from app.errors import ForbiddenError, InvalidError
 from app.http.responses import envelope_of
 from app.models.people.user import Role, User
-from app.models.tasks.task import Task, TaskPriority, TaskStatus
-from app.repositories.tasks.read import SORT_NAMES, TaskQuery
+from app.models.tasks.fields import TaskPriority, TaskStatus
+from app.models.tasks.task import Task
+from app.queries.tasks import SORT_NAMES, TaskQuery
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)

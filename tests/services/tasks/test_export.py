@@ -9,21 +9,21 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from app.csv_files.writing import EXPORT_COLUMNS
 from app.errors import ForbiddenError
 from app.models.imports.task_import import DuplicatePolicy, ImportMode
 from app.models.people.user import MAX_USERNAME_LENGTH, Role
-from app.models.tasks.task import (
+from app.models.tasks.fields import (
+    EXPORTED,
     MAX_DESCRIPTION_LENGTH,
     MAX_EXTERNAL_REF_LENGTH,
     MAX_LABEL_LENGTH,
     MAX_LABELS,
     MAX_TITLE_LENGTH,
-    Task,
     TaskPriority,
     TaskStatus,
 )
-from app.repositories.tasks.read import TaskQuery
+from app.models.tasks.task import Task
+from app.queries.tasks import TaskQuery
 from app.services.imports.imports import ImportOptions
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -152,7 +152,7 @@ class TestWrite:
 
         header, row = rows_in(export(services, as_admin))
 
-        assert header == [*EXPORT_COLUMNS]
+        assert header == [*EXPORTED]
         assert dict(zip(header, row, strict=True)) == {
             "ref": f"GEN-{task.number}",
             "project": "GEN",
@@ -176,7 +176,7 @@ class TestWrite:
         assert empty == {"description", "labels", "assignee", "due_at", "external_ref"}
 
     def test_without_tasks_it_is_a_header(self, services, as_admin):
-        assert export(services, as_admin) == ",".join(EXPORT_COLUMNS).encode() + b"\r\n"
+        assert export(services, as_admin) == ",".join(EXPORTED).encode() + b"\r\n"
 
     @pytest.mark.parametrize("words", ["=1+1", "+1", "-1", "@x", "'=1", "''@x"])
     def test_no_spreadsheet_reckons_with_it(self, services, factories, as_admin, words):

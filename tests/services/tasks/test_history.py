@@ -14,9 +14,10 @@ from app.errors import InvalidError, NotFoundError
 from app.http.responses import envelope_of
 from app.models.imports.task_import import DuplicatePolicy
 from app.models.people.user import Role
-from app.models.tasks.task import Task, TaskPriority, TaskStatus
-from app.repositories.pages import Position, encode_cursor
-from app.repositories.tasks.read import TaskQuery
+from app.models.tasks.fields import TaskPriority, TaskStatus
+from app.models.tasks.task import Task
+from app.queries.pages import Position, encode_cursor
+from app.queries.tasks import TaskQuery
 from app.schemas.reports import TaskVersionPage
 from app.services.imports.imports import ImportOptions
 from app.services.tasks.history import SORT

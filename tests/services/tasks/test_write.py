@@ -4,8 +4,9 @@ import pytest
 
 from app.errors import ForbiddenError, InvalidError, NotFoundError, PreconditionFailedError
 from app.models.people.user import Role
-from app.models.tasks.task import Task, TaskStatus
-from app.repositories.tasks.read import TaskQuery
+from app.models.tasks.fields import TaskStatus
+from app.models.tasks.task import Task
+from app.queries.tasks import TaskQuery
 
 
 class TestCreate:

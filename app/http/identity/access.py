@@ -1,0 +1,59 @@
+"""The actor of a request, and the permission that each route declares."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from flask import g
+
+from app.auth.actor import Actor
+from app.auth.permissions import Permission, ensure_may
+from app.auth.tokens import Claims
+from app.composition.services import services
+from app.http.identity.bearer import authorization, bearer_tokens
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+# Stands for `me` in a path until the actor is known. No row has this id.
+ME = -1
+
+
+def current_claims() -> Claims:
+    """The claims by which this request says who sends it; its session is not looked up.
+
+    Raises UnauthenticatedError. A further way to prove who you are is a module beside `bearer` and a line here.
+    """
+    return bearer_tokens().read_access(authorization())
+
+
+def requires(permission: Permission) -> Callable[[View], View]:
+    """The first gate: refuse a request without a valid token (401), or of a role without the permission (403)."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            claims = current_claims()
+            g.actor = services().login.get_actor(session_id=claims.session_id, user_id=claims.user_id)
+            ensure_may(g.actor, permission)
+            return view(*args, **kwargs)
+
+        guarded.permission = permission  # type: ignore[attr-defined]
+        return guarded  # type: ignore[return-value]
+
+    return decorate
+
+
+def public(view: View) -> View:
+    """Declare a route open to everybody. A guard test refuses a route that declares nothing."""
+    view.permission = None  # type: ignore[attr-defined]
+    return view
+
+
+def current_actor() -> Actor:
+    actor: Actor = g.actor
+    return actor
+
+
+def me_or(user_id: int) -> int:
+    """The user id of a path, which may be `me`."""
+    return current_actor().user_id if user_id == ME else user_id

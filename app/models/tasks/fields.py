@@ -1,0 +1,158 @@
+"""The fields of a task: each is declared here once, for its tables, its lists, its history, the daily log and CSV.
+
+A new field needs a column in one of the two mixins and a row in FIELDS. The mixin says which tables have the column.
+The row says what clients call the field, whether they set it, and what CSV files do with it.
+"""
+
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, StrEnum, auto
+from typing import Any
+
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import word_enum
+
+MAX_TITLE_LENGTH = 255
+MAX_DESCRIPTION_LENGTH = 20_000
+MAX_LABELS = 20
+MAX_LABEL_LENGTH = 50
+MAX_EXTERNAL_REF_LENGTH = 255
+
+
+class TaskStatus(StrEnum):
+    TODO = "todo"
+    IN_PROGRESS = "in_progress"
+    BLOCKED = "blocked"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class TaskPriority(StrEnum):
+    """In rising order: PostgreSQL sorts an enum by its declaration."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+ACTIVE_STATUSES = (TaskStatus.TODO, TaskStatus.IN_PROGRESS, TaskStatus.BLOCKED)
+
+
+class LoggedColumns:
+    """The columns that tasks, their history and the daily log all have."""
+
+    project_id: Mapped[int]
+    number: Mapped[int]
+    title: Mapped[str]
+    status: Mapped[TaskStatus] = mapped_column(word_enum(TaskStatus, "task_status"))
+    priority: Mapped[TaskPriority] = mapped_column(word_enum(TaskPriority, "task_priority"))
+    assignee_id: Mapped[int | None]
+    due_at: Mapped[datetime | None]
+
+
+class VersionedColumns(LoggedColumns):
+    """The columns that tasks and their history have."""
+
+    description: Mapped[str]
+    labels: Mapped[list[str]]
+    creator_id: Mapped[int]
+    # What another system calls the task; an import finds it again by this.
+    external_ref: Mapped[str | None]
+    position: Mapped[float]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    version: Mapped[int]
+
+
+LOGGED_COLUMNS = tuple(LoggedColumns.__annotations__)
+VERSIONED_COLUMNS = (*LOGGED_COLUMNS, *VersionedColumns.__annotations__)
+
+
+class CsvUse(Enum):
+    """What CSV files do with a field. A file that we write has every field that an import reads."""
+
+    # Imports pass over the column.
+    WRITTEN = auto()
+    # An import finds a row's task by it, and never changes it.
+    IDENTIFIES = auto()
+    # An import sets it, and changes it where a row's task exists already.
+    READ = auto()
+
+
+class _NoDefault(Enum):
+    NO_DEFAULT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskField:
+    """A field as clients see it."""
+
+    name: str
+    # The column that keeps it, where that has another name; an id stands for a name, a number for a ref.
+    column: str = ""
+    # The value of a new task that does not name the field.
+    default: Any = _NoDefault.NO_DEFAULT
+    # Clients set it, and it is stored as they send it.
+    is_plain: bool = False
+    # A change of it is an entry in the task's history.
+    is_in_history: bool = True
+    csv: CsvUse | None = None
+    # What import files may call its column, beside its own name.
+    headers: tuple[str, ...] = ()
+
+    @property
+    def column_name(self) -> str:
+        return self.column or self.name
+
+
+# In the order in which a task's JSON, its history and the daily log show them.
+FIELDS = (
+    TaskField("id", is_in_history=False),
+    TaskField("ref", "number", csv=CsvUse.WRITTEN),
+    TaskField("project", "project_id", csv=CsvUse.WRITTEN),
+    TaskField("title", is_plain=True, csv=CsvUse.READ, headers=("task_name", "task", "name", "summary", "subject")),
+    TaskField("description", default="", is_plain=True, csv=CsvUse.READ, headers=("details", "body", "notes")),
+    TaskField("status", default=TaskStatus.TODO, csv=CsvUse.READ, headers=("state",)),
+    TaskField("priority", default=TaskPriority.MEDIUM, is_plain=True, csv=CsvUse.READ),
+    TaskField("labels", default=[], is_plain=True, csv=CsvUse.READ, headers=("tags", "label")),
+    TaskField("creator", "creator_id", is_in_history=False),
+    TaskField(
+        "assignee",
+        "assignee_id",
+        default=None,
+        csv=CsvUse.READ,
+        headers=("assigned_user", "assigned_to", "assignee_username"),
+    ),
+    TaskField("due_at", default=None, is_plain=True, csv=CsvUse.READ, headers=("due", "due_date", "deadline")),
+    TaskField("external_ref", default=None, is_plain=True, csv=CsvUse.IDENTIFIES, headers=("external_id",)),
+    TaskField("position", is_plain=True, is_in_history=False),
+    TaskField(
+        "created_at",
+        csv=CsvUse.IDENTIFIES,
+        headers=("created", "created_date", "date_created", "creation_date"),
+    ),
+    TaskField("updated_at", is_in_history=False),
+    TaskField("started_at"),
+    TaskField("completed_at"),
+    TaskField("deleted_at"),
+    TaskField("version", is_in_history=False),
+)
+
+LOGGED = tuple(field for field in FIELDS if field.column_name in LOGGED_COLUMNS)
+PLAIN = tuple(field.name for field in FIELDS if field.is_plain)
+# The columns of CSV files that we write. The reference for other systems stands last: people do not read it.
+EXPORTED = tuple(sorted((field.name for field in FIELDS if field.csv), key=lambda name: name == "external_ref"))
+# The fields that an import reads, in the order of those columns.
+IMPORTED = tuple(
+    name for name in EXPORTED if any(field.name == name and field.csv is not CsvUse.WRITTEN for field in FIELDS)
+)
+
+
+def defaults() -> dict[str, Any]:
+    """The value of each field that has a default; new values for each call."""
+    return {field.name: copy(field.default) for field in FIELDS if field.default is not _NoDefault.NO_DEFAULT}

@@ -1,0 +1,24 @@
+"""The questions that the daily log answers: which of its rows, and which page of them."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from app.models.tasks.fields import TaskStatus
+from app.queries.pages import DEFAULT_PAGE_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLogQuery:
+    """Which log rows to list; None means "whatever"."""
+
+    on: date | None = None
+    since: date | None = None
+    until: date | None = None
+    task_id: int | None = None
+    status: TaskStatus | None = None
+    project: str | None = None
+    # A username, or `none`.
+    assignee: str | None = None
+    cursor: str | None = None
+    limit: int = DEFAULT_PAGE_SIZE
+    include_total: bool = False
