@@ -53,9 +53,19 @@ class Operation:
         return f"{self.method} {self.path}"
 
     @property
-    def tag(self) -> str:
-        tag: str = self.described["tags"][0]
-        return tag
+    def summary(self) -> str:
+        summary: str = self.described["summary"]
+        return summary
+
+    @property
+    def description(self) -> str:
+        description: str = self.described.get("description", "")
+        return description
+
+    @property
+    def statuses(self) -> list[int]:
+        """Those that are listed one by one; errors are not."""
+        return [int(status) for status in self.described["responses"] if status != "default"]
 
     @property
     def permission(self) -> str | None:
@@ -97,11 +107,6 @@ class Contract:
             for method, described in item.items()
             if method in METHODS
         ]
-
-    @property
-    def tags(self) -> list[Mapping[str, str]]:
-        tags: list[Mapping[str, str]] = self.document["tags"]
-        return tags
 
     def operation(self, method: str, path: str) -> Operation | None:
         """The one with the fewest parameters, of those that the path fits; None for one that the document lacks."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from docs.generator import settings_table
+from docs.generator import reference, settings_table
 from docs.generator.collection import collection
 from docs.generator.contract import read_contract
 from docs.generator.examples import read_about, read_folders
@@ -16,5 +16,6 @@ def documents() -> dict[Path, str]:
     about, folders, contract = read_about(), read_folders(), read_contract()
     return {
         COLLECTION: collection(about, folders, contract),
+        reference.PAGE: reference.rewritten(reference.PAGE.read_text(encoding="utf-8"), about, folders, contract),
         settings_table.PAGE: settings_table.rewritten(settings_table.PAGE.read_text(encoding="utf-8")),
     }

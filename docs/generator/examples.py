@@ -1,6 +1,5 @@
 """Which requests the documents show, and what each of them answers: the YAML files in docs/examples."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -13,6 +12,7 @@ from docs.generator.templates import filled
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "examples"
 ABOUT = DIRECTORY / "about.yaml"
+SECTIONS = DIRECTORY / "sections.yaml"
 NOBODY = "nobody"
 PROBLEM_TYPE = "application/problem+json"
 JSON_TYPE = "application/json"
@@ -110,6 +110,15 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
+class Section:
+    """A section of the reference. It holds the operations whose paths begin with one of `paths`."""
+
+    title: str
+    paths: tuple[str, ...]
+    introduction: str
+
+
+@dataclass(frozen=True, slots=True)
 class About:
     """What holds for all examples. `shown` are the values that the documents show for variables."""
 
@@ -118,6 +127,7 @@ class About:
     constants: Mapping[str, Any]
     variables: tuple[str, ...]
     shown: Mapping[str, Any]
+    sections: tuple[Section, ...]
 
 
 def read_about() -> About:
@@ -128,6 +138,9 @@ def read_about() -> About:
         constants=about["constants"],
         variables=tuple(about["variables"]),
         shown={**about["constants"], **about["shown"]},
+        sections=tuple(
+            Section(each["title"], tuple(each["paths"]), each.get("introduction", "")) for each in _load(SECTIONS)
+        ),
     )
 
 
@@ -207,9 +220,3 @@ def content_type(answer: Answer) -> Any:
 
 def shown_body(answer: Answer, about: About) -> Any:
     return filled(answer.body, about.shown)
-
-
-def shown_target(example: Example, about: About) -> str:
-    """The path and query with the variables' shown values."""
-    target: str = filled(example.target, about.shown)
-    return re.sub(r"\s", "%20", target)

@@ -4,7 +4,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,9 @@ from docs.generator.templates import filled
 PAGE = Path(__file__).resolve().parent.parent.parent / "APIDOCS.md"
 BEGIN = "<!-- reference: written by `make docs` from docs/examples and the OpenAPI document -->"
 END = "<!-- end of reference -->"
-# An operation with so many parameters of an earlier one refers to them.
+# Described once, in the hand-written part.
+PAGE_FIELDS = {"next_cursor", "total", "total_is_capped"}
+# An operation that shares so many parameters with another one refers to it.
 MANY = 10
 
 
@@ -41,8 +42,9 @@ class _Reference:
             operation = contract.operation(example.method, example.path)
             if operation is not None:
                 self._examples[str(operation)].append(example)
+        # Operations that share many parameters with this one refer to it.
+        self._richest = max(contract.operations, key=lambda operation: len(operation.parameters))
         # Each is described where it first appears.
-        self._described_parameters: dict[str, list[dict[str, Any]]] = {}
         self._described_schemas: set[str] = set()
 
     def text(self) -> str:
@@ -74,33 +76,29 @@ class _Reference:
         yield from self._body(operation)
         yield self._statuses(operation)
         yield from self._fields_of_answer(operation)
-        for example in self._examples[str(operation)]:
-            if example.in_reference:
-                yield from self._shown(example)
+        examples = [example for example in self._examples[str(operation)] if example.in_reference]
+        for example in examples:
+            if len(examples) > 1:
+                yield f"*{example.name}.* {example.description}"
+            yield from self._shown(example)
 
     def _parameters(self, operation: Operation) -> Iterator[str]:
         parameters = [each for each in operation.parameters if each["in"] != "path" or "description" in each]
-        if not parameters:
-            return
-        for earlier, described in self._described_parameters.items():
-            common = [each for each in parameters if each in described]
-            if len(common) >= MANY:
-                yield self._reference_to(earlier, described, common)
-                parameters = [each for each in parameters if each not in common]
-                break
-        else:
-            self._described_parameters[str(operation)] = parameters
+        common = [each for each in parameters if each in self._richest.parameters]
+        if operation is not self._richest and len(common) >= MANY:
+            yield self._reference_to_richest(common)
+            parameters = [each for each in parameters if each not in common]
         if parameters:
             rows = [
-                _row(f"`{each['name']}`", _place(each), words_for(each["schema"]), _meaning(each, each["schema"]))
+                _row(f"`{each['name']}`", _place(each), _without_null(each["schema"]), _meaning(each, each["schema"]))
                 for each in parameters
             ]
             yield _table(("parameter", "in", "value", "meaning"), rows)
 
-    def _reference_to(self, earlier: str, described: list[dict[str, Any]], common: list[dict[str, Any]]) -> str:
-        link = f"[`{earlier}`](#{_anchor(earlier)})"
-        without = [f"`{each['name']}`" for each in described if each not in common]
-        return f"Parameters: those of {link}" + (f", but not {_listed(without)}." if without else ".")
+    def _reference_to_richest(self, common: list[dict[str, Any]]) -> str:
+        link = f"[`{self._richest}`](#{_anchor(str(self._richest))})"
+        without = [f"`{each['name']}`" for each in self._richest.parameters if each not in common]
+        return f"The parameters are those of {link}" + (f", but not {_listed(without)}." if without else ".")
 
     def _body(self, operation: Operation) -> Iterator[str]:
         if operation.body is None:
@@ -124,7 +122,7 @@ class _Reference:
 
     def _statuses(self, operation: Operation) -> str:
         """Those of the contract, and those that an example shows, with their codes."""
-        codes: dict[int, list[str]] = {int(each): [] for each in operation.statuses if int(each) < HTTPStatus.BAD_REQUEST}
+        codes: dict[int, list[str]] = {each: [] for each in operation.statuses if each < HTTPStatus.BAD_REQUEST}
         for example in self._examples[str(operation)]:
             for answer in (*example.answers, *example.shown_only):
                 listed = codes.setdefault(answer.status, [])
@@ -135,7 +133,7 @@ class _Reference:
         return f"**Answers:** {' · '.join(described)}"
 
     def _fields_of_answer(self, operation: Operation) -> Iterator[str]:
-        """What the fields mean, the first time that a schema appears. A page stands for its items."""
+        """The fields that need an explanation, where their schema first appears. A page stands for its items."""
         for name, schema in self._answer_schemas(operation):
             if name in self._described_schemas:
                 continue
@@ -143,14 +141,15 @@ class _Reference:
             rows = [
                 _row(f"`{field}`", words_for(each), _meaning(self._described(each), each))
                 for field, each in schema["properties"].items()
+                if "description" in self._described(each)
             ]
-            if any("description" in self._described(each) for each in schema["properties"].values()):
+            if rows:
                 yield _table((f"field of the answer ({_name_in_words(name)})", "value", "meaning"), rows)
 
     def _answer_schemas(self, operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for status in operation.statuses:
-            reference = operation.response_schema(int(status), "application/json")
-            if reference is not None and int(status) < HTTPStatus.BAD_REQUEST:
+            reference = operation.response_schema(status, "application/json")
+            if reference is not None and status < HTTPStatus.BAD_REQUEST:
                 yield from self._with_parts(reference)
 
     def _with_parts(self, reference: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -163,7 +162,7 @@ class _Reference:
         schema = self._contract.resolved(reference)
         name = reference["$ref"].rpartition("/")[2]
         if "next_cursor" in schema["properties"]:
-            fields = {key: each for key, each in schema["properties"].items() if key not in self._about.page_fields}
+            fields = {key: each for key, each in schema["properties"].items() if key not in PAGE_FIELDS}
             schema = {**schema, "properties": fields}
         parts = schema["properties"]
         if set(parts) != {"items"}:
@@ -172,7 +171,6 @@ class _Reference:
             yield from self._with_parts(each)
 
     def _shown(self, example: Example) -> Iterator[str]:
-        yield f"*{example.name}.* {example.description}"
         yield _block("http", self._request(example))
         for answer in (*example.answers[:1], *example.shown_only):
             if answer.title:
@@ -185,13 +183,15 @@ class _Reference:
         target = filled(example.target, self._about.shown)
         lines = [f"{example.method} {target}", *(f"{name}: {value}" for name, value in example.headers.items())]
         if example.form:
-            fields = [f"{each['name']}={'@' + each['file'] if 'file' in each else each['value']}" for each in example.form]
+            fields = [
+                f"{each['name']}={'@' + each['file'] if 'file' in each else each['value']}" for each in example.form
+            ]
             lines += ["Content-Type: multipart/form-data", "", *fields]
         elif example.json is not None:
             lines += ["", compact(example.json)]
         elif example.text is not None:
             lines += ["", example.text]
-        return str(filled("\n".join(lines), {**self._about.shown, **self._about.secrets}))
+        return str(filled("\n".join(lines), self._about.shown))
 
     def _answer(self, answer: Answer) -> str:
         lines = [answer.name.partition(",")[0]]
@@ -219,6 +219,11 @@ def who_may(operation: Operation) -> str:
 def _listed(words: list[str]) -> str:
     *others, last = words
     return f"{', '.join(others)} and {last}" if others else last
+
+
+def _without_null(schema: Mapping[str, Any]) -> str:
+    """Neither a query nor a form can hold null."""
+    return words_for(schema).removesuffix(" or null").removesuffix(",")
 
 
 def _place(parameter: Mapping[str, Any]) -> str:

@@ -18,6 +18,9 @@ TYPES = {"string": "text", "integer": "whole number", "number": "number", "boole
 # Patterns that have a name in the hand-written part.
 PATTERNS = {"^[A-Z][A-Z0-9]{1,9}$": "project key", "^[A-Za-z][A-Za-z0-9._-]*$": "username"}
 
+# A limit that no client meets is not worth a word.
+LARGEST_ID = 2**63 - 1
+
 
 def words_for(schema: Mapping[str, Any]) -> str:
     """The type and its limits, such as `text, 1 to 255 characters, or null`."""
@@ -35,20 +38,20 @@ def _is_nullable(schema: Mapping[str, Any]) -> bool:
 
 
 def _type(schema: Mapping[str, Any]) -> str:
-    if "$ref" in schema:
-        return _spaced(schema["$ref"].removeprefix(REF))
     if "anyOf" in schema:
         # The first of two enumerations has our words; the other one has those of other trackers.
         return _type(schema["anyOf"][0])
     if "enum" in schema:
         return " ".join(f"`{_shown(each)}`" for each in schema["enum"])
-    if schema.get("pattern") in PATTERNS:
-        return PATTERNS[schema["pattern"]]
-    if schema.get("format") in FORMATS:
-        return FORMATS[schema["format"]]
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        kind = next(each for each in kind if each != "null")
+    named = PATTERNS.get(schema.get("pattern", "")) or FORMATS.get(schema.get("format", ""))
+    return named or _plain_type(schema)
+
+
+def _plain_type(schema: Mapping[str, Any]) -> str:
+    if "$ref" in schema:
+        return _spaced(schema["$ref"].removeprefix(REF))
+    kinds = schema.get("type")
+    kind = next(each for each in kinds if each != "null") if isinstance(kinds, list) else kinds
     if kind == "array":
         return f"list of {_plural(schema['items'])}"
     if kind == "object":
@@ -70,8 +73,10 @@ def _limits(schema: Mapping[str, Any]) -> list[str]:
     limits = []
     if "maxLength" in schema and "cursor" not in str(schema.get("description", "")):
         least = schema.get("minLength", 0)
-        limits.append(f"{least} to {schema['maxLength']:,} characters" if least else f"up to {schema['maxLength']:,} characters")
-    if "maximum" in schema:
+        limits.append(
+            f"{least} to {schema['maxLength']:,} characters" if least else f"up to {schema['maxLength']:,} characters"
+        )
+    if schema.get("maximum", LARGEST_ID) < LARGEST_ID:
         limits.append(f"{schema.get('minimum', 0):,} to {schema['maximum']:,}")
     if "maxItems" in schema:
         limits.append(f"at most {schema['maxItems']}")
@@ -84,11 +89,10 @@ def default_of(schema: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Within code; a tab and a bar would not be seen in a table."""
+    """A tab would not be seen."""
     if value == "\t":
         return "tab"
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text.replace("|", "&#124;")
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _spaced(name: str) -> str:
