@@ -76,7 +76,8 @@ def test_a_postman_environment_holds_three_variables_and_no_password(name):
 def test_apidocs_names_exactly_the_routes_of_the_app(app_routes):
     named = set(re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^\s`?]*)`", (ROOT / "APIDOCS.md").read_text()))
 
-    assert {route for route in named if "…" not in route} == app_routes
+    # OpenAPI, and so the reference, knows one path where ours differ only in a parameter's name.
+    assert _nameless(route for route in named if "…" not in route) == _nameless(app_routes)
 
 
 def test_the_openapi_document_describes_every_route_of_the_api(app, client, app_routes):
@@ -90,7 +91,6 @@ def test_the_openapi_document_describes_every_route_of_the_api(app, client, app_
     }
 
     pages = {"GET /docs", "GET /redoc", "GET /api/v1/openapi.json"}
-    # Paths of ours that differ only in a parameter's name are one path in OpenAPI.
     assert _nameless(described) == _nameless(app_routes - pages)
 
 
