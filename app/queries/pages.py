@@ -8,14 +8,16 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import orjson
 
 from app.errors import InvalidError
+
+Value = TypeVar("Value")
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
@@ -81,6 +83,14 @@ class Page:
         head, rows = stored.split(b"\n", 1)
         next_cursor, total = orjson.loads(head)
         return cls(rows, next_cursor, None if total is None else Total(*total))
+
+
+@dataclass(frozen=True, slots=True)
+class ValuePage(Generic[Value]):
+    """A page of values that were worked out from rows, and where the next page starts."""
+
+    items: Sequence[Value]
+    next_cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def show_task_log(log_id: int) -> Response:
 def list_days(query: TaskLogQuery) -> Response:
     """Count the tasks of each logged day by status, project and assignee, newest day first."""
     page = services().daily_log_reports.count_by_day(current_actor(), query)
-    return items_response([with_link(day, query.project) for day in page.days], page.next_cursor)
+    return items_response([with_link(day, query.project) for day in page.items], page.next_cursor)
 
 
 @blueprint.get("/diff")

@@ -1,5 +1,6 @@
 """/api/v1/tasks: the tasks themselves."""
 
+from dataclasses import asdict
 from typing import Any
 
 from flask import Response
@@ -9,7 +10,7 @@ from app.composition.services import services
 from app.http.downloads import csv_response
 from app.http.identity.access import current_actor, requires
 from app.http.openapi import CSV, Blueprint
-from app.http.responses import no_content, page_response, precondition_of, task_response
+from app.http.responses import items_response, no_content, page_response, precondition_of, task_response
 from app.queries.tasks import TaskQuery
 from app.schemas.base import PageQuery
 from app.schemas.reports import TaskVersionPage
@@ -23,6 +24,7 @@ from app.schemas.tasks import (
     TaskReplacement,
     TaskStatusChange,
 )
+from app.services.tasks.history import TaskChange
 from app.services.tasks.write import TaskChanges
 
 blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1/tasks", description="Tasks")
@@ -72,7 +74,8 @@ def show_task(task_id: int) -> Response:
 @blueprint.response(200, TaskVersionPage)
 def list_task_history(query: dict[str, Any], task_id: int) -> Response:
     """Who changed what from what to what, newest first."""
-    return page_response(services().task_history.list_page(current_actor(), task_id, **query))
+    page = services().task_history.list_page(current_actor(), task_id, **query)
+    return items_response([as_json(change) for change in page.items], page.next_cursor)
 
 
 @blueprint.put("/<id:task_id>")
@@ -123,3 +126,9 @@ def delete_task(task_id: int) -> Response:
 def restore_task(task_id: int) -> Response:
     """Bring a deleted task back. Managers and admins."""
     return task_response(services().tasks.restore(current_actor(), task_id))
+
+
+def as_json(change: TaskChange) -> dict[str, Any]:
+    """A change of a task, with the names `from` and `to`, which are Python's own words."""
+    fields = [{"field": each.field, "from": each.before, "to": each.after} for each in change.changes]
+    return {**asdict(change), "changes": fields}

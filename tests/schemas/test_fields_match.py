@@ -114,7 +114,7 @@ class TestTaskLogs:
 
     def test_counts_per_day(self, services, boss, logged_ids):
         page = services.daily_log_reports.count_by_day(boss, TaskLogQuery())
-        body = {"items": [with_link(day, None) for day in page.days], "next_cursor": None}
+        body = {"items": [with_link(day, None) for day in page.items], "next_cursor": None}
         ensure_matches(LogDayPage, orjson.dumps(body))
 
     def test_runs(self, services, logged_ids):

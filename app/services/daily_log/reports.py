@@ -9,7 +9,7 @@ from app.auth.actor import Actor
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError
 from app.queries.daily_log import TaskLogQuery
-from app.queries.pages import Position, decode_cursor, encode_cursor, is_date
+from app.queries.pages import Position, ValuePage, decode_cursor, encode_cursor, is_date
 from app.repositories.daily_log.days import TaskLogRepository
 from app.repositories.daily_log.reports import DifferencePage, TaskLogReportRepository
 
@@ -25,12 +25,6 @@ class LogDay:
     by_status: Mapping[str, int]
     by_project: Mapping[str, int]
     by_assignee: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class LogDayPage:
-    days: Sequence[LogDay]
-    next_cursor: str | None
 
 
 class TaskLogReportService:
@@ -54,8 +48,8 @@ class TaskLogReportService:
                     raise InvalidError.of(name, f"the log of {day} is older than what is kept")
             return self._reports.list_differences(actor, since, until, project=project, cursor=cursor, limit=limit)
 
-    def count_by_day(self, actor: Actor, query: TaskLogQuery) -> LogDayPage:
-        """A row a logged day, newest first: how many tasks of each status, project and assignee."""
+    def count_by_day(self, actor: Actor, query: TaskLogQuery) -> ValuePage[LogDay]:
+        """Count the tasks of each logged day by status, project and assignee, newest day first."""
         if query.cursor is not None:
             before = date.fromisoformat(decode_cursor(query.cursor, SORT, is_date).key)
             until = date.fromordinal(max(before.toordinal() - 1, 1))
@@ -65,10 +59,10 @@ class TaskLogReportService:
             shown = days[: query.limit]
             counted = [self._day(actor, query, day) for day in shown]
         if not actor.sees_everything:
-            # Whoever sees some projects only sees the days on which those had tasks.
+            # An actor who sees only some projects sees only the days on which those had tasks.
             counted = [day for day in counted if day.task_count]
         next_cursor = encode_cursor(SORT, Position(str(shown[-1]), 0)) if len(days) > query.limit else None
-        return LogDayPage(counted, next_cursor)
+        return ValuePage(counted, next_cursor)
 
     def _day(self, actor: Actor, query: TaskLogQuery, day: date) -> LogDay:
         counts = self._reports.count_of_day(actor, replace(query, on=day))

@@ -1047,7 +1047,7 @@ class TestCountByDay:
             task_since(MORNING, status=status)
         service.log_due_days()
 
-        (day,) = services.daily_log_reports.count_by_day(manager, TaskLogQuery()).days
+        (day,) = services.daily_log_reports.count_by_day(manager, TaskLogQuery()).items
 
         assert (day.log_date, day.task_count) == (date(2026, 3, 9), 3)
         assert day.by_status == {"todo": 2, "blocked": 1}

@@ -477,7 +477,7 @@ def changes_of(body):
 
 def days_page(service, actor, query):
     page = service.count_by_day(actor, query)
-    items = [with_link(day, query.project) for day in page.days]
+    items = [with_link(day, query.project) for day in page.items]
     body = orjson.loads(orjson.dumps({"items": items, "next_cursor": page.next_cursor}))
     assert LogDayPage(unknown=RAISE).validate(body) == {}
     return body
