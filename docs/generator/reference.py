@@ -43,7 +43,7 @@ class _Reference:
             if operation is not None:
                 self._examples[str(operation)].append(example)
         # Operations that share many parameters with this one refer to it.
-        self._richest = max(contract.operations, key=lambda operation: len(operation.parameters))
+        self._richest = max(contract.operations, key=lambda operation: len(_shown_parameters(operation)))
         # Each is described where it first appears.
         self._described_schemas: set[str] = set()
 
@@ -70,7 +70,8 @@ class _Reference:
 
     def _entry(self, operation: Operation) -> Iterator[str]:
         yield f"### `{operation}`"
-        yield " ".join(part for part in (operation.summary, operation.description) if part)
+        yield operation.summary
+        yield operation.description.replace("\n", " ")
         yield f"**Who:** {who_may(operation)}"
         yield from self._parameters(operation)
         yield from self._body(operation)
@@ -83,7 +84,7 @@ class _Reference:
             yield from self._shown(example)
 
     def _parameters(self, operation: Operation) -> Iterator[str]:
-        parameters = [each for each in operation.parameters if each["in"] != "path" or "description" in each]
+        parameters = _shown_parameters(operation)
         common = [each for each in parameters if each in self._richest.parameters]
         if operation is not self._richest and len(common) >= MANY:
             yield self._reference_to_richest(common)
@@ -97,7 +98,7 @@ class _Reference:
 
     def _reference_to_richest(self, common: list[dict[str, Any]]) -> str:
         link = f"[`{self._richest}`](#{_anchor(str(self._richest))})"
-        without = [f"`{each['name']}`" for each in self._richest.parameters if each not in common]
+        without = [f"`{each['name']}`" for each in _shown_parameters(self._richest) if each not in common]
         return f"The parameters are those of {link}" + (f", but not {_listed(without)}." if without else ".")
 
     def _body(self, operation: Operation) -> Iterator[str]:
@@ -122,7 +123,7 @@ class _Reference:
 
     def _statuses(self, operation: Operation) -> str:
         """Those of the contract, and those that an example shows, with their codes."""
-        codes: dict[int, list[str]] = {each: [] for each in operation.statuses if each < HTTPStatus.BAD_REQUEST}
+        codes: dict[int, list[str]] = {status: [] for status in operation.statuses}
         for example in self._examples[str(operation)]:
             for answer in (*example.answers, *example.shown_only):
                 listed = codes.setdefault(answer.status, [])
@@ -144,7 +145,7 @@ class _Reference:
                 if "description" in self._described(each)
             ]
             if rows:
-                yield _table((f"field of the answer ({_name_in_words(name)})", "value", "meaning"), rows)
+                yield _table((f"field of {_name_in_words(name)}", "value", "meaning"), rows)
 
     def _answer_schemas(self, operation: Operation) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for status in operation.statuses:
@@ -216,6 +217,11 @@ def who_may(operation: Operation) -> str:
     return "everybody who is logged in" if len(roles) == len(PERMISSIONS_OF) else _listed(roles)
 
 
+def _shown_parameters(operation: Operation) -> list[dict[str, Any]]:
+    """Those of the path only if they need an explanation."""
+    return [each for each in operation.parameters if each["in"] != "path" or "description" in each]
+
+
 def _listed(words: list[str]) -> str:
     *others, last = words
     return f"{', '.join(others)} and {last}" if others else last
@@ -237,7 +243,9 @@ def _meaning(described: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
 
 
 def _name_in_words(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name.removesuffix("Page")).lower()
+    """`ImportPage` is "an import"."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name.removesuffix("Page")).lower()
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def _row(*cells: str) -> str:
