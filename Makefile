@@ -14,7 +14,7 @@ test: .venv/dev.stamp ## Run the tests on servers of their own (or TEST_DATABASE
 
 test-deep: .venv/dev.stamp ## Run what takes long: full disks, frozen servers, millions of rows, 2,000 histories of the record
 	$(BIN)/pytest -m deep
-	RECORD_EXAMPLES=2000 $(BIN)/pytest tests/test_record_machine.py
+	RECORD_EXAMPLES=2000 $(BIN)/pytest tests/record/test_record_machine.py
 
 env: ## Write .env with fresh secrets, for docker compose
 	@$(PYTHON) deploy/make_env.py

@@ -15,17 +15,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from app.composition.resources import Resources
 from app.database.engine import JOB_TIMEOUTS
 from app.factory import create_app
-from app.settings import CsvLimits, RateLimit, RateLimits, Settings
+from app.settings import CsvLimits, Settings
 from bench.bare import bare_app, bare_copy, bare_log
 from bench.processes import tracker, write_rows
 from bench.workload import Workload
 from tests import servers
 from tests.fakes import FakeJobQueue
+from tests.settings import make_settings
 
 TASKS = int(os.environ.get("BENCH_TASKS", "1000000"))
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
@@ -217,32 +217,13 @@ def _without_cache(settings: Settings) -> Resources:
 
 
 def _settings(database_url: str, redis_url: str) -> Settings:
-    plenty = RateLimit(100_000_000, 60)
-    return Settings(
-        environment="development",
-        database_url=database_url,
-        redis_url=redis_url,
-        celery_broker_url=redis_url,
-        jwt_secret_key="a secret for measuring, long enough",
+    return make_settings(
+        database_url,
+        redis_url,
         access_token_minutes=600,
         classic_token_minutes=600,
-        session_days=1,
-        self_registration_enabled=False,
-        time_zone=ZoneInfo("UTC"),
-        database_pool_size=5,
-        request_statement_seconds=30,
-        max_running_requests_per_user=100,
-        max_body_bytes=1024 * 1024,
         max_upload_bytes=1024**3,
-        trusted_proxy_hops=0,
         log_level="ERROR",
-        rate_limits=RateLimits(enabled=True, default=plenty, login=plenty, tasks=plenty, upload=plenty),
-        task_log_retention_days=0,
-        metrics_dir=None,
-        metrics_token=None,
-        drain_seconds=0,
-        alive_file=None,
-        watched_dir=None,
         csv_limits=CsvLimits(rows=1_000_000, columns=50, cell_characters=100_000),
     )
 

@@ -1,6 +1,7 @@
 """Real PostgreSQL and Valkey for every test; each test in a transaction that is rolled back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from types import ModuleType
@@ -19,21 +20,23 @@ from app.database.engine import make_session_factory
 from app.factory import create_app
 from app.models.people.user import Role
 from app.models.people.user import User as UserModel
+from app.models.projects.project import Project
 from app.repositories.people import UserRepository
-from app.settings import CsvLimits, RateLimit, RateLimits, Settings
+from app.settings import Settings
 from tests import factories as all_factories
 from tests import servers
 from tests.client import Client
 from tests.fakes import FakeJobQueue, FixedClock
+from tests.settings import make_settings
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that nobody waits for one at the end while the other processes have nothing to do."""
+    """Start the longest tests first, so that all processes end at about the same time."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_system_user_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _remove_system_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield
     servers.remove_system_users(below=tmp_path_factory.getbasetemp())
 
@@ -65,7 +68,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def connection(engine: Engine) -> Iterator[Connection]:
-    """Whatever a test commits on it is gone afterwards."""
+    """Everything that a test commits on it is rolled back afterwards."""
     with engine.connect() as connection:
         outer = connection.begin()
         yield connection
@@ -87,45 +90,24 @@ def factories(session: Session) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def base_settings(database_url: str, redis_url: str) -> Settings:
-    unlimited = RateLimit(1_000_000, 60)
-    return Settings(
-        environment="development",
-        database_url=database_url,
-        redis_url=redis_url,
-        celery_broker_url=servers.broker(redis_url),
-        jwt_secret_key="a secret of the tests that is long enough",
-        access_token_minutes=15,
-        classic_token_minutes=60,
-        session_days=30,
-        self_registration_enabled=True,
-        time_zone=ZoneInfo("UTC"),
-        database_pool_size=5,
-        request_statement_seconds=30,
-        max_running_requests_per_user=100,
-        max_body_bytes=1024 * 1024,
-        max_upload_bytes=8 * 1024 * 1024,
-        trusted_proxy_hops=0,
-        log_level="WARNING",
-        rate_limits=RateLimits(enabled=True, default=unlimited, login=unlimited, tasks=unlimited, upload=unlimited),
-        task_log_retention_days=0,
-        metrics_dir=None,
-        metrics_token=None,
-        drain_seconds=0.0,
-        alive_file=None,
-        watched_dir=None,
-        csv_limits=CsvLimits(rows=100_000, columns=50, cell_characters=50_000),
-    )
+    return make_settings(database_url, redis_url)
 
 
 @pytest.fixture
-def settings(base_settings: Settings) -> Settings:
-    """Override in a module to test under others: `replace(settings, …)`."""
-    return base_settings
+def zone() -> str:
+    """The time zone of the workspace; a test may override it."""
+    return "UTC"
+
+
+@pytest.fixture
+def settings(base_settings: Settings, zone: str) -> Settings:
+    """Override in a module to test under others: `replace(base_settings, …)`."""
+    return replace(base_settings, time_zone=ZoneInfo(zone))
 
 
 @pytest.fixture
 def clock(connection: Connection) -> FixedClock:
-    """Of the services and, as far as the record goes, of the database."""
+    """The clock of the services, and of the database where it records history and the daily log."""
     return FixedClock(datetime.now(UTC), tell=partial(simulate_clock, connection))
 
 
@@ -169,7 +151,7 @@ def app(settings: Settings, resources: Resources) -> Flask:
 
 @pytest.fixture
 def client(app: Flask, factories: ModuleType) -> Client:
-    """Without a token; `client.acting_as(user)` has one."""
+    """A client without a token; `client.acting_as(user)` has one."""
     return Client(app)
 
 
@@ -180,7 +162,7 @@ def admin(factories: ModuleType) -> UserModel:
 
 @pytest.fixture
 def acting_as(session: Session, factories: ModuleType):
-    """The actor that a user is, for calling services."""
+    """Make the actor that a user is, for calling services."""
 
     def make(user: UserModel) -> Actor:
         project_ids = UserRepository(session).list_project_ids(user.id)
@@ -188,3 +170,15 @@ def acting_as(session: Session, factories: ModuleType):
         return Actor(user.id, user.username, user.role, project_ids, login_session.id)
 
     return make
+
+
+@pytest.fixture
+def boss(admin: UserModel, acting_as: Callable[[UserModel], Actor]) -> Actor:
+    """The actor that the admin is."""
+    return acting_as(admin)
+
+
+@pytest.fixture
+def ops(factories: ModuleType) -> Project:
+    """A project that only its members and admins see."""
+    return factories.Project(key="OPS")

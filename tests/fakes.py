@@ -1,4 +1,4 @@
-"""What stands in for the outside world: a queue that remembers, and a clock that is told."""
+"""Stand-ins for the outside world: a queue that remembers, and clocks that the test sets."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ class FakeJobQueue:
 
 
 class FixedClock:
-    """Stands still until it is told. `tell` hears of each new time, for whoever else has to know."""
+    """Stands still until the test sets it. `tell` is called with each new time, for others that need it."""
 
     def __init__(self, now: datetime, *, tell: Callable[[datetime], None] | None = None) -> None:
         self._tell = tell
@@ -39,3 +39,35 @@ class FixedClock:
 
     def advance(self, **by: float) -> None:
         self.now += timedelta(**by)
+
+
+class SilentJobQueue(FakeJobQueue):
+    """The queue of a broker that does not answer."""
+
+    def count_waiting(self) -> int | None:
+        return None
+
+
+class TickingClock:
+    """Moves another clock on by a step each time it is read, and then calls `watch`."""
+
+    def __init__(self, clock: FixedClock, *, watch: Callable[[], object] | None = None, **step: float) -> None:
+        self._clock = clock
+        self._watch = watch
+        self._step = step
+
+    def __call__(self) -> datetime:
+        self._clock.advance(**self._step)
+        if self._watch is not None:
+            self._watch()
+        return self._clock()
+
+
+class Ticker:
+    """A monotonic clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 import pytest
 
 from app.cache import REST_SECONDS, Cache, make_redis
+from tests.fakes import Ticker
 from tests.servers import wait_for
 
 
@@ -237,14 +238,6 @@ class Source:
     def __call__(self):
         self.loads += 1
         return self.answer
-
-
-class Ticker:
-    def __init__(self):
-        self.seconds = 1000.0
-
-    def __call__(self):
-        return self.seconds
 
 
 @contextmanager

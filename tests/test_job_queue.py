@@ -7,6 +7,7 @@ import pytest
 
 from app.job_queue import COUNT_TTL_SECONDS, REST_SECONDS, CeleryJobQueue, JobName
 from app.jobs.celery_app import make_celery
+from tests.fakes import Ticker
 
 
 class TestEnqueue:
@@ -191,14 +192,6 @@ def drain(server):
         except BlockingIOError:
             return count
         count += 1
-
-
-class Ticker:
-    def __init__(self):
-        self.seconds = 1000.0
-
-    def __call__(self):
-        return self.seconds
 
 
 @pytest.fixture

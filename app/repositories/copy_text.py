@@ -1,12 +1,17 @@
 """How rows are written for COPY in its text format, line by line as PostgreSQL asks for them."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from types import NoneType
+from typing import Any
+
+from app.models.tasks.fields import TaskPriority, TaskStatus
 
 NULL = r"\N"
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
-_NEEDS_ESCAPES = re.compile(r"[\\\n\r\t]")
+_NEEDS_ESCAPES = re.compile(r"[\\\n\r\t]").search
 
 
 class CopySource:
@@ -40,9 +45,34 @@ class CopySource:
         return whole[:size]
 
 
+def copy_line(values: Iterable[Any]) -> str:
+    """One row: None, text, numbers, instants and lists of text. Written for speed: an import calls it for each row."""
+    cells = []
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            cells.append(value.translate(_ESCAPES) if _NEEDS_ESCAPES(value) else value)
+        elif kind in _WORDS:
+            cells.append(value)
+        else:
+            cells.append(_FORMATS[kind](value))
+    return "\t".join(cells) + "\n"
+
+
 def escaped(text: str) -> str:
-    return text.translate(_ESCAPES) if _NEEDS_ESCAPES.search(text) else text
+    return text.translate(_ESCAPES) if _NEEDS_ESCAPES(text) else text
 
 
 def array_literal(words: Sequence[str]) -> str:
     return "{" + ",".join('"' + word.replace("\\", r"\\").replace('"', r"\"") + '"' for word in words) + "}"
+
+
+_FORMATS: dict[type, Callable[[Any], str]] = {
+    NoneType: lambda _: NULL,
+    int: str,
+    float: repr,
+    datetime: datetime.isoformat,
+    list: lambda words: escaped(array_literal(words)) if words else "{}",
+}
+# Text that has nothing to escape.
+_WORDS = frozenset({TaskStatus, TaskPriority})

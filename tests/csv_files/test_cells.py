@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, example, given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -20,9 +20,7 @@ from app.csv_files.cells import (
 from app.csv_files.columns import TRACKERS
 from app.csv_files.words import PRIORITY_ALIASES, STATUS_ALIASES
 from app.models.tasks.fields import MAX_LABEL_LENGTH, MAX_LABELS, TaskPriority, TaskStatus
-
-# How long an example takes is the machine's affair.
-UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+from tests.unhurried import UNHURRIED
 
 FORMULAS = ["=1+1", "+49 89", "-5", "@ada", "\tx", "\rx", "\nx", '=HYPERLINK("http://x")', '=cmd|" /C calc"!A0']
 FIRST_MOMENT, LAST_MOMENT = (datetime.fromisoformat(words) for words in ("0002-01-01", "9998-12-31T23:59:59.999999"))

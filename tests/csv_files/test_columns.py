@@ -2,7 +2,7 @@ from contextlib import suppress
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -22,9 +22,7 @@ from app.csv_files.columns import (
 from app.csv_files.writing import ERROR_COLUMN
 from app.errors import UnreadableCsvError
 from app.models.tasks.fields import EXPORTED, TaskPriority
-
-# How long an example takes is the machine's affair.
-UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+from tests.unhurried import UNHURRIED
 
 JIRA = (
     "Summary,Issue key,Issue id,Issue Type,Status,Project key,Project name,Project type,Project lead,"

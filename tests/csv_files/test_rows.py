@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, example, given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -14,12 +14,9 @@ from app.csv_files.rows import MAX_REMEMBERED_CELLS, ReadAhead, ReadRow, Refused
 from app.errors import TooLargeError, UnreadableCsvError
 from app.models.imports.task_import import ImportBlock
 from app.models.tasks.fields import TaskPriority, TaskStatus
-from app.settings import CsvLimits
+from tests.settings import CSV_LIMITS
+from tests.unhurried import UNHURRIED
 
-# How long an example takes is the machine's affair.
-UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-LIMITS = CsvLimits(rows=100_000, columns=50, cell_characters=50_000)
 TABLE_HEADER = "task_name,description,status,priority,created_at,assigned_user"
 
 
@@ -430,7 +427,7 @@ def read_bytes(content, *, encoding=None, **how):
 
 
 def opened(content, *, encoding=None):
-    return CsvFile(io.BytesIO(content), LIMITS, encoding=encoding)
+    return CsvFile(io.BytesIO(content), CSV_LIMITS, encoding=encoding)
 
 
 def reader_of(file, *, zone="UTC", is_day_first=False):
@@ -439,7 +436,7 @@ def reader_of(file, *, zone="UTC", is_day_first=False):
         file.delimiter,
         ZoneInfo(zone),
         is_day_first=is_day_first,
-        cell_characters=LIMITS.cell_characters,
+        cell_characters=CSV_LIMITS.cell_characters,
     )
 
 

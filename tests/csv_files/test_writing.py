@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -19,12 +19,9 @@ from app.csv_files.writing import (
     report_rows,
 )
 from app.models.tasks.fields import EXPORTED, MAX_LABEL_LENGTH, TaskPriority, TaskStatus
-from app.settings import CsvLimits
+from tests.settings import CSV_LIMITS
+from tests.unhurried import UNHURRIED
 
-# How long an example takes is the machine's affair.
-UNHURRIED = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-LIMITS = CsvLimits(rows=100_000, columns=50, cell_characters=50_000)
 NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
 FORMULAS = ["=1+1", "+49 89", "-5", "@ada", '=cmd|" /C calc"!A0', "'=quoted"]
 FIRST_MOMENT, LAST_MOMENT = (datetime.fromisoformat(words) for words in ("0002-01-01", "9998-12-31T23:59:59.999999"))
@@ -231,7 +228,7 @@ def cells_of(lines):
 
 
 def opened(content):
-    return CsvFile(io.BytesIO(content), LIMITS)
+    return CsvFile(io.BytesIO(content), CSV_LIMITS)
 
 
 def read_back(content):
@@ -241,7 +238,7 @@ def read_back(content):
         file.delimiter,
         ZoneInfo("UTC"),
         is_day_first=False,
-        cell_characters=LIMITS.cell_characters,
+        cell_characters=CSV_LIMITS.cell_characters,
     )
     return [
         row

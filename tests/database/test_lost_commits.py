@@ -160,16 +160,6 @@ def own_session(proxy):
 
 
 @pytest.fixture
-def released():
-    return []
-
-
-@pytest.fixture
-def uow(own_session, released):
-    return UnitOfWork(own_session, released.append)
-
-
-@pytest.fixture
 def projects(own_database_url):
     """Count, past the proxy, the projects of that key."""
     engine = make_engine(own_database_url, pool_size=1, timeouts=JOB_TIMEOUTS)

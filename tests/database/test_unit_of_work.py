@@ -259,19 +259,9 @@ def count_projects(session, key):
 
 
 @pytest.fixture
-def released():
-    return []
-
-
-@pytest.fixture
 def own_session(resources):
     with resources.new_session() as session:
         yield session
-
-
-@pytest.fixture
-def uow(own_session, released):
-    return UnitOfWork(own_session, released.append)
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ CONDITIONS = {"service_started", "service_healthy", "service_completed_successfu
 INTERPOLATED = re.compile(r"\$\$|\$\{[A-Z][A-Z0-9_]*(?::[-?][^{}$]*)?\}")
 PINNED = re.compile(r"[a-z0-9/]+:\d+(\.\d+)*(-[a-z]+)?")
 INSTALLERS = re.compile(r"\b(pip3?|uv|apt|apt-get|apk|npm|curl|wget)\b")
-# What the api may take after it has drained: its last requests, and then its processes.
+# The api may take this long after it has drained, to end its last requests and its processes.
 STOP_SECONDS = 20
 
 

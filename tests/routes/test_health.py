@@ -13,7 +13,7 @@ from app.job_queue import JobName
 from app.models.health.sighting import JobResult, Part
 from tests.client import Client
 from tests.factories import PASSWORD
-from tests.fakes import FakeJobQueue
+from tests.fakes import FakeJobQueue, SilentJobQueue
 
 TOKEN = "6fd1a0c35b7e4d8c9f02b1a7e3d4c5f6"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -189,13 +189,6 @@ class TestMetricsToken:
 
         assert client.get("/api/v1/tasks", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 401
         assert client.get("/readyz?exclude=worker&exclude=beat").status_code == 200
-
-
-class SilentJobQueue(FakeJobQueue):
-    """Of a broker that does not answer."""
-
-    def count_waiting(self):
-        return None
 
 
 def values_of(family, label):

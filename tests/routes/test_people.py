@@ -356,15 +356,5 @@ class TestTasksOfUser:
 
 
 @pytest.fixture
-def as_admin(client, admin):
-    return client.acting_as(admin)
-
-
-@pytest.fixture
 def manager(client, factories):
     return client.acting_as(factories.User(role=Role.MANAGER))
-
-
-@pytest.fixture
-def user(factories):
-    return factories.User()

@@ -231,11 +231,6 @@ class TestMembers:
 
 
 @pytest.fixture
-def as_admin(client, admin):
-    return client.acting_as(admin)
-
-
-@pytest.fixture
 def ops(factories):
     return factories.Project(key="OPS", name="Operations")
 
@@ -257,16 +252,6 @@ def as_manager_of_ops(client, factories, ops):
     user = factories.User(role=Role.MANAGER)
     factories.ProjectMember(project_id=ops.id, user_id=user.id)
     return client.acting_as(user)
-
-
-@pytest.fixture
-def manager(factories):
-    return factories.User(role=Role.MANAGER)
-
-
-@pytest.fixture
-def as_manager(client, manager):
-    return client.acting_as(manager)
 
 
 @pytest.fixture

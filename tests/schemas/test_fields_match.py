@@ -145,11 +145,6 @@ def ensure_matches(schema, body):
 
 
 @pytest.fixture
-def boss(admin, acting_as):
-    return acting_as(admin)
-
-
-@pytest.fixture
 def full_task(factories, clock, admin):
     return factories.Task(
         title=f"Everything {uuid4()}",

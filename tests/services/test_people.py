@@ -1,6 +1,4 @@
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Barrier
 from uuid import uuid4
 
 import pytest
@@ -24,6 +22,7 @@ from app.errors import (
 from app.models.people.user import Role, User
 from tests import factories as all_factories
 from tests import servers
+from tests.at_once import at_once
 from tests.factories import PASSWORD
 
 
@@ -312,7 +311,7 @@ class TestCreateFirstAdmin:
 
 
 class TestAtOnce:
-    """On a database of its own, where transactions are real."""
+    """Each test has a database of its own, where transactions commit."""
 
     def test_two_that_start_at_once_make_one_admin(self, own_parts):
         def start(services, number):
@@ -363,19 +362,6 @@ def create_first_admin(service, username):
     return service.create_first_admin(username=username, email=f"{username}@example.org", password=PASSWORD)
 
 
-def at_once(resources, do, *, count):
-    """What each of so many threads got, all let go at the same moment, each with services of its own."""
-    barrier = Barrier(count, timeout=20)
-
-    def run(number):
-        with serving(resources) as services:
-            barrier.wait()
-            return do(services, number)
-
-    with ThreadPoolExecutor(count) as threads:
-        return list(threads.map(run, range(count)))
-
-
 def make_admins(resources, count):
     with Session(resources.engine) as session:
         all_factories.bind(session)
@@ -399,11 +385,6 @@ def count_admins(resources):
 @pytest.fixture
 def service(services):
     return services.people
-
-
-@pytest.fixture
-def boss(admin, acting_as):
-    return acting_as(admin)
 
 
 @pytest.fixture

@@ -147,10 +147,12 @@ LOGGED = tuple(field for field in FIELDS if field.column_name in LOGGED_COLUMNS)
 PLAIN = tuple(field.name for field in FIELDS if field.is_plain)
 # The columns of CSV files that we write. The reference for other systems stands last: people do not read it.
 EXPORTED = tuple(sorted((field.name for field in FIELDS if field.csv), key=lambda name: name == "external_ref"))
-# The fields that an import reads, in the order of those columns.
-IMPORTED = tuple(
-    name for name in EXPORTED if any(field.name == name and field.csv is not CsvUse.WRITTEN for field in FIELDS)
-)
+_BY_NAME = {field.name: field for field in FIELDS}
+# The fields that an import reads, in the order of those columns, with the columns of tasks that keep them.
+IMPORTED_COLUMNS = {name: _BY_NAME[name].column_name for name in EXPORTED if _BY_NAME[name].csv is not CsvUse.WRITTEN}
+IMPORTED = tuple(IMPORTED_COLUMNS)
+# Those of them that an import changes where a row's task exists already.
+UPDATED = tuple(name for name in IMPORTED if _BY_NAME[name].csv is CsvUse.READ)
 
 
 def defaults() -> dict[str, Any]:

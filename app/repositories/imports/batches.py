@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from app.csv_files.rows import ImportedRow
 from app.models.imports.task_import import DuplicatePolicy, TaskImport
-from app.repositories.copy_text import NULL, CopySource, array_literal, escaped
+from app.models.tasks.fields import IMPORTED, IMPORTED_COLUMNS
+from app.repositories.copy_text import CopySource, copy_line
 from app.repositories.imports.matching import (
     COUNT_MATCHES,
     CREATING_ROWS,
@@ -26,26 +27,29 @@ from app.repositories.imports.matching import (
 )
 from app.repositories.imports.updatable_fields import updatable_fields
 
-_MAKE_BATCH = text("""
-    CREATE TEMPORARY TABLE IF NOT EXISTS import_batch (
-        row_number bigint, title text, description text, status task_status, priority task_priority,
-        created_at timestamptz, due_at timestamptz, labels text[], assignee_id bigint, assignee_name text,
-        external_ref text
-    ) ON COMMIT DROP
-""")
-_FILL_BATCH = "COPY import_batch FROM STDIN"
-_INSERT = """
-    INSERT INTO tasks (project_id, number, position, title, description, status, priority, labels, creator_id,
-                       assignee_id, due_at, external_ref, created_at, updated_at, started_at, completed_at)
-    SELECT :project_id, :last_number + row_number() OVER by_row, :last_number + row_number() OVER by_row, title,
-           description, status, priority, labels, :creator_id, assignee_id, due_at, external_ref,
-           coalesce(created_at, :now), :now,
+_COLUMNS = tuple(IMPORTED_COLUMNS.values())
+# The values of a batch have the types of the columns that they are meant for.
+_MAKE_BATCH = text(f"""
+    CREATE TEMPORARY TABLE IF NOT EXISTS import_batch ON COMMIT DROP AS
+    SELECT CAST(NULL AS bigint) AS row_number, {", ".join(_COLUMNS)}, CAST(NULL AS text) AS assignee_name
+      FROM tasks
+    WITH NO DATA
+""")  # noqa: S608 - of constants
+_FILL_BATCH = f"COPY import_batch (row_number, {', '.join(_COLUMNS)}, assignee_name) FROM STDIN"
+_VALUES = ", ".join("coalesce(created_at, :now)" if column == "created_at" else column for column in _COLUMNS)
+_INSERT = f"""
+    INSERT INTO tasks (project_id, number, position, creator_id, updated_at, started_at, completed_at,
+                       {", ".join(_COLUMNS)})
+    SELECT :project_id, :last_number + row_number() OVER by_row, :last_number + row_number() OVER by_row, :creator_id,
+           :now,
            CASE WHEN status = 'in_progress' THEN CAST(:now AS timestamptz) END,
-           CASE WHEN status IN ('done', 'cancelled') THEN CAST(:now AS timestamptz) END
-      FROM import_batch {chosen}
+           CASE WHEN status IN ('done', 'cancelled') THEN CAST(:now AS timestamptz) END,
+           {_VALUES}
+      FROM import_batch {{chosen}}
     WINDOW by_row AS (ORDER BY row_number)
      ORDER BY row_number
-"""
+"""  # noqa: S608 - of constants
+_ASSIGNEE = 1 + IMPORTED.index("assignee")
 _INSERT_ALL = text(_INSERT.format(chosen=""))
 _INSERT_UNMATCHED = text(_INSERT.format(chosen=f"WHERE row_number IN ({CREATING_ROWS})"))
 
@@ -136,19 +140,9 @@ def _insertion(task_import: TaskImport, last_number: int, now: datetime) -> dict
 
 
 def _copy_line(row: ImportedRow, people: dict[str, Person]) -> str:
-    """One line of COPY's text format."""
+    """The columns of a row in COPY's text format, the id and the name of the person in place of the assignee."""
     person = people[row.assignee] if row.assignee is not None else None
-    fields = (
-        str(row.row_number),
-        escaped(row.title),
-        escaped(row.description),
-        row.status,
-        row.priority,
-        NULL if row.created_at is None else row.created_at.isoformat(),
-        NULL if row.due_at is None else row.due_at.isoformat(),
-        escaped(array_literal(row.labels)) if row.labels else "{}",
-        NULL if person is None or person.id is None else str(person.id),
-        NULL if person is None else escaped(person.username),
-        NULL if row.external_ref is None else escaped(row.external_ref),
-    )
-    return "\t".join(fields) + "\n"
+    values: list[Any] = [*row]
+    values[_ASSIGNEE] = None if person is None else person.id
+    values.append(None if person is None else person.username)
+    return copy_line(values)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from app.models.tasks.fields import IMPORTED_COLUMNS, UPDATED
+
 
 @dataclass(frozen=True, slots=True)
 class UpdatableField:
@@ -17,17 +19,20 @@ class UpdatableField:
 _STATUS_SETTER = """status = b.status,
     started_at = CASE WHEN b.status = 'in_progress' THEN coalesce(t.started_at, :now) ELSE t.started_at END,
     completed_at = CASE WHEN b.status IN ('done', 'cancelled') THEN coalesce(t.completed_at, :now) END"""
-
-UPDATABLE_FIELDS = (
-    UpdatableField("title", "b.title", "t.title", "title = b.title"),
-    UpdatableField("description", "b.description", "t.description", "description = b.description"),
-    UpdatableField("status", "b.status", "t.status", _STATUS_SETTER),
-    UpdatableField("priority", "b.priority", "t.priority", "priority = b.priority"),
-    UpdatableField("due_at", "b.due_at", "t.due_at", "due_at = b.due_at"),
-    UpdatableField("labels", "b.labels", "t.labels", "labels = b.labels"),
+# Every other field is compared with its column and copied to it.
+_SPECIAL_FIELDS = {
+    "status": UpdatableField("status", "b.status", "t.status", _STATUS_SETTER),
     # Compared by name: a file that is only checked creates no users, so an assignee may have no id yet.
-    UpdatableField("assignee", "b.assignee_name", "lower(u.username)", "assignee_id = b.assignee_id"),
-)
+    "assignee": UpdatableField("assignee", "b.assignee_name", "lower(u.username)", "assignee_id = b.assignee_id"),
+}
+
+
+def _plain_field(name: str) -> UpdatableField:
+    column = IMPORTED_COLUMNS[name]
+    return UpdatableField(name, f"b.{column}", f"t.{column}", f"{column} = b.{column}")
+
+
+UPDATABLE_FIELDS = tuple(_SPECIAL_FIELDS.get(name) or _plain_field(name) for name in UPDATED)
 
 
 def updatable_fields(columns: frozenset[str]) -> list[UpdatableField]:

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from app.csv_files.rows import ImportedRow
 from app.models.imports.task_import import DuplicatePolicy, ImportState, TaskImport
 from app.models.tasks.fields import TaskPriority, TaskStatus
-from app.models.tasks.task import Task
 from app.repositories.imports.batches import BatchOutcome, ImportBatchRepository, Person
 from tests.factories import general_project
+from tests.stored import list_tasks
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 UTC_ZONE = ZoneInfo("UTC")
@@ -169,7 +169,7 @@ class TestCreateAll:
 
         repository.create_all(new_import(), last_number=41, now=NOON)
 
-        assert [(task.title, task.number, task.position) for task in tasks(session)] == [
+        assert [(task.title, task.number, task.position) for task in list_tasks(session)] == [
             ("Row 1", 42, 42.0),
             ("Row 2", 43, 43.0),
             ("Row 3", 44, 44.0),
@@ -181,8 +181,8 @@ class TestCreateAll:
 
         repository.create_all(new_import(), last_number=0, now=NOON)
 
-        assert [task.created_at for task in tasks(session)] == [NOON, NOON - timedelta(days=1)]
-        assert {task.updated_at for task in tasks(session)} == {NOON}
+        assert [task.created_at for task in list_tasks(session)] == [NOON, NOON - timedelta(days=1)]
+        assert {task.updated_at for task in list_tasks(session)} == {NOON}
 
 
 class TestMatch:
@@ -233,7 +233,7 @@ class TestMatch:
         repository.match(new_import(), ALL_FIELDS, UTC_ZONE)
         repository.update_matched(ALL_FIELDS, now=NOON)
 
-        assert [task.priority for task in tasks(session)] == ["low", "medium", "medium"]
+        assert [task.priority for task in list_tasks(session)] == ["low", "medium", "medium"]
 
     @given(imported=imported_rows)
     @example(imported=row(title="a\x1fb"))
@@ -292,15 +292,11 @@ def in_utc(imported):
 
 def read_back(session):
     statement = text("""
-        SELECT row_number, title, description, status, priority, created_at, due_at, labels, assignee_name,
-               external_ref
+        SELECT row_number, title, description, status, priority, created_at, due_at, labels,
+               assignee_name AS assignee, external_ref
           FROM import_batch ORDER BY row_number
     """)
-    return [ImportedRow(*each) for each in session.execute(statement)]
-
-
-def tasks(session):
-    return session.scalars(select(Task).order_by(Task.number).execution_options(populate_existing=True)).all()
+    return [ImportedRow(**each) for each in session.execute(statement).mappings()]
 
 
 @pytest.fixture

@@ -135,16 +135,6 @@ def as_manager(client, mia, clock):
 
 
 @pytest.fixture
-def as_admin(client, admin):
-    return client.acting_as(admin)
-
-
-@pytest.fixture
-def as_viewer(client, factories):
-    return client.acting_as(factories.User(role=Role.VIEWER))
-
-
-@pytest.fixture
 def deleted(as_manager, services, session, clock):
     """A task that was logged and then deleted."""
     ids = log_a_task(as_manager, services, session, clock)

@@ -116,23 +116,3 @@ class TestExport:
 def titles_in(response):
     header, *rows = csv.reader(io.StringIO(response.get_data(as_text=True), newline=""))
     return [row[header.index("title")] for row in rows]
-
-
-@pytest.fixture
-def viewer(factories):
-    return factories.User(role=Role.VIEWER)
-
-
-@pytest.fixture
-def as_viewer(client, viewer):
-    return client.acting_as(viewer)
-
-
-@pytest.fixture
-def manager(factories):
-    return factories.User(role=Role.MANAGER)
-
-
-@pytest.fixture
-def as_manager(client, manager):
-    return client.acting_as(manager)

@@ -1,8 +1,6 @@
 """The list as it was, a task's history, how days differ, and the reports: as clients ask for them."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -404,17 +402,6 @@ def total_of(client, link):
 
 
 @pytest.fixture
-def zone():
-    """Of the workspace; a test may name another."""
-    return "UTC"
-
-
-@pytest.fixture
-def settings(base_settings, zone):
-    return replace(base_settings, time_zone=ZoneInfo(zone))
-
-
-@pytest.fixture
 def clock(clock):
     clock.now = NOON
     return clock
@@ -435,7 +422,7 @@ def as_mia(client, mia, clock):
 
 @pytest.fixture
 def as_viewer(client, factories, clock):
-    """Not in OPS."""
+    """A viewer who is not a member of OPS."""
     return client.acting_as(factories.User(role=Role.VIEWER))
 
 

@@ -2,7 +2,6 @@
 
 import io
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Barrier, Event
@@ -31,6 +30,7 @@ from app.services.imports.imports import ImportOptions
 from app.services.imports.uploads import MAX_SILENCE, UPLOAD_LEASE
 from tests import factories as all_factories
 from tests import servers
+from tests.at_once import at_once
 from tests.factories import general_project
 
 # As many as there are connections to be had.
@@ -46,6 +46,7 @@ class TestSameKey:
         outcomes = at_once(
             resources,
             lambda services, _n: upload_at_last(services, actor, *ROWS, key="once", wait_seconds=wait_seconds),
+            count=COUNT,
         )
         run_all(resources)
 
@@ -60,7 +61,7 @@ class TestSameKey:
             except (IdempotencyKeyReusedError, ImportUnderWayError):
                 return None
 
-        outcomes = at_once(resources, send)
+        outcomes = at_once(resources, send, count=COUNT)
 
         assert [outcome is None for outcome in outcomes].count(False) == 1
         assert len(ask(select(Task.title))) == 1
@@ -82,7 +83,7 @@ class TestSameKey:
             others_left.wait(timeout=20)
             return upload_at_last(services, actor, *ROWS, key="once")
 
-        outcomes = at_once(resources, send)
+        outcomes = at_once(resources, send, count=COUNT)
 
         assert len({outcome.import_id for outcome in outcomes}) == 1
         assert ask(select(Task.title).order_by(Task.number)) == ROWS
@@ -102,7 +103,9 @@ class TestSameKey:
             session.commit()
         clock.advance(seconds=MAX_SILENCE.total_seconds() + 1)
 
-        outcomes = at_once(resources, lambda services, _n: upload_at_last(services, actor, *ROWS, key="once"))
+        outcomes = at_once(
+            resources, lambda services, _n: upload_at_last(services, actor, *ROWS, key="once"), count=COUNT
+        )
 
         assert len({outcome.import_id for outcome in outcomes}) == 1
         assert ask(select(TaskImport.filename)) == ["tasks.csv"]
@@ -112,7 +115,9 @@ class TestSameKey:
 class TestSameContent:
     @pytest.mark.parametrize("wait_seconds", [0, 10])
     def test_is_one_import(self, resources, actor, ask, wait_seconds):
-        outcomes = at_once(resources, lambda services, _n: upload(services, actor, *ROWS, wait_seconds=wait_seconds))
+        outcomes = at_once(
+            resources, lambda services, _n: upload(services, actor, *ROWS, wait_seconds=wait_seconds), count=COUNT
+        )
         run_all(resources)
 
         assert len({outcome.import_id for outcome in outcomes}) == 1
@@ -124,7 +129,9 @@ class TestSameContent:
     def test_of_other_people_it_is_as_many_as_they_are(self, resources, ask):
         actors = [new_actor(resources) for _ in range(COUNT)]
 
-        outcomes = at_once(resources, lambda services, n: upload(services, actors[n], *ROWS, wait_seconds=20))
+        outcomes = at_once(
+            resources, lambda services, n: upload(services, actors[n], *ROWS, wait_seconds=20), count=COUNT
+        )
 
         assert len({outcome.import_id for outcome in outcomes}) == COUNT
         assert sorted(ask(select(Task.title))) == sorted(ROWS * COUNT)
@@ -140,7 +147,7 @@ class TestWorkers:
                 rows = [f"{row} of {name}" for row in ROWS]
                 upload(services, actor, *rows, wait_seconds=0, mode=mode, on_duplicate=policy)
 
-        at_once(resources, lambda services, _n: services.import_runs.run_waiting())
+        at_once(resources, lambda services, _n: services.import_runs.run_waiting(), count=COUNT)
         run_all(resources)
 
         assert set(ask(select(TaskImport.created_count))) == {len(ROWS)}
@@ -157,7 +164,7 @@ class TestWorkers:
                 upload(services, actor, *ROWS, wait_seconds=0, mode=mode, on_duplicate=policy)
 
         for _ in range(3):
-            at_once(resources, lambda services, _n: services.import_runs.run_waiting())
+            at_once(resources, lambda services, _n: services.import_runs.run_waiting(), count=COUNT)
         run_all(resources)
 
         assert ask(select(TaskImport.failure)) == [None] * COUNT
@@ -172,7 +179,7 @@ class TestWorkers:
                     rows.reverse()
                 upload(services, actor, *rows, header="task_name,assignee", wait_seconds=0)
 
-        at_once(resources, lambda services, _n: services.import_runs.run_waiting())
+        at_once(resources, lambda services, _n: services.import_runs.run_waiting(), count=COUNT)
         run_all(resources)
 
         assert ask(select(TaskImport.failure)) == [None] * COUNT
@@ -248,19 +255,6 @@ def upload_at_last(services, *arguments, **options):
     raise AssertionError("the other upload never ended")
 
 
-def at_once(resources, do):
-    """What each thread got, all let go at the same moment, each with services of its own."""
-    barrier = Barrier(COUNT, timeout=20)
-
-    def run(number):
-        with serving(resources) as services:
-            barrier.wait()
-            return do(services, number)
-
-    with ThreadPoolExecutor(COUNT) as threads:
-        return list(threads.map(run, range(COUNT)))
-
-
 def run_all(resources):
     with serving(resources) as services:
         services.import_runs.run_waiting()
@@ -299,9 +293,3 @@ def ask(resources):
             return session.scalars(statement).all()
 
     return run
-
-
-@pytest.fixture
-def small_blocks(monkeypatch):
-    """So that a file of a few rows has several."""
-    monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", 3)

@@ -3,13 +3,14 @@
 import io
 
 import pytest
-from sqlalchemy import func, select
 
 from app.errors import ForbiddenError, SessionEndedError
 from app.models.imports.task_import import DuplicatePolicy, ImportBlock, ImportDraft, ImportMode, TaskImport
 from app.models.people.user import Role
 from app.models.tasks.task import Task
 from app.services.imports.imports import ImportOptions
+from tests.services.imports.uploading import InterruptedStream
+from tests.stored import count
 
 LOSSES = ("deactivated", "demoted", "removed")
 REASONS = {
@@ -130,25 +131,6 @@ class TestAcceptedImport:
         assert shown(import_id)["created_count"] == 1
 
 
-class InterruptedStream:
-    """Between two of its pieces something else happens."""
-
-    def __init__(self, before, interruption, after=b""):
-        self._pieces = [before, interruption, *([after] if after else [])]
-
-    def read(self, _size):
-        while self._pieces:
-            piece = self._pieces.pop(0)
-            if not callable(piece):
-                return piece
-            piece()
-        return b""
-
-
-def count(session, model):
-    return session.scalar(select(func.count()).select_from(model))
-
-
 @pytest.fixture
 def manager_user(factories):
     user = factories.User(username="mia", role=Role.MANAGER)
@@ -187,10 +169,3 @@ def stage(services, manager, monkeypatch):
         return outcome.import_id
 
     return send
-
-
-@pytest.fixture
-def shown(services, admin, acting_as):
-    """An import as its report shows it."""
-    actor = acting_as(admin)
-    return lambda import_id: services.imports.get(actor, import_id).values

@@ -3,15 +3,17 @@
 import io
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from app.composition.services import serving
 from app.errors import ConflictError, ImportUnderWayError
 from app.models.imports.task_import import ImportBlock, ImportState, TaskImport
-from app.models.people.user import Role
 from app.models.tasks.task import Task
 from app.services.imports.uploads import MAX_SILENCE, UPLOAD_LEASE
 from tests.factories import general_project
+from tests.fakes import TickingClock
+from tests.services.imports.uploading import InterruptedStream
+from tests.stored import count
 
 SILENCE_SECONDS = int(MAX_SILENCE.total_seconds())
 
@@ -81,7 +83,7 @@ class TestTwin:
     def test_of_an_import_at_work_gives_way_to_it_while_time_goes_on(
         self, services, resources, manager, clock, session
     ):
-        resources.clock = TickingClock(clock)
+        resources.clock = TickingClock(clock, milliseconds=1)
 
         with serving(resources) as later:
             first, second = (
@@ -95,50 +97,15 @@ class TestTwin:
         assert count(session, TaskImport) == 1
 
 
-class TickingClock:
-    """Each look at it takes time."""
-
-    def __init__(self, clock):
-        self._clock = clock
-
-    def __call__(self):
-        self._clock.advance(milliseconds=1)
-        return self._clock()
-
-
 class UnreadableStream:
     def read(self, _size):
         raise AssertionError("nobody was to read this")
-
-
-class InterruptedStream:
-    """Between two of its pieces something else happens."""
-
-    def __init__(self, *pieces):
-        self._pieces = [*pieces]
-
-    def read(self, _size):
-        while self._pieces:
-            piece = self._pieces.pop(0)
-            if not callable(piece):
-                return piece
-            piece()
-        return b""
-
-
-def count(session, model):
-    return session.scalar(select(func.count()).select_from(model))
 
 
 @pytest.fixture
 def small_pieces(monkeypatch):
     """So that an upload of a few bytes has begun before it ends."""
     monkeypatch.setattr("app.csv_files.blocks.PIECE_BYTES", 10)
-
-
-@pytest.fixture
-def manager(factories, acting_as):
-    return acting_as(factories.User(role=Role.MANAGER))
 
 
 @pytest.fixture

@@ -59,16 +59,6 @@ class TestRefresh:
 
 
 @pytest.fixture
-def service(services):
-    return services.login
-
-
-@pytest.fixture
-def ada(factories):
-    return factories.User(username="ada", email="ada@example.org")
-
-
-@pytest.fixture
 def lines(caplog):
     caplog.set_level(logging.INFO, logger="app.services.login.log_in")
 

@@ -97,14 +97,14 @@ class TestRoundTrip:
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     )
-    def test_what_was_exported_imports_as_it_was(self, session, services, factories, as_admin, tasks):
+    def test_what_was_exported_imports_as_it_was(self, session, services, factories, boss, tasks):
         source, target = (factories.Project(includes_everyone=True) for _ in range(2))
         for values in tasks:
             make_task(factories, project_id=source.id, **values)
-        content = export(services, as_admin, projects=(source.key,))
+        content = export(services, boss, projects=(source.key,))
 
         outcome = services.imports.import_csv(
-            as_admin, io.BytesIO(content), filename="tasks.csv", options=ImportOptions(project=target.key)
+            boss, io.BytesIO(content), filename="tasks.csv", options=ImportOptions(project=target.key)
         )
 
         body = outcome.row.values
@@ -114,9 +114,7 @@ class TestRoundTrip:
 
     @pytest.mark.parametrize("policy", [DuplicatePolicy.SKIP, DuplicatePolicy.UPDATE])
     @pytest.mark.parametrize("mode", ImportMode)
-    def test_back_into_where_it_came_from_it_changes_nothing(
-        self, session, services, factories, as_admin, mode, policy
-    ):
+    def test_back_into_where_it_came_from_it_changes_nothing(self, session, services, factories, boss, mode, policy):
         project = factories.Project(includes_everyone=True)
         for values in (
             said(title="'=x", description="a\r\nb", labels=["a,b", "c"], assignee="Ada"),
@@ -125,10 +123,10 @@ class TestRoundTrip:
         ):
             make_task(factories, project_id=project.id, **values)
         before = rows_of(session, project)
-        content = export(services, as_admin, projects=(project.key,))
+        content = export(services, boss, projects=(project.key,))
 
         options = ImportOptions(project=project.key, on_duplicate=policy, mode=mode)
-        outcome = services.imports.import_csv(as_admin, io.BytesIO(content), filename="tasks.csv", options=options)
+        outcome = services.imports.import_csv(boss, io.BytesIO(content), filename="tasks.csv", options=options)
 
         body = outcome.row.values
         assert (body["created_count"], body["updated_count"], body["skipped_count"]) == (0, 0, 3)
@@ -136,7 +134,7 @@ class TestRoundTrip:
 
 
 class TestWrite:
-    def test_a_task_is_a_row_with_what_is_known_of_it(self, services, factories, as_admin):
+    def test_a_task_is_a_row_with_what_is_known_of_it(self, services, factories, boss):
         ada = factories.User(username="Ada")
         task = factories.Task(
             title="Paint, or not",
@@ -150,7 +148,7 @@ class TestWrite:
             external_ref="JIRA-42",
         )
 
-        header, row = rows_in(export(services, as_admin))
+        header, row = rows_in(export(services, boss))
 
         assert header == [*EXPORTED]
         assert dict(zip(header, row, strict=True)) == {
@@ -167,50 +165,50 @@ class TestWrite:
             "external_ref": "JIRA-42",
         }
 
-    def test_what_a_task_has_not_is_empty(self, services, factories, as_admin):
+    def test_what_a_task_has_not_is_empty(self, services, factories, boss):
         factories.Task(title="Bare")
 
-        header, row = rows_in(export(services, as_admin))
+        header, row = rows_in(export(services, boss))
 
         empty = {name for name, cell in zip(header, row, strict=True) if not cell}
         assert empty == {"description", "labels", "assignee", "due_at", "external_ref"}
 
-    def test_without_tasks_it_is_a_header(self, services, as_admin):
-        assert export(services, as_admin) == ",".join(EXPORTED).encode() + b"\r\n"
+    def test_without_tasks_it_is_a_header(self, services, boss):
+        assert export(services, boss) == ",".join(EXPORTED).encode() + b"\r\n"
 
     @pytest.mark.parametrize("words", ["=1+1", "+1", "-1", "@x", "'=1", "''@x"])
-    def test_no_spreadsheet_reckons_with_it(self, services, factories, as_admin, words):
+    def test_no_spreadsheet_reckons_with_it(self, services, factories, boss, words):
         assignee = factories.User(username=words)
         factories.Task(title=words, description=words, labels=[words], external_ref=words, assignee_id=assignee.id)
 
-        _header, row = rows_in(export(services, as_admin))
+        _header, row = rows_in(export(services, boss))
 
         assert row.count("'" + words) == 5
         assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) for cell in row)
 
-    def test_in_the_order_of_ids_whatever_was_changed_last(self, services, factories, as_admin, clock):
+    def test_in_the_order_of_ids_whatever_was_changed_last(self, services, factories, boss, clock):
         for n in range(3):
             factories.Task(title=f"T{n}", updated_at=clock() - timedelta(days=n))
 
-        assert titles_in(export(services, as_admin)) == ["T0", "T1", "T2"]
+        assert titles_in(export(services, boss)) == ["T0", "T1", "T2"]
 
     @pytest.mark.parametrize("task_count", [1, 2, 3, 4, 6])
-    def test_pages_join_without_a_gap_or_a_double(self, services, factories, as_admin, small_pages, task_count):
+    def test_pages_join_without_a_gap_or_a_double(self, services, factories, boss, small_pages, task_count):
         for n in range(task_count):
             factories.Task(title=f"T{n}")
 
-        assert titles_in(export(services, as_admin)) == [f"T{n}" for n in range(task_count)]
+        assert titles_in(export(services, boss)) == [f"T{n}" for n in range(task_count)]
 
-    def test_between_two_pages_nothing_is_held(self, services, factories, as_admin, small_pages):
+    def test_between_two_pages_nothing_is_held(self, services, factories, boss, small_pages):
         """Who reads slowly keeps nobody from anything: another use case fits between any two pieces."""
         tasks = [factories.Task(title=f"T{n}") for n in range(5)]
-        pieces_of_file = services.task_export.write(as_admin, TaskQuery())
+        pieces_of_file = services.task_export.write(boss, TaskQuery())
         start = next(pieces_of_file).text + next(pieces_of_file).text
 
-        services.tasks.change(as_admin, tasks[0].id, {"title": "Changed too late"})
-        services.tasks.change(as_admin, tasks[3].id, {"title": "Changed in time"})
-        services.tasks.delete(as_admin, tasks[4].id)
-        services.tasks.create(as_admin, {"title": "New"})
+        services.tasks.change(boss, tasks[0].id, {"title": "Changed too late"})
+        services.tasks.change(boss, tasks[3].id, {"title": "Changed in time"})
+        services.tasks.delete(boss, tasks[4].id)
+        services.tasks.create(boss, {"title": "New"})
 
         assert titles_in(start + b"".join(lines.text for lines in pieces_of_file)) == [
             "T0",
@@ -220,13 +218,13 @@ class TestWrite:
             "New",
         ]
 
-    def test_a_task_that_moves_in_the_list_comes_once(self, services, factories, as_admin, small_pages):
+    def test_a_task_that_moves_in_the_list_comes_once(self, services, factories, boss, small_pages):
         tasks = [factories.Task(title=f"T{n}") for n in range(5)]
-        pieces_of_file = services.task_export.write(as_admin, TaskQuery(sort="-updated_at"))
+        pieces_of_file = services.task_export.write(boss, TaskQuery(sort="-updated_at"))
         start = next(pieces_of_file).text + next(pieces_of_file).text
 
         for task in tasks:
-            services.tasks.change(as_admin, task.id, {"priority": TaskPriority.LOW})
+            services.tasks.change(boss, task.id, {"priority": TaskPriority.LOW})
 
         assert titles_in(start + b"".join(lines.text for lines in pieces_of_file)) == [f"T{n}" for n in range(5)]
 
@@ -249,21 +247,21 @@ class TestFilters:
             ({"limit": 1}, ["Done", "Low", "Labelled", "Mine", "Words in it"]),
         ],
     )
-    def test_what_they_choose_in_the_list_they_choose_here(self, services, factories, as_admin, query, expected):
+    def test_what_they_choose_in_the_list_they_choose_here(self, services, factories, boss, query, expected):
         factories.Task(title="Done", status="done")
         factories.Task(title="Low", priority="low")
         factories.Task(title="Labelled", labels=["x"])
-        factories.Task(title="Mine", assignee_id=as_admin.user_id, creator_id=as_admin.user_id)
+        factories.Task(title="Mine", assignee_id=boss.user_id, creator_id=boss.user_id)
         factories.Task(title="Words in it")
         factories.Task(title="Gone", deleted_at=NOON)
 
-        assert titles_in(export(services, as_admin, **query)) == expected
+        assert titles_in(export(services, boss, **query)) == expected
 
-    def test_overdue_is_as_of_now(self, services, factories, as_admin, clock):
+    def test_overdue_is_as_of_now(self, services, factories, boss, clock):
         factories.Task(title="Late", due_at=clock() - timedelta(hours=1))
         factories.Task(title="In time", due_at=clock() + timedelta(hours=1))
 
-        assert titles_in(export(services, as_admin, overdue=True)) == ["Late"]
+        assert titles_in(export(services, boss, overdue=True)) == ["Late"]
 
 
 class TestAccess:
@@ -318,11 +316,6 @@ def said_in(session, project):
 
 def rows_of(session, project):
     return session.execute(select(Task.__table__).where(Task.project_id == project.id).order_by(Task.id)).all()
-
-
-@pytest.fixture
-def as_admin(acting_as, admin):
-    return acting_as(admin)
 
 
 @pytest.fixture

@@ -213,10 +213,5 @@ def user(factories, acting_as):
 
 
 @pytest.fixture
-def manager(factories, acting_as):
-    return acting_as(factories.User(role=Role.MANAGER))
-
-
-@pytest.fixture
 def views(services):
     return services.task_views

@@ -1,0 +1,13 @@
+"""Read the manifests in deploy/ and the metrics of the app."""
+
+from tests.servers import ROOT
+
+KUBERNETES = ROOT / "deploy/kubernetes"
+
+
+def of_kind(manifests, kind):
+    return [manifest for manifest in manifests if manifest["kind"] == kind]
+
+
+def settings_files(kustomization):
+    return {file for generator in kustomization["configMapGenerator"] for file in generator["envs"]}

@@ -1,0 +1,105 @@
+from dataclasses import replace
+
+import pytest
+
+from app.models.people.user import Role, User
+from app.settings import RateLimit
+from tests.factories import PASSWORD
+
+
+class TestPublicRows:
+    def test_the_welcome(self, client):
+        response = client.get("/")
+
+        assert (response.status_code, response.json) == (200, {"message": "Welcome to TaskTrackerPro!"})
+
+    def test_the_ping(self, client):
+        response = client.get("/ping")
+
+        assert (response.status_code, response.json) == (200, {"message": "pong!"})
+
+
+class TestLogIn:
+    def test_answers_a_token_that_opens_both_apis(self, client, factories):
+        user = factories.User(username="john_doe")
+
+        response = client.post("/login", {"username": "john_doe", "password": PASSWORD})
+
+        assert response.status_code == 200
+        assert set(response.json) == {"token"}
+        bearer = {"Authorization": f"Bearer {response.json['token']}"}
+        assert client.get("/activetasks", headers=bearer).status_code == 200
+        assert client.get("/api/v1/auth/me", headers=bearer).json["id"] == user.id
+
+    def test_a_wrong_password_is_a_401(self, client, factories):
+        factories.User(username="john_doe")
+
+        response = client.post("/login", {"username": "john_doe", "password": "wrong"})
+
+        assert (response.status_code, response.json) == (401, {"error": "the username or password is wrong"})
+        assert response.headers["WWW-Authenticate"].startswith("Bearer")
+
+    def test_both_are_needed(self, client):
+        response = client.post("/login", {"username": "john_doe"})
+
+        assert response.status_code == 422
+        assert set(response.json) == {"error"}
+        assert "password" in response.json["error"]
+
+
+class TestLogInLimit:
+    def test_the_sixth_in_a_minute_is_refused(self, client, factories, clock):
+        factories.User(username="john_doe")
+        for _ in range(5):
+            assert client.post("/login", {"username": "john_doe", "password": "wrong"}).status_code == 401
+
+        response = client.post("/login", {"username": "john_doe", "password": PASSWORD})
+
+        assert response.status_code == 429
+        assert set(response.json) == {"error"}
+        assert 0 < int(response.headers["Retry-After"]) <= 61
+        clock.advance(seconds=61)
+        assert client.post("/login", {"username": "john_doe", "password": PASSWORD}).status_code == 200
+
+    @pytest.fixture
+    def settings(self, base_settings):
+        return replace(base_settings, rate_limits=replace(base_settings.rate_limits, login=RateLimit(5, 60)))
+
+
+class TestCreateUser:
+    def test_an_admin_makes_one_with_a_role(self, as_admin, session):
+        new_user = {"username": "jane", "email": "jane@example.org", "password": PASSWORD, "role": "manager"}
+
+        response = as_admin.post("/user", new_user)
+
+        assert response.status_code == 201
+        assert response.json == {"id": response.json["id"], "username": "jane"}
+        assert session.get_one(User, response.json["id"]).role is Role.MANAGER
+
+    def test_without_a_role_it_is_a_user(self, as_admin, session):
+        response = as_admin.post("/user", {"username": "jane", "email": "jane@example.org", "password": PASSWORD})
+
+        assert session.get_one(User, response.json["id"]).role is Role.USER
+
+    @pytest.mark.parametrize(
+        ("taken", "words"),
+        [
+            ({"username": "JANE"}, "the username is taken"),
+            ({"email": "JANE@example.org"}, "the email address is taken"),
+        ],
+    )
+    def test_what_is_taken_is_a_409(self, as_admin, factories, taken, words):
+        factories.User(username="jane", email="jane@example.org")
+        new_user = {"username": "new", "email": "new@example.org", "password": PASSWORD, "role": "user"}
+
+        response = as_admin.post("/user", {**new_user, **taken})
+
+        assert (response.status_code, response.json) == (409, {"error": words})
+
+    def test_an_unknown_role_is_a_422(self, as_admin):
+        new_user = {"username": "new", "email": "new@example.org", "password": PASSWORD, "role": "owner"}
+
+        response = as_admin.post("/user", new_user)
+
+        assert response.status_code == 422
+        assert "role" in response.json["error"]

@@ -1,0 +1,173 @@
+"""Requests that do not post a file as they should."""
+
+import gzip
+from dataclasses import dataclass, field
+
+BOUNDARY = "what-no-file-holds"
+MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misposted:
+    """A request that is no proper upload, whatever the file."""
+
+    name: str
+    body: bytes
+    content_type: str = MULTIPART
+    headers: dict[str, str] = field(default_factory=dict)
+    status: int
+    code: str
+    words: str
+
+
+def part(name: str, content: bytes, filename: str | None = None) -> bytes:
+    named = "" if filename is None else f'; filename="{filename}"'
+    return DASHES + f'\r\nContent-Disposition: form-data; name="{name}"{named}\r\n\r\n'.encode() + content + b"\r\n"
+
+
+DASHES = f"--{BOUNDARY}".encode()
+END = DASHES + b"--\r\n"
+FILE = part("file", b"task_name\nPaint\n", "tasks.csv")
+
+MISPOSTED = [
+    Misposted(name="broken off", body=FILE[:-5], status=400, code="bad_request", words="the upload is not whole"),
+    Misposted(name="without an end", body=FILE, status=400, code="bad_request", words="the upload is not whole"),
+    Misposted(
+        name="broken off behind a block",
+        body=part("file", b"task_name\n" + b"Paint\n" * 9000, "tasks.csv"),
+        status=400,
+        code="bad_request",
+        words="the upload is not whole",
+    ),
+    Misposted(
+        name="broken off in its head", body=FILE[:40], status=400, code="bad_request", words="the upload is not whole"
+    ),
+    Misposted(
+        name="no boundary",
+        body=FILE + END,
+        content_type="multipart/form-data",
+        status=415,
+        code="unsupported_media_type",
+        words="send the file as the form field `file`, as multipart/form-data",
+    ),
+    Misposted(
+        name="another boundary",
+        body=FILE + END,
+        content_type="multipart/form-data; boundary=c",
+        status=400,
+        code="bad_request",
+        words="the upload is not whole",
+    ),
+    Misposted(
+        name="text",
+        body=b"task_name\nPaint\n",
+        content_type="text/csv",
+        status=415,
+        code="unsupported_media_type",
+        words="send the file as the form field `file`, as multipart/form-data",
+    ),
+    Misposted(
+        name="json",
+        body=b"{}",
+        content_type="application/json",
+        status=415,
+        code="unsupported_media_type",
+        words="send the file as the form field `file`, as multipart/form-data",
+    ),
+    Misposted(
+        name="a form without files",
+        body=b"file=task_name",
+        content_type="application/x-www-form-urlencoded",
+        status=415,
+        code="unsupported_media_type",
+        words="send the file as the form field `file`, as multipart/form-data",
+    ),
+    Misposted(
+        name="compressed",
+        body=gzip.compress(FILE + END),
+        headers={"Content-Encoding": "gzip"},
+        status=415,
+        code="unsupported_media_type",
+        words="send the body as it is: Content-Encoding is not taken",
+    ),
+    Misposted(name="nothing", body=b"", status=422, code="invalid", words="file: Missing data for required field."),
+    Misposted(
+        name="no file",
+        body=part("dry_run", b"true") + END,
+        status=422,
+        code="invalid",
+        words="file: Missing data for required field.",
+    ),
+    Misposted(
+        name="text where the file should be",
+        body=part("file", b"task_name\nPaint\n") + END,
+        status=422,
+        code="invalid",
+        words="file: ",
+    ),
+    Misposted(
+        name="file under another name",
+        body=part("csv", b"task_name\nPaint\n", "tasks.csv") + END,
+        status=422,
+        code="invalid",
+        words="file: Missing data for required field.; csv: Unknown field.",
+    ),
+    Misposted(
+        name="a field behind the file",
+        body=FILE + part("dry_run", b"true") + END,
+        status=422,
+        code="invalid",
+        words="dry_run: send it before the file, which is read as it comes in",
+    ),
+    Misposted(
+        name="a field behind a long file",
+        body=part("file", b"task_name\n" + b"Paint\n" * 9000, "tasks.csv") + part("dry_run", b"true") + END,
+        status=422,
+        code="invalid",
+        words="dry_run: send it before the file, which is read as it comes in",
+    ),
+    Misposted(name="two files", body=FILE + FILE + END, status=422, code="invalid", words="file: "),
+    Misposted(
+        name="a field that is no text",
+        body=part("project", b"\xff") + FILE + END,
+        status=400,
+        code="bad_request",
+        words="a form field is not UTF-8",
+    ),
+    Misposted(
+        name="a gigantic field",
+        body=part("project", b"G" * 20_000) + FILE + END,
+        status=413,
+        code="too_large",
+        words="the request body is too large",
+    ),
+    Misposted(
+        name="fields without end",
+        body=part("dry_run", b"true") * 51 + FILE + END,
+        status=413,
+        code="too_large",
+        words="the request body is too large",
+    ),
+    Misposted(
+        name="headers without end",
+        body=DASHES + b"\r\nX: " + b"x" * 1_000_000,
+        status=413,
+        code="too_large",
+        words="the request body is too large",
+    ),
+    Misposted(
+        name="a part that says nothing of itself",
+        body=DASHES + b"\r\n\r\ntask_name\r\n" + END,
+        status=400,
+        code="bad_request",
+        words="the upload is not whole",
+    ),
+    Misposted(
+        name="an empty key",
+        body=FILE + END,
+        headers={"Idempotency-Key": ""},
+        status=422,
+        code="invalid",
+        words="Idempotency-Key: ",
+    ),
+]

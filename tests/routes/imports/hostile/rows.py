@@ -1,0 +1,7 @@
+"""How many rows a file may have, and how its lines are joined."""
+
+MAX_ROWS = 12_000
+
+
+def lines(*rows: str) -> bytes:
+    return "\n".join([*rows, ""]).encode()

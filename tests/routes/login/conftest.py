@@ -1,0 +1,34 @@
+"""Ann, and tokens made for her."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import jwt
+import pytest
+
+from app.auth.tokens import ISSUER
+from tests.routes.login.auth_requests import UNVERIFIED, log_in
+
+
+@pytest.fixture
+def ann(factories):
+    return factories.User(username="Ann", email="ann@example.org")
+
+
+@pytest.fixture
+def token(client, ann, settings):
+    """A valid access token, and a way to sign invalid ones like it."""
+    pair = log_in(client, "ann").json
+    claims = jwt.decode(pair["access_token"], options=UNVERIFIED)
+    assert claims["iss"] == ISSUER
+    assert claims["exp"] < (datetime.now(UTC) + timedelta(minutes=16)).timestamp()
+
+    def signed(changes, key=settings.jwt_secret_key, algorithm="HS256"):
+        said = {name: value for name, value in {**claims, **changes}.items() if value is not None}
+        return jwt.encode(said, key, algorithm)
+
+    return SimpleNamespace(
+        good=pair["access_token"],
+        refresh=pair["refresh_token"],
+        signed=signed,
+    )

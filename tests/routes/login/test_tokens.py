@@ -1,0 +1,184 @@
+from dataclasses import replace
+
+import jwt
+import pytest
+
+from app.auth.tokens import ISSUER
+from app.models.people.user import Role
+from tests.routes.login.auth_requests import AUTH, ME, UNVERIFIED, bearer, log_in
+
+NOBODYS_KEY = "a key of somebody else that is long enough"
+
+
+class TestRefresh:
+    def test_gives_the_next_pair(self, client, ann):
+        first = log_in(client, "ann").json
+
+        response = client.post(f"{AUTH}/refresh", headers=bearer(first["refresh_token"]))
+
+        assert response.status_code == 200
+        assert response.json["refresh_token"] != first["refresh_token"]
+        assert client.get(ME, headers=bearer(response.json["access_token"])).json["id"] == ann.id
+        assert client.post(f"{AUTH}/refresh", headers=bearer(response.json["refresh_token"])).status_code == 200
+
+    def test_two_refreshes_at_once_get_one_successor(self, client, ann):
+        first = log_in(client, "ann").json
+
+        answers = [client.post(f"{AUTH}/refresh", headers=bearer(first["refresh_token"])) for _ in range(2)]
+
+        assert [answer.status_code for answer in answers] == [200, 200]
+        ids = {jwt.decode(answer.json["refresh_token"], options=UNVERIFIED)["rid"] for answer in answers}
+        assert len(ids) == 1
+        again = client.post(f"{AUTH}/refresh", headers=bearer(answers[1].json["refresh_token"]))
+        assert again.status_code == 200
+
+    def test_using_one_twice_ends_the_whole_family(self, client, ann, clock):
+        first = log_in(client, "ann").json
+        second = client.post(f"{AUTH}/refresh", headers=bearer(first["refresh_token"])).json
+        clock.advance(seconds=10)
+
+        reused = client.post(f"{AUTH}/refresh", headers=bearer(first["refresh_token"]))
+
+        assert (reused.status_code, reused.json["code"]) == (401, "refresh_token_reused")
+        for token in (first["access_token"], second["access_token"]):
+            assert client.get(ME, headers=bearer(token)).json["code"] == "session_ended"
+        next_of_family = client.post(f"{AUTH}/refresh", headers=bearer(second["refresh_token"]))
+        assert (next_of_family.status_code, next_of_family.json["code"]) == (401, "session_ended")
+
+    def test_another_log_in_of_the_same_user_goes_on(self, client, ann, clock):
+        spent, other = log_in(client, "ann").json, log_in(client, "ann").json
+        for _ in range(2):
+            client.post(f"{AUTH}/refresh", headers=bearer(spent["refresh_token"]))
+            clock.advance(seconds=10)
+
+        assert client.get(ME, headers=bearer(other["access_token"])).status_code == 200
+
+    def test_an_access_token_is_none(self, client, ann):
+        response = client.post(f"{AUTH}/refresh", headers=bearer(log_in(client, "ann").json["access_token"]))
+
+        assert (response.status_code, response.json["code"]) == (401, "token_invalid")
+
+    def test_without_a_token_nothing_is_refreshed(self, client):
+        response = client.post(f"{AUTH}/refresh")
+
+        assert (response.status_code, response.json["code"]) == (401, "token_missing")
+
+    def test_it_ends_with_its_session(self, client, ann, clock, base_settings):
+        token = log_in(client, "ann").json["refresh_token"]
+        clock.advance(days=base_settings.session_days, seconds=1)
+
+        response = client.post(f"{AUTH}/refresh", headers=bearer(token))
+
+        assert (response.status_code, response.json["code"]) == (401, "session_ended")
+
+    def test_a_deactivated_user_gets_no_next_pair(self, client, ann, session):
+        token = log_in(client, "ann").json["refresh_token"]
+        session.refresh(ann)
+        ann.is_active = False
+        session.flush()
+
+        response = client.post(f"{AUTH}/refresh", headers=bearer(token))
+
+        assert (response.status_code, response.json["code"]) == (401, "session_ended")
+
+
+class TestTokens:
+    def test_without_one_nothing_is_shown(self, client):
+        response = client.get(ME)
+
+        assert (response.status_code, response.json["code"]) == (401, "token_missing")
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "{good}",
+            "Bearer",
+            "Bearer ",
+            "Basic {good}",
+            "Bearer {good} and more",
+            "Bearer garbage",
+            "Bearer a.b.c",
+            "Bearer \xe4.\xf6.\xfc",
+            "Bearer {good}A",
+            "Bearer {refresh}",
+        ],
+    )
+    def test_a_header_without_an_access_token_of_ours_is_refused(self, client, token, header):
+        response = client.get(ME, headers={"Authorization": header.format(good=token.good, refresh=token.refresh)})
+
+        assert (response.status_code, response.json["code"]) == (401, "token_invalid")
+
+    @pytest.mark.parametrize(
+        "signing",
+        [{"key": NOBODYS_KEY}, {"key": None, "algorithm": "none"}, {"algorithm": "HS512"}],
+        ids=["another key", "no signature", "another algorithm"],
+    )
+    def test_a_token_that_we_did_not_sign_is_refused(self, client, token, signing):
+        response = client.get(ME, headers=bearer(token.signed({}, **signing)))
+
+        assert (response.status_code, response.json["code"]) == (401, "token_invalid")
+
+    @pytest.mark.parametrize(
+        ("claims", "code"),
+        [
+            ({"exp": 1}, "token_expired"),
+            ({"exp": None}, "token_invalid"),
+            ({"exp": "soon"}, "token_invalid"),
+            ({"iss": "somebody else"}, "token_invalid"),
+            ({"iss": None}, "token_invalid"),
+            ({"aud": "somebody else"}, "token_invalid"),
+            ({"aud": ["somebody else", ISSUER]}, "token_invalid"),
+            ({"sub": "nobody"}, "token_invalid"),
+            ({"sid": "not a uuid"}, "token_invalid"),
+            ({"sid": 7}, "token_invalid"),
+            ({"sub": "9" * 30}, "session_ended"),
+            ({"sid": "00000000-0000-0000-0000-000000000000"}, "session_ended"),
+        ],
+    )
+    def test_a_token_that_says_what_does_not_hold_is_refused(self, client, token, claims, code):
+        response = client.get(ME, headers=bearer(token.signed(claims)))
+
+        assert (response.status_code, response.json["code"]) == (401, code)
+
+    def test_a_refresh_token_that_never_ends_is_refused(self, client, token):
+        claims = jwt.decode(token.refresh, options=UNVERIFIED)
+
+        response = client.post(f"{AUTH}/refresh", headers=bearer(token.signed({**claims, "exp": None})))
+
+        assert (response.status_code, response.json["code"]) == (401, "token_invalid")
+
+    def test_a_token_of_a_release_that_named_no_audience_is_good(self, client, token):
+        assert client.get(ME, headers=bearer(token.signed({"aud": None}))).status_code == 200
+
+    def test_a_session_is_good_for_its_own_user_only(self, client, token, factories):
+        response = client.get(ME, headers=bearer(token.signed({"sub": str(factories.User(role=Role.ADMIN).id)})))
+
+        assert (response.status_code, response.json["code"]) == (401, "session_ended")
+
+    def test_a_good_one_is_what_the_bad_ones_differ_from(self, client, token):
+        assert client.get(ME, headers=bearer(token.signed({}))).status_code == 200
+
+    def test_a_deactivated_users_token_is_refused(self, client, factories):
+        user = factories.User(is_active=False)
+
+        response = client.acting_as(user).get(ME)
+
+        assert (response.status_code, response.json["code"]) == (401, "session_ended")
+
+    def test_a_token_ends_with_its_session(self, client, ann, clock):
+        member = client.acting_as(ann)
+        clock.advance(days=2)
+
+        response = member.get(ME)
+
+        assert (response.status_code, response.json["code"]) == (401, "session_ended")
+
+    def test_a_token_in_the_query_or_a_cookie_is_none(self, client, token):
+        response = client.get(f"{ME}?jwt={token.good}", headers={"Cookie": f"access_token_cookie={token.good}"})
+
+        assert (response.status_code, response.json["code"]) == (401, "token_missing")
+
+    @pytest.fixture
+    def settings(self, base_settings):
+        # HS512 needs a key of this length; a token that it signs has only the wrong algorithm.
+        return replace(base_settings, jwt_secret_key=base_settings.jwt_secret_key * 2)

@@ -1,0 +1,46 @@
+import pytest
+
+from app.models.people.user import Role
+from tests.routes.tasks.task_requests import NOT_THERE, TASKS, ids_of
+
+
+class TestDelete:
+    def test_is_soft(self, as_manager, task):
+        response = as_manager.delete(f"{TASKS}/{task.id}")
+
+        assert (response.status_code, response.data) == (204, b"")
+        assert ids_of(as_manager.get(TASKS)) == []
+        assert ids_of(as_manager.get(f"{TASKS}?deleted=true")) == [task.id]
+
+    @pytest.mark.parametrize("role", [Role.USER, Role.VIEWER])
+    def test_others_may_not(self, client, factories, task, role):
+        response = client.acting_as(factories.User(role=role)).delete(f"{TASKS}/{task.id}")
+
+        assert (response.status_code, response.json["code"]) == (403, "forbidden")
+
+    def test_a_deleted_one_is_not_there_to_be_deleted(self, as_manager, task):
+        as_manager.delete(f"{TASKS}/{task.id}")
+
+        assert as_manager.delete(f"{TASKS}/{task.id}").status_code == 404
+
+
+class TestRestore:
+    def test_brings_it_back_as_it_was(self, as_manager, full_task):
+        before = as_manager.get(f"{TASKS}/{full_task.id}").json
+        as_manager.delete(f"{TASKS}/{full_task.id}")
+
+        response = as_manager.post(f"{TASKS}/{full_task.id}/restore")
+
+        assert response.status_code == 200
+        assert response.json == {**before, "updated_at": response.json["updated_at"], "version": 3}
+        assert ids_of(as_manager.get(TASKS)) == [full_task.id]
+
+    def test_what_is_not_deleted_is_not_there_to_be_restored(self, as_manager, task):
+        assert as_manager.post(f"{TASKS}/{task.id}/restore").status_code == 404
+        assert as_manager.post(f"{TASKS}/{NOT_THERE}/restore").status_code == 404
+
+    @pytest.mark.parametrize("role", [Role.USER, Role.VIEWER])
+    def test_others_may_not(self, client, factories, clock, role):
+        task = factories.Task(deleted_at=clock())
+
+        assert client.acting_as(factories.User(role=role)).post(f"{TASKS}/{task.id}/restore").status_code == 403

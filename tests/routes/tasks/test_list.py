@@ -1,0 +1,305 @@
+import base64
+from datetime import timedelta
+
+import orjson
+import pytest
+
+from app.models.people.user import Role
+from tests.routes.tasks.task_requests import TASKS, ids_of
+
+
+class TestList:
+    def test_nothing_is_an_empty_page(self, as_user):
+        response = as_user.get(TASKS)
+
+        assert (response.status_code, response.json) == (200, {"items": [], "next_cursor": None})
+        assert "Link" not in response.headers
+
+    def test_shows_each_task_as_it_is_shown_alone(self, as_user, full_task):
+        assert as_user.get(TASKS).json["items"] == [as_user.get(f"{TASKS}/{full_task.id}").json]
+
+    @pytest.mark.parametrize(
+        ("query", "titles"),
+        [
+            ("", ["Blocked", "Cancelled", "Done", "Plain", "Started"]),
+            ("status=todo", ["Plain"]),
+            ("status=OPEN", ["Plain"]),
+            ("status=done,cancelled", ["Cancelled", "Done"]),
+            ("priority=critical", ["Blocked"]),
+            ("priority=low,urgent", ["Blocked", "Started"]),
+            ("project=OPS", ["Started"]),
+            ("project=ops,gen", ["Blocked", "Cancelled", "Done", "Plain", "Started"]),
+            ("project=NONE", []),
+            ("assignee=Ann", ["Started"]),
+            ("assignee=ANN", ["Started"]),
+            ("assignee={ann}", ["Started"]),
+            ("assignee=me", ["Blocked"]),
+            ("assignee=none", ["Cancelled", "Done", "Plain"]),
+            ("assignee=nobody.at.all", []),
+            ("assignee=99999999999999999999", []),
+            ("creator=ann", ["Done"]),
+            ("creator=me", ["Plain"]),
+            ("creator={ann}", ["Done"]),
+            ("label=red", ["Blocked", "Started"]),
+            ("label=red,big", ["Blocked"]),
+            ("label=Red", []),
+            ("due_before={now}", ["Done", "Started"]),
+            ("due_after={now}", ["Blocked"]),
+            ("due_after={yesterday}&due_before={now}", ["Started"]),
+            ("overdue=true", ["Started"]),
+            ("overdue=false", ["Blocked", "Cancelled", "Done", "Plain"]),
+            ("updated_since={yesterday}", ["Plain"]),
+            ("due_before=2001-01-01T00:00:00%2B23:59", []),
+            ("q=quick", ["Done", "Plain"]),
+            ("q=quick+fox", ["Plain"]),
+            ("q=QUICK+-fox", ["Done"]),
+            ("q=cancelled+or+blocked", ["Blocked", "Cancelled"]),
+            ("q=%22%27+%26+%7C+%21+%28%3A*", []),
+            ("status=todo&q=quick&assignee=none", ["Plain"]),
+            ("deleted=false&status=todo", ["Plain"]),
+            ("deleted=true", ["Gone"]),
+        ],
+    )
+    def test_every_filter(self, board, query, titles):
+        response = board.client.get(f"{TASKS}?sort=title&{board.filled_in(query)}")
+
+        assert response.status_code == 200
+        assert [task["title"] for task in response.json["items"]] == titles
+
+    @pytest.mark.parametrize(
+        ("sort", "titles"),
+        [
+            ("id", ["Plain", "Started", "Blocked", "Done", "Cancelled"]),
+            ("-id", ["Cancelled", "Done", "Blocked", "Started", "Plain"]),
+            ("title", ["Blocked", "Cancelled", "Done", "Plain", "Started"]),
+            ("-title", ["Started", "Plain", "Done", "Cancelled", "Blocked"]),
+            ("priority", ["Started", "Plain", "Done", "Cancelled", "Blocked"]),
+            ("-priority", ["Blocked", "Cancelled", "Done", "Plain", "Started"]),
+            ("status", ["Plain", "Started", "Blocked", "Done", "Cancelled"]),
+            ("-status", ["Cancelled", "Done", "Blocked", "Started", "Plain"]),
+            ("due_at", ["Done", "Started", "Blocked", "Plain", "Cancelled"]),
+            ("-due_at", ["Cancelled", "Plain", "Blocked", "Started", "Done"]),
+            ("position", ["Cancelled", "Done", "Blocked", "Started", "Plain"]),
+            ("-position", ["Plain", "Started", "Blocked", "Done", "Cancelled"]),
+            ("created_at", ["Started", "Blocked", "Done", "Cancelled", "Plain"]),
+            ("-created_at", ["Plain", "Cancelled", "Done", "Blocked", "Started"]),
+            ("updated_at", ["Started", "Blocked", "Done", "Cancelled", "Plain"]),
+            ("-updated_at", ["Plain", "Cancelled", "Done", "Blocked", "Started"]),
+        ],
+    )
+    def test_every_sort_in_one_page_and_in_many(self, board, sort, titles):
+        in_one = board.client.get(f"{TASKS}?sort={sort}")
+        in_many = list(follow(board.client, f"{TASKS}?sort={sort}&limit=2"))
+
+        assert [task["title"] for task in in_one.json["items"]] == titles
+        assert [task["title"] for page in in_many for task in page.json["items"]] == titles
+        assert [len(page.json["items"]) for page in in_many] == [2, 2, 1]
+
+    def test_newest_change_first_unless_told_otherwise(self, board):
+        assert board.client.get(TASKS).json == board.client.get(f"{TASKS}?sort=-updated_at").json
+
+    def test_link_says_what_next_cursor_says_and_keeps_the_question(self, board):
+        response = board.client.get(f"{TASKS}?sort=title&label=red&limit=1")
+
+        target, _, relation = response.headers["Link"].partition("; ")
+        assert relation == 'rel="next"'
+        assert target == f"<{TASKS}?sort=title&label=red&limit=1&cursor={response.json['next_cursor']}>"
+
+    def test_the_total_is_counted_on_request_only(self, board):
+        assert "total" not in board.client.get(f"{TASKS}?limit=1").json
+        assert board.client.get(f"{TASKS}?limit=1&include_total=true").json["total"] == 5
+        assert board.client.get(f"{TASKS}?status=todo&include_total=true").json["total"] == 1
+
+    @pytest.mark.parametrize("limit", [1, 200])
+    def test_a_page_may_be_so_long(self, board, limit):
+        assert len(board.client.get(f"{TASKS}?limit={limit}").json["items"]) == min(limit, 5)
+
+    @pytest.mark.parametrize(
+        ("query", "pointer"),
+        [
+            ("limit=0", "/limit"),
+            ("limit=201", "/limit"),
+            ("limit=-1", "/limit"),
+            ("limit=ten", "/limit"),
+            ("limit=" + "9" * 5000, "/limit"),
+            ("limit=", "/limit"),
+            ("sort=colour", "/sort"),
+            ("sort=", "/sort"),
+            ("sort=--title", "/sort"),
+            ("status=asleep", "/status/0"),
+            ("status=todo,asleep", "/status/1"),
+            ("project=not-a-key", "/project/0"),
+            ("label=" + ",".join("abcdefghijklmnopqrstu"), "/label"),
+            ("overdue=perhaps", "/overdue"),
+            ("due_before=tomorrow", "/due_before"),
+            ("due_after=2031-02-30", "/due_after"),
+            ("deleted=perhaps", "/deleted"),
+            ("include_total=perhaps", "/include_total"),
+            ("q=" + "q" * 201, "/q"),
+            ("assignee=" + "a" * 65, "/assignee"),
+            ("colour=red", "/colour"),
+            ("Status=todo", "/Status"),
+            ("page=2", "/page"),
+        ],
+    )
+    def test_a_question_that_it_does_not_answer_is_refused(self, as_user, query, pointer):
+        response = as_user.get(f"{TASKS}?{query}")
+
+        assert response.status_code == 422
+        assert {problem["pointer"] for problem in response.json["errors"]} == {pointer}
+
+    def test_nul_in_a_question_cannot_be_read(self, as_user):
+        assert as_user.get(f"{TASKS}?q=a%00b").status_code == 400
+
+    @pytest.mark.parametrize("role", [Role.USER, Role.VIEWER])
+    def test_the_deleted_ones_are_for_who_may_restore_them(self, client, factories, role):
+        response = client.acting_as(factories.User(role=role)).get(f"{TASKS}?deleted=true")
+
+        assert (response.status_code, response.json["code"]) == (403, "forbidden")
+
+    def test_shows_nothing_of_a_project_one_is_not_in(self, as_user, factories):
+        factories.Task(project_id=factories.Project(key="SECRET").id)
+
+        for query in ("", "?project=SECRET", "?include_total=true"):
+            response = as_user.get(f"{TASKS}{query}")
+            assert (response.json["items"], response.json.get("total", 0)) == ([], 0)
+
+
+class TestCursors:
+    @pytest.mark.parametrize(
+        "cursor", ["garbage", "%20", "%C3%A4", "bnVsbA", "W10", "W1tdLFtdLFtdXQ", "a" * 1999, "=", "...."]
+    )
+    def test_what_is_not_ours_is_refused(self, as_user, cursor):
+        response = as_user.get(f"{TASKS}?cursor={cursor}")
+
+        assert (response.status_code, response.json["errors"][0]["pointer"]) == (422, "/cursor")
+
+    def test_one_of_another_sort_is_refused(self, board):
+        cursor = board.client.get(f"{TASKS}?sort=title&limit=1").json["next_cursor"]
+
+        response = board.client.get(f"{TASKS}?sort=-title&limit=1&cursor={cursor}")
+
+        assert response.status_code == 422
+        assert "another sort" in response.json["detail"]
+
+    @pytest.mark.parametrize(
+        ("sort", "key"),
+        [
+            ("id", "ten"),
+            ("id", "9223372036854775808"),
+            ("id", "\N{ARABIC-INDIC DIGIT ONE}"),
+            ("updated_at", "yesterday"),
+            ("updated_at", "2031-01-01T00:00:00"),
+            ("updated_at", "2031-W01-1T00:00:00+00:00"),
+            ("updated_at", "2031-01-01T00:00:00+23:59"),
+            ("updated_at", "2031-01-01\x1f00:00:00+00:00"),
+            ("due_at", "-infinity and beyond"),
+            ("priority", "urgent"),
+            ("priority", ""),
+            ("status", "TODO"),
+            ("title", "a\x00b"),
+            ("title", 7),
+            ("title", None),
+            ("position", "first"),
+            ("position", "nan"),
+            ("position", "infinity"),
+            ("position", "1_0"),
+            ("position", "1e-999"),
+            ("position", "\N{ARABIC-INDIC DIGIT ONE}"),
+        ],
+    )
+    def test_one_that_was_tampered_with_is_refused(self, as_user, sort, key):
+        response = as_user.get(f"{TASKS}?sort={sort}&cursor={forged([sort, key, 1])}")
+
+        assert (response.status_code, response.json["errors"][0]["pointer"]) == (422, "/cursor")
+
+    @pytest.mark.parametrize("row_id", ["1", None, 1.5, True, 2**63, [1]])
+    def test_so_is_one_with_an_id_that_is_none(self, as_user, row_id):
+        response = as_user.get(f"{TASKS}?sort=title&cursor={forged(['title', 'One', row_id])}")
+
+        assert (response.status_code, response.json["errors"][0]["pointer"]) == (422, "/cursor")
+
+    def test_where_the_row_it_names_has_gone_the_list_goes_on_behind_it(self, as_manager, factories):
+        tasks = [factories.Task() for _ in range(3)]
+        first = as_manager.get(f"{TASKS}?sort=id&limit=2")
+        as_manager.delete(f"{TASKS}/{tasks[1].id}")
+
+        second = as_manager.get(f"{TASKS}?sort=id&limit=2&cursor={first.json['next_cursor']}")
+
+        assert ids_of(second) == [tasks[2].id]
+
+
+def follow(client, path):
+    """Every page from this one on, by what Link says."""
+    while path:
+        response = client.get(path)
+        assert response.status_code == 200
+        yield response
+        path = response.headers.get("Link", "").partition(">")[0].removeprefix("<")
+
+
+def forged(words):
+    return base64.urlsafe_b64encode(orjson.dumps(words)).decode().rstrip("=")
+
+
+class Board:
+    """Five tasks that every filter tells apart, and one that was deleted."""
+
+    def __init__(self, client, factories, ops, now):
+        me = factories.User(role=Role.MANAGER)
+        self._ann = factories.User(username="Ann")
+        self._now = now
+        for user in (me, self._ann):
+            factories.ProjectMember(project_id=ops.id, user_id=user.id)
+        self._factories = factories
+        self._add(title="Plain", description="the quick brown fox", creator_id=me.id, position=5, age_hours=1)
+        self._add(
+            title="Started",
+            status="in_progress",
+            priority="low",
+            project_id=ops.id,
+            assignee_id=self._ann.id,
+            labels=["red"],
+            due_at=now - timedelta(hours=1),
+            position=4,
+            age_hours=60,
+        )
+        self._add(
+            title="Blocked",
+            status="blocked",
+            priority="critical",
+            assignee_id=me.id,
+            labels=["big", "red"],
+            due_at=now + timedelta(hours=1),
+            position=3,
+            age_hours=50,
+        )
+        self._add(
+            title="Done",
+            description="quick",
+            status="done",
+            creator_id=self._ann.id,
+            due_at=now - timedelta(days=3),
+            position=2,
+            age_hours=40,
+        )
+        self._add(title="Cancelled", status="cancelled", priority="high", position=1, age_hours=30)
+        self._add(title="Gone", deleted_at=now, age_hours=20)
+        self.client = client.acting_as(me)
+
+    def filled_in(self, query):
+        def as_parameter(moment):
+            return moment.isoformat().replace("+", "%2B")
+
+        return query.format(
+            ann=self._ann.id, now=as_parameter(self._now), yesterday=as_parameter(self._now - timedelta(days=1))
+        )
+
+    def _add(self, *, age_hours, **said):
+        changed_at = self._now - timedelta(hours=age_hours)
+        self._factories.Task(created_at=changed_at, updated_at=changed_at, **said)
+
+
+@pytest.fixture
+def board(client, factories, ops, clock):
+    return Board(client, factories, ops, clock())

@@ -1,0 +1,171 @@
+import io
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select
+
+from app.composition.services import serving
+from app.csv_files.blocks import Encoding
+from app.errors import ConflictError, TooLargeError, UnreadableCsvError
+from app.models.imports.task_import import ImportBlock, ImportDraft, RowError, TaskImport
+from app.models.tasks.fields import TaskStatus
+from app.models.tasks.task import Task
+from app.services.imports.imports import ImportOptions
+from app.services.imports.uploads import UPLOAD_LEASE
+from tests.services.imports.uploading import InterruptedStream, last_number, titles, upload, users_called
+from tests.stored import count, list_tasks
+
+
+class TestHowTheFileIsRead:
+    @pytest.mark.parametrize(
+        ("is_day_first", "month"), [(False, 3), (True, 9)], ids=["the month first", "the day first"]
+    )
+    def test_which_of_two_numbers_is_the_month_is_said(self, service, manager, session, is_day_first, month):
+        upload(service, manager, "task_name,due_at", "One,3/9/2026", is_day_first=is_day_first)
+
+        assert session.scalar(select(Task.due_at)).month == month
+
+    def test_dots_are_taken_from_who_writes_the_day_first(self, service, manager):
+        lines = ("task_name,due_at", "One,3.9.2026")
+
+        assert upload(service, manager, *lines).refused_count == 1
+        assert upload(service, manager, *lines, is_day_first=True).created_count == 1
+
+    @pytest.mark.parametrize("encoding", Encoding)
+    def test_the_encoding_that_is_said_is_the_one_it_is_read_by(self, service, manager, session, encoding):
+        stream = io.BytesIO("task_name\nZoë\n".encode(encoding))
+
+        service.import_csv(manager, stream, filename="tasks.csv", options=ImportOptions(encoding=encoding))
+
+        assert titles(session) == ["Zoë"]
+
+    @pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+    def test_it_is_found_out_when_it_is_not_said(self, service, manager, session, codec):
+        service.import_csv(manager, io.BytesIO("task_name\nZoë\n".encode(codec)), filename="tasks.csv")
+
+        assert titles(session) == ["Zoë"]
+
+    @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+    @pytest.mark.parametrize("is_said", [True, False])
+    def test_the_delimiter_is_said_or_found_out(self, service, manager, session, delimiter, is_said):
+        lines = [delimiter.join(row) for row in (("task_name", "status"), ("One", "done"))]
+
+        upload(service, manager, *lines, delimiter=delimiter if is_said else None)
+
+        assert [(task.title, task.status) for task in list_tasks(session)] == [("One", TaskStatus.DONE)]
+
+    def test_a_delimiter_that_is_said_is_the_only_one(self, service, manager, session):
+        upload(service, manager, "task_name", "One;Two,Three", delimiter="|")
+
+        assert titles(session) == ["One;Two,Three"]
+
+    def test_columns_that_nobody_knows_are_named_as_the_file_names_them(self, service, manager, session):
+        lines = ["Colour,task_name,story points,Colour,ref,", "red,One,5,green,OPS-1,x"]
+
+        outcome = upload(service, manager, *lines)
+
+        assert outcome.row.values["ignored_columns"] == ["Colour", "story points", "(no name)"]
+        assert titles(session) == ["One"]
+
+    def test_a_name_that_is_nearly_a_known_one_is_a_slip(self, service, manager, session):
+        with pytest.raises(UnreadableCsvError, match="did you mean priority"):
+            upload(service, manager, "task_name,priorty", "One,high")
+
+        assert count(session, TaskImport) == 0
+
+    def test_more_rows_than_are_allowed_leave_nothing(self, resources, settings, manager, session):
+        resources.settings = replace(settings, csv_limits=replace(settings.csv_limits, rows=5))
+
+        with serving(resources) as services, pytest.raises(TooLargeError, match="more than 5 rows"):
+            upload(services.imports, manager, "task_name", *"123456")
+
+        assert titles(session) == []
+        assert count(session, TaskImport) == count(session, ImportBlock) == 0
+
+    def test_a_cell_that_is_too_long_refuses_its_row(self, resources, settings, manager, session):
+        resources.settings = replace(settings, csv_limits=replace(settings.csv_limits, cell_characters=10))
+
+        with serving(resources) as services:
+            outcome = upload(services.imports, manager, "task_name,ignored", "One,x", "Two," + "x" * 11, "Three,")
+
+        assert (outcome.created_count, outcome.refused_count) == (2, 1)
+        assert titles(session) == ["One", "Three"]
+
+
+class TestUnreadableFile:
+    @pytest.mark.parametrize("good_rows", [2, 20_000])
+    def test_found_out_halfway_it_leaves_nothing(self, service, manager, session, good_rows):
+        before = last_number(session)
+
+        with pytest.raises(UnreadableCsvError, match="a quote is opened and never closed"):
+            upload(
+                service, manager, "task_name,assigned_user", *(f"Task {n},Grace" for n in range(good_rows)), '"Open,x'
+            )
+
+        assert titles(session) == []
+        assert last_number(session) == before
+        for table in (TaskImport, ImportBlock, ImportDraft, RowError):
+            assert count(session, table) == 0
+        assert users_called(session, "grace") == 0
+
+    def test_the_next_file_is_read_as_if_nothing_had_been(self, service, manager, session):
+        with pytest.raises(UnreadableCsvError):
+            upload(service, manager, "task_name", "One", '"Open')
+
+        assert upload(service, manager, "task_name", "Two").created_count == 1
+        assert titles(session) == ["Two"]
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"\x89PNG\r\n\x1a\n\x00\x00",
+            b"\x1f\x8b\x08\x00",
+            b"PK\x03\x04",
+            b"status\ntodo\n",
+            b"title,summary\nx,y\n",
+        ],
+    )
+    def test_found_out_at_once_it_leaves_nothing_either(self, service, manager, session, content):
+        with pytest.raises(UnreadableCsvError):
+            service.import_csv(manager, io.BytesIO(content), filename="tasks.csv")
+
+        assert count(session, TaskImport) == 0
+
+    @pytest.mark.parametrize("encoding", [Encoding.UTF_8, Encoding.UTF_16, Encoding.CP1252])
+    def test_a_header_that_no_table_can_hold_is_told_too(self, service, manager, session, encoding):
+        """A file whose encoding the client names is not checked for binary data."""
+        stream = io.BytesIO("task_name,a\x00b\nOne,x\n".encode(encoding))
+
+        with pytest.raises(UnreadableCsvError):
+            service.import_csv(manager, stream, filename="tasks.csv", options=ImportOptions(encoding=encoding))
+
+        assert count(session, TaskImport) == 0
+
+    def test_a_stream_that_breaks_off_leaves_nothing(self, service, manager, session):
+        def break_off():
+            raise ConnectionResetError
+
+        with pytest.raises(ConnectionResetError):
+            service.import_csv(manager, InterruptedStream(b"task_name\nOne\n", break_off), filename="tasks.csv")
+
+        assert count(session, TaskImport) == count(session, ImportBlock) == 0
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [(b"task_name\n", b"One\n"), (b"task_name\nOne\nTwo\nThree\n", b""), (b"task_name\n", b"")],
+        ids=["before a block", "after its last block", "after its header"],
+    )
+    def test_one_that_stood_still_for_too_long_is_told_so(
+        self, service, services, manager, session, clock, monkeypatch, small_blocks, before, after
+    ):
+        monkeypatch.setattr("app.csv_files.blocks.PIECE_BYTES", len(before))
+
+        def give_up():
+            clock.advance(seconds=UPLOAD_LEASE.total_seconds() + 1)
+            services.import_runs.run_waiting()
+
+        with pytest.raises(ConflictError, match="stood still"):
+            service.import_csv(manager, InterruptedStream(before, give_up, after), filename="tasks.csv")
+
+        assert count(session, TaskImport) == count(session, ImportBlock) == 0

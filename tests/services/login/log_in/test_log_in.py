@@ -1,0 +1,164 @@
+from datetime import timedelta
+
+import pytest
+from argon2 import PasswordHasher
+
+from app.auth.passwords import is_password, needs_rehash
+from app.composition.services import serving
+from app.errors import InvalidError, SessionEndedError, TooManyRequestsError, WrongCredentialsError
+from app.models.people.user import Role
+from tests.factories import PASSWORD
+from tests.services.login.log_in.attempts import HOME, LIMIT, fail_from_everywhere, refresh
+
+
+class TestLogIn:
+    @pytest.mark.parametrize("login", ["ada", "ADA", "ada@example.org", "Ada@Example.ORG"])
+    def test_by_name_or_address_in_any_case(self, service, ada, login):
+        grant = service.log_in(login=login, password=PASSWORD, address=HOME)
+
+        assert grant.user_id == ada.id
+
+    def test_the_session_lasts_as_long_as_the_settings_say(self, service, ada, clock, settings):
+        grant = service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+        assert grant.expires_at == clock() + timedelta(days=settings.session_days)
+
+    def test_unknown_wrong_and_inactive_answer_alike(self, service, ada, factories):
+        factories.User(username="gone", is_active=False)
+        factories.User(username="unclaimed", is_active=False, password_hash=None, email=None)
+
+        answers = set()
+        for number, (login, password) in enumerate(
+            [("nobody", PASSWORD), ("ada", "wrong"), ("gone", PASSWORD), ("unclaimed", PASSWORD), ("x@y.z", "x")]
+        ):
+            with pytest.raises(WrongCredentialsError) as caught:
+                service.log_in(login=login, password=password, address=f"192.0.2.{number}")
+            answers.add((type(caught.value), caught.value.detail))
+
+        assert len(answers) == 1
+
+    def test_a_name_does_not_stand_for_an_address(self, service, factories):
+        factories.User(username="ada", email="ada@example.org", is_active=False, password_hash=None)
+        factories.User(username="eve", email="eve@example.org")
+
+        with pytest.raises(WrongCredentialsError):
+            service.log_in(login="ada@example.org", password=PASSWORD, address=HOME)
+
+    def test_a_hash_of_weaker_parameters_is_made_anew(self, service, factories, session):
+        weaker = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash(PASSWORD)
+        user = factories.User(username="ada", password_hash=weaker)
+
+        service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+        session.refresh(user)
+        assert user.password_hash != weaker
+        assert not needs_rehash(user.password_hash)
+        assert is_password(PASSWORD, user.password_hash)
+
+    def test_a_hash_of_todays_stays(self, service, ada, session):
+        before = ada.password_hash
+
+        service.log_in(login="ada", password=PASSWORD, address=HOME)
+
+        session.refresh(ada)
+        assert ada.password_hash == before
+
+
+class TestLogOut:
+    def test_ends_the_session_at_once(self, service, grant):
+        actor = service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+
+        service.log_out(actor)
+
+        with pytest.raises(SessionEndedError):
+            service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+        with pytest.raises(SessionEndedError):
+            refresh(service, grant)
+
+    def test_twice_is_once(self, service, grant):
+        actor = service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+
+        service.log_out(actor)
+        service.log_out(actor)
+
+
+class TestGetActor:
+    def test_is_the_user_with_the_projects_they_are_in(self, service, grant, ada, factories):
+        project = factories.Project()
+        factories.Project()
+        factories.ProjectMember(project_id=project.id, user_id=ada.id)
+
+        actor = service.get_actor(session_id=grant.session_id, user_id=ada.id)
+
+        assert (actor.user_id, actor.username, actor.role) == (ada.id, "ada", Role.USER)
+        assert project.id in actor.project_ids
+        assert len(actor.project_ids) == 2
+
+    def test_somebody_elses_session_makes_nobody(self, service, grant, factories):
+        with pytest.raises(SessionEndedError):
+            service.get_actor(session_id=grant.session_id, user_id=factories.User().id)
+
+    def test_an_inactive_user_is_nobody(self, resources, grant, ada, session):
+        ada.is_active = False
+        session.flush()
+
+        with serving(resources) as services, pytest.raises(SessionEndedError):
+            services.login.get_actor(session_id=grant.session_id, user_id=ada.id)
+
+    def test_with_redis_flushed_it_is_the_same(self, service, grant, redis):
+        before = service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+        redis.flushdb()
+
+        assert service.get_actor(session_id=grant.session_id, user_id=grant.user_id) == before
+
+
+class TestChangePassword:
+    def test_the_new_one_is_good_and_the_old_one_not(self, service, grant):
+        change_password(service, grant, new="a new and longer one")
+
+        assert service.log_in(login="ada", password="a new and longer one", address="192.0.2.7")
+        with pytest.raises(WrongCredentialsError):
+            service.log_in(login="ada", password=PASSWORD, address="192.0.2.7")
+
+    def test_every_other_session_ends_and_this_one_stays(self, service, grant):
+        other = service.log_in(login="ada", password=PASSWORD, address="192.0.2.7")
+
+        change_password(service, grant, new="a new and longer one")
+
+        assert refresh(service, grant).user_id == grant.user_id
+        with pytest.raises(SessionEndedError):
+            refresh(service, other)
+        with pytest.raises(SessionEndedError):
+            service.get_actor(session_id=other.session_id, user_id=other.user_id)
+
+    def test_the_current_one_is_needed(self, service, grant, session):
+        with pytest.raises(InvalidError, match="current_password"):
+            change_password(service, grant, current="wrong", new="a new and longer one")
+
+        assert service.log_in(login="ada", password=PASSWORD, address="192.0.2.7")
+
+    def test_guessing_the_current_one_is_counted(self, service, grant):
+        for _ in range(LIMIT.amount):
+            with pytest.raises(InvalidError):
+                change_password(service, grant, current="wrong", new="a new and longer one", address="192.0.2.9")
+
+        with pytest.raises(TooManyRequestsError):
+            change_password(service, grant, new="a new and longer one", address="192.0.2.9")
+
+    def test_networks_where_only_the_old_one_was_used_are_strange_again(self, service, grant, ada):
+        service.log_in(login="ada", password=PASSWORD, address="192.0.2.66")
+        change_password(service, grant, new="a new and longer one")
+        fail_from_everywhere(service, "ada", times=LIMIT.amount)
+
+        assert service.log_in(login="ada", password="a new and longer one", address=HOME).user_id == ada.id
+        with pytest.raises(TooManyRequestsError):
+            service.log_in(login="ada", password="a new and longer one", address="192.0.2.66")
+
+    def test_ones_own_name_is_no_password(self, service, grant):
+        with pytest.raises(InvalidError, match="must not be the username"):
+            change_password(service, grant, new="ADA@example.org")
+
+
+def change_password(service, grant, *, new, current=PASSWORD, address=HOME):
+    actor = service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+    service.change_password(actor, current_password=current, new_password=new, address=address)

@@ -1,0 +1,38 @@
+"""Read a report, and hold its numbers against the lists that it links to."""
+
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import parse_qsl, urlsplit
+
+import orjson
+from marshmallow import RAISE
+
+from app.http.responses import envelope_of
+from app.schemas.tasks import TaskListQuery
+
+MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (date(2026, 3, day) for day in (9, 10, 11, 12))
+NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
+INSTANT = timedelta(microseconds=1)
+DAY = timedelta(days=1)
+
+
+def shown(schema, body):
+    """Read the body as a client gets it and check it against its schema."""
+    written = orjson.loads(orjson.dumps(schema().dump({"items": body})))
+    assert schema(unknown=RAISE).validate(written) == {}
+    return written
+
+
+def query_of(link, **more):
+    """Parse a link as the API does."""
+    url = urlsplit(link)
+    assert url.path == "/api/v1/tasks"
+    return TaskListQuery().load({**dict(parse_qsl(url.query, strict_parsing=True)), **more})
+
+
+def listed(services, actor, link, **more):
+    page, _was_cached = services.task_views.list_page(actor, query_of(link, include_total="true", **more))
+    return orjson.loads(envelope_of(page))
+
+
+def total_of(services, actor, link, **more):
+    return listed(services, actor, link, limit="1", **more)["total"]

@@ -1,0 +1,269 @@
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import delete
+
+from app.errors import InvalidError
+from app.models.tasks.fields import TaskStatus
+from app.models.tasks.task import Task
+from app.schemas.reports import FlowReport
+from tests.services.reports.numbers import (
+    DAY,
+    INSTANT,
+    MONDAY,
+    NOON,
+    THURSDAY,
+    TUESDAY,
+    WEDNESDAY,
+    listed,
+    query_of,
+    shown,
+    total_of,
+)
+
+# The first instants and lengths of three days in Berlin: an ordinary day, one of 23 hours and one of 25.
+DAYS_IN_BERLIN = [
+    (datetime(2026, 3, 9, 23, tzinfo=UTC), 24),
+    (datetime(2026, 3, 28, 23, tzinfo=UTC), 23),
+    (datetime(2026, 10, 24, 22, tzinfo=UTC), 25),
+]
+
+
+class TestFlow:
+    def test_each_day_has_what_stood_where_at_its_end(self, service, services, mia, clock):
+        first, second = (services.tasks.create(mia, {"title": title}).id for title in ("One", "Two"))
+        clock.advance(days=1)
+        services.tasks.change(mia, first, {"status": TaskStatus.IN_PROGRESS})
+        clock.advance(days=1)
+        services.tasks.change(mia, first, {"status": TaskStatus.DONE})
+        services.tasks.change(mia, second, {"status": TaskStatus.BLOCKED})
+        clock.advance(days=1)
+        services.tasks.change(mia, second, {"status": TaskStatus.CANCELLED})
+
+        assert counts_of(flow(service, mia)) == {
+            MONDAY: {"todo": 2},
+            TUESDAY: {"todo": 1, "in_progress": 1},
+            WEDNESDAY: {"blocked": 1, "done": 1},
+            THURSDAY: {"done": 1, "cancelled": 1},
+        }
+
+    def test_every_status_is_named_every_day_oldest_first(self, service, mia):
+        items = flow(service, mia, TUESDAY - 3 * DAY, TUESDAY)["items"]
+
+        assert [item["date"] for item in items] == [f"2026-03-{number:02}" for number in (7, 8, 9)]
+        for item in items:
+            assert [number["status"] for number in item["statuses"]] == list(TaskStatus)
+
+    def test_what_came_and_went_on_one_day_counts_as_it_ended(self, service, services, mia, clock):
+        task = services.tasks.create(mia, {"title": "One"})
+        for status in (TaskStatus.IN_PROGRESS, TaskStatus.TODO, TaskStatus.DONE):
+            clock.advance(hours=1)
+            services.tasks.change(mia, task.id, {"status": status})
+
+        assert counts_of(flow(service, mia)) == {MONDAY: {"done": 1}}
+
+    def test_changes_of_something_else_count_nothing_twice(self, service, services, mia, clock):
+        task = services.tasks.create(mia, {"title": "One"})
+        for number in range(3):
+            clock.advance(days=1)
+            services.tasks.change(mia, task.id, {"title": f"Title {number}"})
+
+        assert set(map(str, counts_of(flow(service, mia)).values())) == {"{'todo': 1}"}
+
+    def test_what_was_before_the_first_day_is_counted_in(self, service, services, mia, clock):
+        task = services.tasks.create(mia, {"title": "One"})
+        clock.advance(days=1)
+        services.tasks.change(mia, task.id, {"status": TaskStatus.BLOCKED})
+        clock.advance(days=2)
+
+        found = counts_of(flow(service, mia, WEDNESDAY, THURSDAY))
+
+        assert found == {WEDNESDAY: {"blocked": 1}, THURSDAY: {"blocked": 1}}
+
+    def test_what_is_deleted_is_not_counted_while_it_is(self, service, services, mia, clock):
+        task = services.tasks.create(mia, {"title": "One"})
+        for do in (services.tasks.delete, services.tasks.restore):
+            clock.advance(days=1)
+            do(mia, task.id)
+
+        assert counts_of(flow(service, mia)) == {MONDAY: {"todo": 1}, TUESDAY: {}, WEDNESDAY: {"todo": 1}}
+
+    def test_what_was_removed_for_good_is_counted_until_then(self, service, services, mia, clock, session):
+        task = services.tasks.create(mia, {"title": "One"})
+        clock.advance(days=1)
+        session.execute(delete(Task).where(Task.id == task.id))
+
+        assert counts_of(flow(service, mia)) == {MONDAY: {"todo": 1}, TUESDAY: {}}
+
+    def test_it_begins_when_a_task_came_in_whatever_its_created_at(self, service, services, mia):
+        services.tasks.create(mia, {"title": "One", "created_at": NOON - 5 * DAY})
+
+        assert counts_of(flow(service, mia, TUESDAY - 3 * DAY)) == {
+            date(2026, 3, 7): {},
+            date(2026, 3, 8): {},
+            MONDAY: {"todo": 1},
+        }
+
+    def test_a_project_has_what_lay_in_it_then(self, service, services, mia, clock):
+        task = services.tasks.create(mia, {"title": "One"})
+        clock.advance(days=1)
+        services.tasks.change(mia, task.id, {"project": "OPS"})
+
+        assert counts_of(flow(service, mia, project="GEN")) == {MONDAY: {"todo": 1}, TUESDAY: {}}
+        assert counts_of(flow(service, mia, project="OPS")) == {MONDAY: {}, TUESDAY: {"todo": 1}}
+        assert counts_of(flow(service, mia, project="NONE")) == {MONDAY: {}, TUESDAY: {}}
+        assert counts_of(flow(service, mia)) == {MONDAY: {"todo": 1}, TUESDAY: {"todo": 1}}
+
+    def test_one_sees_ones_own_projects_only(self, service, services, mia, viewer, boss, clock):
+        task = services.tasks.create(mia, {"title": "One"})
+        services.tasks.create(mia, {"title": "Secret", "project": "OPS"})
+        clock.advance(days=1)
+        services.tasks.change(mia, task.id, {"project": "OPS"})
+
+        assert counts_of(flow(service, viewer)) == {MONDAY: {"todo": 1}, TUESDAY: {}}
+        assert counts_of(flow(service, viewer, project="OPS")) == {MONDAY: {}, TUESDAY: {}}
+        assert counts_of(flow(service, boss)) == {MONDAY: {"todo": 2}, TUESDAY: {"todo": 2}}
+        nowhere = replace(viewer, project_ids=frozenset())
+        assert counts_of(flow(service, nowhere)) == {MONDAY: {}, TUESDAY: {}}
+
+    @pytest.mark.parametrize(
+        ("zone", "project"), [("UTC", None), ("Europe/Berlin", "OPS"), ("Pacific/Kiritimati", None)]
+    )
+    def test_each_number_is_that_of_the_tasks_it_leads_to(self, service, services, mia, viewer, history, project):
+        for actor in (mia, viewer):
+            for item in flow(service, actor, history.first, history.last, project=project)["items"]:
+                for number in item["statuses"]:
+                    assert number["task_count"] == total_of(services, actor, number["tasks"]), (item["date"], number)
+
+    @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+    def test_tasks_may_be_listed_from_where_the_numbers_lead(self, service, services, mia, history):
+        (item,) = flow(service, mia, history.last, history.last)["items"]
+
+        for number in item["statuses"]:
+            found = listed(services, mia, number["tasks"], limit="200")["items"]
+            assert len(found) == number["task_count"]
+            assert {task["status"] for task in found} <= {number["status"]}
+
+
+class TestFlowInBerlin:
+    @pytest.mark.parametrize("zone", ["Europe/Berlin"])
+    @pytest.mark.parametrize(("midnight", "hours"), DAYS_IN_BERLIN)
+    def test_a_day_lasts_from_midnight_to_midnight(self, service, services, mia, clock, midnight, hours):
+        next_midnight = midnight + timedelta(hours=hours)
+        for instant in (midnight - INSTANT, midnight, next_midnight - INSTANT, next_midnight):
+            clock.now = instant
+            services.tasks.create(mia, {"title": "One"})
+        clock.advance(days=2)
+        day = midnight.astimezone(ZoneInfo("Europe/Berlin")).date()
+
+        body = flow(service, mia, day - DAY, day + DAY)
+
+        assert counts_of(body) == {day - DAY: {"todo": 1}, day: {"todo": 3}, day + DAY: {"todo": 4}}
+        assert_links_lead_to_the_numbers(services, mia, body)
+
+    @pytest.mark.parametrize("zone", ["Europe/Berlin"])
+    def test_today_is_the_day_of_the_zone_and_ends_now(self, service, services, mia, clock):
+        clock.now = datetime(2026, 3, 9, 23, 30, tzinfo=UTC)
+        services.tasks.create(mia, {"title": "One"})
+
+        (item,) = flow(service, mia, TUESDAY)["items"]
+
+        assert item["date"] == "2026-03-10"
+        assert item["statuses"][0]["tasks"] == (
+            "/api/v1/tasks?as_of=2026-03-09T23%3A30%3A00%2B00%3A00&status=todo"  # half past midnight there
+        )
+        assert item["statuses"][0]["task_count"] == 1
+
+    @pytest.mark.parametrize("zone", ["Europe/Berlin"])
+    @pytest.mark.parametrize(("midnight", "hours"), DAYS_IN_BERLIN)
+    def test_a_day_ends_an_instant_before_the_next(self, service, mia, clock, midnight, hours):
+        clock.now = midnight + 3 * DAY
+        day = midnight.astimezone(ZoneInfo("Europe/Berlin")).date()
+
+        (item,) = flow(service, mia, day, day)["items"]
+
+        as_of = query_of(item["statuses"][0]["tasks"]).as_of
+        assert as_of == midnight + timedelta(hours=hours) - INSTANT
+
+    @pytest.mark.parametrize("zone", ["Pacific/Apia"])
+    def test_a_day_that_the_zone_left_out_is_as_the_one_before(self, service, services, mia, clock):
+        clock.now = datetime(2011, 12, 30, 9, 59, tzinfo=UTC)
+        services.tasks.create(mia, {"title": "On the 29th"})
+        clock.now = datetime(2011, 12, 30, 10, 0, tzinfo=UTC)
+        services.tasks.create(mia, {"title": "On the 31st"})
+
+        body = flow(service, mia, date(2011, 12, 29), date(2011, 12, 31))
+
+        assert [list(counts.values()) for counts in counts_of(body).values()] == [[1], [1], [2]]
+        assert_links_lead_to_the_numbers(services, mia, body)
+
+
+class TestRange:
+    def test_thirty_days_up_to_today_are_what_nobody_named(self, service, mia):
+        days = service.flow(mia, since=None, until=None, project=None)
+
+        assert [day.date for day in days] == [MONDAY - 29 * DAY + n * DAY for n in range(30)]
+
+    def test_thirty_days_up_to_a_day_are_what_nobody_began(self, service, mia):
+        days = service.flow(mia, since=None, until=date(2026, 1, 31), project=None)
+
+        assert (len(days), days[0].date, days[-1].date) == (30, date(2026, 1, 2), date(2026, 1, 31))
+
+    def test_what_is_still_to_come_is_left_out(self, service, mia):
+        days = service.flow(mia, since=MONDAY - DAY, until=date(9998, 12, 31), project=None)
+
+        assert [day.date for day in days] == [MONDAY - DAY, MONDAY]
+
+    @pytest.mark.parametrize("report", ["flow", "cycle_time"])
+    @pytest.mark.parametrize(
+        ("since", "until"),
+        [
+            (TUESDAY, None),
+            (TUESDAY, THURSDAY),
+            (MONDAY, MONDAY - DAY),
+            (date(9998, 1, 1), date(9998, 1, 2)),
+            (MONDAY, date(2, 1, 1)),
+        ],
+    )
+    def test_an_empty_one_is_refused(self, service, mia, report, since, until):
+        with pytest.raises(InvalidError, match="from: lies behind `to`, or is still to come"):
+            getattr(service, report)(mia, since=since, until=until, project=None)
+
+    @pytest.mark.parametrize("report", ["flow", "cycle_time"])
+    def test_more_than_a_year_is_refused(self, service, mia, report):
+        with pytest.raises(InvalidError, match="from: 366 days are the most"):
+            getattr(service, report)(mia, since=MONDAY - 366 * DAY, until=MONDAY, project=None)
+
+        assert getattr(service, report)(mia, since=MONDAY - 365 * DAY, until=MONDAY, project=None) is not None
+
+    @pytest.mark.parametrize("report", ["flow", "cycle_time"])
+    @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Pacific/Kiritimati", "America/Los_Angeles"])
+    def test_long_before_the_record_there_is_nothing(self, service, services, mia, report):
+        services.tasks.create(mia, {"title": "One"})
+
+        items = getattr(service, report)(mia, since=date(2, 1, 1), until=date(2, 1, 9), project=None)
+
+        counts = [number.task_count for item in items for number in getattr(item, "statuses", [item])]
+        assert set(counts) <= {0}
+
+
+def flow(service, actor, since=MONDAY, until=None, *, project=None):
+    return shown(FlowReport, service.flow(actor, since=since, until=until, project=project))
+
+
+def counts_of(body):
+    """Map each day to its numbers that are not zero."""
+    return {
+        date.fromisoformat(item["date"]): {
+            number["status"]: number["task_count"] for number in item["statuses"] if number["task_count"]
+        }
+        for item in body["items"]
+    }
+
+
+def assert_links_lead_to_the_numbers(services, actor, body):
+    for item in body["items"]:
+        for number in item["statuses"]:
+            assert number["task_count"] == total_of(services, actor, number["tasks"]), (item["date"], number)

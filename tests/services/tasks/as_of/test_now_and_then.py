@@ -1,0 +1,90 @@
+from dataclasses import replace
+
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from app.models.people.user import Role
+from app.queries.tasks import SORT_NAMES, TaskQuery
+from tests.services.tasks.as_of.looking_back import HOUR, NOON, body_of, changes, create, items_as_of, titles
+
+which = st.integers(0, 9)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("create"), titles, changes),
+        st.tuples(st.just("change"), which, changes),
+        st.tuples(st.just("delete"), which, st.none()),
+        st.tuples(st.just("restore"), which, st.none()),
+    ),
+    max_size=12,
+)
+queries = st.builds(
+    TaskQuery,
+    sort=st.sampled_from(SORT_NAMES),
+    deleted=st.booleans(),
+    overdue=st.sampled_from([None, None, True, False]),
+    q=st.sampled_from([None, None, "fence", "green OR water"]),
+    assignee=st.sampled_from([None, None, "ann", "none", "me"]),
+    statuses=st.sampled_from([(), (), ("todo", "blocked"), ("done",)]),
+    labels=st.sampled_from([(), (), ("red",), ("green", "blue")]),
+    projects=st.sampled_from([(), (), ("OPS",), ("GEN", "OPS")]),
+    include_total=st.just(True),
+    limit=st.just(200),
+)
+
+
+class TestNowAndThen:
+    @hypothesis_settings(
+        max_examples=40,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+    @given(steps=steps, query=queries)
+    def test_the_list_as_of_an_instant_is_what_the_list_was_at_it(
+        self, services, factories, acting_as, boss, clock, steps, query
+    ):
+        """Each example has an author of its own, because earlier examples leave their tasks behind."""
+        author = acting_as(factories.User(role=Role.ADMIN))
+        query = replace(query, creator="me")
+        ids: list[int] = []
+        seen = {clock(): body_of(services, author, query)}
+        for step in steps:
+            clock.advance(hours=1)
+            take(services, author, step, ids)
+            seen[clock()] = body_of(services, author, query)
+            assert body_of(services, author, replace(query, as_of=clock())) == seen[clock()]
+        clock.advance(days=1)
+
+        found = {instant: body_of(services, author, replace(query, as_of=instant)) for instant in seen}
+
+        # A task is overdue if it was due before the instant.
+        assert found == seen
+
+    def test_a_move_on_the_board_is_no_version(self, services, boss, clock):
+        task = create(services, boss, position=1.0)
+        clock.advance(hours=1)
+        services.tasks.change(boss, task.id, {"position": 2.0})
+        clock.advance(hours=1)
+        services.tasks.change(boss, task.id, {"title": "New"})
+
+        found = [items_as_of(services, boss, NOON + n * HOUR)[0] for n in range(3)]
+
+        assert [(item["position"], item["version"]) for item in found] == [(1.0, 1), (1.0, 1), (2.0, 3)]
+
+
+def take(services, actor, step, ids):
+    """One step of a story; about a task that is not there, or is not so, it is none."""
+    verb, subject, said = step
+    if verb == "create":
+        ids.append(services.tasks.create(actor, {"title": subject, **said}).id)
+        return
+    if not ids:
+        return
+    task_id = ids[subject % len(ids)]
+    is_deleted = services.task_views.get(actor, task_id).values["deleted_at"] is not None
+    if verb == "restore" and is_deleted:
+        services.tasks.restore(actor, task_id)
+    elif verb == "delete" and not is_deleted:
+        services.tasks.delete(actor, task_id)
+    elif verb == "change" and not is_deleted:
+        services.tasks.change(actor, task_id, said)

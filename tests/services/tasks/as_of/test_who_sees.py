@@ -1,0 +1,107 @@
+import pytest
+from sqlalchemy import delete
+
+from app.errors import ForbiddenError
+from app.models.people.user import Role
+from app.models.tasks.task import Task
+from tests.services.tasks.as_of.looking_back import (
+    HOUR,
+    INSTANT,
+    NOON,
+    create,
+    ids_as_of,
+    items_as_of,
+    page_as_of,
+    titles_as_of,
+)
+
+
+class TestDeleted:
+    def test_since_then_is_still_in_the_list(self, services, boss, clock):
+        task = create(services, boss)
+        clock.advance(hours=1)
+        services.tasks.delete(boss, task.id)
+        clock.advance(hours=1)
+
+        (then,) = items_as_of(services, boss, NOON + HOUR - INSTANT)
+
+        assert (then["id"], then["deleted_at"]) == (task.id, None)
+
+    def test_by_then_is_in_the_list_of_the_deleted(self, services, boss, clock):
+        task = create(services, boss)
+        clock.advance(hours=1)
+        services.tasks.delete(boss, task.id)
+        clock.advance(hours=1)
+
+        (then,) = items_as_of(services, boss, NOON + HOUR, deleted=True)
+
+        assert (then["id"], then["deleted_at"]) == (task.id, "2026-03-10T13:00:00+00:00")
+        assert ids_as_of(services, boss, NOON + HOUR) == []
+        assert ids_as_of(services, boss, NOON, deleted=True) == []
+
+    def test_and_restored_since_is_deleted_as_of_then(self, services, boss, clock):
+        task = create(services, boss)
+        for do in (services.tasks.delete, services.tasks.restore):
+            clock.advance(hours=1)
+            do(boss, task.id)
+
+        found = [ids_as_of(services, boss, NOON + n * HOUR) for n in range(3)]
+        found_deleted = [ids_as_of(services, boss, NOON + n * HOUR, deleted=True) for n in range(3)]
+
+        assert found == [[task.id], [], [task.id]]
+        assert found_deleted == [[], [task.id], []]
+
+    def test_for_good_is_still_in_the_list_of_before(self, services, boss, clock, session):
+        task = create(services, boss, title="Purged", assignee="ann")
+        clock.advance(hours=1)
+        session.execute(delete(Task).where(Task.id == task.id))
+
+        (then,) = items_as_of(services, boss, NOON + HOUR - INSTANT)
+
+        assert (then["title"], then["assignee"]) == ("Purged", "ann")
+        assert ids_as_of(services, boss, NOON + HOUR) == []
+        assert ids_as_of(services, boss, NOON + HOUR, deleted=True) == []
+
+    @pytest.mark.parametrize("role", [Role.USER, Role.VIEWER])
+    def test_may_not_be_listed_by_who_may_not_restore(self, services, factories, acting_as, role):
+        with pytest.raises(ForbiddenError):
+            items_as_of(services, acting_as(factories.User(role=role)), NOON, deleted=True)
+
+
+class TestWhoSees:
+    def test_of_projects_one_is_not_in_there_was_nothing(self, services, boss, ben):
+        create(services, boss, project="OPS")
+
+        assert page_as_of(services, ben, NOON, include_total=True) == {
+            "items": [],
+            "next_cursor": None,
+            "total": 0,
+            "total_is_capped": False,
+        }
+        assert ids_as_of(services, ben, NOON, projects=("OPS",)) == []
+
+    def test_what_has_left_ones_project_is_seen_as_it_was_in_it(self, services, boss, ben, clock):
+        task = create(services, boss, title="For all")
+        clock.advance(hours=1)
+        services.tasks.change(boss, task.id, {"project": "OPS", "title": "Secret"})
+
+        found = [titles_as_of(services, ben, instant) for instant in (NOON, NOON + HOUR)]
+
+        assert found == [["For all"], []]
+
+    def test_what_has_come_into_ones_project_is_not_seen_as_it_was_before(self, services, boss, ben, clock):
+        task = create(services, boss, title="Secret", project="OPS")
+        clock.advance(hours=1)
+        services.tasks.change(boss, task.id, {"project": "GEN", "title": "For all"})
+
+        found = [titles_as_of(services, ben, instant) for instant in (NOON, NOON + HOUR)]
+
+        assert found == [[], ["For all"]]
+
+    def test_who_is_a_member_now_sees_what_was_there_before(self, services, boss, factories, acting_as, ops, clock):
+        task = create(services, boss, project="OPS")
+        clock.advance(hours=1)
+        newcomer = factories.User()
+        factories.ProjectMember(project_id=ops.id, user_id=newcomer.id)
+
+        assert ids_as_of(services, acting_as(newcomer), NOON) == [task.id]
