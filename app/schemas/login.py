@@ -35,6 +35,4 @@ class TokenPair(Schema):
     access_token = fields.String(required=True)
     refresh_token = fields.String(required=True)
     token_type = fields.String(required=True)
-    expires_in = fields.Integer(
-        required=True, metadata={"description": "how many seconds the access token is valid"}
-    )
+    expires_in = fields.Integer(required=True, metadata={"description": "how many seconds the access token is valid"})
