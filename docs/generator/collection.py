@@ -1,7 +1,6 @@
 """The Postman collection, made of the examples and the contract."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,9 @@ FORMAT = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 NAMESPACE = uuid5(NAMESPACE_URL, "https://tasktrackerpro.example/postman")
 BASE = "{{base_url}}"
 CSV_HINT = "a CSV file with a header line"
-# Named by the scripts of the collection.
-SCRIPT_SCHEMA = re.compile(r'"schema_(\w+)"')
 
 
 def collection(about: About, folders: tuple[Folder, ...], contract: Contract) -> str:
-    scripts = {listen: _read(f"{name}.js") for listen, name in (("prerequest", "prerequest"), ("test", "test"))}
     document = {
         "info": {
             "_postman_id": _id(about.name),
@@ -32,7 +28,7 @@ def collection(about: About, folders: tuple[Folder, ...], contract: Contract) ->
             "schema": FORMAT,
         },
         "auth": _auth("admin_token"),
-        "event": [_event(listen, lines) for listen, lines in scripts.items()],
+        "event": [_event(listen, _read(f"{listen}.js")) for listen in ("prerequest", "test")],
         "variable": _variables(about, folders, contract),
         "item": [_folder(folder, about, contract) for folder in folders],
     }
@@ -57,8 +53,8 @@ def _auth(token: str) -> dict[str, Any]:
 
 def _variables(about: About, folders: tuple[Folder, ...], contract: Contract) -> list[dict[str, Any]]:
     values = {**about.constants, **dict.fromkeys(about.variables, "")}
-    for schema in _schemas(folders, contract):
-        values[schema_variable(schema[0])] = json.dumps(schema[1], separators=(",", ":"))
+    for name, schema in _schemas(folders, contract):
+        values[schema_variable(name)] = json.dumps(schema, separators=(",", ":"))
     return [{"key": name, "value": value} for name, value in values.items()]
 
 

@@ -9,6 +9,8 @@ from docs.generator.examples import read_about, read_folders
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COLLECTION = ROOT / "postman/TaskTrackerPro.postman_collection.json"
+# Each is generated as a whole or between two marks.
+GENERATED = (COLLECTION, reference.PAGE, settings_table.PAGE)
 
 
 def documents() -> dict[Path, str]:

@@ -77,11 +77,17 @@ class _Reference:
         yield from self._body(operation)
         yield self._statuses(operation)
         yield from self._fields_of_answer(operation)
-        examples = [example for example in self._examples[str(operation)] if example.in_reference]
+        examples = self._shown_examples(operation)
         for example in examples:
             if len(examples) > 1:
                 yield f"*{example.name}.* {example.description}"
             yield from self._shown(example)
+
+    def _shown_examples(self, operation: Operation) -> list[Example]:
+        """The first that succeeds, and those that say so."""
+        examples = self._examples[str(operation)]
+        first = next((each for each in examples if each.answers[0].status < HTTPStatus.MULTIPLE_CHOICES), None)
+        return [each for each in examples if each is first or each.in_reference]
 
     def _parameters(self, operation: Operation) -> Iterator[str]:
         parameters = _shown_parameters(operation)

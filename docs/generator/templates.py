@@ -1,7 +1,7 @@
 """How `{{variables}}` in an example get their values, and how a path leads into an answer's body."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 VARIABLE = re.compile(r"\{\{(\$?\w+)\}\}")
@@ -36,12 +36,3 @@ def _follow(value: Any, steps: list[str | int]) -> Any:
             return [_follow(each, steps[position + 1 :]) for each in value]
         value = value[step]
     return value
-
-
-def mapped(value: Any, change: Callable[[str], str]) -> Any:
-    """The same value with each text changed."""
-    if isinstance(value, dict):
-        return {change(key): mapped(each, change) for key, each in value.items()}
-    if isinstance(value, list):
-        return [mapped(each, change) for each in value]
-    return change(value) if isinstance(value, str) else value
