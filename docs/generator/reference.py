@@ -10,7 +10,7 @@ from typing import Any
 from app.auth.permissions import PERMISSIONS_OF
 from docs.generator.compact_json import compact
 from docs.generator.contract import Contract, Operation
-from docs.generator.examples import About, Answer, Example, Folder, Section, all_examples, content_type
+from docs.generator.examples import PROBLEM_TYPE, About, Answer, Example, Folder, Section, all_examples, content_type
 from docs.generator.headers import shown_value
 from docs.generator.schema_words import default_of, words_for
 from docs.generator.templates import filled
@@ -20,6 +20,8 @@ BEGIN = "<!-- reference: written by `make docs` from docs/examples and the OpenA
 END = "<!-- end of reference -->"
 # Described once, in the hand-written part.
 PAGE_FIELDS = {"next_cursor", "total", "total_is_capped"}
+# The contract lists this status for every operation that takes arguments.
+INVALID = int(HTTPStatus.UNPROCESSABLE_ENTITY)
 # An operation that shares so many parameters with another one refers to it.
 MANY = 10
 
@@ -97,7 +99,7 @@ class _Reference:
             parameters = [each for each in parameters if each not in common]
         if parameters:
             rows = [
-                _row(f"`{each['name']}`", _place(each), _without_null(each["schema"]), _meaning(each, each["schema"]))
+                _row(f"`{each['name']}`", _place(each), _parameter_words(each), _meaning(each, each["schema"]))
                 for each in parameters
             ]
             yield _table(("parameter", "in", "value", "meaning"), rows)
@@ -130,6 +132,8 @@ class _Reference:
     def _statuses(self, operation: Operation) -> str:
         """Those of the contract, and those that an example shows, with their codes."""
         codes: dict[int, list[str]] = {status: [] for status in operation.statuses}
+        if operation.response_schema(INVALID, PROBLEM_TYPE) is not None and INVALID in codes:
+            codes[INVALID].append("invalid")
         for example in self._examples[str(operation)]:
             for answer in (*example.answers, *example.shown_only):
                 listed = codes.setdefault(answer.status, [])
@@ -233,9 +237,10 @@ def _listed(words: list[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _without_null(schema: Mapping[str, Any]) -> str:
+def _parameter_words(parameter: Mapping[str, Any]) -> str:
     """Neither a query nor a form can hold null."""
-    return words_for(schema).removesuffix(" or null").removesuffix(",")
+    words = words_for(parameter["schema"]).removesuffix(" or null").removesuffix(",")
+    return f"{words}, required" if parameter.get("required") else words
 
 
 def _place(parameter: Mapping[str, Any]) -> str:
@@ -249,8 +254,8 @@ def _meaning(described: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
 
 
 def _name_in_words(name: str) -> str:
-    """`ImportPage` is "an import"."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name.removesuffix("Page")).lower()
+    """`LogDay` is "a log day"."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
