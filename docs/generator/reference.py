@@ -22,7 +22,7 @@ END = "<!-- end of reference -->"
 PAGE_FIELDS = {"next_cursor", "total", "total_is_capped"}
 # The contract lists this status for every operation that takes arguments.
 INVALID = int(HTTPStatus.UNPROCESSABLE_ENTITY)
-# An operation that shares so many parameters with another one refers to it.
+# An operation that shares this many parameters with another one refers to it.
 MANY = 10
 
 
