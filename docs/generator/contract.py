@@ -1,4 +1,4 @@
-"""What the app says of itself: its OpenAPI document, operation by operation."""
+"""The OpenAPI document that the app serves, operation by operation."""
 
 import os
 import re
@@ -19,7 +19,7 @@ REF = "#/components/schemas/"
 PROBLEM = "Problem"
 # Keywords that describe a value and refuse none.
 ANNOTATIONS = {"description", "default", "example", "writeOnly"}
-# Nothing is asked of the servers that these name.
+# The app sends nothing to these servers.
 ENVIRONMENT = {
     "ENVIRONMENT": "development",
     "DATABASE_URL": "postgresql://nobody@localhost:1/nowhere",
@@ -64,7 +64,7 @@ class Operation:
 
     @property
     def statuses(self) -> list[int]:
-        """Those that are listed one by one; errors are not."""
+        """The statuses that the document lists one by one. Most errors are not listed."""
         return [int(status) for status in self.described["responses"] if status != "default"]
 
     @property
@@ -77,14 +77,14 @@ class Operation:
 
     @property
     def body(self) -> tuple[str, Mapping[str, Any]] | None:
-        """The media type and the schema of the request's body; None where it takes none."""
+        """The media type and the schema of the request's body; None if it takes no body."""
         if "requestBody" not in self.described:
             return None
         ((media_type, content),) = self.described["requestBody"]["content"].items()
         return media_type, content["schema"]
 
     def response_schema(self, status: int, media_type: str) -> Mapping[str, Any] | None:
-        """The schema of `default` for a status that is not listed; None where nothing is said of the body."""
+        """The schema of `default` for a status that is not listed; None if the document does not describe the body."""
         responses = self.described["responses"]
         response = responses.get(str(status), responses["default"])
         schema: Mapping[str, Any] | None = response.get("content", {}).get(media_type, {}).get("schema")
@@ -109,12 +109,12 @@ class Contract:
         ]
 
     def operation(self, method: str, path: str) -> Operation | None:
-        """The one with the fewest parameters, of those that the path fits; None for one that the document lacks."""
+        """The operation with the fewest parameters that fits the path; None if the document has none."""
         fitting = [each for each in self.operations if each.method == method and each.fits(path)]
         return min(fitting, key=lambda each: len(PARAMETER.findall(each.path)), default=None)
 
     def answer_schema(self, method: str, path: str, status: int, media_type: str) -> NamedSchema | None:
-        """A problem where the document knows neither the path nor the method; None where nothing is said."""
+        """The schema of problems if the document does not know the path and the method; None if it says nothing."""
         operation = self.operation(method, path)
         if operation is None:
             return self.component(PROBLEM) if status >= HTTPStatus.BAD_REQUEST else None
@@ -158,7 +158,7 @@ def _name_of(schema: Mapping[str, Any]) -> str:
 
 
 def read_contract() -> Contract:
-    """Without a server: the document is made of the routes alone."""
+    """Read the document without a server. It depends on the routes alone."""
     with patch.dict(os.environ, ENVIRONMENT, clear=True):
         app = create_app(read_settings())
     document: dict[str, Any] = app.test_client().get(PATH).get_json()

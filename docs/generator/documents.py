@@ -1,4 +1,4 @@
-"""Which documents are generated, and what each of them should hold."""
+"""The generated documents and their texts."""
 
 from pathlib import Path
 

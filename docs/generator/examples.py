@@ -1,4 +1,4 @@
-"""Which requests the documents show, and what each of them answers: the YAML files in docs/examples."""
+"""Reads the examples of requests and answers from the YAML files in docs/examples."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ SECTIONS = DIRECTORY / "sections.yaml"
 NOBODY = "nobody"
 PROBLEM_TYPE = "application/problem+json"
 JSON_TYPE = "application/json"
-# The answer's own id; the app makes one of 32 hexadecimal digits.
+# The app makes an id of 32 hexadecimal digits for each request.
 SHOWN_REQUEST_ID = "1a96447eb7b8438384f26417aadba4ed"
 
 
@@ -96,7 +96,7 @@ class Example:
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        """In the order of the target; a value of several names stays one."""
+        """Names and values in the order of the target."""
         query = self.target.partition("?")[2]
         pairs = (each.partition("=") for each in query.split("&") if each)
         return [(name, value) for name, _, value in pairs]
@@ -120,7 +120,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What holds for all examples. `shown` are the values that the documents show for variables."""
+    """The name, the description and the variables of the collection, and the sections of the reference.
+
+    `shown` holds the values that the documents show for variables.
+    """
 
     name: str
     description: str
@@ -145,7 +148,7 @@ def read_about() -> About:
 
 
 def read_folders() -> tuple[Folder, ...]:
-    """In the order of work, which is that of the files' names."""
+    """Folders come in the order of work, which is the order of the file names."""
     paths = sorted(DIRECTORY.glob("[0-9]*.yaml"))
     return tuple(_folder(path) for path in paths)
 

@@ -1,4 +1,4 @@
-"""Which headers differ from run to run, and what they look like all the same."""
+"""The headers that differ from run to run, and the patterns that they match."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 from docs.generator.templates import VARIABLE
 
-# A shown value stands for all that match. The groups of what differs are replaced in the value itself.
+# The parts of a shown value that differ from run to run, and the patterns that replace them.
 VOLATILE: Mapping[str, list[tuple[str, str]]] = {
     "Location": [(r"\d+$", r"\d+")],
     "ETag": [(r"\d+", r"\d+")],
@@ -22,7 +22,7 @@ VOLATILE: Mapping[str, list[tuple[str, str]]] = {
 
 
 def pattern_of(name: str, value: Any) -> str | None:
-    """What the header must match; None where it must be equal to the value that is shown."""
+    """The pattern that the header must match; None if it must be equal to the shown value."""
     if isinstance(value, Mapping):
         pattern: str = value["match"]
         return pattern

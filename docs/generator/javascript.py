@@ -1,4 +1,4 @@
-"""How paths, values and expectations of an example are written in JavaScript."""
+"""Writes the paths, values and expectations of an example in JavaScript."""
 
 import json
 import re

@@ -46,7 +46,7 @@ class _Reference:
                 self._examples[str(operation)].append(example)
         # Operations that share many parameters with this one refer to it.
         self._richest = max(contract.operations, key=lambda operation: len(_shown_parameters(operation)))
-        # Each is described where it first appears.
+        # A schema is described where it first appears.
         self._described_schemas: set[str] = set()
 
     def text(self) -> str:
@@ -86,7 +86,7 @@ class _Reference:
             yield from self._shown(example)
 
     def _shown_examples(self, operation: Operation) -> list[Example]:
-        """The first that succeeds, and those that say so."""
+        """The first example that succeeds, and every example that asks for it."""
         examples = self._examples[str(operation)]
         first = next((each for each in examples if each.answers[0].status < HTTPStatus.MULTIPLE_CHOICES), None)
         return [each for each in examples if each is first or each.in_reference]
@@ -130,7 +130,7 @@ class _Reference:
         return schema if "description" in schema else self._contract.resolved(schema)
 
     def _statuses(self, operation: Operation) -> str:
-        """Those of the contract, and those that an example shows, with their codes."""
+        """Every status of the contract and of an example, with the codes of its problems."""
         codes: dict[int, list[str]] = {status: [] for status in operation.statuses}
         if operation.response_schema(INVALID, PROBLEM_TYPE) is not None and INVALID in codes:
             codes[INVALID].append("invalid")
@@ -228,7 +228,7 @@ def who_may(operation: Operation) -> str:
 
 
 def _shown_parameters(operation: Operation) -> list[dict[str, Any]]:
-    """Those of the path only if they need an explanation."""
+    """All parameters, except those of the path that need no explanation."""
     return [each for each in operation.parameters if each["in"] != "path" or "description" in each]
 
 

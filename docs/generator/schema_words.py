@@ -1,4 +1,4 @@
-"""How the reference says in words what a JSON schema allows."""
+"""Describes the values that a JSON schema allows, in words."""
 
 import json
 import re

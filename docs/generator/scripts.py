@@ -1,4 +1,4 @@
-"""What Postman runs before and after one request."""
+"""Writes the scripts that Postman runs before and after one request."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ def schema_variable(name: str) -> str:
 
 
 def request_script(example: Example) -> list[str]:
-    """What runs before the request; nothing for most."""
+    """The script before the request. Most requests have none."""
     lines = [f"pm.variables.set({quoted(name)}, {literal(value)});" for name, value in example.before.items()]
     if example.wait_for is not None:
         lines += [
@@ -50,7 +50,7 @@ def request_script(example: Example) -> list[str]:
 
 
 def test_script(example: Example, contract: Contract) -> list[str]:
-    """What runs after the answer came."""
+    """The script after the answer."""
     lines = [
         "if (pm.response.code === 429) {",
         "    return; // The collection's script waits and sends the request again.",
@@ -114,7 +114,8 @@ def _answer(example: Example, answer: Answer, contract: Contract) -> Iterator[st
         yield from _json_body(example, answer, contract)
     elif answer.has_body:
         yield "const text = pm.response.text();"
-        if any("lines" in str(checks) for checks in answer.expect.values()):
+        checks = [check for named in answer.expect.values() for check in checks_of(named, answer.body)]
+        if any(path.startswith("lines") for path, _ in checks):
             yield r"const lines = text.trim().split(/\r?\n/);"
     for name, checks in answer.expect.items():
         yield from _test(name, [expectation(path, matcher) for path, matcher in checks_of(checks, answer.body)])
@@ -157,7 +158,7 @@ def _test(name: str, lines: Iterable[str]) -> Iterator[str]:
 
 
 def checks_of(checks: Any, body: Any) -> Iterator[tuple[str, Any]]:
-    """What is expected at which path. A path alone expects what the example shows there."""
+    """Yield each path with the expected value. A path alone expects the value that the example shows there."""
     for check in checks:
         if isinstance(check, str):
             yield check, value_at(body, check)
@@ -171,7 +172,7 @@ def _kept(name: str, source: Any) -> str:
         pattern = regular_expression(source["match"])
         value = f"{at(source['from'])}.match({pattern})[1]"
     else:
-        # Where an earlier test failed, what is missing here should not hide it.
+        # If an earlier test failed, a missing value should not hide that.
         value = at(source).replace("].", "]?.")
         if "[*]" in source:
             value = f"JSON.stringify({value})"

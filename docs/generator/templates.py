@@ -1,4 +1,4 @@
-"""How `{{variables}}` in an example get their values, and how a path leads into an answer's body."""
+"""Fills the `{{variables}}` of an example, and follows a path into an answer's body."""
 
 import re
 from collections.abc import Mapping

@@ -7,9 +7,9 @@ from typing import Any
 from docs.generator.javascript import is_matcher
 from docs.generator.templates import value_at
 
-# Rows' ids and opaque values: another run has others.
+# Ids of rows and opaque values differ from run to run.
 VOLATILE_KEYS = re.compile(r"id|\w+_id|request_id|next_cursor|(access_|refresh_)?token")
-# What differs from run to run within a text.
+# These parts of a text differ from run to run.
 VOLATILE_TEXT = {
     # Colons and the plus sign may be percent-encoded in a link.
     "<time>": re.compile(r"\d{4}-\d\d-\d\dT\d\d(?::|%3A)\d\d(?::|%3A)\d\d(?:\.\d+)?(?:(?:\+|%2B)\d\d(?::|%3A)\d\d|Z)?"),
@@ -21,7 +21,7 @@ VOLATILE_TEXT = {
 
 
 def differences(shown: Any, real: Any, *, is_shortened: bool = False, at: str = "body") -> Iterator[str]:
-    """What is not the same: another key, another type, or another value that does not differ by nature."""
+    """Yield each key, type and fixed value that is not the same."""
     if isinstance(shown, str) and isinstance(real, str):
         yield from _text_differences(shown, real, is_shortened, at)
     elif isinstance(shown, dict) and isinstance(real, dict):
@@ -67,11 +67,11 @@ def _steady(text: str) -> str:
 
 
 def value_in(path: str, body: Any, headers: Mapping[str, str]) -> Any:
-    """None where a header is missing. Raises LookupError where the path leads nowhere in the body."""
+    """Return None for a missing header. Raises LookupError if the path leads nowhere in the body."""
     if path.startswith("headers."):
         return headers.get(path.removeprefix("headers."))
     if isinstance(body, str):
-        # As Postman's script does it.
+        # Postman's script does the same.
         text = body.strip().replace("\r\n", "\n")
         return value_at({"text": body, "lines": text.split("\n")}, path)
     return value_at(body, path)

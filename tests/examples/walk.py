@@ -39,7 +39,7 @@ class Walk:
         }
 
     def begin(self) -> None:
-        """Make what every tracker has: an admin, and a worker and a beat that were seen lately."""
+        """Create what every tracker has: an admin, and a worker and a beat that were seen lately."""
         with serving(self._resources) as services:
             services.people.create_first_admin(
                 username=self.variables["admin_username"], email="admin@example.org", password=PASSWORD
@@ -48,7 +48,7 @@ class Walk:
                 services.health.see(part)
 
     def answers(self, example: Example) -> Iterator[TestResponse]:
-        """One for each time that the example is sent: as often as there are values in `for_each`."""
+        """Send the example once, or once for each value of `for_each`."""
         if not example.for_each:
             yield self._answer(example)
         for name, names in example.for_each.items():
@@ -66,7 +66,7 @@ class Walk:
         return response
 
     def send(self, example: Example, app: Flask) -> TestResponse:
-        """Keeps nothing."""
+        """Send the example to an app without keeping anything."""
         headers = filled(dict(example.headers), self.variables)
         if example.sender != NOBODY:
             headers["Authorization"] = f"Bearer {self.variables[example.token or f'{example.sender}_token']}"
@@ -101,13 +101,13 @@ class Walk:
         return value_at(response.get_json(), source)
 
     def _run_jobs(self) -> None:
-        """Do what a worker would have done by now."""
+        """Do the jobs that a worker would have done by now."""
         with serving(self._resources) as services:
             services.import_runs.run_waiting()
             services.daily_log.log_due_days()
 
     def _multipart(self, example: Example) -> bytes:
-        """In the order of the example: the app reads the file as it comes in."""
+        """The fields in the order of the example, because the app reads the file while it arrives."""
         parts = []
         for each in example.form:
             disposition = f'Content-Disposition: form-data; name="{each["name"]}"'
