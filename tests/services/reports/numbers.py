@@ -7,6 +7,7 @@ import orjson
 from marshmallow import RAISE
 
 from app.http.responses import envelope_of
+from app.routes.reports import with_links
 from app.schemas.tasks import TaskListQuery
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (date(2026, 3, day) for day in (9, 10, 11, 12))
@@ -17,7 +18,7 @@ DAY = timedelta(days=1)
 
 def shown(schema, body):
     """Read the body as a client gets it and check it against its schema."""
-    written = orjson.loads(orjson.dumps(schema().dump({"items": body})))
+    written = orjson.loads(orjson.dumps({"items": with_links(body)}))
     assert schema(unknown=RAISE).validate(written) == {}
     return written
 
