@@ -114,8 +114,8 @@ def _answer(example: Example, answer: Answer, contract: Contract) -> Iterator[st
         yield from _json_body(example, answer, contract)
     elif answer.has_body:
         yield "const text = pm.response.text();"
-        checks = [check for named in answer.expect.values() for check in checks_of(named, answer.body)]
-        if any(path.startswith("lines") for path, _ in checks):
+        paths = [path for checks in answer.expect.values() for path, _ in checks_of(checks, answer.body)]
+        if any(path.startswith("lines") for path in paths):
             yield r"const lines = text.trim().split(/\r?\n/);"
     for name, checks in answer.expect.items():
         yield from _test(name, [expectation(path, matcher) for path, matcher in checks_of(checks, answer.body)])
