@@ -146,18 +146,21 @@ class TaskStatusChange(SomeOf):
     due_at = Moment(allow_none=True)
 
 
+_SEPARATED = {"description": "one or more, separated by commas"}
+
+
 class TaskFilters(StrictSchema):
     """Which tasks are meant."""
 
-    status = DelimitedList(Status(), max_length=MAX_FILTER_VALUES)
-    priority = DelimitedList(Priority(), max_length=MAX_FILTER_VALUES)
-    project = DelimitedList(ProjectKey(), max_length=MAX_FILTER_VALUES)
+    status = DelimitedList(Status(), max_length=MAX_FILTER_VALUES, metadata=_SEPARATED)
+    priority = DelimitedList(Priority(), max_length=MAX_FILTER_VALUES, metadata=_SEPARATED)
+    project = DelimitedList(ProjectKey(), max_length=MAX_FILTER_VALUES, metadata=_SEPARATED)
     assignee = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, an id, `me` or `none`"})
     creator = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, an id or `me`"})
     label = DelimitedList(
         Text(max_length=MAX_LABEL_LENGTH),
         max_length=MAX_FILTER_VALUES,
-        metadata={"description": "tasks that have all of these labels"},
+        metadata={"description": "tasks that have all of these labels, which are separated by commas"},
     )
     due_before = Moment(metadata={"description": "excludes this time"})
     due_after = Moment(metadata={"description": "includes this time"})
