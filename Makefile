@@ -36,8 +36,8 @@ format: .venv/dev.stamp ## Format the code and fix what lint can fix
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-docs: ## Write the table of settings in docs/operating.md anew
-	@$(PYTHON) docs/settings_table.py
+docs: .venv/dev.stamp ## Write the generated documents: the collection, the API reference, the table of settings
+	@$(BIN)/python -m docs.generator
 
 bench: .venv/dev.stamp ## Measure the speed, as ratios within one run
 	$(BIN)/python -m bench

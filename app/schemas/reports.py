@@ -15,8 +15,10 @@ class ReportQuery(StrictSchema):
 
 
 class ReportRangeQuery(ReportQuery):
-    since = Day(data_key="from", load_default=None, metadata={"description": "30 days up to `to` where absent"})
-    until = Day(data_key="to", load_default=None, metadata={"description": "today where absent"})
+    since = Day(
+        data_key="from", load_default=None, metadata={"description": "the first day; if absent, 30 days up to `to`"}
+    )
+    until = Day(data_key="to", load_default=None, metadata={"description": "the last day; today if absent"})
 
 
 class FlowStatus(Schema):
@@ -38,15 +40,15 @@ class Percentiles(Schema):
 
 
 class CycleTimeWeek(Schema):
-    week = fields.Date(required=True, metadata={"description": "its Monday"})
+    week = fields.Date(required=True, metadata={"description": "the Monday of the week"})
     task_count = fields.Integer(required=True)
-    seconds = fields.Nested(Percentiles, required=True, metadata={"description": "from started to done"})
+    seconds = fields.Nested(Percentiles, required=True, metadata={"description": "from start to completion"})
     tasks = fields.String(required=True, metadata=_LINK)
 
 
 class AgeBucket(Schema):
-    from_days = fields.Integer(required=True)
-    to_days = fields.Integer(required=True, allow_none=True)
+    from_days = fields.Integer(required=True, metadata={"description": "this age and more"})
+    to_days = fields.Integer(required=True, allow_none=True, metadata={"description": "less than this age"})
     task_count = fields.Integer(required=True)
     by_status = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
     tasks = fields.String(required=True, metadata=_LINK)
@@ -60,12 +62,24 @@ class FieldChange(Schema):
 
 
 class TaskVersion(Schema):
-    revision = fields.Integer(required=True)
+    revision = fields.Integer(required=True, metadata={"description": "counts from 1"})
     at = fields.AwareDateTime(required=True)
-    until = fields.AwareDateTime(required=True, allow_none=True)
+    until = fields.AwareDateTime(
+        required=True, allow_none=True, metadata={"description": "null for the state that the task has now"}
+    )
     event = fields.String(required=True, validate=validate.OneOf(list(TaskEvent)))
-    actor = fields.String(required=True, allow_none=True, metadata={"description": "null for who wrote past the API"})
-    request_id = fields.String(required=True, allow_none=True)
+    actor = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "who made the change; for a row of a CSV file, who uploaded it; null if it bypassed the API"
+        },
+    )
+    request_id = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "the `X-Request-ID` of the request that made the change"},
+    )
     changes = fields.List(fields.Nested(FieldChange), required=True)
 
 
