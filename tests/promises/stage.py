@@ -173,6 +173,8 @@ class Stage(Served):
             "DRAIN_SECONDS": "1.5",
             # A token has to outlive the clocks that a test sets, and the longest of them.
             "CLASSIC_TOKEN_MINUTES": "1440",
+            # Its name in the previous release.
+            "TABLE_TOKEN_MINUTES": "1440",
         }
 
     def prepare(self, release: Path = ROOT) -> None:
