@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from app.composition.resources import Resources
 from app.composition.services import serving
-from app.models.health.sighting import Part
+from app.models.health.sighting import BackgroundProcess
 from docs.generator.examples import NOBODY, About, Answer, Example
 from docs.generator.templates import filled, value_at
 from tests.fakes import FixedClock
@@ -44,8 +44,8 @@ class Walk:
             services.people.create_first_admin(
                 username=self.variables["admin_username"], email="admin@example.org", password=PASSWORD
             )
-            for part in Part:
-                services.health.see(part)
+            for process in BackgroundProcess:
+                services.health.see(process)
 
     def answers(self, example: Example) -> Iterator[TestResponse]:
         """Send the example once, or once for each value of `for_each`."""
