@@ -82,7 +82,7 @@ def create_app(
 
 
 def create_served_app() -> Flask:
-    """For a process of the api's server, which tells it by SIGUSR1 that it is about to stop."""
+    """Create the app of one server process. SIGUSR1 says that the process is about to stop."""
     settings = read_settings()
     app = create_app(settings)
     beat()
@@ -98,7 +98,7 @@ def create_served_app() -> Flask:
 
 
 def create_celery(settings: Settings | None = None) -> Celery:
-    """For worker and beat."""
+    """Create the Celery app of worker and beat."""
     settings = settings or read_settings()
     celery_app = make_celery(settings)
     resources = Resources(settings, job_queue=CeleryJobQueue(celery_app), timeouts=JOB_TIMEOUTS)
@@ -115,7 +115,7 @@ def create_celery(settings: Settings | None = None) -> Celery:
         resources.after_fork()
 
     @setup_logging.connect(weak=False)
-    def log_as_the_rest_does(**_kwargs: Any) -> None:
+    def configure_logging(**_kwargs: Any) -> None:
         init_logging(settings.log_level)
 
     return celery_app
