@@ -1,7 +1,7 @@
-"""How many requests of one user a process works on at once, so that nobody's costly ones leave the others no place.
+"""How many requests of one user a process runs at once, so that one user cannot crowd out the others.
 
-Each process counts for itself, without Redis: what a user could take from the others are the permits and connections
-of a process. With several processes a user may have as many times more requests running.
+Each process counts for itself, without Redis, because the permits and connections that a user could take up belong to
+one process. With several processes a user may have several times as many requests running.
 """
 
 import threading
@@ -41,7 +41,7 @@ class RunningRequests:
 
 
 def init_running_requests(app: Flask, settings: Settings) -> None:
-    """Before admission: who is over the limit waits for no permit."""
+    """Call it before `init_permits`, so that a request over the limit does not wait for a permit."""
     if not settings.rate_limits.enabled:
         return
     running = RunningRequests(settings.max_running_requests_per_user)
@@ -51,16 +51,16 @@ def init_running_requests(app: Flask, settings: Settings) -> None:
         try:
             user_id = current_claims().user_id
         except UnauthenticatedError:
-            # Public routes take no token, and the others refuse the request for it.
+            # Public routes need no token, and the others refuse the request.
             return
         running.begin(user_id)
         g.running_user_id = user_id
 
     @app.after_request
     def wait_for_end_of_stream(response: Response) -> Response:
-        """A file that is made while it is sent is at work until then."""
+        """A request whose response is streamed counts as running until the response has been sent."""
         if "running_user_id" in g and response.is_streamed and not response.direct_passthrough:
-            # Also where the server drops an answer that its client has gone away from.
+            # The finalizer also runs if the server drops the response because its client has disconnected.
             release = weakref.finalize(response, running.end, g.pop("running_user_id"))
             release.atexit = False
             response.call_on_close(release)

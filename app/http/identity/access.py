@@ -19,15 +19,15 @@ ME = -1
 
 
 def current_claims() -> Claims:
-    """The claims by which this request says who sends it; its session is not looked up.
+    """The verified claims of this request's token. Its session is not looked up.
 
-    Raises UnauthenticatedError. A further way to prove who you are is a module beside `bearer` and a line here.
+    Raises UnauthenticatedError. Another authentication method needs a module beside `bearer` and a line here.
     """
     return bearer_tokens().read_access(authorization())
 
 
 def requires(permission: Permission) -> Callable[[View], View]:
-    """The first gate: refuse a request without a valid token (401), or of a role without the permission (403)."""
+    """The first gate: refuse a request without a valid token (401) or from a role without the permission (403)."""
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -55,5 +55,5 @@ def current_actor() -> Actor:
 
 
 def me_or(user_id: int) -> int:
-    """The user id of a path, which may be `me`."""
+    """The user id in a path, with `me` replaced by the actor's id."""
     return current_actor().user_id if user_id == ME else user_id

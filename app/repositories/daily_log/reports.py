@@ -21,7 +21,7 @@ from app.repositories.pages import json_object, json_text, page_of
 
 @dataclass(frozen=True, slots=True)
 class DifferencePage(Page):
-    """`counts` says how many tasks entered, left and changed on all pages; the first page alone has it."""
+    """`counts` says how many tasks entered, left and changed on all pages. Only the first page has it."""
 
     counts: Mapping[str, int] | None = None
 
@@ -33,7 +33,7 @@ class TaskLogReportRepository:
     def list_differences(
         self, actor: Actor, since: date, until: date, *, project: str | None, cursor: str | None, limit: int
     ) -> DifferencePage:
-        """Tasks that one of two logged days has and the other has not, or has otherwise; by task."""
+        """Tasks that only one of two logged days has, or that differ between them; ordered by task."""
         before, after = _day(actor, since, project), _day(actor, until, project)
         joined = select(*_difference(before, after)).select_from(
             before.outerjoin(after, before.c.task_id == after.c.task_id, full=True)
@@ -62,7 +62,7 @@ class TaskLogReportRepository:
         return DifferencePage(page.rows, page.next_cursor, counts=counts)
 
     def list_days(self, query: TaskLogQuery) -> Sequence[date]:
-        """The logged days that are asked for, newest first."""
+        """The logged days of a query, newest first, and one more if there is a next page."""
         statement = select(LogRun.log_date)
         if query.since is not None:
             statement = statement.where(LogRun.log_date >= query.since)
@@ -71,7 +71,7 @@ class TaskLogReportRepository:
         return self._session.scalars(statement.order_by(LogRun.log_date.desc()).limit(query.limit + 1)).all()
 
     def count_of_day(self, actor: Actor, query: TaskLogQuery) -> Sequence[Any]:
-        """Rows of (status, project, assignee, count): one of them says of what, none of them that it is of all."""
+        """Rows of (status, project, assignee, count). One field is set, or none in the row that counts all tasks."""
         statement = (
             select(TaskLog.status, Project.key, func.coalesce(User.username, "none"), func.count())
             .join_from(TaskLog, Project, Project.id == TaskLog.project_id, isouter=True)

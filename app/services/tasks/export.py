@@ -1,4 +1,4 @@
-"""How tasks go out as CSV: all that a list's filters choose, page by page, in memory that does not grow with them."""
+"""How tasks are exported as CSV: all that match a list's filters, page by page, in constant memory."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,10 +21,13 @@ class TaskExportService:
         self._now = clock
 
     def write(self, actor: Actor, query: TaskQuery) -> Iterator[Lines]:
-        """A transaction a page: who reads slowly holds no connection. What changes meanwhile may show either way."""
+        """Write all matching tasks. Changes that are made meanwhile may or may not be included.
+
+        Each page has its own transaction, so a slow reader holds no connection.
+        """
         if query.deleted:
             ensure_may(actor, Permission.TASK_RESTORE)
-        query = replace(query, assignee=actor.meant_by(query.assignee), creator=actor.meant_by(query.creator))
+        query = replace(query, assignee=actor.resolve_me(query.assignee), creator=actor.resolve_me(query.creator))
         return self._pages(actor, query)
 
     def _pages(self, actor: Actor, query: TaskQuery) -> Iterator[Lines]:
