@@ -41,6 +41,11 @@ class Claims:
     session_id: UUID
     expires_at: float
 
+    @property
+    def caller(self) -> str:
+        """The name that limits count this caller under; it needs no look into the database."""
+        return f"user:{self.user_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class RefreshClaims(Claims):

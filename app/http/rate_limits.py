@@ -18,7 +18,7 @@ from app.auth.networks import network_of
 from app.cache import SOCKET_TIMEOUT_SECONDS
 from app.errors import UnauthenticatedError
 from app.http.client_address import client_address
-from app.http.identity.access import current_claims
+from app.http.identity.access import current_credential
 from app.http.metrics import UNMATCHED
 from app.settings import RateLimits, Settings
 
@@ -138,7 +138,7 @@ def _limit_of(limits: RateLimits, name: LimitName) -> object:
 def _client_key() -> str:
     """The user of a valid token, else the network. A request with an invalid token is refused later."""
     try:
-        return f"user:{current_claims().user_id}"
+        return current_credential().caller
     except UnauthenticatedError:
         return f"address:{network_of(client_address())}"
 

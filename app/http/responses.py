@@ -8,9 +8,7 @@ import orjson
 from flask import Flask, Response, request
 from flask.json.provider import JSONProvider
 
-from app.queries.pages import JsonRow, Page
-from app.queries.tasks import TaskView
-from app.services.tasks.write import Precondition
+from app.queries.pages import JsonRow, Page, Precondition, VersionedRow
 
 
 class OrjsonProvider(JSONProvider):
@@ -46,24 +44,24 @@ def no_content() -> Response:
     return response
 
 
-def task_response(view: TaskView, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A task with its version as a strong ETag, or a 304 if the client has that version already."""
-    tag = _tag(view.id, view.version)
+def versioned_response(row: VersionedRow, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A row with its version as a strong ETag, or a 304 if the client has that version already."""
+    tag = _tag(row.id, row.version)
     if request.method == "GET" and request.if_none_match.contains_weak(tag):
         response = Response(status=304)
     else:
-        response = row_response(view, status, headers)
+        response = row_response(row, status, headers)
     response.set_etag(tag)
     response.headers["Cache-Control"] = "private, no-cache"
     return response
 
 
-def precondition_of(task_id: int) -> Precondition | None:
+def precondition_of(row_id: int) -> Precondition | None:
     """The condition that If-Match sets (RFC 9110 §13.1.1). None when the request sets none."""
     if "If-Match" not in request.headers:
         return None
     etags = request.if_match
-    return lambda version: etags.contains(_tag(task_id, version))
+    return lambda version: etags.contains(_tag(row_id, version))
 
 
 def envelope_of(page: Page, **extra: object) -> bytes:
@@ -99,5 +97,5 @@ def cache_status(was_cached: bool) -> str:
     return "hit" if was_cached else "miss"
 
 
-def _tag(task_id: int, version: int) -> str:
-    return f"{task_id}.{version}"
+def _tag(row_id: int, version: int) -> str:
+    return f"{row_id}.{version}"

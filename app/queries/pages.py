@@ -50,6 +50,18 @@ class JsonRow:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionedRow(JsonRow):
+    """A row that clients change, and the version that its ETag is made from."""
+
+    id: int
+    version: int
+
+
+# Tells from a row's version whether the row may be overwritten; made from If-Match.
+Precondition = Callable[[int], bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Total:
     """The number of rows on all pages of a list. If it is capped, there are more."""
 

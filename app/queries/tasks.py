@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.models.tasks.fields import TaskPriority, TaskStatus
-from app.queries.pages import DEFAULT_PAGE_SIZE, JsonRow
+from app.queries.pages import DEFAULT_PAGE_SIZE, VersionedRow
 
 # The keys that a list may be sorted by. A leading hyphen reverses the order.
 SORT_KEYS = ("id", "created_at", "updated_at", "due_at", "priority", "status", "title", "position")
@@ -41,9 +41,7 @@ class TaskQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskView(JsonRow):
-    """A task as clients see it. Its ETag is made from `version`."""
+class TaskView(VersionedRow):
+    """A task with its title, which the classic API shows alone."""
 
-    id: int
     title: str
-    version: int

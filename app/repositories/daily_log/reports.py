@@ -26,6 +26,14 @@ class DifferencePage(Page):
     counts: Mapping[str, int] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DayCounts:
+    total: int
+    by_status: Mapping[str, int]
+    by_project: Mapping[str, int]
+    by_assignee: Mapping[str, int]
+
+
 class TaskLogReportRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -70,20 +78,33 @@ class TaskLogReportRepository:
             statement = statement.where(LogRun.log_date <= query.until)
         return self._session.scalars(statement.order_by(LogRun.log_date.desc()).limit(query.limit + 1)).all()
 
-    def count_of_day(self, actor: Actor, query: TaskLogQuery) -> Sequence[Any]:
-        """Rows of (status, project, assignee, count). One field is set, or none in the row that counts all tasks."""
+    def count_of_day(self, actor: Actor, query: TaskLogQuery) -> DayCounts:
+        """Count the tasks of a day, all of them and by each status, project and assignee."""
+        assignee = func.coalesce(User.username, "none")
         statement = (
-            select(TaskLog.status, Project.key, func.coalesce(User.username, "none"), func.count())
+            select(
+                # 0 for what the row counts by, 1 for what it does not.
+                func.grouping(TaskLog.status).label("any_status"),
+                func.grouping(Project.key).label("any_project"),
+                func.grouping(assignee).label("any_assignee"),
+                TaskLog.status,
+                Project.key.label("project"),
+                assignee.label("assignee"),
+                func.count().label("task_count"),
+            )
             .join_from(TaskLog, Project, Project.id == TaskLog.project_id, isouter=True)
             .outerjoin(User, User.id == TaskLog.assignee_id)
             .where(*log_conditions(actor, query))
-            .group_by(
-                func.grouping_sets(
-                    tuple_(), tuple_(TaskLog.status), tuple_(Project.key), tuple_(func.coalesce(User.username, "none"))
-                )
-            )
+            .group_by(func.grouping_sets(tuple_(), tuple_(TaskLog.status), tuple_(Project.key), tuple_(assignee)))
         )
-        return self._session.execute(statement).all()
+        rows = self._session.execute(statement).all()
+        return DayCounts(
+            total=next(row.task_count for row in rows if row.any_status and row.any_project and row.any_assignee),
+            by_status={row.status.value: row.task_count for row in rows if not row.any_status},
+            # A project that is gone has no key to count by.
+            by_project={row.project: row.task_count for row in rows if not row.any_project and row.project is not None},
+            by_assignee={row.assignee: row.task_count for row in rows if not row.any_assignee},
+        )
 
 
 def _day(actor: Actor, log_date: date, project: str | None) -> Any:

@@ -70,7 +70,7 @@ class TaskRepository:
         if not include_deleted:
             statement = statement.where(_is_deleted(False))
         row = self._session.execute(statement).one_or_none()
-        return None if row is None else TaskView(row[3].encode(), row[0], row[1], row[2])
+        return None if row is None else TaskView(row.json.encode(), row.id, row.version, row.title)
 
     def list_active(self, actor: Actor, shape: Shape, *, after_id: int, limit: int) -> Sequence[Any]:
         """The next active tasks after `after_id` that the actor may see: rows of (id, JSON in this shape)."""
@@ -102,4 +102,4 @@ def _is_deleted(deleted: bool) -> Any:
 
 
 # Built once, because building it takes as long as the query itself.
-_VIEW = with_names(select(Task.id, Task.title, Task.version, json_text(TASK_FIELDS)))
+_VIEW = with_names(select(Task.id, Task.title, Task.version, json_text(TASK_FIELDS).label("json")))

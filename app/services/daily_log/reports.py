@@ -1,9 +1,8 @@
 """Reports on the daily log: how two days differ, and how many tasks each day has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
 
 from app.auth.actor import Actor
 from app.database.unit_of_work import UnitOfWork
@@ -66,9 +65,4 @@ class TaskLogReportService:
 
     def _day(self, actor: Actor, query: TaskLogQuery, day: date) -> LogDay:
         counts = self._reports.count_of_day(actor, replace(query, on=day))
-        task_count = next((count for *names, count in counts if names == [None, None, None]), 0)
-        return LogDay(day, task_count, _by(counts, 0), _by(counts, 1), _by(counts, 2))
-
-
-def _by(counts: Sequence[Any], index: int) -> dict[str, int]:
-    return {str(row[index]): row[-1] for row in counts if row[index] is not None}
+        return LogDay(day, counts.total, counts.by_status, counts.by_project, counts.by_assignee)

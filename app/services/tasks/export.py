@@ -1,15 +1,14 @@
 """How tasks are exported as CSV: all that match a list's filters, page by page, in constant memory."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from app.auth.actor import Actor
-from app.auth.permissions import Permission, ensure_may
 from app.clock import Clock
 from app.csv_files.writing import Lines, export_header, export_rows
 from app.database.unit_of_work import UnitOfWork
 from app.queries.tasks import TaskQuery
 from app.repositories.tasks.export import TaskExportRepository
+from app.services.tasks.read import resolved
 
 PAGE_ROWS = 2_000
 
@@ -25,10 +24,7 @@ class TaskExportService:
 
         Each page has its own transaction, so a slow reader holds no connection.
         """
-        if query.deleted:
-            ensure_may(actor, Permission.TASK_RESTORE)
-        query = replace(query, assignee=actor.resolve_me(query.assignee), creator=actor.resolve_me(query.creator))
-        return self._pages(actor, query)
+        return self._pages(actor, resolved(actor, query))
 
     def _pages(self, actor: Actor, query: TaskQuery) -> Iterator[Lines]:
         yield export_header()

@@ -24,6 +24,13 @@ ACTIVE_PAGE_ROWS = 5_000
 CLOCK_TOLERANCE = timedelta(minutes=1)
 
 
+def resolved(actor: Actor, query: TaskQuery) -> TaskQuery:
+    """The query as it is asked for this actor, `me` replaced. Raises ForbiddenError if they may not see its tasks."""
+    if query.deleted:
+        ensure_may(actor, Permission.TASK_RESTORE)
+    return replace(query, assignee=actor.resolve_me(query.assignee), creator=actor.resolve_me(query.creator))
+
+
 class TaskViewService:
     def __init__(
         self, uow: UnitOfWork, tasks: TaskRepository, task_list: TaskListRepository, cache: Cache, clock: Clock
@@ -42,11 +49,9 @@ class TaskViewService:
 
     def list_page(self, actor: Actor, query: TaskQuery) -> tuple[Page, bool]:
         """The page, and whether it came from the cache."""
-        if query.deleted:
-            ensure_may(actor, Permission.TASK_RESTORE)
+        query = resolved(actor, query)
         if query.as_of is not None and query.as_of > self._now() + CLOCK_TOLERANCE:
             raise InvalidError.of("as_of", "is in the future")
-        query = replace(query, assignee=actor.resolve_me(query.assignee), creator=actor.resolve_me(query.creator))
         cached = self._cache.remember(
             ("tasks",),
             # Other releases cache pages in another format under `tasks|`, and both run during an upgrade.

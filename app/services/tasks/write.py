@@ -14,13 +14,12 @@ from app.models.people.user import Role, User
 from app.models.projects.project import DEFAULT_PROJECT_KEY, Project
 from app.models.tasks.fields import PLAIN, TaskPriority, TaskStatus, defaults
 from app.models.tasks.task import Task
+from app.queries.pages import Precondition
 from app.queries.tasks import TaskView
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
 from app.repositories.tasks.write import TaskRepository
 
-# Decides by a task's version whether the task may be overwritten. It is made from If-Match.
-Precondition = Callable[[int], bool]
 # A new status, or a function that returns it for the current one.
 NewStatus = TaskStatus | Callable[[TaskStatus], TaskStatus]
 
