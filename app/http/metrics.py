@@ -29,9 +29,8 @@ class ScrapeTokenError(UnauthenticatedError):
     code = "scrape_token_wrong"
 
 
-def init_metrics(app: Flask, resources: Resources) -> None:
+def init_metrics(app: Flask) -> None:
     """Before every other hook: what the others do is part of the time, and what they answer is the answer."""
-    metrics = resources.metrics
 
     @app.before_request
     def look_at_the_clock() -> None:
@@ -40,6 +39,7 @@ def init_metrics(app: Flask, resources: Resources) -> None:
     @app.after_request
     def count_request(response: Response) -> Response:
         seconds = time.perf_counter() - g.began_at
+        metrics = _resources().metrics
         route = request.url_rule.rule if request.url_rule is not None else UNMATCHED
         method = request.method if request.method in METHODS else "OTHER"
         metrics.requests.labels(method, route, str(response.status_code)).inc()
@@ -60,8 +60,7 @@ def init_metrics(app: Flask, resources: Resources) -> None:
 
 def ensure_may_scrape() -> None:
     """Where METRICS_TOKEN is set, only who brings it. Raises ScrapeTokenError."""
-    resources: Resources = current_app.extensions["resources"]
-    wanted = resources.settings.metrics_token
+    wanted = _resources().settings.metrics_token
     if wanted is None:
         return
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -71,6 +70,10 @@ def ensure_may_scrape() -> None:
 
 def metrics_response(measured: Iterable[Metric]) -> Response:
     """With what this process counted; in OpenMetrics or the older text format, as the scraper likes it."""
-    resources: Resources = current_app.extensions["resources"]
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    return Response(encode(resources.metrics.registry(measured)), content_type=content_type)
+    return Response(encode(_resources().metrics.registry(measured)), content_type=content_type)
+
+
+def _resources() -> Resources:
+    resources: Resources = current_app.extensions["resources"]
+    return resources

@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections import Counter
 
-from flask import Flask, Response, g
+from flask import Flask, Response, current_app, g
 
 from app.errors import TooManyRunningRequestsError, UnauthenticatedError
 from app.http.identity.access import current_claims
@@ -44,7 +44,6 @@ def init_running_requests(app: Flask, settings: Settings) -> None:
     """Before admission: who is over the limit waits for no permit."""
     if not settings.rate_limits.enabled:
         return
-    running = RunningRequests(settings.max_running_requests_per_user)
 
     @app.before_request
     def count() -> None:
@@ -53,7 +52,7 @@ def init_running_requests(app: Flask, settings: Settings) -> None:
         except UnauthenticatedError:
             # Public routes take no token, and the others refuse the request for it.
             return
-        running.begin(user_id)
+        _running_requests().begin(user_id)
         g.running_user_id = user_id
 
     @app.after_request
@@ -61,7 +60,7 @@ def init_running_requests(app: Flask, settings: Settings) -> None:
         """A file that is made while it is sent is at work until then."""
         if "running_user_id" in g and response.is_streamed and not response.direct_passthrough:
             # Also where the server drops an answer that its client has gone away from.
-            release = weakref.finalize(response, running.end, g.pop("running_user_id"))
+            release = weakref.finalize(response, _running_requests().end, g.pop("running_user_id"))
             release.atexit = False
             response.call_on_close(release)
         return response
@@ -69,4 +68,9 @@ def init_running_requests(app: Flask, settings: Settings) -> None:
     @app.teardown_request
     def give_back(_error: BaseException | None) -> None:
         if "running_user_id" in g:
-            running.end(g.pop("running_user_id"))
+            _running_requests().end(g.pop("running_user_id"))
+
+
+def _running_requests() -> RunningRequests:
+    running: RunningRequests = current_app.extensions["running_requests"]
+    return running
