@@ -90,7 +90,7 @@ def start_afresh(app: Flask, settings: Settings, resources: Resources) -> None:
 
 
 def create_served_app() -> Flask:
-    """The app for a process of the api's server, which sends SIGUSR1 when the process is about to stop."""
+    """Create the app of one server process. SIGUSR1 says that the process is about to stop."""
     settings = read_settings()
     app = create_app(settings)
     draining: Draining = app.extensions["draining"]
@@ -105,7 +105,7 @@ def create_served_app() -> Flask:
 
 
 def create_celery(settings: Settings | None = None) -> Celery:
-    """The Celery app for worker and beat."""
+    """Create the Celery app of worker and beat."""
     settings = settings or read_settings()
     allow_long_cells()
     celery_app = make_celery(settings)
@@ -123,7 +123,7 @@ def create_celery(settings: Settings | None = None) -> Celery:
         resources.after_fork()
 
     @setup_logging.connect(weak=False)
-    def log_as_the_rest_does(**_kwargs: Any) -> None:
+    def configure_logging(**_kwargs: Any) -> None:
         init_logging(settings.log_level)
 
     return celery_app

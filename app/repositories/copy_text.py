@@ -46,13 +46,13 @@ class CopySource:
 
 
 def copy_line(values: Iterable[Any]) -> str:
-    """One row: None, text, numbers, instants and lists of text. Written for speed: an import calls it for each row."""
+    """The line of a row of None, text, numbers, instants and lists of text. Fast: an import calls it for each row."""
     cells = []
     for value in values:
         kind = type(value)
         if kind is str:
             cells.append(value.translate(_ESCAPES) if _NEEDS_ESCAPES(value) else value)
-        elif kind in _WORDS:
+        elif kind in _ENUMS:
             cells.append(value)
         else:
             cells.append(_FORMATS[kind](value))
@@ -72,7 +72,7 @@ _FORMATS: dict[type, Callable[[Any], str]] = {
     int: str,
     float: repr,
     datetime: datetime.isoformat,
-    list: lambda words: escaped(array_literal(words)) if words else "{}",
+    list: lambda values: escaped(array_literal(values)) if values else "{}",
 }
-# Text that has nothing to escape.
-_WORDS = frozenset({TaskStatus, TaskPriority})
+# Their values are text with nothing to escape.
+_ENUMS = frozenset({TaskStatus, TaskPriority})

@@ -15,7 +15,7 @@ from app.http.identity.access import current_actor, public, requires
 from app.http.identity.bearer import bearer_tokens
 from app.http.openapi import Blueprint
 from app.http.rate_limits import LimitName, limited
-from app.http.responses import cache_word, json_response, row_response, value_response
+from app.http.responses import cache_status, json_response, row_response, value_response
 from app.http.uploads import Upload
 from app.models.imports.task_import import DuplicatePolicy
 from app.queries.daily_log import TaskLogQuery
@@ -157,7 +157,7 @@ def list_logged_tasks(query: dict[str, Any]) -> Response:
     """
     on: date | None = query.pop("date")
     page, was_cached = services().task_logs.list_numbered(current_actor(), TaskLogQuery(on=on), LOGGED_TASK, **query)
-    return json_response(envelope_of(page), headers={"X-Cache": cache_word(was_cached)})
+    return json_response(envelope_of(page), headers={"X-Cache": cache_status(was_cached)})
 
 
 @blueprint.get("/activetasks")

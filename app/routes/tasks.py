@@ -10,10 +10,9 @@ from app.composition.services import services
 from app.http.downloads import csv_response
 from app.http.identity.access import current_actor, requires
 from app.http.openapi import CSV, Blueprint
-from app.http.responses import items_response, no_content, page_response, precondition_of, task_response
+from app.http.responses import items_response, no_content, page_response, precondition_of, versioned_response
 from app.queries.tasks import TaskQuery
 from app.schemas.base import PageQuery
-from app.schemas.reports import TaskVersionPage
 from app.schemas.tasks import (
     Task,
     TaskFilters,
@@ -23,6 +22,7 @@ from app.schemas.tasks import (
     TaskPatch,
     TaskReplacement,
     TaskStatusChange,
+    TaskVersionPage,
 )
 from app.services.tasks.history import TaskChange
 from app.services.tasks.write import TaskChanges
@@ -68,7 +68,7 @@ def export_tasks(query: TaskQuery) -> Response:
 def create_task(values: TaskChanges) -> Response:
     """Create a task."""
     task = services().tasks.create(current_actor(), values)
-    return task_response(task, 201, {"Location": f"/api/v1/tasks/{task.id}"})
+    return versioned_response(task, 201, {"Location": f"/api/v1/tasks/{task.id}"})
 
 
 @blueprint.get("/<id:task_id>")
@@ -79,7 +79,7 @@ def show_task(task_id: int) -> Response:
 
     Only managers and admins see a deleted task.
     """
-    return task_response(services().task_views.get(current_actor(), task_id))
+    return versioned_response(services().task_views.get(current_actor(), task_id))
 
 
 @blueprint.get("/<id:task_id>/history")
@@ -106,7 +106,7 @@ def replace_task(values: TaskChanges, task_id: int) -> Response:
 
     A field that is absent gets its default value. The project and the position stay.
     """
-    return task_response(
+    return versioned_response(
         services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition_of(task_id))
     )
 
@@ -120,7 +120,7 @@ def change_task(values: TaskChanges, task_id: int) -> Response:
 
     A field that is absent stays as it is. Null removes the assignee, the deadline or the `external_ref`.
     """
-    return task_response(
+    return versioned_response(
         services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition_of(task_id))
     )
 
@@ -134,7 +134,7 @@ def change_task_status(values: TaskChanges, task_id: int) -> Response:
 
     PUT and PATCH do the same: what is absent stays as it is.
     """
-    return task_response(
+    return versioned_response(
         services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition_of(task_id))
     )
 
@@ -159,7 +159,7 @@ def restore_task(task_id: int) -> Response:
 
     If the task is not deleted, the answer is 404.
     """
-    return task_response(services().tasks.restore(current_actor(), task_id))
+    return versioned_response(services().tasks.restore(current_actor(), task_id))
 
 
 def as_json(change: TaskChange) -> dict[str, Any]:

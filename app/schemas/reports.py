@@ -1,11 +1,10 @@
 """The shape of the reports and of a task's history."""
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
 from app.models.tasks.fields import TaskStatus
-from app.schemas.base import Day, StrictSchema, page_schema
+from app.schemas.base import Day, StrictSchema
 from app.schemas.tasks import ProjectKey
-from app.services.tasks.history import TaskEvent
 
 _LINK = {"description": "the request that lists these tasks"}
 
@@ -54,35 +53,6 @@ class AgeBucket(Schema):
     tasks = fields.String(required=True, metadata=_LINK)
 
 
-class FieldChange(Schema):
-    field = fields.String(required=True)
-    # As the name says, of whatever type the field is.
-    before = fields.Raw(data_key="from", required=True, allow_none=True)
-    after = fields.Raw(data_key="to", required=True, allow_none=True)
-
-
-class TaskVersion(Schema):
-    revision = fields.Integer(required=True, metadata={"description": "counts from 1"})
-    at = fields.AwareDateTime(required=True)
-    until = fields.AwareDateTime(
-        required=True, allow_none=True, metadata={"description": "null for the state that the task has now"}
-    )
-    event = fields.String(required=True, validate=validate.OneOf(list(TaskEvent)))
-    actor = fields.String(
-        required=True,
-        allow_none=True,
-        metadata={
-            "description": "who made the change; for a row of a CSV file, who uploaded it; null if it bypassed the API"
-        },
-    )
-    request_id = fields.String(
-        required=True,
-        allow_none=True,
-        metadata={"description": "the `X-Request-ID` of the request that made the change"},
-    )
-    changes = fields.List(fields.Nested(FieldChange), required=True)
-
-
 def _report(item: type[Schema], name: str) -> type[Schema]:
     return Schema.from_dict({"items": fields.List(fields.Nested(item), required=True)}, name=name)
 
@@ -90,4 +60,3 @@ def _report(item: type[Schema], name: str) -> type[Schema]:
 FlowReport = _report(FlowDay, "FlowReport")
 CycleTimeReport = _report(CycleTimeWeek, "CycleTimeReport")
 AgingReport = _report(AgeBucket, "AgingReport")
-TaskVersionPage = page_schema(TaskVersion, "TaskVersionPage")

@@ -32,6 +32,7 @@ from app.schemas.base import (
     WholeRegexp,
     page_schema,
 )
+from app.services.tasks.history import TaskEvent
 
 MAX_SEARCH_LENGTH = 200
 MAX_FILTER_VALUES = 20
@@ -244,3 +245,35 @@ class Task(Schema):
 
 
 TaskPage = page_schema(Task, "TaskPage")
+
+
+class FieldChange(Schema):
+    field = fields.String(required=True)
+    # As the name says, of whatever type the field is.
+    before = fields.Raw(data_key="from", required=True, allow_none=True)
+    after = fields.Raw(data_key="to", required=True, allow_none=True)
+
+
+class TaskVersion(Schema):
+    revision = fields.Integer(required=True, metadata={"description": "counts from 1"})
+    at = fields.AwareDateTime(required=True)
+    until = fields.AwareDateTime(
+        required=True, allow_none=True, metadata={"description": "null for the state that the task has now"}
+    )
+    event = fields.String(required=True, validate=validate.OneOf(list(TaskEvent)))
+    actor = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "who made the change; for a row of a CSV file, who uploaded it; null if it bypassed the API"
+        },
+    )
+    request_id = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "the `X-Request-ID` of the request that made the change"},
+    )
+    changes = fields.List(fields.Nested(FieldChange), required=True)
+
+
+TaskVersionPage = page_schema(TaskVersion, "TaskVersionPage")

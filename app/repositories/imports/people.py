@@ -8,8 +8,9 @@ from uuid import UUID
 from sqlalchemy import exists, select, text
 from sqlalchemy.orm import Session
 
+from app.auth.actor import Actor
 from app.models.login.session import LoginSession
-from app.models.people.user import Role, User
+from app.models.people.user import User
 from app.models.people.username import skeleton_of
 from app.models.projects.project import Project, ProjectMember
 from app.repositories.imports.batches import Person
@@ -52,12 +53,10 @@ _ADD_UNCLAIMED_MEMBERS = text("""
 
 @dataclass(frozen=True, slots=True)
 class Importer:
-    """The owner of an import, with their present role and membership."""
+    """The owner of an import as an actor, with their present role and, of all projects, the import's own."""
 
-    username: str
-    role: Role
+    actor: Actor
     is_active: bool
-    is_in_project: bool
 
 
 class ImportPeopleRepository:
@@ -69,15 +68,14 @@ class ImportPeopleRepository:
         is_member = exists().where(ProjectMember.project_id == Project.id, ProjectMember.user_id == User.id)
         statement = (
             select(
-                User.username,
-                User.role,
-                User.is_active,
-                (User.role == Role.ADMIN) | Project.includes_everyone | is_member,
+                User.username, User.role, User.is_active, (Project.includes_everyone | is_member).label("is_in_project")
             )
             .join_from(User, Project, Project.id == project_id)
             .where(User.id == user_id)
         )
-        return Importer(*self._session.execute(statement).one())
+        row = self._session.execute(statement).one()
+        project_ids = frozenset({project_id} if row.is_in_project else ())
+        return Importer(Actor(user_id, row.username, row.role, project_ids), row.is_active)
 
     def is_logged_in(self, user_id: int, session_id: UUID, *, at: datetime) -> bool:
         statement = select(LoginSession.ended_at.is_(None) & (LoginSession.expires_at > at)).where(

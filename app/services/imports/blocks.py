@@ -45,7 +45,8 @@ class ImportBlockService:
 
     def objection_to(self, task_import: TaskImport) -> str | None:
         """The reason why the import's owner may no longer import; None if they may."""
-        return objection_to(self._people.get_importer(task_import.creator_id, task_import.project_id))
+        project_id = task_import.project_id
+        return objection_to(self._people.get_importer(task_import.creator_id, project_id), project_id)
 
     def take_next(self, task_import: TaskImport, ahead: ReadAhead) -> None:
         """Import the next block, or check it.

@@ -194,7 +194,8 @@ class ImportUploadService:
         session_id = actor.session_id
         if session_id is not None and not self._people.is_logged_in(actor.user_id, session_id, at=self._now()):
             raise SessionEndedError("the session has ended; log in again")
-        objection = objection_to(self._people.get_importer(actor.user_id, task_import.project_id))
+        project_id = task_import.project_id
+        objection = objection_to(self._people.get_importer(actor.user_id, project_id), project_id)
         if objection is not None:
             raise ForbiddenError(objection)
         return task_import

@@ -67,7 +67,7 @@ class TestCheck:
 
     def test_a_disk_that_is_gone_is_told(self, service_with, everybody_at_work, tmp_path):
         assert wrong_with(service_with(watched_dir=tmp_path / "gone")) == {
-            CheckName.DISK: "cannot be looked at: No such file or directory"
+            CheckName.DISK: "cannot be checked: No such file or directory"
         }
 
     def test_what_one_can_do_without_is_left_out(self, service):
@@ -136,7 +136,7 @@ class TestSchema:
         )
         # Their table may not exist yet.
         unknown = [CheckName.WORKER, CheckName.BEAT, CheckName.DAILY_LOG]
-        assert wrong == dict.fromkeys(unknown, "cannot be looked for in the database")
+        assert wrong == dict.fromkeys(unknown, "cannot be checked in the database")
 
     def test_one_that_lacks_the_tables_of_health_is_told_all_the_same(self, service, migrate_to, connection):
         migrate_to(OLDER)
@@ -165,10 +165,10 @@ class TestWithoutDatabase:
     def test_it_is_told_and_what_only_it_knows_cannot_be_looked_at(self, service_without_database):
         assert wrong_with(service_without_database) == {
             CheckName.DATABASE: "does not answer",
-            CheckName.MIGRATIONS: "cannot be looked at while the database does not answer",
-            CheckName.WORKER: "cannot be looked for in the database",
-            CheckName.BEAT: "cannot be looked for in the database",
-            CheckName.DAILY_LOG: "cannot be looked for in the database",
+            CheckName.MIGRATIONS: "cannot be checked while the database does not answer",
+            CheckName.WORKER: "cannot be checked in the database",
+            CheckName.BEAT: "cannot be checked in the database",
+            CheckName.DAILY_LOG: "cannot be checked in the database",
         }
 
     def test_what_does_not_need_it_is_measured(self, service_without_database, job_queue):
