@@ -13,17 +13,17 @@ from app.composition.services import serving
 from app.csv_files.blocks import allow_long_cells
 from app.database.deadlines import Deadlines
 from app.database.engine import JOB_TIMEOUTS, STATEMENT_GRACE_SECONDS
-from app.http.admission import Admission, init_admission, init_body_reception, init_permits
+from app.http.admission import Admission, init_body_reception, init_permits
 from app.http.bodies import init_bodies
 from app.http.draining import Draining, init_draining
 from app.http.error_handlers import init_error_handlers
-from app.http.identity.bearer import init_bearer_tokens
+from app.http.identity.bearer import make_bearer_tokens
 from app.http.metrics import init_metrics
 from app.http.openapi import init_openapi, init_spec_route
 from app.http.rate_limits import init_rate_limits
 from app.http.request_ids import current_request_id, init_request_ids
 from app.http.responses import init_json
-from app.http.running_requests import init_running_requests
+from app.http.running_requests import RunningRequests, init_running_requests
 from app.http.security_headers import init_security_headers
 from app.http.slow_clients import SlowClients
 from app.job_queue import CeleryJobQueue, JobQueue
@@ -54,7 +54,7 @@ def create_app(
         job_queue = job_queue or CeleryJobQueue(make_celery(settings))
         resources = Resources(settings, job_queue=job_queue, metrics=Metrics(settings.metrics_dir))
     app = Flask("app", static_folder=None)
-    app.extensions["resources"] = resources
+    start_afresh(app, settings, resources)
     app.config["CLASSIC_TOKEN_MINUTES"] = settings.classic_token_minutes
     app.url_map.strict_slashes = False
     if settings.trusted_proxy_hops:
@@ -62,14 +62,12 @@ def create_app(
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     init_json(app)
     init_request_ids(app)
-    init_metrics(app, resources)
+    init_metrics(app)
     init_draining(app)
-    init_admission(app, settings)
     init_body_reception(app, settings)
     init_running_requests(app, settings)
     init_permits(app)
-    _serve_each_request(app, resources)
-    init_bearer_tokens(app, settings)
+    _serve_each_request(app)
     api = init_openapi(app)
     for module in BLUEPRINTS:
         api.register_blueprint(module.blueprint)
@@ -80,6 +78,15 @@ def create_app(
     init_error_handlers(app, classic_blueprint=classic.blueprint.name, classic_names=CLASSIC_NAMES)
     init_security_headers(app)
     return app
+
+
+def start_afresh(app: Flask, settings: Settings, resources: Resources) -> None:
+    """Give the app its resources, and forget everything that earlier requests left in this process."""
+    app.extensions["resources"] = resources
+    app.extensions["draining"] = Draining()
+    app.extensions["admission"] = Admission(settings)
+    app.extensions["running_requests"] = RunningRequests(settings.max_running_requests_per_user)
+    app.extensions["bearer_tokens"] = make_bearer_tokens(settings)
 
 
 def create_served_app() -> Flask:
@@ -122,9 +129,10 @@ def create_celery(settings: Settings | None = None) -> Celery:
     return celery_app
 
 
-def _serve_each_request(app: Flask, resources: Resources) -> None:
+def _serve_each_request(app: Flask) -> None:
     @app.before_request
     def open_services() -> None:
+        resources: Resources = app.extensions["resources"]
         g.serving = serving(resources, request_id=current_request_id())
         g.serving.__enter__()
 

@@ -18,7 +18,7 @@ from app.composition.resources import Resources
 from app.composition.services import Services, serving
 from app.csv_files.blocks import allow_long_cells
 from app.database.engine import make_session_factory
-from app.factory import create_app
+from app.factory import create_app, start_afresh
 from app.models.people.user import Role
 from app.models.people.user import User as UserModel
 from app.models.projects.project import Project
@@ -151,9 +151,19 @@ def services(resources: Resources) -> Iterator[Services]:
         yield services
 
 
+@pytest.fixture(scope="session")
+def apps() -> dict[Settings, Flask]:
+    """One app for each variant of the settings: making an app takes longer than most tests."""
+    return {}
+
+
 @pytest.fixture
-def app(settings: Settings, resources: Resources) -> Flask:
-    return create_app(settings, resources=resources)
+def app(settings: Settings, resources: Resources, apps: dict[Settings, Flask]) -> Flask:
+    """Shared with other tests. A test that adds to the app makes one of its own with `create_app`."""
+    if settings not in apps:
+        apps[settings] = create_app(settings, resources=resources)
+    start_afresh(apps[settings], settings, resources)
+    return apps[settings]
 
 
 @pytest.fixture

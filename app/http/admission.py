@@ -204,31 +204,28 @@ def ungated(view: Any) -> Any:
     return view
 
 
-def init_admission(app: Flask, settings: Settings) -> Admission:
-    """Create the bounds of this process, which the two functions below apply."""
-    admission = Admission(settings)
-    app.extensions["admission"] = admission
+def current_admission() -> Admission:
+    admission: Admission = current_app.extensions["admission"]
     return admission
 
 
 def init_body_reception(app: Flask, settings: Settings) -> None:
     """Receive each body that is no file before its request counts as running, since its client may be slow."""
-    admission: Admission = app.extensions["admission"]
 
     @app.before_request
     def receive_body() -> None:
         if _needs_permit() and not _takes_file():
-            _receive_body(admission, settings.max_body_bytes)
+            _receive_body(settings.max_body_bytes)
 
 
 def init_permits(app: Flask) -> None:
     """Call it after `init_body_reception`, and before registering any hook that uses a connection."""
-    admission: Admission = app.extensions["admission"]
 
     @app.before_request
     def admit() -> None:
         if not _needs_permit():
             return
+        admission = current_admission()
         if _takes_file():
             admission.uploads.take()
             g.leave = admission.uploads.give_back
@@ -242,7 +239,7 @@ def init_permits(app: Flask) -> None:
 
     @app.teardown_request
     def leave(_error: BaseException | None) -> None:
-        admission.rest()
+        current_admission().rest()
         if "leave" in g:
             g.pop("leave")()
 
@@ -260,7 +257,7 @@ def _view() -> Any:
     return current_app.view_functions.get(request.endpoint or "")
 
 
-def _receive_body(admission: Admission, limit: int) -> None:
+def _receive_body(limit: int) -> None:
     """Read the whole body before the request takes a permit, since its client may be slow."""
     environ = request.environ
     length = request.content_length
@@ -270,7 +267,7 @@ def _receive_body(admission: Admission, limit: int) -> None:
     # A body over the limit is not read here: it is refused later.
     if not length or length > limit:
         return
-    with admission.bodies.taken(length):
+    with current_admission().bodies.taken(length):
         # Read one byte more than a chunked body may have, so that a longer one is noticed.
         environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(length + is_chunked))
 

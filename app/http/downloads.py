@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import IO, Protocol
 
-from flask import Response, current_app
+from flask import Response
 
 from app.errors import UnavailableError
-from app.http.admission import Admission
+from app.http.admission import current_admission
 
 PIECE_BYTES = 64 * 1024
 # A file up to this size stays in memory.
@@ -43,7 +43,7 @@ def download(pieces: Iterable[Piece], content_type: str) -> Response:
 
     Raises BusyError if there are too many downloads, UnavailableError if the disk has no room for the file.
     """
-    admission: Admission = current_app.extensions["admission"]
+    admission = current_admission()
     admission.become_download()
     with ExitStack() as sending:
         file = sending.enter_context(tempfile.SpooledTemporaryFile(MAX_MEMORY_BYTES))

@@ -9,7 +9,7 @@ waits for a response does not open a connection that nobody would serve.
 import time
 from collections.abc import Callable
 
-from flask import Flask, Response
+from flask import Flask, Response, current_app
 
 # The server is told to stop halfway through. It still answers the requests that it has begun.
 HOLD_SECONDS = 0.5
@@ -44,15 +44,16 @@ class Draining:
             self._sleep(HOLD_SECONDS)
 
 
-def init_draining(app: Flask) -> Draining:
-    draining = Draining()
-    app.extensions["draining"] = draining
+def current_draining() -> Draining:
+    draining: Draining = current_app.extensions["draining"]
+    return draining
 
+
+def init_draining(app: Flask) -> None:
     @app.after_request
     def close_connections(response: Response) -> Response:
+        draining = current_draining()
         if draining.is_on:
             response.headers["Connection"] = "close"
             draining.hold_back()
         return response
-
-    return draining

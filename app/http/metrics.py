@@ -29,9 +29,8 @@ class ScrapeTokenError(UnauthenticatedError):
     code = "scrape_token_wrong"
 
 
-def init_metrics(app: Flask, resources: Resources) -> None:
+def init_metrics(app: Flask) -> None:
     """Call it before any other hook is registered: the time includes theirs, and the status is the final one."""
-    metrics = resources.metrics
 
     @app.before_request
     def start_timer() -> None:
@@ -40,6 +39,7 @@ def init_metrics(app: Flask, resources: Resources) -> None:
     @app.after_request
     def count_request(response: Response) -> Response:
         seconds = time.perf_counter() - g.began_at
+        metrics = _resources().metrics
         route = request.url_rule.rule if request.url_rule is not None else UNMATCHED
         method = request.method if request.method in METHODS else "OTHER"
         metrics.requests.labels(method, route, str(response.status_code)).inc()
@@ -60,8 +60,7 @@ def init_metrics(app: Flask, resources: Resources) -> None:
 
 def ensure_may_scrape() -> None:
     """Raises ScrapeTokenError if METRICS_TOKEN is set and the request does not carry it."""
-    resources: Resources = current_app.extensions["resources"]
-    scrape_token = resources.settings.metrics_token
+    scrape_token = _resources().settings.metrics_token
     if scrape_token is None:
         return
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -71,6 +70,10 @@ def ensure_may_scrape() -> None:
 
 def metrics_response(measured: Iterable[Metric]) -> Response:
     """The api's own metrics and `measured`, in OpenMetrics or the older text format as the scraper prefers."""
-    resources: Resources = current_app.extensions["resources"]
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    return Response(encode(resources.metrics.registry(measured)), content_type=content_type)
+    return Response(encode(_resources().metrics.registry(measured)), content_type=content_type)
+
+
+def _resources() -> Resources:
+    resources: Resources = current_app.extensions["resources"]
+    return resources

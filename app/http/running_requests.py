@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections import Counter
 
-from flask import Flask, Response, g
+from flask import Flask, Response, current_app, g
 
 from app.errors import TooManyRunningRequestsError, UnauthenticatedError
 from app.http.identity.access import current_credential
@@ -44,7 +44,6 @@ def init_running_requests(app: Flask, settings: Settings) -> None:
     """Call it before `init_permits`, so that a request over the limit does not wait for a permit."""
     if not settings.rate_limits.enabled:
         return
-    running = RunningRequests(settings.max_running_requests_per_user)
 
     @app.before_request
     def count() -> None:
@@ -53,7 +52,7 @@ def init_running_requests(app: Flask, settings: Settings) -> None:
         except UnauthenticatedError:
             # Public routes need no token, and the others refuse the request.
             return
-        running.begin(caller)
+        _running_requests().begin(caller)
         g.running_caller = caller
 
     @app.after_request
@@ -61,7 +60,7 @@ def init_running_requests(app: Flask, settings: Settings) -> None:
         """A request whose response is streamed counts as running until the response has been sent."""
         if "running_caller" in g and response.is_streamed and not response.direct_passthrough:
             # The finalizer also runs if the server drops the response because its client has disconnected.
-            release = weakref.finalize(response, running.end, g.pop("running_caller"))
+            release = weakref.finalize(response, _running_requests().end, g.pop("running_caller"))
             release.atexit = False
             response.call_on_close(release)
         return response
@@ -69,4 +68,9 @@ def init_running_requests(app: Flask, settings: Settings) -> None:
     @app.teardown_request
     def give_back(_error: BaseException | None) -> None:
         if "running_caller" in g:
-            running.end(g.pop("running_caller"))
+            _running_requests().end(g.pop("running_caller"))
+
+
+def _running_requests() -> RunningRequests:
+    running: RunningRequests = current_app.extensions["running_requests"]
+    return running

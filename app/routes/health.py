@@ -3,10 +3,11 @@
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response, current_app
+from flask import Response
 
 from app.composition.services import services
 from app.http.admission import ungated
+from app.http.draining import current_draining
 from app.http.identity.access import public
 from app.http.metrics import ensure_may_scrape, metrics_response
 from app.http.openapi import Blueprint
@@ -42,7 +43,7 @@ def show_readiness(query: dict[str, Any]) -> Response:
     """
     checks = services().health.check(**query)
     status = "ready" if all(check.ok for check in checks) else "not ready"
-    if current_app.extensions["draining"].is_on:
+    if current_draining().is_on:
         status = "stopping"
     reasons = {check.name.value: {"ok": check.ok, "reason": check.reason} for check in checks}
     code = HTTPStatus.OK if status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE

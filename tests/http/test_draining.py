@@ -1,5 +1,6 @@
 import pytest
 
+from app.factory import create_app
 from app.http.draining import HOLD_SECONDS, Draining
 
 LONG = 60.0
@@ -81,6 +82,12 @@ class TestAnswers:
 
 def broken():
     raise LookupError("broken on purpose")
+
+
+@pytest.fixture
+def app(settings, resources):
+    """An app to which tests add routes."""
+    return create_app(settings, resources=resources)
 
 
 @pytest.fixture

@@ -386,6 +386,12 @@ class _Closed:
 
 
 @pytest.fixture
+def app(settings, resources):
+    """An app to which tests add routes."""
+    return create_app(settings, resources=resources)
+
+
+@pytest.fixture
 def numbers(resources):
     return Numbers(resources.metrics)
 

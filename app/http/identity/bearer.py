@@ -4,7 +4,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask, current_app, request
+from flask import current_app, request
 
 from app.auth.tokens import Claims, Grant, RefreshClaims, TokenCodec, TokenInvalidError
 from app.errors import UnauthenticatedError
@@ -56,9 +56,9 @@ class BearerTokens:
         return self._codec.read_refresh_token(_token_of(header))
 
 
-def init_bearer_tokens(app: Flask, settings: Settings) -> None:
+def make_bearer_tokens(settings: Settings) -> BearerTokens:
     lifetime = timedelta(minutes=settings.access_token_minutes)
-    app.extensions["bearer_tokens"] = BearerTokens(TokenCodec(settings.jwt_secret_key), lifetime)
+    return BearerTokens(TokenCodec(settings.jwt_secret_key), lifetime)
 
 
 def bearer_tokens() -> BearerTokens:
