@@ -27,10 +27,24 @@ class Actor:
 
     def to_json(self) -> bytes:
         session_id = None if self.session_id is None else str(self.session_id)
-        return orjson.dumps([self.user_id, self.username, self.role.value, sorted(self.project_ids), session_id])
+        return orjson.dumps(
+            {
+                "user_id": self.user_id,
+                "username": self.username,
+                "role": self.role.value,
+                "project_ids": sorted(self.project_ids),
+                "session_id": session_id,
+            }
+        )
 
     @classmethod
     def from_json(cls, text: bytes) -> "Actor":
-        user_id, username, role, project_ids, session_id = orjson.loads(text)
-        session = None if session_id is None else UUID(session_id)
-        return cls(user_id, username, Role(role), frozenset(project_ids), session)
+        values = orjson.loads(text)
+        session_id = values["session_id"]
+        return cls(
+            values["user_id"],
+            values["username"],
+            Role(values["role"]),
+            frozenset(values["project_ids"]),
+            None if session_id is None else UUID(session_id),
+        )

@@ -7,8 +7,9 @@ client may also be slow, since only a thread and a temporary file wait for it.
 
 import errno
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import IO, Protocol
 
 from flask import Response
@@ -29,6 +30,17 @@ class Piece(Protocol):
     def text(self) -> bytes: ...
     @property
     def row_count(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _ArrayPiece:
+    text: bytes
+    row_count: int
+
+
+def json_array_response(pages: Iterable[Sequence[str]]) -> Response:
+    """The rows of all pages, which are JSON already, as one array."""
+    return download(_array_of(pages), "application/json")
 
 
 def csv_response(pieces: Iterable[Piece], filename: str) -> Response:
@@ -60,6 +72,14 @@ def download(pieces: Iterable[Piece], content_type: str) -> Response:
     # This covers a response whose body is never read.
     response.call_on_close(end)
     return response
+
+
+def _array_of(pages: Iterable[Sequence[str]]) -> Iterator[_ArrayPiece]:
+    separator = "["
+    for rows in pages:
+        yield _ArrayPiece((separator + ",\n".join(rows)).encode(), len(rows))
+        separator = ",\n"
+    yield _ArrayPiece(b"[]" if separator == "[" else b"]", 0)
 
 
 def _write(pieces: Iterable[Piece], file: IO[bytes]) -> int:

@@ -10,7 +10,7 @@ from app.auth.permissions import Permission
 from app.composition.services import services
 from app.http.bodies import takes_file
 from app.http.client_address import client_address
-from app.http.downloads import download
+from app.http.downloads import json_array_response
 from app.http.identity.access import current_actor, public, requires
 from app.http.identity.bearer import bearer_tokens
 from app.http.openapi import Blueprint
@@ -165,7 +165,7 @@ def list_logged_tasks(query: dict[str, Any]) -> Response:
 @blueprint.response(200, ClassicTaskCreated(many=True))
 def list_active_tasks() -> Response:
     """List every active task that you can see, in one answer."""
-    return download(services().task_views.write_active(current_actor(), ACTIVE_TASK), "application/json")
+    return json_array_response(services().task_views.list_active(current_actor(), ACTIVE_TASK))
 
 
 @blueprint.post("/upload-csv")

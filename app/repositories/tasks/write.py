@@ -75,7 +75,7 @@ class TaskRepository:
     def list_active(self, actor: Actor, shape: Shape, *, after_id: int, limit: int) -> Sequence[Any]:
         """The next active tasks after `after_id` that the actor may see: rows of (id, JSON in this shape)."""
         statement = (
-            select(Task.id, json_text(shaped(shape, _JOINLESS_FIELDS)))
+            select(Task.id, json_text(shaped(shape, _JOINLESS_FIELDS)).label("json"))
             .where(visible_to(actor), _is_deleted(False), Task.status.in_(ACTIVE_STATUSES), Task.id > after_id)
             .order_by(Task.id)
             .limit(limit)

@@ -1,6 +1,6 @@
 """How tasks are read: a single task, and filtered lists, from the cache where possible."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,7 +8,6 @@ from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may, may, scope_of
 from app.cache import Cache
 from app.clock import Clock
-from app.csv_files.writing import Lines
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError, not_found
 from app.queries.pages import Page, Shape
@@ -61,20 +60,19 @@ class TaskViewService:
         )
         return Page.from_bytes(cached.value), cached.was_cached
 
-    def write_active(self, actor: Actor, shape: Shape) -> Iterator[Lines]:
-        """Write every active task that the actor may see as one JSON array in that shape, oldest first.
+    def list_active(self, actor: Actor, shape: Shape) -> Iterator[Sequence[str]]:
+        """Every active task that the actor may see, oldest first: pages of rows as JSON in that shape.
 
         Each page has a transaction of its own.
         """
-        start, last_id = "[", 0
+        last_id = 0
         while True:
             with self._uow.transaction():
                 rows = self._tasks.list_active(actor, shape, after_id=last_id, limit=ACTIVE_PAGE_ROWS)
             if not rows:
-                break
-            yield Lines((start + ",\n".join(body for _id, body in rows)).encode(), len(rows))
-            start, last_id = ",\n", rows[-1].id
-        yield Lines(b"]" if last_id else b"[]", 0)
+                return
+            yield [row.json for row in rows]
+            last_id = rows[-1].id
 
     def _load_page(self, actor: Actor, query: TaskQuery) -> Page:
         with self._uow.transaction():
