@@ -161,7 +161,7 @@ def own_session(proxy):
 
 @pytest.fixture
 def count_projects(own_database_url):
-    """Count the count_projects with a key, on a connection that does not use the proxy."""
+    """Count the projects with a key, on a connection that does not use the proxy."""
     engine = make_engine(own_database_url, pool_size=1, timeouts=JOB_TIMEOUTS)
 
     def count(key):
