@@ -1,4 +1,4 @@
-"""Requests that do not post a file as they should."""
+"""Requests that send a file in a wrong way."""
 
 import gzip
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misposted:
-    """A request that is no proper upload, whatever the file."""
+    """A request that is not a proper upload, whatever the file."""
 
     name: str
     body: bytes

@@ -1,4 +1,4 @@
-"""Odd files that are read all the same, and what becomes of their rows."""
+"""Odd files that are read, and what their rows become."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ NO_DAY_FIRST_DATE = "is not a date; write YYYY-MM-DD or D.M.YYYY"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """A file whose good rows become tasks. `message` is the first error; `titles` are those made."""
+    """A file whose good rows become tasks. `message` is the first error; `titles` are those of the new tasks."""
 
     name: str
     content: bytes
@@ -38,7 +38,7 @@ READ = [
         "say one of todo, in_progress, blocked, done, cancelled",
         titles=("Paint, green",),
     ),
-    # Nothing to do.
+    # Files without rows.
     Read(name="only a header", content=b"task_name,status", created=0),
     Read(name="only a header and blank lines", content=b"task_name,status\r\n\r\n , \r\n\r\n", created=0),
     # Encodings.

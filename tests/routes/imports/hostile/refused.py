@@ -1,4 +1,4 @@
-"""Files that are refused as a whole."""
+"""Files that are refused completely."""
 
 import gzip
 import io
@@ -17,7 +17,7 @@ ENDLESS = "the row is longer than 1048576 characters; is a quote opened and neve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """A file that is refused as a whole. `words` is the detail, or the beginning of it."""
+    """A file that is refused completely. `words` is the detail, or the beginning of it."""
 
     name: str
     content: bytes
@@ -35,14 +35,14 @@ def zipped() -> bytes:
 
 
 REFUSED = [
-    # Nothing in it.
+    # Empty files.
     Refused(name="empty", content=b"", words="the file is empty"),
     Refused(name="only a byte order mark", content=b"\xef\xbb\xbf", words="the first line is empty"),
     Refused(name="only a wide byte order mark", content=b"\xff\xfe", words="the first line is empty"),
     Refused(name="only a newline", content=b"\n", words="the file is empty"),
     Refused(name="only blanks", content=b" \r\n\t\r\n", words="the file is empty"),
     Refused(name="first line empty", content=lines("", "task_name", "Paint"), words="the first line is empty"),
-    # Something else.
+    # Files of other formats.
     Refused(name="png", content=b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00", words=BINARY),
     Refused(
         name="old excel",
