@@ -1,4 +1,4 @@
-"""Whoever asked for an import must still be allowed to: while the file comes in, and at every step of the work."""
+"""The owner of an import needs the right to import during the upload and at every step of the work."""
 
 import io
 
@@ -35,7 +35,7 @@ class TestUploadUnderWay:
         [(b"task_name\nOne\n", b""), (b"task_name\nOne\nTwo\nThree\nFour\n", b"Five\n")],
         ids=["before its end", "between two blocks"],
     )
-    def test_of_somebody_who_may_no_longer_is_refused_and_leaves_nothing(
+    def test_is_refused_and_leaves_nothing_after_the_loss_of_the_right(
         self, services, session, manager, lose, monkeypatch, loss, error, before, after
     ):
         monkeypatch.setattr("app.csv_files.blocks.PIECE_BYTES", len(before))
@@ -48,7 +48,7 @@ class TestUploadUnderWay:
 
         assert count(session, Task) == count(session, TaskImport) == count(session, ImportBlock) == 0
 
-    def test_of_somebody_whose_other_session_ends_goes_on(self, services, session, manager, admin, acting_as):
+    def test_goes_on_when_another_session_of_the_user_ends(self, services, session, manager, admin, acting_as):
         other_session = acting_as(session.get_one(type(admin), manager.user_id))
         stream = InterruptedStream(b"task_name\nOne\n", lambda: services.login.log_out(other_session))
 
@@ -78,7 +78,7 @@ class TestAcceptedImport:
 
     @pytest.mark.parametrize("loss", LOSSES)
     @pytest.mark.parametrize("policy", DuplicatePolicy)
-    def test_makes_no_further_task_and_keeps_those_it_made(
+    def test_makes_no_further_task_and_keeps_earlier_ones(
         self, services, session, stage, shown, lose, clock, loss, policy
     ):
         import_id = stage("task_name", *map(str, range(10)), on_duplicate=policy)
@@ -92,8 +92,10 @@ class TestAcceptedImport:
         assert count(session, Task) == 3
 
     @pytest.mark.parametrize("loss", LOSSES)
-    def test_at_work_makes_no_further_task(self, services, session, stage, shown, lose, clock, loss):
-        """The claim was made while the right was there; each step asks again."""
+    def test_makes_no_further_task_after_a_loss_during_a_claim(
+        self, services, session, stage, shown, lose, clock, loss
+    ):
+        """The owner had the right when the claim was made; each step asks again."""
         import_id = stage("task_name", *map(str, range(10)))
         claim = services.import_runs.claim(import_id)
         lose(loss)
@@ -104,7 +106,7 @@ class TestAcceptedImport:
         assert count(session, Task) == 0
 
     @pytest.mark.parametrize("loss", LOSSES)
-    def test_that_was_checked_is_not_loaded(self, services, session, stage, shown, lose, clock, loss):
+    def test_is_not_loaded_after_its_check(self, services, session, stage, shown, lose, clock, loss):
         import_id = stage("task_name", *map(str, range(5)), mode=ImportMode.ALL_OR_NOTHING)
         while shown(import_id)["state"] == "checking":
             services.import_runs.work_on(services.import_runs.claim(import_id), until=clock())
@@ -145,7 +147,7 @@ def manager(manager_user, acting_as):
 
 @pytest.fixture
 def lose(services, manager, admin, acting_as):
-    """Take the manager's right to import away, by the services that do so for real."""
+    """Take the manager's right to import away through the real services."""
     boss = acting_as(admin)
     ways = {
         "deactivated": lambda: services.people.deactivate(boss, manager.user_id),
@@ -158,7 +160,7 @@ def lose(services, manager, admin, acting_as):
 
 @pytest.fixture
 def stage(services, manager, monkeypatch):
-    """Send a file that nobody waits for; its blocks are of three rows."""
+    """Send a file without waiting for its import; its blocks have three rows."""
     monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", 3)
 
     def send(*lines, actor=manager, **options):

@@ -81,7 +81,7 @@ def last_number(session):
 
 
 class InterruptedStream:
-    """A stream that calls the callables among its pieces on the way."""
+    """A stream that calls any callables among its pieces on the way."""
 
     def __init__(self, *pieces):
         self._pieces = [*pieces]

@@ -15,19 +15,19 @@ from tests.stored import count
 
 
 class TestSlice:
-    def test_that_is_over_leaves_the_rest_to_the_next(self, runs, stage, clock, shown, session, job_queue):
+    def test_leaves_the_rest_to_the_next_slice(self, runs, stage, clock, shown, session, job_queue):
         import_id = stage("task_name", *map(str, range(10)))
         job_queue.enqueued.clear()
 
         take_one_step(runs, import_id, clock)
 
-        found = shown(import_id)
-        assert (found["state"], found["created_count"], found["finished_at"]) == ("loading", 3, None)
+        outcome = shown(import_id)
+        assert (outcome["state"], outcome["created_count"], outcome["finished_at"]) == ("loading", 3, None)
         assert job_queue.enqueued == [JobName.RUN_IMPORTS]
         # The next claim need not wait for a lease to end.
         assert runs.claim().import_id == import_id
 
-    def test_each_goes_on_where_the_last_one_ended(self, runs, stage, clock, shown, session):
+    def test_goes_on_where_the_last_slice_ended(self, runs, stage, clock, shown, session):
         import_id = stage("task_name", *map(str, range(10)))
 
         counts = []
@@ -39,7 +39,7 @@ class TestSlice:
         assert session.scalars(select(Task.title).order_by(Task.number)).all() == [str(n) for n in range(10)]
 
     @pytest.mark.parametrize("options", OPTIONS)
-    def test_in_steps_it_becomes_what_it_becomes_at_once(
+    def test_an_import_in_steps_has_the_same_result_as_one_at_once(
         self, runs, stage, clock, shown, factories, admin, acting_as, options
     ):
         factories.Project(key="OPS", includes_everyone=True)
@@ -59,7 +59,7 @@ class TestSlice:
         assert shown(in_steps)["state"] == "finished"
 
     def test_large_imports_take_turns(self, runs, stage, clock, shown, monkeypatch):
-        """A slice ends after each step here, and so nobody waits for the end of somebody else's file."""
+        """A slice ends after each step here, so no import waits for the end of another file."""
         ids = [stage("task_name", *(f"{n} of {name}" for n in range(9))) for name in ("first", "second")]
 
         counts = []
@@ -70,7 +70,7 @@ class TestSlice:
 
         assert counts == [[3, 0], [3, 3], [6, 3], [6, 6]]
 
-    def test_what_waits_is_worked_on_until_the_slice_is_over(self, stage, resources, clock, shown):
+    def test_takes_waiting_imports_until_its_time_is_over(self, stage, resources, clock, shown):
         ids = [stage("task_name", *(f"{n} of {name}" for n in range(6))) for name in range(10)]
         resources.clock = TickingClock(clock, seconds=1)
 
@@ -83,7 +83,7 @@ class TestSlice:
         assert finished == ids[: len(finished)]
         assert clock() - began_at < 2 * SLICE
 
-    def test_with_each_block_the_claim_lasts_longer(self, stage, runs, resources, clock, shown):
+    def test_each_block_prolongs_the_claim(self, stage, runs, resources, clock, shown):
         """No other worker can claim the import, although its slices together take longer than a claim lasts."""
         import_id = stage("task_name", *map(str, range(30)))
         claim = runs.claim()
@@ -107,14 +107,14 @@ class TestBrokenUploads:
 
         assert count(session, TaskImport) == count(session, ImportBlock) == 0
 
-    def test_are_left_alone_before(self, runs, staging, clock, session):
+    def test_are_left_alone_during_their_lease(self, runs, staging, clock, session):
         clock.advance(seconds=UPLOAD_LEASE.total_seconds())
 
         runs.run_waiting()
 
         assert count(session, TaskImport) == count(session, ImportBlock) == 1
 
-    def test_are_all_that_is_discarded(self, runs, stage, staging, clock, shown):
+    def test_nothing_else_is_discarded(self, runs, stage, staging, clock, shown):
         waiting = stage("task_name", *map(str, range(10)))
         claimed = stage("task_name", "Two")
         take_one_step(runs, waiting, clock)
@@ -129,19 +129,21 @@ class TestBrokenUploads:
 
 
 class TestRunWaiting:
-    def test_all_that_waits_is_finished(self, runs, stage, shown):
+    def test_every_waiting_import_is_finished(self, runs, stage, shown):
         ids = [stage("task_name", f"Of file {n}", **options) for n, options in enumerate(OPTIONS)]
 
         runs.run_waiting()
 
         assert [shown(import_id)["state"] for import_id in ids] == ["finished"] * len(ids)
 
-    def test_with_nothing_to_do_it_does_nothing(self, runs, job_queue):
+    def test_does_nothing_when_nothing_waits(self, runs, job_queue):
         runs.run_waiting()
 
         assert job_queue.enqueued == []
 
 
-def comparable(found):
-    """The outcome of an import, without its id and times."""
-    return {name: value for name, value in found.items() if name not in {"id", "project", "created_at", "finished_at"}}
+def comparable(outcome):
+    """Return the outcome of an import without its id and times."""
+    return {
+        name: value for name, value in outcome.items() if name not in {"id", "project", "created_at", "finished_at"}
+    }
