@@ -1,4 +1,4 @@
-"""A worker whose process is killed by every block of a file called poison.csv. Not a test: Celery's `-A` names it."""
+"""A worker whose process is killed by every block of a file called poison.csv. Celery's `-A` names this module."""
 
 import os
 import signal
@@ -22,5 +22,5 @@ def take_next_or_die(service: ImportBlockService, task_import: TaskImport, ahead
 
 
 ImportBlockService.take_next = take_next_or_die
-# Nobody wants to wait for five claims of ten seconds.
+# Five claims of ten seconds would take too long.
 import_runs.LEASE = timedelta(seconds=1)
