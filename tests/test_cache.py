@@ -54,8 +54,8 @@ class TestForget:
 
         cache.forget("tasks")
 
-        found = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
-        assert (found.value, found.was_cached) == (b"new", False)
+        answer = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
+        assert (answer.value, answer.was_cached) == (b"new", False)
 
     def test_forgetting_one_of_several_spaces_is_enough(self, cache):
         cache.remember(("task_logs", "tasks"), "page", Source(b"old"), ttl_seconds=30)
@@ -85,8 +85,8 @@ class TestForget:
 
         cache.remember(("tasks",), "page", load_while_somebody_writes, ttl_seconds=30)
 
-        found = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
-        assert (found.value, found.was_cached) == (b"new", False)
+        answer = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
+        assert (answer.value, answer.was_cached) == (b"new", False)
 
     def test_an_answer_loaded_before_another_process_forgets_is_not_served(self, cache, redis_url):
         other = Cache(make_redis(redis_url))
@@ -125,10 +125,10 @@ class TestDeadRedis:
         cache = Cache(dead_client, now=ticker)
         source = Source(b"loaded")
 
-        found = [cache.remember(("tasks",), "page", source, ttl_seconds=30) for _ in range(3)]
+        answer = [cache.remember(("tasks",), "page", source, ttl_seconds=30) for _ in range(3)]
 
-        assert [each.value for each in found] == [b"loaded"] * 3
-        assert not any(each.was_cached for each in found)
+        assert [each.value for each in answer] == [b"loaded"] * 3
+        assert not any(each.was_cached for each in answer)
         assert source.loads == 3
 
     def test_forgetting_does_not_raise(self, dead_client):
@@ -182,8 +182,8 @@ class TestForgettingThatDidNotReachRedis:
             cache.forget("tasks")
         ticker.seconds += REST_SECONDS
 
-        found = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
-        assert (found.value, found.was_cached) == (b"new", False)
+        answer = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
+        assert (answer.value, answer.was_cached) == (b"new", False)
         assert cache.remember(("tasks",), "page", Source(b"newer"), ttl_seconds=30).value == b"new"
 
     def test_nothing_is_served_while_redis_rests(self, client, ticker):

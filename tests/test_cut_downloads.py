@@ -51,7 +51,7 @@ class TestCutDownload:
 
     def test_a_failure_while_the_file_is_made_is_an_error(self, api, database):
         with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(api.request, "GET", "/api/v1/tasks/export")
+            pending = pool.submit(api.request, "GET", "/api/v1/tasks/export")
             # The first pages are in the file.
             assert wait_for(api.temporary_file)
             with database.cursor() as cursor:
@@ -59,7 +59,7 @@ class TestCutDownload:
                 assert wait_for(lambda: blocked_backends(cursor))
                 cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", (blocked_backends(cursor),))
             database.rollback()
-            answer = asked.result()
+            answer = pending.result()
 
         assert (answer.status, json.loads(answer.body)["code"]) == (503, "unavailable")
         assert answer.headers["Retry-After"]

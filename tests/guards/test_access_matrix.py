@@ -115,7 +115,7 @@ class TestEveryRoute:
     @pytest.mark.parametrize("role", ROLES_BELOW_ADMIN)
     def test_a_forbidden_role_is_refused_before_its_request_is_read(self, app, client, factories, place, role):
         """A 422 or a 404 would show a stranger what exists and which fields it has."""
-        told = {}
+        statuses = {}
         for rule, method in operations(app):
             permission = permission_of(app, rule)
             if permission is None or permission in PERMISSIONS_OF[role]:
@@ -123,9 +123,9 @@ class TestEveryRoute:
             asking = client.acting_as(factories.User(role=role))
             response = place.ask(asking, method, rule, body={"nonsense": True}, missing=True)
             if response.status_code != 403:
-                told[f"{method} {rule.rule}"] = response.status_code
+                statuses[f"{method} {rule.rule}"] = response.status_code
 
-        assert told == {}
+        assert statuses == {}
 
 
 class TestTasks:

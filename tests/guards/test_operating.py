@@ -124,8 +124,8 @@ def anchors_of(page):
     """List the anchors that GitHub makes; a repeated heading gets a number."""
     anchors: list[str] = []
     for heading in HEADING.findall(CODE_BLOCK.sub("", page)):
-        words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
-        name = re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
+        text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
+        name = re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
         repetition = sum(1 for anchor in anchors if re.fullmatch(rf"{re.escape(name)}(-\d+)?", anchor))
         anchors.append(f"{name}-{repetition}" if repetition else name)
     return anchors

@@ -152,11 +152,11 @@ class TestApi:
         numbers = tmp_path / "numbers"
         numbers.mkdir()
         api = stage.start_api(PROMETHEUS_MULTIPROC_DIR=str(numbers))
-        asked = 'tasktrackerpro_http_requests_total{method="GET",route="/api/v1/tasks",status="401"}'
+        pending = 'tasktrackerpro_http_requests_total{method="GET",route="/api/v1/tasks",status="401"}'
         for _ in range(20):
             stage.get("/api/v1/tasks")
         # Each of the two processes reports the counts of both.
-        assert [stage.number(asked) for _ in range(6)] == [20] * 6
+        assert [stage.number(pending) for _ in range(6)] == [20] * 6
 
         first, second = stage.processes()
         os.kill(first, signal.SIGKILL)
@@ -165,7 +165,7 @@ class TestApi:
         for _ in range(20):
             stage.get("/api/v1/tasks")
 
-        assert [stage.number(asked) for _ in range(6)] == [40] * 6
+        assert [stage.number(pending) for _ in range(6)] == [40] * 6
         assert len([*numbers.glob("place-*.lock")]) == 2
         api.send_signal(signal.SIGINT)
         api.wait(timeout=SLACK_SECONDS)
@@ -264,9 +264,9 @@ class Client(Thread):
 class SlowRequest:
     """Changes a task that another transaction has locked, until the lock is released."""
 
-    def __init__(self, stage, locker, asked):
+    def __init__(self, stage, locker, pending):
         self._locker = locker
-        self._asked = asked
+        self._asked = pending
 
     def is_answered(self):
         return self._asked.done()
@@ -395,10 +395,10 @@ class Stage:
         with locker.cursor() as cursor:
             cursor.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", (task_id,))
         path, change = f"/api/v1/tasks/{task_id}", {"description": "changed"}
-        asked = self._threads.submit(self.ask, connection, "PATCH", path, change)
+        pending = self._threads.submit(self.ask, connection, "PATCH", path, change)
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%tasks%%'"
         assert wait_for(lambda: self.query(waiting) == [(1,)])
-        return SlowRequest(self, locker, asked)
+        return SlowRequest(self, locker, pending)
 
     def titles(self):
         return {title for (title,) in self.query("SELECT title FROM tasks WHERE title <> 'Slow'")}
@@ -418,15 +418,15 @@ class Stage:
     def processes(self):
         """List the processes that the started ones have left running; children inherit a mark."""
         ours = {process.pid for process in self._started if process.poll() is None}
-        found = []
+        pids = []
         for entry in Path("/proc").iterdir():
             try:
                 is_ours = entry.name.isdecimal() and os.fsencode(self._mark) in (entry / "environ").read_bytes()
             except OSError:
                 continue
             if is_ours and int(entry.name) not in ours:
-                found.append(int(entry.name))
-        return sorted(found)
+                pids.append(int(entry.name))
+        return sorted(pids)
 
     def complaints(self, process_name):
         """List the lines of output that are not log lines."""

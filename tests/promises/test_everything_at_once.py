@@ -42,7 +42,7 @@ pytestmark = pytest.mark.deep
 
 
 class TestEverythingAtOnce:
-    def test_lose_and_double_nothing(self, tracker):
+    def test_loses_and_doubles_nothing(self, tracker):
         seed = int(os.environ.get("CHAOS_SEED") or time.time_ns() % 1_000_000)
         print(f"\nCHAOS_SEED={seed}")
         faults = [

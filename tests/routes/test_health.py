@@ -104,8 +104,8 @@ class TestMetrics:
         assert values["tasktrackerpro_job_queue_length", ()] == 1
         assert values["tasktrackerpro_import_rows_total", (("result", "created"),)] == 0
         assert values["tasktrackerpro_imports", (("state", "loading"),)] == 0
-        asked = (("method", "GET"), ("route", "/healthz"), ("status", "200"))
-        assert values["tasktrackerpro_http_requests_total", asked] == 1
+        labels = (("method", "GET"), ("route", "/healthz"), ("status", "200"))
+        assert values["tasktrackerpro_http_requests_total", labels] == 1
 
     def test_every_family_appears_once(self, client, all_processes_seen):
         answer = client.get("/metrics")
@@ -135,12 +135,12 @@ class TestMetrics:
         client.get("/zebra")
         client.post("/login", {"username": admin.username, "password": PASSWORD})
 
-        told = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
+        text = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
 
-        assert 'route="/api/v1/tasks/<id:task_id>"' in told
+        assert 'route="/api/v1/tasks/<id:task_id>"' in text
         secrets = (TOKEN, settings.jwt_secret_key, settings.database_url, settings.redis_url, PASSWORD)
         for word in (*secrets, "test-password", "zebra", admin.username, admin.email, f"/{task_id}"):
-            assert word not in told.lower()
+            assert word not in text.lower()
 
 
 class TestMetricsToken:

@@ -195,7 +195,7 @@ class TestReplacePassword:
     def test_ends_all_sessions_of_this_user_only(self, service, resources, boss, factories):
         user, other = factories.User(), factories.User()
         ended = [factories.LoginSession(user_id=user.id) for _ in range(2)]
-        kept = factories.LoginSession(user_id=other.id)
+        other_session = factories.LoginSession(user_id=other.id)
         with serving(resources) as services:
             services.login.get_actor(session_id=ended[0].id, user_id=user.id)
 
@@ -205,7 +205,7 @@ class TestReplacePassword:
             with serving(resources) as services, pytest.raises(SessionEndedError):
                 services.login.get_actor(session_id=login_session.id, user_id=user.id)
         with serving(resources) as services:
-            assert services.login.get_actor(session_id=kept.id, user_id=other.id).username == other.username
+            assert services.login.get_actor(session_id=other_session.id, user_id=other.id).username == other.username
 
     def test_nothing_else_is_changed(self, service, boss, factories, session):
         user = factories.User(role=Role.MANAGER, time_zone="Europe/Berlin")
@@ -354,8 +354,8 @@ class TestAtOnce:
 
 
 def create(service, actor, **values):
-    said = {"username": "ada", "email": "ada@example.org", "password": PASSWORD, "role": Role.USER, **values}
-    return service.create(actor, **said)
+    fields = {"username": "ada", "email": "ada@example.org", "password": PASSWORD, "role": Role.USER, **values}
+    return service.create(actor, **fields)
 
 
 def create_first_admin(service, username):

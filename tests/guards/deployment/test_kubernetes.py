@@ -124,11 +124,11 @@ class TestWorkloads:
         (api,) = containers_of(workloads["api"])
         routes = {rule.rule for rule in app.url_map.iter_rules()}
 
-        asked = {kind: api[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
+        probes = {kind: api[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
 
-        assert {get["port"] for get in asked.values()} == {"http"}
-        assert {get["path"].partition("?")[0] for get in asked.values()} <= routes
-        assert asked["liveness"]["path"] == "/healthz"
+        assert {get["port"] for get in probes.values()} == {"http"}
+        assert {get["path"].partition("?")[0] for get in probes.values()} <= routes
+        assert probes["liveness"]["path"] == "/healthz"
 
     def test_the_api_stays_ready_without_the_processes_that_it_does_not_need(self, workloads):
         (api,) = containers_of(workloads["api"])
@@ -277,7 +277,7 @@ def workloads(manifests):
 def set_environment(monkeypatch):
     """Set the environment that the manifests describe, with valid secrets."""
 
-    def set_all(given):
+    def set_all(settings):
         secrets = {
             "DATABASE_URL": "postgresql://db/tasktracker",
             "REDIS_URL": "redis://cache/0",
@@ -285,7 +285,7 @@ def set_environment(monkeypatch):
             "JWT_SECRET_KEY": "d41d8cd98f00b204e9800998ecf8427e",
             "METRICS_TOKEN": "e9800998ecf8427ed41d8cd98f00b204",
         }
-        for name, value in {**secrets, **given}.items():
+        for name, value in {**secrets, **settings}.items():
             monkeypatch.setenv(name, value)
 
     return set_all

@@ -83,8 +83,8 @@ class TestDashboard:
         assert named - metrics_of_the_app == set()
 
     def test_the_dashboard_and_the_alerts_use_every_metric(self, panels, alerts, metrics_of_the_app):
-        asked = [*expressions_of(panels), *(alert["expr"] for alert in alerts)]
-        named = {base_of(name) for expression in asked for name in NAMED.findall(expression)}
+        expressions = [*expressions_of(panels), *(alert["expr"] for alert in alerts)]
+        named = {base_of(name) for expression in expressions for name in NAMED.findall(expression)}
 
         assert {base_of(name) for name in metrics_of_the_app} - named == set()
 
@@ -117,11 +117,11 @@ def unknown_labels(expressions, labels_of_the_app):
     unknown = []
     for expression in expressions:
         named = {base_of(name) for name in NAMED.findall(expression)}
-        given = {REPLICA}.union(*(labels_of_the_app[name] for name in named))
+        known_labels = {REPLICA}.union(*(labels_of_the_app[name] for name in named))
         if "_bucket" in expression:
-            given.add("le")
+            known_labels.add("le")
         grouped = {label for labels in GROUPED.findall(expression) for label in re.findall(r"[a-z_]+", labels)}
-        unknown += [(expression, label) for label in grouped - given]
+        unknown += [(expression, label) for label in grouped - known_labels]
         for name, matchers in CHOSEN.findall(expression):
             chosen = set(re.findall(r"([a-z_]+)(?:=~|!~|!=|=)", re.sub(r'"[^"]*"', "", matchers)))
             unknown += [(name, label) for label in chosen - {REPLICA} - labels_of_the_app[base_of(name)]]

@@ -22,7 +22,7 @@ class TestFind:
 
         assert set(repository.find(general_project(session).id, ["ada", "grace", "ad", "ada "])) == {"ada"}
 
-    def test_no_names_find_nobody(self, repository, session):
+    def test_an_empty_list_of_names_finds_nobody(self, repository, session):
         assert repository.find(general_project(session).id, []) == {}
 
     def test_an_address_goes_before_a_name_that_equals_it(self, repository, session, factories):

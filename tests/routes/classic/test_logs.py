@@ -61,13 +61,13 @@ class TestShowLog:
 
 class TestListLogs:
     def test_shows_the_rows_that_log_tasks_has_made(self, as_manager, task, services, job_queue, clock):
-        asked = as_manager.post("/log-tasks")
+        log_response = as_manager.post("/log-tasks")
         assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
         services.daily_log.log_due_days()
 
         response = as_manager.get("/tasks")
 
-        assert (asked.status_code, asked.json) == (
+        assert (log_response.status_code, log_response.json) == (
             202,
             {"message": "Logging of active tasks has been triggered."},
         )

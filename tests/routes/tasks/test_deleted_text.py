@@ -72,7 +72,7 @@ class TestDeletedTask:
         for path in ("/task/{log}", "/tasks", AS_OF):
             assert "swordfish" in as_viewer.get(path.format(**deleted)).text
 
-    def test_a_purged_task_shows_no_more_either(self, as_viewer, session, deleted):
+    def test_a_purged_task_shows_no_more_than_the_log_keeps(self, as_viewer, session, deleted):
         connection = session.connection()
         connection.exec_driver_sql("DELETE FROM tasks WHERE id = %s", (deleted["task"],))
 

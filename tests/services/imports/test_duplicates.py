@@ -220,10 +220,10 @@ class TestUpdateDuplicates:
         services.tasks.change(manager, changed.id, {"title": "One", "status": TaskStatus(word)})
 
         moments = {"now": clock(), "then": JANUARY, None: None}
-        found = [
+        outcomes = [
             (task_now(session, task).started_at, task_now(session, task).completed_at) for task in (imported, changed)
         ]
-        assert found == [tuple(moments[time] for time in times)] * 2
+        assert outcomes == [tuple(moments[time] for time in times)] * 2
 
     @pytest.mark.parametrize("block_rows", [1, 2, 3, 100])
     def test_the_last_of_several_rows_for_one_task_wins(

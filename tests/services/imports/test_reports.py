@@ -58,11 +58,11 @@ class TestReport:
     def test_pages_join_without_gaps_or_duplicates(self, service, manager):
         outcome = upload(service, manager, "task_name,status,priority", *(f"T{n},maybe,asap" for n in range(5)))
 
-        whole = report(service, manager, outcome)
+        single_page = report(service, manager, outcome)
         by_threes = report(service, manager, outcome, limit=3)
 
-        assert len(whole) == 10
-        assert by_threes == whole
+        assert len(single_page) == 10
+        assert by_threes == single_page
 
     def test_is_empty_for_a_good_file(self, service, manager):
         assert report(service, manager, upload(service, manager, "task_name", "One")) == []

@@ -71,9 +71,9 @@ class TestAcceptedImport:
 
         services.import_runs.run_waiting()
 
-        found = shown(import_id)
-        assert (found["state"], found["failure"], found["created_count"]) == ("failed", REASONS[loss], 0)
-        assert found["finished_at"] is not None
+        report = shown(import_id)
+        assert (report["state"], report["failure"], report["created_count"]) == ("failed", REASONS[loss], 0)
+        assert report["finished_at"] is not None
         assert count(session, Task) == count(session, ImportBlock) == count(session, ImportDraft) == 0
 
     @pytest.mark.parametrize("loss", LOSSES)
@@ -87,8 +87,8 @@ class TestAcceptedImport:
 
         services.import_runs.run_waiting()
 
-        found = shown(import_id)
-        assert (found["state"], found["failure"], found["created_count"]) == ("failed", REASONS[loss], 3)
+        report = shown(import_id)
+        assert (report["state"], report["failure"], report["created_count"]) == ("failed", REASONS[loss], 3)
         assert count(session, Task) == 3
 
     @pytest.mark.parametrize("loss", LOSSES)

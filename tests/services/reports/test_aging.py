@@ -65,12 +65,12 @@ class TestAging:
 
     def test_tasks_move_to_older_buckets_with_time(self, service, services, mia, clock):
         create_aged(services, mia, days=0)
-        found = []
+        buckets = []
         for _ in range(3):
-            found.append([item["task_count"] for item in aging(service, mia)["items"]].index(1))
+            buckets.append([item["task_count"] for item in aging(service, mia)["items"]].index(1))
             clock.advance(days=2)
 
-        assert found == [0, 1, 2]
+        assert buckets == [0, 1, 2]
 
     def test_deleted_tasks_are_not_counted(self, service, services, mia):
         services.tasks.delete(mia, create_aged(services, mia, days=2))

@@ -26,9 +26,9 @@ class TestCycleTime:
         done(NOON, hours=1)
         done(NOON + 21 * DAY, hours=1)
 
-        found = cycle_time(service, mia, until=date(2026, 4, 5))["items"]
+        weeks = cycle_time(service, mia, until=date(2026, 4, 5))["items"]
 
-        assert [week["week"] for week in found] == ["2026-03-09", "2026-03-30"]
+        assert [week["week"] for week in weeks] == ["2026-03-09", "2026-03-30"]
 
     def test_there_may_be_no_weeks(self, service, mia):
         assert cycle_time(service, mia) == {"items": []}

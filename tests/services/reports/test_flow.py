@@ -78,9 +78,9 @@ class TestFlow:
         services.tasks.change(mia, task.id, {"status": TaskStatus.BLOCKED})
         clock.advance(days=2)
 
-        found = counts_of(flow(service, mia, WEDNESDAY, THURSDAY))
+        counts = counts_of(flow(service, mia, WEDNESDAY, THURSDAY))
 
-        assert found == {WEDNESDAY: {"blocked": 1}, THURSDAY: {"blocked": 1}}
+        assert counts == {WEDNESDAY: {"blocked": 1}, THURSDAY: {"blocked": 1}}
 
     def test_a_task_is_not_counted_while_it_is_deleted(self, service, services, mia, clock):
         task = services.tasks.create(mia, {"title": "One"})
@@ -142,9 +142,9 @@ class TestFlow:
         (item,) = flow(service, mia, history.last, history.last)["items"]
 
         for number in item["statuses"]:
-            found = listed(services, mia, number["tasks"], limit="200")["items"]
-            assert len(found) == number["task_count"]
-            assert {task["status"] for task in found} <= {number["status"]}
+            tasks = listed(services, mia, number["tasks"], limit="200")["items"]
+            assert len(tasks) == number["task_count"]
+            assert {task["status"] for task in tasks} <= {number["status"]}
 
 
 class TestFlowInBerlin:

@@ -40,7 +40,7 @@ class TestRefusedFile:
         response = upload(manager, case.content, case.form)
 
         assert (response.status_code, response.json["code"]) == (case.status, case.code)
-        assert response.json["detail"].startswith(case.words)
+        assert response.json["detail"].startswith(case.detail)
         assert response.content_type == "application/problem+json"
         assert everything_in(session) == before
 
@@ -52,7 +52,7 @@ class TestRefusedFile:
 
         assert response.status_code == case.status
         assert set(response.json) == {"error"}
-        assert response.json["error"].startswith(case.words)
+        assert response.json["error"].startswith(case.detail)
         assert everything_in(session) == before
 
     @by_name([case for case in REFUSED if len(case.content) > LONG])
@@ -125,7 +125,7 @@ class TestMisposted:
         )
 
         assert (response.status_code, response.json["code"]) == (case.status, case.code)
-        assert response.json["detail"].startswith(case.words)
+        assert response.json["detail"].startswith(case.detail)
         assert everything_in(session) == before
 
 
@@ -180,7 +180,7 @@ class TestCorpus:
 
 
 def upload(client, content, form, *, path="/api/v1/imports"):
-    fields = b"".join(part(name, words.encode()) for name, words in form.items())
+    fields = b"".join(part(name, value.encode()) for name, value in form.items())
     body = fields + part("file", content, "tasks.csv") + END
     return client.request("POST", path, data=body, content_type=MULTIPART, headers=WAIT_FOR_RESULT)
 

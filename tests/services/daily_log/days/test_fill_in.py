@@ -106,7 +106,7 @@ class TestFillIn:
         assert logged_tasks(session, CHANGED_ON) == logged_tasks(session, YESTERDAY) == after
 
     def test_a_purged_task_is_in_the_logs_of_earlier_days(self, service, session, clock):
-        task, kept = task_since(LONG_AGO, title="Purged"), task_since(LONG_AGO)
+        task, other = task_since(LONG_AGO, title="Purged"), task_since(LONG_AGO)
         clock.now = datetime(2026, 3, 4, 12, tzinfo=UTC)
         session.execute(text("DELETE FROM tasks WHERE id = :id"), {"id": task.id})
         clock.now = NOON
@@ -114,7 +114,7 @@ class TestFillIn:
         service.log_due_days()
 
         assert logged(session, date(2026, 3, 3))[task.id].title == "Purged"
-        assert set(logged(session, CHANGED_ON)) == {kept.id}
+        assert set(logged(session, CHANGED_ON)) == {other.id}
 
     def test_changes_made_and_undone_through_the_services_count(
         self, service, services, manager, admin, acting_as, session, clock

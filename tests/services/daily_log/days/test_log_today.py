@@ -90,7 +90,7 @@ class TestLogTodayAgain:
         assert (row.title, row.priority, row.status) == ("Renamed", TaskPriority.CRITICAL, TaskStatus.BLOCKED)
 
     def test_drops_inactive_tasks_and_adds_new_ones(self, service, manager, session, clock):
-        done, deleted, kept = (task_since(MORNING) for _ in range(3))
+        done, deleted, unchanged = (task_since(MORNING) for _ in range(3))
         log_today(service, manager)
         clock.advance(hours=1)
         done.change_status(TaskStatus.DONE, at=clock())
@@ -101,7 +101,7 @@ class TestLogTodayAgain:
         clock.advance(hours=1)
         log_today(service, manager)
 
-        assert set(logged(session, TODAY)) == {kept.id, new.id}
+        assert set(logged(session, TODAY)) == {unchanged.id, new.id}
         assert session.get_one(LogRun, TODAY, populate_existing=True).task_count == 2
 
     def test_drops_purged_tasks(self, service, manager, task, session):

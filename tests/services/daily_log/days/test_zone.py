@@ -41,7 +41,7 @@ class TestZone:
         service = service_in(zone)
         just_before = last_instant - INSTANT
         clock.now = last_instant - timedelta(hours=2)
-        kept, ended = all_factories.Task(), all_factories.Task()
+        active, ended = all_factories.Task(), all_factories.Task()
 
         clock.now = just_before
         new = all_factories.Task()
@@ -49,10 +49,10 @@ class TestZone:
         assert service.log_due_days() == []
         clock.now = last_instant
         all_factories.Task()
-        end_task(session, kept, TaskStatus.DONE, at=last_instant)
+        end_task(session, active, TaskStatus.DONE, at=last_instant)
         assert service.log_due_days() == [day]
 
-        assert set(logged(session, day)) == {kept.id, new.id}
+        assert set(logged(session, day)) == {active.id, new.id}
         run = session.get_one(LogRun, day)
         assert (run.time_zone, run.is_final) == (zone, True)
 

@@ -43,13 +43,13 @@ class TestDays:
         services.tasks.change(mia, task_id, {"status": TaskStatus.DONE})
         log_day()
 
-        found = days(service, boss)
+        listed = days(service, boss)
 
-        assert [day["log_date"] for day in found] == ["2026-03-11", "2026-03-10", "2026-03-09"]
-        assert [day["task_count"] for day in found] == [0, 1, 1]
-        assert [day["by_status"] for day in found] == [{}, {"in_progress": 1}, {"todo": 1}]
-        assert [day["by_project"] for day in found] == [{}, {"OPS": 1}, {"GEN": 1}]
-        assert [day["by_assignee"] for day in found] == [{}, {"none": 1}, {"mia": 1}]
+        assert [day["log_date"] for day in listed] == ["2026-03-11", "2026-03-10", "2026-03-09"]
+        assert [day["task_count"] for day in listed] == [0, 1, 1]
+        assert [day["by_status"] for day in listed] == [{}, {"in_progress": 1}, {"todo": 1}]
+        assert [day["by_project"] for day in listed] == [{}, {"OPS": 1}, {"GEN": 1}]
+        assert [day["by_assignee"] for day in listed] == [{}, {"none": 1}, {"mia": 1}]
 
     def test_of_one_project_count_its_tasks_of_that_day(self, service, services, log_day, mia, task_id):
         services.tasks.create(mia, {"title": "In OPS", "project": "OPS", "assignee": "ann"})
@@ -118,9 +118,9 @@ class TestDays:
         for _ in range(3):
             log_day()
 
-        found = days(service, mia, since=since, until=until)
+        listed = days(service, mia, since=since, until=until)
 
-        assert [day["log_date"] for day in found] == [f"2026-03-{number:02}" for number in expected]
+        assert [day["log_date"] for day in listed] == [f"2026-03-{number:02}" for number in expected]
 
 
 class TestDayPages:
@@ -132,10 +132,10 @@ class TestDayPages:
         query = TaskLogQuery(since=MONDAY, until=until)
         all_items = days_page(service, mia, query)["items"]
 
-        found = day_pages(service, mia, replace(query, limit=limit))
+        listed = day_pages(service, mia, replace(query, limit=limit))
 
-        assert found == all_items
-        assert len(found) == (2 if until == TUESDAY else 4)
+        assert listed == all_items
+        assert len(listed) == (2 if until == TUESDAY else 4)
 
     @pytest.mark.parametrize("limit", [1, 2, 3])
     def test_join_even_if_a_page_has_no_visible_task(self, service, services, log_day, mia, viewer, limit):
@@ -145,9 +145,9 @@ class TestDayPages:
             services.tasks.change(mia, task.id, {"project": project})
         log_day()
 
-        found = day_pages(service, viewer, TaskLogQuery(limit=limit))
+        listed = day_pages(service, viewer, TaskLogQuery(limit=limit))
 
-        assert [day["log_date"] for day in found] == ["2026-03-12", "2026-03-09"]
+        assert [day["log_date"] for day in listed] == ["2026-03-12", "2026-03-09"]
 
     def test_a_cursor_of_another_list_is_refused(self, service, mia):
         with pytest.raises(InvalidError, match="another sort order"):
@@ -185,9 +185,9 @@ class TestInBerlin:
         services.daily_log.log_due_days()
         on = date.fromisoformat(day)
 
-        found = days(service, mia, since=on - timedelta(days=1))
+        listed = days(service, mia, since=on - timedelta(days=1))
 
-        assert [(each["log_date"], each["task_count"]) for each in found] == [
+        assert [(each["log_date"], each["task_count"]) for each in listed] == [
             (str(on + timedelta(days=1)), 2),
             (day, 2),
             (str(on - timedelta(days=1)), 1),
@@ -232,9 +232,9 @@ def total_of(services, actor, link, **more):
 def many_tasks(services, mia):
     def make(count):
         for number in range(count):
-            said = {"status": list(TaskStatus)[number % 3], "assignee": ["ann", "mia", None][number % 3]}
+            values = {"status": list(TaskStatus)[number % 3], "assignee": ["ann", "mia", None][number % 3]}
             for project in ("GEN", "OPS"):
-                services.tasks.create(mia, {"title": f"T{number}", "project": project, **said})
+                services.tasks.create(mia, {"title": f"T{number}", "project": project, **values})
 
     make(7)
     return make

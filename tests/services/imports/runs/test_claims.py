@@ -86,9 +86,9 @@ class TestDeadClaims:
             clock.advance(seconds=LEASE.total_seconds() + 1)
 
         assert runs.claim() is None
-        found = shown(import_id)
-        assert (found["state"], found["failure"]) == ("failed", "5 attempts to go on from row 4 broke off")
-        assert (found["created_count"], found["finished_at"]) == (3, clock().isoformat())
+        report = shown(import_id)
+        assert (report["state"], report["failure"]) == ("failed", "5 attempts to go on from row 4 broke off")
+        assert (report["created_count"], report["finished_at"]) == (3, clock().isoformat())
         assert count(session, ImportBlock) == count(session, ImportDraft) == 0
         # The rows committed before stay, and the report counts them.
         assert count(session, Task) == 3
@@ -160,8 +160,8 @@ class TestDeadClaims:
             clock.advance(seconds=LEASE.total_seconds() + 1)
             runs.run_waiting()
 
-            found = shown(import_id)
-            assert (found["state"], found["read_count"], found["created_count"]) == ("finished", 8, 8)
+            report = shown(import_id)
+            assert (report["state"], report["read_count"], report["created_count"]) == ("finished", 8, 8)
             expected = [] if options.get("is_dry_run") else [row.partition(",")[0] for row in rows]
             written = select(Task.title).where(Task.title.endswith(f" of {look}")).order_by(Task.number)
             assert session.scalars(written).all() == expected

@@ -64,18 +64,18 @@ class TestImportsOfOneProject:
     def test_an_import_waits_until_the_end_of_an_all_or_nothing_one(self, runs, stage, clock, shown):
         """The one transaction may take long; its tasks are still seen by a later import that looks for duplicates."""
         options = {"on_duplicate": DuplicatePolicy.SKIP}
-        whole = stage("task_name", "One", **options, mode=ImportMode.ALL_OR_NOTHING)
-        take_one_step(runs, whole, clock)
-        assert shown(whole)["state"] == "loading"
+        first = stage("task_name", "One", **options, mode=ImportMode.ALL_OR_NOTHING)
+        take_one_step(runs, first, clock)
+        assert shown(first)["state"] == "loading"
         second = stage("task_name", "One", "Two", **options)
-        runs.claim(whole)
+        runs.claim(first)
 
         clock.advance(seconds=LEASE.total_seconds() + 1)
 
         assert runs.claim(second) is None
         runs.run_waiting()
         runs.run_waiting()
-        assert (shown(whole)["created_count"], shown(second)["created_count"]) == (1, 1)
+        assert (shown(first)["created_count"], shown(second)["created_count"]) == (1, 1)
 
     def test_two_files_with_the_same_task_make_it_once(self, runs, stage, session):
         options = {"on_duplicate": DuplicatePolicy.SKIP}

@@ -80,9 +80,9 @@ class TestFilters:
         services.tasks.change(boss, task.id, back_to(values))
         clock.advance(hours=9)
 
-        found = [ids_as_of(services, boss, NOON + n * HOUR, **filters) for n in range(3)]
+        listed = [ids_as_of(services, boss, NOON + n * HOUR, **filters) for n in range(3)]
 
-        assert found == [[task.id], [], [task.id]]
+        assert listed == [[task.id], [], [task.id]]
 
     def test_select_by_creator(self, services, boss, ann, clock):
         mine, anns = create(services, boss), create(services, ann)
@@ -99,10 +99,10 @@ class TestFilters:
         services.tasks.change(boss, task.id, {"status": TaskStatus.IN_PROGRESS})
         clock.advance(hours=1)
 
-        found_after = [ids_as_of(services, boss, NOON + n * HOUR, started_after=NOON) for n in range(3)]
-        found_before = [ids_as_of(services, boss, NOON + n * HOUR, started_before=NOON + 2 * HOUR) for n in range(3)]
+        listed_after = [ids_as_of(services, boss, NOON + n * HOUR, started_after=NOON) for n in range(3)]
+        listed_before = [ids_as_of(services, boss, NOON + n * HOUR, started_before=NOON + 2 * HOUR) for n in range(3)]
 
-        assert found_after == found_before == [[], [task.id], [task.id]]
+        assert listed_after == listed_before == [[], [task.id], [task.id]]
         assert ids_as_of(services, boss, NOON + 2 * HOUR, started_before=NOON + HOUR) == []
 
     def test_use_the_time_of_the_state(self, services, boss, clock):
@@ -211,9 +211,9 @@ class TestWhen:
         clock.advance(hours=1)
         services.tasks.change(boss, task.id, {"title": "New"})
 
-        found = [titles_as_of(services, boss, NOON + HOUR + n * INSTANT) for n in (-1, 0, 1)]
+        listed = [titles_as_of(services, boss, NOON + HOUR + n * INSTANT) for n in (-1, 0, 1)]
 
-        assert found == [["Old"], ["New"], ["New"]]
+        assert listed == [["Old"], ["New"], ["New"]]
 
     @pytest.mark.parametrize("instant", [NOON + timedelta(seconds=61), datetime(9998, 12, 31, tzinfo=UTC)])
     def test_a_future_instant_is_refused(self, services, boss, instant):
@@ -239,19 +239,19 @@ class TestPages:
         expected = all_items(services, boss, TaskQuery(sort=sort, limit=200))
         board.turn_upside_down()
 
-        found = all_items(services, boss, TaskQuery(sort=sort, limit=3, as_of=NOON + HOUR))
+        listed = all_items(services, boss, TaskQuery(sort=sort, limit=3, as_of=NOON + HOUR))
 
-        assert len(found) == 10
-        assert found == expected
+        assert len(listed) == 10
+        assert listed == expected
 
     @pytest.mark.parametrize("sort", ["-updated_at", "title", "-due_at"])
     def test_join_even_if_tasks_change_between_them(self, services, boss, board, sort):
         query = TaskQuery(sort=sort, limit=3, as_of=NOON + HOUR)
         expected = all_items(services, boss, query)
 
-        found = all_items(services, boss, query, between=board.turn_upside_down)
+        listed = all_items(services, boss, query, between=board.turn_upside_down)
 
-        assert found == expected
+        assert listed == expected
 
     def test_every_page_has_the_total_of_that_time(self, services, boss, board):
         board.turn_upside_down()
@@ -273,9 +273,9 @@ class TestPages:
         clock.advance(hours=1)
         services.tasks.change(boss, task.id, {"title": "New"})
 
-        found = [titles_as_of(services, boss, instant) for instant in (NOON, NOON + HOUR, NOON)]
+        listed = [titles_as_of(services, boss, instant) for instant in (NOON, NOON + HOUR, NOON)]
 
-        assert found == [["Old"], ["New"], ["Old"]]
+        assert listed == [["Old"], ["New"], ["Old"]]
 
 
 def back_to(values):

@@ -55,10 +55,10 @@ class TestNowAndThen:
             assert body_of(services, author, replace(query, as_of=clock())) == seen[clock()]
         clock.advance(days=1)
 
-        found = {instant: body_of(services, author, replace(query, as_of=instant)) for instant in seen}
+        listed = {instant: body_of(services, author, replace(query, as_of=instant)) for instant in seen}
 
         # A task is overdue if it was due before the instant.
-        assert found == seen
+        assert listed == seen
 
     def test_a_move_on_the_board_makes_no_version(self, services, boss, clock):
         task = create(services, boss, position=1.0)
@@ -67,9 +67,9 @@ class TestNowAndThen:
         clock.advance(hours=1)
         services.tasks.change(boss, task.id, {"title": "New"})
 
-        found = [items_as_of(services, boss, NOON + n * HOUR)[0] for n in range(3)]
+        listed = [items_as_of(services, boss, NOON + n * HOUR)[0] for n in range(3)]
 
-        assert [(item["position"], item["version"]) for item in found] == [(1.0, 1), (1.0, 1), (2.0, 3)]
+        assert [(item["position"], item["version"]) for item in listed] == [(1.0, 1), (1.0, 1), (2.0, 3)]
 
 
 def take(services, actor, step, ids):

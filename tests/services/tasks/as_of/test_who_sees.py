@@ -45,11 +45,11 @@ class TestDeleted:
             clock.advance(hours=1)
             do(boss, task.id)
 
-        found = [ids_as_of(services, boss, NOON + n * HOUR) for n in range(3)]
-        found_deleted = [ids_as_of(services, boss, NOON + n * HOUR, deleted=True) for n in range(3)]
+        listed = [ids_as_of(services, boss, NOON + n * HOUR) for n in range(3)]
+        listed_deleted = [ids_as_of(services, boss, NOON + n * HOUR, deleted=True) for n in range(3)]
 
-        assert found == [[task.id], [], [task.id]]
-        assert found_deleted == [[], [task.id], []]
+        assert listed == [[task.id], [], [task.id]]
+        assert listed_deleted == [[], [task.id], []]
 
     def test_a_purged_task_is_still_in_earlier_lists(self, services, boss, clock, session):
         task = create(services, boss, title="Purged", assignee="ann")
@@ -85,18 +85,18 @@ class TestWhoSees:
         clock.advance(hours=1)
         services.tasks.change(boss, task.id, {"project": "OPS", "title": "Secret"})
 
-        found = [titles_as_of(services, ben, instant) for instant in (NOON, NOON + HOUR)]
+        listed = [titles_as_of(services, ben, instant) for instant in (NOON, NOON + HOUR)]
 
-        assert found == [["For all"], []]
+        assert listed == [["For all"], []]
 
     def test_a_task_that_came_into_the_project_is_not_seen_as_it_was_before(self, services, boss, ben, clock):
         task = create(services, boss, title="Secret", project="OPS")
         clock.advance(hours=1)
         services.tasks.change(boss, task.id, {"project": "GEN", "title": "For all"})
 
-        found = [titles_as_of(services, ben, instant) for instant in (NOON, NOON + HOUR)]
+        listed = [titles_as_of(services, ben, instant) for instant in (NOON, NOON + HOUR)]
 
-        assert found == [[], ["For all"]]
+        assert listed == [[], ["For all"]]
 
     def test_a_new_member_sees_what_was_in_the_project_before(self, services, boss, factories, acting_as, ops, clock):
         task = create(services, boss, project="OPS")
