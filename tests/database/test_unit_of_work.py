@@ -182,8 +182,8 @@ class TestSign:
 
 
 class TestUnavailable:
-    def test_an_absent_server_is_reported_with_a_time_to_retry(self, engine_of_nobody, released):
-        with make_session_factory(engine_of_nobody)() as session:
+    def test_an_absent_server_is_reported_with_a_time_to_retry(self, unreachable_engine, released):
+        with make_session_factory(unreachable_engine)() as session:
             uow = UnitOfWork(session, released.append)
 
             with pytest.raises(UnavailableError) as caught, uow.transaction():
@@ -193,8 +193,8 @@ class TestUnavailable:
         assert caught.value.retry_after_seconds > 0
         assert released == []
 
-    def test_the_answer_does_not_name_the_server(self, engine_of_nobody):
-        with make_session_factory(engine_of_nobody)() as session:
+    def test_the_answer_does_not_name_the_server(self, unreachable_engine):
+        with make_session_factory(unreachable_engine)() as session:
             uow = UnitOfWork(session, print)
 
             with pytest.raises(UnavailableError) as caught, uow.transaction():
@@ -272,7 +272,7 @@ def committing_engine(database_url):
 
 
 @pytest.fixture
-def engine_of_nobody():
+def unreachable_engine():
     """An engine for a port where nobody listens; the port is taken, so that nobody else gets it."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

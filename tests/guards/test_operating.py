@@ -77,7 +77,7 @@ class TestCommands:
         for path, word in sorted(named):
             with pytest.raises(SystemExit) as ended:
                 _parser().parse_args([word, "--help"])
-            assert ended.value.code == 0, f"{path} tells of `python main.py {word}`"
+            assert ended.value.code == 0, f"{path} names `python main.py {word}`"
 
 
 class TestLinks:

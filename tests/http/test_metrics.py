@@ -225,10 +225,10 @@ class TestLogLine:
         assert log.requests() == []
 
 
-class TestWhatIsNotLogged:
+class TestPrivateValues:
     """Nothing secret is logged, even at the level that logs most."""
 
-    def test_a_password(self, client, factories, log):
+    def test_a_password_is_not_logged(self, client, factories, log):
         user = factories.User()
 
         for password in (PASSWORD, "zebra-password"):
@@ -240,7 +240,7 @@ class TestWhatIsNotLogged:
         for word in (PASSWORD, "zebra", user.password_hash, "argon2"):
             assert word not in log.text()
 
-    def test_a_token(self, client, admin, factories, log):
+    def test_a_token_is_not_logged(self, client, admin, factories, log):
         login = {"username": factories.User().username, "password": PASSWORD}
         pair = client.post("/api/v1/auth/login", login).json
         as_admin = client.acting_as(admin)
@@ -257,13 +257,13 @@ class TestWhatIsNotLogged:
         assert "Bearer" not in log.text()
 
     @pytest.mark.parametrize("query", ["assignee=zebra", "zebra=1", "status=zebra", "cursor=zebra", "zebra%00=1"])
-    def test_a_query_string(self, client, admin, log, query):
+    def test_a_query_string_is_not_logged(self, client, admin, log, query):
         client.acting_as(admin).get(f"/api/v1/tasks?{query}")
 
         assert len(log.requests()) == 1
         assert "zebra" not in log.text()
 
-    def test_a_body(self, client, admin, log):
+    def test_a_body_is_not_logged(self, client, admin, log):
         as_admin = client.acting_as(admin)
         as_admin.post("/api/v1/tasks", {"title": "zebra", "description": "zebra"})
         as_admin.post("/api/v1/tasks", {"title": "zebra", "zebra": "zebra"})
@@ -272,7 +272,7 @@ class TestWhatIsNotLogged:
         assert len(log.requests()) == 3
         assert "zebra" not in log.text().lower()
 
-    def test_a_header(self, client, log):
+    def test_a_header_is_not_logged(self, client, log):
         client.get("/api/v1/tasks", headers={"Cookie": "zebra=1", "Referer": "http://zebra/", "User-Agent": "zebra"})
 
         assert len(log.requests()) == 1

@@ -185,8 +185,8 @@ class Stage:
 
     def wait_for_first_jobs(self):
         """Wait for the jobs that a worker asks for when it starts."""
-        rung = (JobName.LOG_DUE_DAYS, JobName.RUN_IMPORTS)
-        assert wait_for(lambda: all(self.jobs(name.value, "succeeded") for name in rung), seconds=30)
+        first_jobs = (JobName.LOG_DUE_DAYS, JobName.RUN_IMPORTS)
+        assert wait_for(lambda: all(self.jobs(name.value, "succeeded") for name in first_jobs), seconds=30)
 
     def ask_for_log(self, request_id):
         return self._as_admin.post("/log-tasks", headers={"X-Request-ID": request_id})

@@ -105,11 +105,11 @@ class TestShow:
         assert as_stranger.get(f"{PROJECTS}/GEN").json["includes_everyone"] is True
 
     def test_a_stranger_does_not_learn_that_the_project_exists(self, as_stranger, ops):
-        there = as_stranger.get(f"{PROJECTS}/OPS")
-        not_there = as_stranger.get(f"{PROJECTS}/OPT")
+        invisible = as_stranger.get(f"{PROJECTS}/OPS")
+        missing = as_stranger.get(f"{PROJECTS}/OPT")
 
-        assert (there.status_code, there.json["code"]) == (404, "not_found")
-        assert there.json["detail"].replace("OPS", "OPT") == not_there.json["detail"]
+        assert (invisible.status_code, invisible.json["code"]) == (404, "not_found")
+        assert invisible.json["detail"].replace("OPS", "OPT") == missing.json["detail"]
 
     @pytest.mark.parametrize("key", ["NONE", "x" * 3000, "%F0%9F%92%A9", "%FF", "'; --"])
     def test_an_unknown_project_is_not_found(self, as_admin, key):

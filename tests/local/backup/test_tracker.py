@@ -136,12 +136,12 @@ def ensure_tables_agree(ask):
 
 
 def ensure_one_instant(journal, recorded, began, ended):
-    there = [change for change in journal if change.request_id in recorded]
+    restored_changes = [change for change in journal if change.request_id in recorded]
     missing = [change for change in journal if change.request_id not in recorded]
     assert [change for change in missing if change.acknowledged < began] == []
-    assert [change for change in there if change.sent > ended] == []
+    assert [change for change in restored_changes if change.sent > ended] == []
     # No change in the dump was sent after a missing change had been acknowledged.
-    last_sent = max(change.sent for change in there)
+    last_sent = max(change.sent for change in restored_changes)
     assert [change for change in missing if change.acknowledged < last_sent] == []
     # Otherwise no client wrote during the backup.
     assert [change for change in missing if change.acknowledged < ended]

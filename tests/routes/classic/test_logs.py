@@ -5,7 +5,7 @@ import pytest
 
 from app.job_queue import JobName
 from app.settings import RateLimit
-from tests.routes.classic.classic_requests import NOT_THERE
+from tests.routes.classic.classic_requests import UNKNOWN_ID
 
 
 class TestShowLog:
@@ -44,7 +44,7 @@ class TestShowLog:
         assert as_viewer.get(f"/task/{row['id']}").json["task"]["assigned_user"] is None
 
     @pytest.mark.parametrize("path", ["/task", "/tasklogger"])
-    @pytest.mark.parametrize("unknown", [NOT_THERE, 2**63, 0, "one"])
+    @pytest.mark.parametrize("unknown", [UNKNOWN_ID, 2**63, 0, "one"])
     def test_an_unknown_row_is_a_404(self, as_viewer, path, unknown):
         response = as_viewer.get(f"{path}/{unknown}")
 

@@ -2,7 +2,7 @@ import pytest
 
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.models.tasks.task import Task
-from tests.routes.classic.classic_requests import NOT_THERE
+from tests.routes.classic.classic_requests import UNKNOWN_ID
 
 
 class TestCreateTask:
@@ -142,9 +142,9 @@ class TestChangeTask:
         assert task.status is stored
 
     def test_an_unknown_task_is_a_404(self, as_manager):
-        response = as_manager.put(f"/task/{NOT_THERE}", {"task_name": "New"})
+        response = as_manager.put(f"/task/{UNKNOWN_ID}", {"task_name": "New"})
 
-        assert (response.status_code, response.json) == (404, {"error": f"there is no task {NOT_THERE}"})
+        assert (response.status_code, response.json) == (404, {"error": f"there is no task {UNKNOWN_ID}"})
 
     def test_a_task_of_another_project_is_a_404(self, as_manager, factories):
         task = factories.Task(project_id=factories.Project().id)
@@ -171,4 +171,4 @@ class TestDeleteTask:
         as_manager.delete(f"/task/{task.id}")
 
         assert as_manager.delete(f"/task/{task.id}").status_code == 404
-        assert set(as_manager.delete(f"/task/{NOT_THERE}").json) == {"error"}
+        assert set(as_manager.delete(f"/task/{UNKNOWN_ID}").json) == {"error"}

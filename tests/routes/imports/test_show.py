@@ -10,7 +10,7 @@ from app.models.tasks.task import Task
 from tests.routes.imports.uploads import CSV, FIELDS, IMPORTS, upload
 
 PROBLEM_FIELDS = {"row", "line", "column", "value", "reason", "message"}
-NOT_THERE = 999_999_999
+UNKNOWN_ID = 999_999_999
 
 
 class TestList:
@@ -45,7 +45,7 @@ class TestShow:
         assert (response.status_code, response.json["code"]) == (404, "not_found")
         assert as_admin.get(f"{IMPORTS}/{secret_import}").status_code == 200
 
-    @pytest.mark.parametrize("unknown", [NOT_THERE, 0, 2**63, "one"])
+    @pytest.mark.parametrize("unknown", [UNKNOWN_ID, 0, 2**63, "one"])
     def test_an_unknown_import_is_not_found(self, as_manager, unknown):
         assert as_manager.get(f"{IMPORTS}/{unknown}").status_code == 404
 

@@ -112,10 +112,10 @@ class TestCreate:
     def test_another_project_counts_as_unknown(self, as_manager, factories):
         factories.Project(key="SECRET")
 
-        not_in, not_there = (upload(as_manager, CSV, project=key) for key in ("SECRET", "NONE"))
+        invisible, missing = (upload(as_manager, CSV, project=key) for key in ("SECRET", "NONE"))
 
-        assert (not_in.status_code, not_there.status_code) == (422, 422)
-        assert not_in.json["detail"].replace("SECRET", "NONE") == not_there.json["detail"]
+        assert (invisible.status_code, missing.status_code) == (422, 422)
+        assert invisible.json["detail"].replace("SECRET", "NONE") == missing.json["detail"]
 
     @pytest.mark.parametrize(
         ("content", "reason"),

@@ -38,9 +38,9 @@ class TestLogIn:
         factories.User(username="gone", is_active=False)
 
         wrong = client.post(f"{AUTH}/login", {"username": "ann", "password": "wrong password"}, headers=same_id)
-        gone = client.post(f"{AUTH}/login", {"username": "gone", "password": PASSWORD}, headers=same_id)
+        inactive = client.post(f"{AUTH}/login", {"username": "gone", "password": PASSWORD}, headers=same_id)
 
-        assert (gone.status_code, gone.json) == (wrong.status_code, wrong.json)
+        assert (inactive.status_code, inactive.json) == (wrong.status_code, wrong.json)
 
     def test_a_user_made_by_an_import_has_no_password_to_guess(self, client, factories):
         factories.User(username="imported", email=None, password_hash=None, is_active=False)
@@ -137,11 +137,11 @@ class TestLogOut:
         assert client.post(f"{AUTH}/refresh", headers=bearer(pair["refresh_token"])).status_code == 401
 
     def test_another_session_of_the_user_goes_on(self, client, ann):
-        here, there = log_in(client, "ann").json, log_in(client, "ann").json
+        this_session, other_session = log_in(client, "ann").json, log_in(client, "ann").json
 
-        client.post(f"{AUTH}/logout", headers=bearer(here["access_token"]))
+        client.post(f"{AUTH}/logout", headers=bearer(this_session["access_token"]))
 
-        assert client.get(ME, headers=bearer(there["access_token"])).status_code == 200
+        assert client.get(ME, headers=bearer(other_session["access_token"])).status_code == 200
 
 
 class TestMe:
@@ -166,16 +166,16 @@ class TestChangePassword:
         assert log_in(client, "ann", NEW_PASSWORD).status_code == 200
 
     def test_every_other_session_ends_at_once(self, client, ann):
-        here, there = log_in(client, "ann").json, log_in(client, "ann").json
-        for pair in (here, there):
+        this_session, other_session = log_in(client, "ann").json, log_in(client, "ann").json
+        for pair in (this_session, other_session):
             assert client.get(ME, headers=bearer(pair["access_token"])).status_code == 200
         change = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
 
-        client.put(f"{AUTH}/password", change, headers=bearer(here["access_token"]))
+        client.put(f"{AUTH}/password", change, headers=bearer(this_session["access_token"]))
 
-        assert client.get(ME, headers=bearer(here["access_token"])).status_code == 200
-        assert client.get(ME, headers=bearer(there["access_token"])).json["code"] == "session_ended"
-        assert client.post(f"{AUTH}/refresh", headers=bearer(there["refresh_token"])).status_code == 401
+        assert client.get(ME, headers=bearer(this_session["access_token"])).status_code == 200
+        assert client.get(ME, headers=bearer(other_session["access_token"])).json["code"] == "session_ended"
+        assert client.post(f"{AUTH}/refresh", headers=bearer(other_session["refresh_token"])).status_code == 401
 
     def test_a_wrong_current_password_changes_nothing(self, client, ann):
         change = {"current_password": "a wrong password", "new_password": NEW_PASSWORD}

@@ -4,7 +4,7 @@ import pytest
 
 from app.models.people.user import Role
 from app.models.tasks.fields import MAX_LABELS
-from tests.routes.tasks.task_requests import MAX_BIGINT, NOT_THERE, TASKS
+from tests.routes.tasks.task_requests import MAX_BIGINT, TASKS, UNKNOWN_ID
 
 
 class TestReplace:
@@ -146,7 +146,7 @@ class TestChange:
 
     @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
     def test_an_unknown_task_is_not_found(self, as_manager, method):
-        response = as_manager.request(method, f"{TASKS}/{NOT_THERE}", json={"title": "New"})
+        response = as_manager.request(method, f"{TASKS}/{UNKNOWN_ID}", json={"title": "New"})
 
         assert (response.status_code, response.json["code"]) == (404, "not_found")
 
@@ -272,7 +272,7 @@ class TestChangeStatus:
         assert viewer.put(f"{TASKS}/{task.id}/status", {"status": "done"}).status_code == 403
 
     def test_an_unknown_task_is_not_found(self, as_user):
-        assert as_user.put(f"{TASKS}/{NOT_THERE}/status", {"status": "done"}).status_code == 404
+        assert as_user.put(f"{TASKS}/{UNKNOWN_ID}/status", {"status": "done"}).status_code == 404
 
 
 class OpsMember:

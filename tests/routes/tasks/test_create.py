@@ -153,9 +153,9 @@ class TestCreate:
         assert {problem["pointer"] for problem in response.json["errors"]} == {pointer}
 
     def test_an_inactive_user_cannot_be_the_assignee(self, as_user, factories):
-        gone = factories.User(is_active=False)
+        inactive = factories.User(is_active=False)
 
-        response = as_user.post(TASKS, {"title": "One", "assignee": gone.username})
+        response = as_user.post(TASKS, {"title": "One", "assignee": inactive.username})
 
         assert (response.status_code, response.json["code"]) == (422, "invalid")
 

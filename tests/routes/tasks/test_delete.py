@@ -1,7 +1,7 @@
 import pytest
 
 from app.models.people.user import Role
-from tests.routes.tasks.task_requests import NOT_THERE, TASKS, ids_of
+from tests.routes.tasks.task_requests import TASKS, UNKNOWN_ID, ids_of
 
 
 class TestDelete:
@@ -37,7 +37,7 @@ class TestRestore:
 
     def test_only_a_deleted_task_can_be_restored(self, as_manager, task):
         assert as_manager.post(f"{TASKS}/{task.id}/restore").status_code == 404
-        assert as_manager.post(f"{TASKS}/{NOT_THERE}/restore").status_code == 404
+        assert as_manager.post(f"{TASKS}/{UNKNOWN_ID}/restore").status_code == 404
 
     @pytest.mark.parametrize("role", [Role.USER, Role.VIEWER])
     def test_others_may_not(self, client, factories, clock, role):

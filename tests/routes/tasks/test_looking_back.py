@@ -12,7 +12,7 @@ HOUR = timedelta(hours=1)
 TASKS = "/api/v1/tasks"
 LOGS = "/api/v1/task-logs"
 REPORTS = "/api/v1/reports"
-NOT_THERE = 999_999_999
+UNKNOWN_ID = 999_999_999
 MONDAY, TUESDAY = "2026-03-09", "2026-03-10"
 
 
@@ -157,7 +157,7 @@ class TestHistory:
         task = as_mia.post(TASKS, {"title": "Secret", "project": "OPS"}).json
 
         assert as_viewer.get(f"{TASKS}/{task['id']}/history").status_code == 404
-        assert as_mia.get(f"{TASKS}/{NOT_THERE}/history").status_code == 404
+        assert as_mia.get(f"{TASKS}/{UNKNOWN_ID}/history").status_code == 404
 
     def test_only_managers_see_the_history_of_a_deleted_task(self, as_mia, as_viewer, task_id):
         as_mia.delete(f"{TASKS}/{task_id}")

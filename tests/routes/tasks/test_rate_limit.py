@@ -4,12 +4,12 @@ from dataclasses import replace
 import pytest
 
 from app.settings import RateLimit
-from tests.routes.tasks.task_requests import NOT_THERE, TASKS
+from tests.routes.tasks.task_requests import TASKS, UNKNOWN_ID
 
 
 class TestRateLimit:
     def test_every_answer_states_the_remaining_requests(self, as_user):
-        first, second = as_user.get(TASKS), as_user.get(f"{TASKS}/{NOT_THERE}")
+        first, second = as_user.get(TASKS), as_user.get(f"{TASKS}/{UNKNOWN_ID}")
 
         assert [response.headers["X-RateLimit-Limit"] for response in (first, second)] == ["3", "3"]
         assert [response.headers["X-RateLimit-Remaining"] for response in (first, second)] == ["2", "1"]

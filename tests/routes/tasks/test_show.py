@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from tests.routes.tasks.task_requests import FIELDS, MAX_BIGINT, NOT_THERE, TASKS
+from tests.routes.tasks.task_requests import FIELDS, MAX_BIGINT, TASKS, UNKNOWN_ID
 
 
 class TestShow:
@@ -32,7 +32,7 @@ class TestShow:
         assert (response.status_code, response.json["title"]) == (200, "New")
 
     @pytest.mark.parametrize(
-        "unknown", [NOT_THERE, MAX_BIGINT, MAX_BIGINT + 1, 10**30, "9" * 5000, 0, -1, "1.0", "OPS-1", "%00", "1%00"]
+        "unknown", [UNKNOWN_ID, MAX_BIGINT, MAX_BIGINT + 1, 10**30, "9" * 5000, 0, -1, "1.0", "OPS-1", "%00", "1%00"]
     )
     def test_an_unknown_task_is_not_found(self, as_user, unknown):
         response = as_user.get(f"{TASKS}/{unknown}")

@@ -127,14 +127,14 @@ class TestSchema:
     def test_an_outdated_schema_is_reported_with_a_way_out(self, service, all_processes_seen, migrate_to):
         migrate_to(OLDER)
 
-        wrong = failed_checks(service)
+        failures = failed_checks(service)
 
-        assert wrong.pop(CheckName.MIGRATIONS) == (
+        assert failures.pop(CheckName.MIGRATIONS) == (
             f"the schema is at {OLDER}, this release needs {NEWEST}; run `python main.py prepare`"
         )
         # Their table may not exist yet.
         unknown = [CheckName.WORKER, CheckName.BEAT, CheckName.DAILY_LOG]
-        assert wrong == dict.fromkeys(unknown, "cannot be looked for in the database")
+        assert failures == dict.fromkeys(unknown, "cannot be looked for in the database")
 
     def test_a_schema_without_the_tables_of_health_is_reported(self, service, migrate_to, connection):
         migrate_to(OLDER)

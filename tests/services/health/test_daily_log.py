@@ -49,7 +49,7 @@ class TestDailyLog:
     """The first task came on the 9th, so the daily log begins there."""
 
     @pytest.fixture(autouse=True)
-    def everybody_is_at_work(self, all_processes_seen):
+    def all_processes_are_seen(self, all_processes_seen):
         pass
 
     def test_no_day_is_missing_before_the_first_task(self, service, clock):

@@ -83,10 +83,10 @@ class TestAllOrNothing:
     def test_a_duplicate_that_vanishes_between_check_and_load_gets_a_number_of_its_own(
         self, service, services, manager, session, small_blocks, clock, factories
     ):
-        there = factories.Task(title="Two")
+        existing = factories.Task(title="Two")
         options = {"on_duplicate": DuplicatePolicy.SKIP}
         import_id = checked(services, manager, "task_name", "One", "Two", "Three", clock=clock, **options)
-        services.tasks.delete(manager, there.id)
+        services.tasks.delete(manager, existing.id)
 
         services.import_runs.run_waiting()
         services.tasks.create(manager, {"title": "After"})

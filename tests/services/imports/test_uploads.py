@@ -97,7 +97,7 @@ class TestTwin:
 
 class UnreadableStream:
     def read(self, _size):
-        raise AssertionError("nobody was to read this")
+        raise AssertionError("this stream must not be read")
 
 
 @pytest.fixture

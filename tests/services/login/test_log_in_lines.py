@@ -23,11 +23,11 @@ class TestLogIn:
         assert lines() == [("wrong password", ada.id, "ada", HOME)]
 
     def test_an_inactive_account_is_named_only_in_the_log(self, service, factories, lines):
-        gone = factories.User(username="gone", is_active=False)
+        inactive = factories.User(username="gone", is_active=False)
         with pytest.raises(WrongCredentialsError):
             service.log_in(login="gone", password=PASSWORD, address=HOME)
 
-        assert lines() == [("inactive account", gone.id, "gone", HOME)]
+        assert lines() == [("inactive account", inactive.id, "gone", HOME)]
 
     def test_an_unknown_name_is_left_out(self, service, lines, caplog):
         with pytest.raises(WrongCredentialsError):

@@ -23,7 +23,7 @@ from app.services.imports.imports import ImportOptions
 from app.services.tasks.history import SORT
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-NOT_THERE = 999_999_999
+UNKNOWN_ID = 999_999_999
 ONE_O_CLOCK = "2026-03-10T13:00:00+00:00"
 
 titles = st.sampled_from(["One", "Two", "Three"])
@@ -283,7 +283,7 @@ class TestWhoSees:
 
     def test_a_missing_task_is_not_found(self, service, admin, acting_as):
         with pytest.raises(NotFoundError):
-            items_of(service, acting_as(admin), NOT_THERE)
+            items_of(service, acting_as(admin), UNKNOWN_ID)
 
     def test_the_history_moves_with_the_task_to_another_project(
         self, services, service, mia, factories, acting_as, task_id

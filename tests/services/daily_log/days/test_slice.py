@@ -45,11 +45,11 @@ class TestSlice:
         services.close()
         resources.clock = advancing_clock(SLICE / 2)
 
-        with serving(resources) as hurried:
-            hurried.daily_log.log_due_days()
+        with serving(resources) as slow_services:
+            slow_services.daily_log.log_due_days()
             assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
             for _ in range(5):
-                hurried.daily_log.log_due_days()
+                slow_services.daily_log.log_due_days()
 
         manual = {day for day, source in sources(session).items() if source is LogSource.MANUAL}
         assert manual == {3, 5, 7}

@@ -267,12 +267,12 @@ def diff_pages(service, actor, *, limit):
 @pytest.fixture
 def seven_differences(services, log_day, mia):
     """Seven differences among tasks that stay unchanged; return the ids of the tasks."""
-    there = [services.tasks.create(mia, {"title": f"T{number}", "project": "OPS"}).id for number in range(8)]
+    task_ids = [services.tasks.create(mia, {"title": f"T{number}", "project": "OPS"}).id for number in range(8)]
     log_day()
-    for task_id in there[0:4:2]:
+    for task_id in task_ids[0:4:2]:
         services.tasks.change(mia, task_id, {"status": TaskStatus.DONE})
-    for task_id in there[1:4:2]:
+    for task_id in task_ids[1:4:2]:
         services.tasks.change(mia, task_id, {"title": "Changed"})
     new = [services.tasks.create(mia, {"title": f"N{number}"}).id for number in range(3)]
     log_day()
-    return [*there[:4], *new]
+    return [*task_ids[:4], *new]

@@ -77,7 +77,7 @@ class TestClaim:
 
 
 class TestDeadClaims:
-    def test_too_many_at_one_block_fail_the_import_with_the_reason(self, runs, stage, clock, session, shown):
+    def test_too_many_at_one_block_fail_the_import_with_the_reason(self, runs, stage, clock, session, show_import):
         import_id = stage("task_name", *map(str, range(10)))
         take_one_step(runs, import_id, clock)
 
@@ -86,19 +86,19 @@ class TestDeadClaims:
             clock.advance(seconds=LEASE.total_seconds() + 1)
 
         assert runs.claim() is None
-        report = shown(import_id)
+        report = show_import(import_id)
         assert (report["state"], report["failure"]) == ("failed", "5 attempts to go on from row 4 broke off")
         assert (report["created_count"], report["finished_at"]) == (3, clock().isoformat())
         assert count(session, ImportBlock) == count(session, ImportDraft) == 0
         # The rows committed before stay, and the report counts them.
         assert count(session, Task) == 3
 
-    def test_a_claim_that_reached_the_block_after_others_counts(self, runs, resources, stage, clock, shown):
+    def test_a_claim_that_reached_the_block_after_others_counts(self, runs, resources, stage, clock, show_import):
         import_id = stage("task_name", *map(str, range(10)))
         resources.clock = BreakingClock(clock(), look=4)
         with serving(resources) as services, pytest.raises(LookupError):
             services.import_runs.work_on(runs.claim(import_id), until=clock() + SLICE)
-        assert shown(import_id)["created_count"] == 3
+        assert show_import(import_id)["created_count"] == 3
 
         clock.advance(seconds=LEASE.total_seconds() + 1)
         for _ in range(MAX_FAILED_ATTEMPTS - 1):
@@ -106,9 +106,9 @@ class TestDeadClaims:
             clock.advance(seconds=LEASE.total_seconds() + 1)
 
         assert runs.claim() is None
-        assert shown(import_id)["failure"] == "5 attempts to go on from row 4 broke off"
+        assert show_import(import_id)["failure"] == "5 attempts to go on from row 4 broke off"
 
-    def test_the_next_import_is_claimed_instead(self, runs, stage, clock, shown):
+    def test_the_next_import_is_claimed_instead(self, runs, stage, clock, show_import):
         first = stage("task_name", "One")
         for _ in range(MAX_FAILED_ATTEMPTS):
             runs.claim(first)
@@ -119,9 +119,9 @@ class TestDeadClaims:
 
         assert runs.claim(first) is None
         assert runs.claim().import_id == second
-        assert shown(first)["state"] == "failed"
+        assert show_import(first)["state"] == "failed"
 
-    def test_one_fewer_lets_the_import_go_on(self, runs, stage, clock, shown):
+    def test_one_fewer_lets_the_import_go_on(self, runs, stage, clock, show_import):
         import_id = stage("task_name", "One")
         for _ in range(MAX_FAILED_ATTEMPTS - 1):
             runs.claim()
@@ -129,9 +129,9 @@ class TestDeadClaims:
 
         runs.run_waiting()
 
-        assert shown(import_id)["state"] == "finished"
+        assert show_import(import_id)["state"] == "finished"
 
-    def test_a_finished_block_restarts_the_count(self, runs, stage, clock, shown):
+    def test_a_finished_block_restarts_the_count(self, runs, stage, clock, show_import):
         import_id = stage("task_name", *map(str, range(30)))
 
         for _ in range(3):
@@ -141,11 +141,11 @@ class TestDeadClaims:
             take_one_step(runs, import_id, clock)
         runs.run_waiting()
 
-        assert (shown(import_id)["state"], shown(import_id)["created_count"]) == ("finished", 30)
+        assert (show_import(import_id)["state"], show_import(import_id)["created_count"]) == ("finished", 30)
 
     @pytest.mark.parametrize("options", OPTIONS)
     def test_the_next_claim_makes_up_for_one_that_broke_off_anywhere(
-        self, runs, stage, resources, clock, shown, session, options
+        self, runs, stage, resources, clock, show_import, session, options
     ):
         """The rows of the broken step vanish with its transaction, and the next step writes them once."""
         broke_off = True
@@ -160,7 +160,7 @@ class TestDeadClaims:
             clock.advance(seconds=LEASE.total_seconds() + 1)
             runs.run_waiting()
 
-            report = shown(import_id)
+            report = show_import(import_id)
             assert (report["state"], report["read_count"], report["created_count"]) == ("finished", 8, 8)
             expected = [] if options.get("is_dry_run") else [row.partition(",")[0] for row in rows]
             written = select(Task.title).where(Task.title.endswith(f" of {look}")).order_by(Task.number)
@@ -170,7 +170,7 @@ class TestDeadClaims:
 
 
 class TestOldClaim:
-    def test_changes_nothing_once_another_claim_exists(self, runs, stage, clock, shown, session):
+    def test_changes_nothing_once_another_claim_exists(self, runs, stage, clock, show_import, session):
         import_id = stage("task_name", *map(str, range(10)))
         old = runs.claim()
         clock.advance(seconds=LEASE.total_seconds() + 1)
@@ -178,10 +178,10 @@ class TestOldClaim:
 
         runs.work_on(old, until=clock() + SLICE)
 
-        assert shown(import_id)["created_count"] == 0
+        assert show_import(import_id)["created_count"] == 0
         assert count(session, Task) == 0
 
-    def test_changes_nothing_after_another_claim_has_gone_on(self, runs, stage, clock, shown, session):
+    def test_changes_nothing_after_another_claim_has_gone_on(self, runs, stage, clock, show_import, session):
         import_id = stage("task_name", *map(str, range(10)))
         old = runs.claim()
         runs.work_on(old, until=clock())
@@ -189,29 +189,29 @@ class TestOldClaim:
 
         runs.work_on(old, until=clock() + SLICE)
 
-        assert shown(import_id)["created_count"] == 6
+        assert show_import(import_id)["created_count"] == 6
         assert count(session, Task) == 6
 
-    def test_changes_nothing_after_the_end_of_the_import(self, runs, stage, clock, shown, session):
+    def test_changes_nothing_after_the_end_of_the_import(self, runs, stage, clock, show_import, session):
         import_id = stage("task_name", "One")
         old = runs.claim()
         clock.advance(seconds=LEASE.total_seconds() + 1)
         runs.run_waiting()
-        finished = shown(import_id)
+        finished = show_import(import_id)
 
         runs.work_on(old, until=clock() + SLICE)
 
-        assert shown(import_id) == finished
+        assert show_import(import_id) == finished
         assert count(session, Task) == 1
 
-    def test_may_go_on_late_if_no_other_claim_exists(self, runs, stage, clock, shown):
+    def test_may_go_on_late_if_no_other_claim_exists(self, runs, stage, clock, show_import):
         import_id = stage("task_name", "One")
         claim = runs.claim()
         clock.advance(hours=1)
 
         runs.work_on(claim, until=clock() + SLICE)
 
-        assert shown(import_id)["state"] == "finished"
+        assert show_import(import_id)["state"] == "finished"
 
 
 class BreakingClock(FixedClock):

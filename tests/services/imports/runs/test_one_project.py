@@ -61,12 +61,12 @@ class TestImportsOfOneProject:
 
         assert runs.claim().import_id == second
 
-    def test_an_import_waits_until_the_end_of_an_all_or_nothing_one(self, runs, stage, clock, shown):
+    def test_an_import_waits_until_the_end_of_an_all_or_nothing_one(self, runs, stage, clock, show_import):
         """The one transaction may take long; its tasks are still seen by a later import that looks for duplicates."""
         options = {"on_duplicate": DuplicatePolicy.SKIP}
         first = stage("task_name", "One", **options, mode=ImportMode.ALL_OR_NOTHING)
         take_one_step(runs, first, clock)
-        assert shown(first)["state"] == "loading"
+        assert show_import(first)["state"] == "loading"
         second = stage("task_name", "One", "Two", **options)
         runs.claim(first)
 
@@ -75,7 +75,7 @@ class TestImportsOfOneProject:
         assert runs.claim(second) is None
         runs.run_waiting()
         runs.run_waiting()
-        assert (shown(first)["created_count"], shown(second)["created_count"]) == (1, 1)
+        assert (show_import(first)["created_count"], show_import(second)["created_count"]) == (1, 1)
 
     def test_two_files_with_the_same_task_make_it_once(self, runs, stage, session):
         options = {"on_duplicate": DuplicatePolicy.SKIP}
