@@ -203,9 +203,9 @@ class Stage(Served):
 
     def start_api(self, *, release: Path = ROOT, **environment: str) -> subprocess.Popen[bytes]:
         """Start another api beside those that run, and wait until each of its processes listens on the shared port."""
-        prefix = self.count_listening() + int((self.environment | environment)["API_PROCESSES"])
+        process_count = self.count_listening() + int((self.environment | environment)["API_PROCESSES"])
         api = self.start("api", release=release, **environment)
-        assert wait_for(lambda: self.count_listening() >= prefix, seconds=90), self.output("api")
+        assert wait_for(lambda: self.count_listening() >= process_count, seconds=90), self.output("api")
         if not self.headers:
             self.log_in()
         return api
