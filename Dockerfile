@@ -1,5 +1,5 @@
-# The api, worker and beat of one release; which of them a container is, its command says:
-# `python main.py api | worker | beat`, and `python main.py prepare` before them.
+# The api, worker and beat of one release. The command of a container chooses one of them:
+# `python main.py api | worker | beat`, after `python main.py prepare`.
 FROM python:3.11-slim AS build
 RUN python -m venv --without-pip /venv
 COPY requirements.lock /
@@ -7,7 +7,7 @@ RUN sed '/^# --- local/,$d' /requirements.lock \
  | pip --python /venv/bin/python install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /dev/stdin
 
 FROM python:3.11-slim
-# What Debian lets everybody write is not ours to use, but for /tmp, which is a volume below.
+# Close the directories that Debian leaves open to all users, except /tmp, which is a volume below.
 RUN useradd --system --uid 10001 --no-create-home tasktracker && chmod 755 /var/tmp /run/lock
 WORKDIR /srv
 COPY --from=build /venv /venv
@@ -15,7 +15,7 @@ ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 HOST=0.0.0.0 PROMETHEUS_MULTIPROC_DI
 COPY alembic.ini main.py celery_worker.py ./
 COPY migrations migrations
 COPY app app
-# Nobody may write the compiled files later.
+# The compiled files cannot be written later.
 RUN python -m compileall -q .
 USER tasktracker
 VOLUME /tmp

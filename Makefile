@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 
-help: ## Show what there is to run
+help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/run.stamp ## Start the whole tracker on this machine
@@ -12,11 +12,11 @@ run: .venv/run.stamp ## Start the whole tracker on this machine
 test: .venv/dev.stamp ## Run the tests on servers of their own (or TEST_DATABASE_URL, TEST_REDIS_URL)
 	$(BIN)/pytest -n auto
 
-test-deep: .venv/dev.stamp ## Run what takes long: full disks, frozen servers, millions of rows, 2,000 histories of the record
+test-deep: .venv/dev.stamp ## Run the long tests: full disks, frozen servers, millions of rows, 2,000 random histories
 	$(BIN)/pytest -m deep
 	RECORD_EXAMPLES=2000 $(BIN)/pytest tests/record/test_record_machine.py
 
-env: ## Write .env with fresh secrets, for docker compose
+env: ## Write .env with new secrets, for docker compose
 	@$(PYTHON) deploy/make_env.py
 
 backup: ## Back up the database while everything runs: make backup [FILE=…]
@@ -32,12 +32,12 @@ check: .venv/dev.stamp ## Format, lint, types, import rules, migrations
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.check_migrations
 
-format: .venv/dev.stamp ## Format the code and mend what lint can mend
+format: .venv/dev.stamp ## Format the code and fix what lint can fix
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-docs: ## Write the table of settings in docs/operating.md anew
-	@$(PYTHON) docs/settings_table.py
+docs: .venv/dev.stamp ## Write the generated documents: the collection, the API reference, the table of settings
+	@$(BIN)/python -m docs.generator
 
 bench: .venv/dev.stamp ## Measure the speed, as ratios within one run
 	$(BIN)/python -m bench
@@ -48,7 +48,7 @@ postman: .venv/run.stamp ## Run the Postman collection against a fresh tracker (
 migration: .venv/dev.stamp ## Draft a migration: make migration name="add due reminders"
 	$(BIN)/alembic revision --autogenerate --message "$(name)"
 
-lock: .venv/dev.stamp ## Resolve the dependencies anew
+lock: .venv/dev.stamp ## Resolve and lock the dependencies again
 	$(BIN)/pip install --quiet uv
 	PATH="$(BIN):$$PATH" $(BIN)/python .ci/lock
 

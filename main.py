@@ -1,4 +1,4 @@
-"""The api for a WSGI server (`main:app`); run as a program, the whole tracker on one machine."""
+"""The api as a WSGI app (`main:app`). Run as a program, it starts the whole tracker on one machine."""
 
 import sys
 

@@ -1,8 +1,8 @@
-"""The cache of pages that are expensive to make and the same for many. A failing Redis counts as a miss.
+"""The cache of pages that are expensive to make and the same for many users. A failing Redis counts as a miss.
 
-Entries are forgotten by *generation*: every key holds the random generation of the spaces it was made from, and to
-forget a space is to give it a new generation, one write. A reader takes the generations before it loads, so an answer
-loaded before a write but stored after it lands under a key that nobody looks at any more.
+Entries are forgotten by *generation*: each key contains the random generations of the spaces that the page was made
+from. One write gives a space a new generation, and so forgets it. A reader fetches the generations before it loads, so
+a page that was loaded before a change but stored after it has a key that nobody reads.
 """
 
 import hashlib
@@ -23,11 +23,11 @@ from redis.retry import Retry
 logger = logging.getLogger(__name__)
 
 SOCKET_TIMEOUT_SECONDS = 0.25
-# After a failure Redis is left alone this long, so a frozen server slows one request and not each.
+# After a failure Redis is not asked for this long, so a frozen server slows down one request and not all of them.
 REST_SECONDS = 2.0
-# Until forgetting has reached Redis, other processes may still serve what is out of date; so it is not left alone.
+# Until Redis has forgotten, other processes may serve outdated pages, so forgetting is retried this often.
 FORGET_AGAIN_SECONDS = 0.2
-# By then what was cached before has ended by itself.
+# After this time the outdated pages have expired by themselves.
 FORGET_AGAIN_FOR_SECONDS = 60.0
 GENERATION_TTL_SECONDS = 24 * 3600
 
@@ -48,7 +48,7 @@ def make_redis(url: str) -> Redis:
     )
 
 
-# The generations of the spaces and what is kept under them, in one round trip. Nothing where a space has none yet.
+# Fetches the generations of the spaces and the page under them in one round trip. Empty if a space has no generation.
 _LOOK_UP = """
 local generations = redis.call('MGET', unpack(KEYS))
 for i = 1, #KEYS do
@@ -67,13 +67,13 @@ class Cache:
         now: Callable[[], float] = time.monotonic,
         count_lookup: Callable[[str, bool], None] = lambda _space, _was_cached: None,
     ) -> None:
-        """`count_lookup` hears of each look: the space looked into, and whether something was there."""
+        """`count_lookup` is called for each lookup, with the space and whether the page was there."""
         self._client = client
         self._count_lookup = count_lookup
         self._look_up = client.register_script(_LOOK_UP)
         self._now = now
         self._rests_until = 0.0
-        # Spaces whose forgetting did not reach Redis: it may come back with its memory whole.
+        # Spaces that Redis could not be told to forget. It may come back with its memory intact.
         self._still_to_forget: set[str] = set()
         self._is_forgetting_again = False
         self._lock = threading.Lock()
@@ -102,18 +102,18 @@ class Cache:
             return False
 
     def _find(self, spaces: Sequence[str], key: str) -> tuple[bytes | None, bytes | None]:
-        """The key of this generation and what is there; no key while Redis cannot be trusted to know what to forget."""
+        """The key for these generations and its value. No key while Redis may still hold pages it should forget."""
         if self._still_to_forget and not self._forget_outstanding():
             return None, None
         names = [f"generation:{space}" for space in spaces]
         digest = f"page:{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}"
-        found = self._try(lambda: self._look_up(names, [digest]))
-        if found == []:
+        entry = self._try(lambda: self._look_up(names, [digest]))
+        if entry == []:
             for name in names:
                 fresh = secrets.token_hex(8)
                 self._try(partial(self._client.set, name, fresh, nx=True, ex=GENERATION_TTL_SECONDS))
-            found = self._try(lambda: self._look_up(names, [digest]))
-        return (found[0], found[1]) if found else (None, None)
+            entry = self._try(lambda: self._look_up(names, [digest]))
+        return (entry[0], entry[1]) if entry else (None, None)
 
     def _forget_outstanding(self, *, is_patient: bool = False) -> bool:
         with self._lock:
@@ -133,7 +133,7 @@ class Cache:
         threading.Thread(target=self._forget_again, name="cache-forgetting", daemon=True).start()
 
     def _forget_again(self) -> None:
-        """It may be long before a request comes to this process that would try."""
+        """Retry in the background, since the next request to this process may come much later."""
         until = time.monotonic() + FORGET_AGAIN_FOR_SECONDS
         is_done = False
         while not is_done:
@@ -144,7 +144,7 @@ class Cache:
                 self._is_forgetting_again = not is_done
 
     def _try(self, command: Callable[[], Any], *, is_patient: bool = False) -> Any:
-        """The command's answer; None when Redis fails or rests. Who is patient tries all the same, and quietly."""
+        """Run the command. None if Redis fails or is not to be asked; a patient caller asks anyway and logs nothing."""
         if self._now() < self._rests_until and not is_patient:
             return None
         try:
@@ -152,5 +152,5 @@ class Cache:
         except RedisError as error:
             if not is_patient:
                 self._rests_until = self._now() + REST_SECONDS
-                logger.warning("cache unavailable, going on without: %s", type(error).__name__)
+                logger.warning("cache unavailable, continuing without it: %s", type(error).__name__)
             return None

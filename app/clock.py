@@ -1,23 +1,42 @@
-"""The present time and the workspace's days. Each service is given them, so a test can set them."""
+"""The present time and the workspace's days. Services receive them as arguments, so tests can set them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from time import sleep
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
-Clock = Callable[[], datetime]
+
+class Clock(Protocol):
+    def __call__(self) -> datetime:
+        """The present time, in UTC."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Return when that much time has passed."""
+        ...
 
 
-def system_clock() -> datetime:
-    return datetime.now(UTC)
+class SystemClock:
+    def __call__(self) -> datetime:
+        return datetime.now(UTC)
+
+    def wait(self, seconds: float) -> None:
+        sleep(seconds)
+
+
+SYSTEM_CLOCK = SystemClock()
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """The days of the workspace: they begin and end in its time zone, some after 23 or 25 hours."""
+    """The days of the workspace, which begin and end in its time zone. Some last 23 or 25 hours."""
 
-    now: Clock
+    clock: Clock
     time_zone: ZoneInfo
+
+    def now(self) -> datetime:
+        return self.clock()
 
     def today(self) -> date:
         return self.date_of(self.now())
@@ -34,7 +53,7 @@ class Calendar:
         return self.start_of(day + timedelta(days=1))
 
     def has(self, day: date) -> bool:
-        """Does the time zone have the day? Samoa had no 30th of December 2011."""
+        """True if the time zone has the day. Samoa had no 30 December 2011."""
         return self.start_of(day) < self.end_of(day)
 
     def day_before(self, day: date) -> date:
@@ -45,5 +64,5 @@ class Calendar:
 
 
 def in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
-    """In UTC, since PostgreSQL takes fewer offsets than we do; a moment without an offset is meant in that zone."""
+    """The moment in UTC, since PostgreSQL accepts fewer offsets than Python. One without an offset is in that zone."""
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).astimezone(UTC)

@@ -1,15 +1,15 @@
-"""How much room is left on the disk where the data is."""
+"""The space that is left on the disk with the data."""
 
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 MEBIBYTE = 1024 * 1024
-# Enough for the largest upload, its rows and what PostgreSQL writes about them.
+# Enough for the largest upload, its rows and PostgreSQL's write-ahead log for them.
 LOW_BYTES = 1024 * MEBIBYTE
-# On a small disk that would be a large part, so there a share of it counts.
+# On a small disk a share of the disk counts instead.
 LOW_SHARE = 0.05
-# PostgreSQL writes its log in pieces of 16 MiB.
+# PostgreSQL allocates its write-ahead log in pieces of 16 MiB.
 NEVER_ENOUGH_BYTES = 64 * MEBIBYTE
 
 
@@ -28,6 +28,6 @@ class Room:
 
 
 def room_in(directory: Path) -> Room:
-    """For everybody but root, for whom file systems hold something back. Raises OSError."""
+    """The space for ordinary users; file systems reserve some for root. Raises OSError."""
     usage = shutil.disk_usage(directory)
     return Room(usage.total, usage.free)

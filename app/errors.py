@@ -7,14 +7,14 @@ from typing import NoReturn
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """One thing wrong with the input. `pointer` is a JSON Pointer (RFC 6901) into it."""
+    """One problem with the input. `pointer` is a JSON Pointer (RFC 6901) into it."""
 
     pointer: str
     detail: str
 
 
 class TaskTrackerError(Exception):
-    """The base of all that callers are told about. `code` is stable: clients may branch on it."""
+    """The base of all errors that clients see. `code` is stable: clients may branch on it."""
 
     code = "error"
 
@@ -53,7 +53,7 @@ class InvalidError(TaskTrackerError):
 
     @classmethod
     def of(cls, field: str, detail: str) -> "InvalidError":
-        """The one-field case, which is most of them."""
+        """An error in a single field, the most common case."""
         return cls(f"{field}: {detail}", problems=[FieldProblem(f"/{field}", detail)])
 
 
@@ -74,13 +74,13 @@ class UnavailableError(RetryLaterError):
 
 
 class OutcomeUnknownError(UnavailableError):
-    """The connection ended during the commit, and nobody could say whether the change was made."""
+    """The connection was lost during the commit, so it is unknown whether the change was made."""
 
     code = "outcome_unknown"
 
 
 class StatementTooSlowError(UnavailableError):
-    """The database was given more to do than one request may ask for."""
+    """The database cancelled a statement that took longer than a request may."""
 
     code = "too_slow"
 
@@ -134,5 +134,5 @@ class IdempotencyKeyReusedError(InvalidError):
 
 
 def not_found(kind: str, key: object) -> NoReturn:
-    """Raise NotFoundError: in the same words whether there is no such row or none that the actor may know of."""
+    """Raise NotFoundError. The message is the same for a missing row and for one that the actor may not see."""
     raise NotFoundError(f"there is no {kind} {key}")

@@ -1,4 +1,4 @@
-"""What can happen, in the past tense; `composition.react_to` says what follows from each."""
+"""The events of the domain, in the past tense; `composition/reactions.py` holds the reaction to each."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +14,7 @@ class TaskChanged:
 
 @dataclass(frozen=True, slots=True)
 class TasksImported:
-    """A part of an import was committed."""
+    """One block of an import's rows was committed."""
 
     import_id: int
     task_count: int
@@ -22,7 +22,7 @@ class TasksImported:
 
 @dataclass(frozen=True, slots=True)
 class ImportWaiting:
-    """An import is staged, or was left to the next worker."""
+    """An import was staged, or a worker left it to the next one."""
 
     import_id: int
 
@@ -50,7 +50,7 @@ class SessionEnded:
 
 @dataclass(frozen=True, slots=True)
 class ProjectChanged:
-    """A project's name or membership changed, so what its members may see did too."""
+    """A project's name or membership changed, and with it what its members may see."""
 
     project_id: int
 

@@ -10,9 +10,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.composition.resources import Resources
 from app.composition.services import serving
+from app.csv_files.blocks import allow_long_cells
 from app.database.deadlines import Deadlines
 from app.database.engine import JOB_TIMEOUTS, STATEMENT_GRACE_SECONDS
-from app.heartbeat import beat
 from app.http.admission import Admission, init_admission, init_body_reception, init_permits
 from app.http.bodies import init_bodies
 from app.http.draining import Draining, init_draining
@@ -49,6 +49,7 @@ def create_app(
 ) -> Flask:
     settings = settings or read_settings()
     init_logging(settings.log_level)
+    allow_long_cells()
     if resources is None:
         job_queue = job_queue or CeleryJobQueue(make_celery(settings))
         resources = Resources(settings, job_queue=job_queue, metrics=Metrics(settings.metrics_dir))
@@ -82,10 +83,9 @@ def create_app(
 
 
 def create_served_app() -> Flask:
-    """For a process of the api's server, which tells it by SIGUSR1 that it is about to stop."""
+    """Create the app of one server process. SIGUSR1 says that the process is about to stop."""
     settings = read_settings()
     app = create_app(settings)
-    beat()
     draining: Draining = app.extensions["draining"]
     signal.signal(signal.SIGUSR1, lambda *_: draining.begin(settings.drain_seconds))
     admission: Admission = app.extensions["admission"]
@@ -98,8 +98,9 @@ def create_served_app() -> Flask:
 
 
 def create_celery(settings: Settings | None = None) -> Celery:
-    """For worker and beat."""
+    """Create the Celery app of worker and beat."""
     settings = settings or read_settings()
+    allow_long_cells()
     celery_app = make_celery(settings)
     resources = Resources(settings, job_queue=CeleryJobQueue(celery_app), timeouts=JOB_TIMEOUTS)
     serve_each_job(celery_app, resources)
@@ -115,7 +116,7 @@ def create_celery(settings: Settings | None = None) -> Celery:
         resources.after_fork()
 
     @setup_logging.connect(weak=False)
-    def log_as_the_rest_does(**_kwargs: Any) -> None:
+    def configure_logging(**_kwargs: Any) -> None:
         init_logging(settings.log_level)
 
     return celery_app

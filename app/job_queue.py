@@ -1,7 +1,7 @@
-"""Which jobs there are by name, and how a worker is woken for one.
+"""The names of all jobs, and the queue that wakes a worker for one.
 
-A message is a doorbell: what must be done is a row in PostgreSQL first, and the scheduled sweep finds what a lost
-message left. So a broker that is away is logged and otherwise ignored.
+A message only wakes a worker. The work itself is a row in PostgreSQL, and a scheduled sweep finds the work of a lost
+message. So a broker that is away is logged and otherwise ignored.
 """
 
 import logging
@@ -18,14 +18,14 @@ logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
-# Tells a job whose request it serves, for what both write to the log.
+# A header with the id of the request that started the job, for the log lines of the job.
 REQUEST_ID_HEADER = "request_id"
 
-# A frozen broker holds up one publisher for its socket timeout, then is left alone this long.
+# A frozen broker delays one publisher for a socket timeout. After that it is not asked for this long.
 REST_SECONDS = 5.0
-# Whoever asks again sooner is told the same: each look is a connection of its own.
+# The count is cached this long, since each look at the queue opens a connection.
 COUNT_TTL_SECONDS = 1.0
-# AMQP's reply code, and that of the transports that speak as if they were it.
+# The reply code of AMQP, also used by kombu's other transports.
 NOT_FOUND = "404"
 
 
@@ -38,11 +38,11 @@ class JobName(StrEnum):
 
 class JobQueue(Protocol):
     def enqueue(self, name: JobName, *, request_id: str | None = None) -> None:
-        """Wake a worker for the job, on behalf of that request. Never raises: the work is a row already."""
+        """Wake a worker for the job, on behalf of that request. Never raises: the work is already stored."""
         ...
 
     def count_waiting(self) -> int | None:
-        """How many messages no worker has taken yet; None when the broker does not answer."""
+        """The number of messages that no worker has taken yet; None if the broker does not answer."""
         ...
 
 
@@ -68,24 +68,24 @@ class CeleryJobQueue:
 
     def _look_into_queue(self) -> int:
         with self._celery.connection_for_read() as connection:
-            # A channel of the transport's own, whichever it is; the stubs know of what all have in common.
+            # The type stubs know only what the channels of all transports have in common.
             channel: Any = connection.default_channel
             try:
                 queue = channel.queue_declare(self._celery.conf.task_default_queue, passive=True)
             except ChannelError as error:
                 if str(error.reply_code) != NOT_FOUND:
                     raise
-                # There is none before its first message; over Redis, none either after each last one.
+                # The queue does not exist before its first message, nor, with Redis, while it is empty.
                 return 0
             return int(queue.message_count)
 
     def _try(self, ask: Callable[[], Answer]) -> Answer | None:
-        """The broker's answer; None when it fails or rests."""
+        """Ask the broker. None if it fails or is not to be asked."""
         if self._now() < self._rests_until:
             return None
         try:
             return ask()
-        except Exception as error:  # noqa: BLE001 - kombu raises its transports' own errors, whichever they are
+        except Exception as error:  # noqa: BLE001 - each transport of kombu raises errors of its own
             self._rests_until = self._now() + REST_SECONDS
-            logger.warning("job queue unavailable, going on without: %s", type(error).__name__)
+            logger.warning("job queue unavailable, continuing without it: %s", type(error).__name__)
             return None

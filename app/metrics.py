@@ -1,4 +1,4 @@
-"""The counters of this process for Prometheus. Files in one directory add up those of all processes of a host."""
+"""The metrics of this process for Prometheus. Processes that share a directory are reported together."""
 
 import fcntl
 import itertools
@@ -13,23 +13,23 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-# From a cached answer to the longest statement that PostgreSQL is let run.
+# From a cached answer to the longest statement that a request may run.
 DURATION_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-# One for each kind of metric below, as the library names its files.
+# The library names a file for each kind of metric below.
 FILE_KINDS = ("counter", "histogram", "gauge_livesum")
-# Some 4 KiB for each method and route: more than all of them need.
+# With about 4 KiB for each method and route, more than all of them need.
 FILE_BYTES = 1024 * 1024
 
 logger = logging.getLogger(__name__)
 
 
 class Metrics:
-    """One for each process. With a `directory` it tells what all processes counted that share it."""
+    """The metrics of a process. With a `directory`, a scrape reports all processes that share it."""
 
     def __init__(self, directory: Path | None = None) -> None:
         place = _taken_place(directory)
         self._directory = directory if place else None
-        # Each metric asks for its value's class as it is made; by itself the library would go by the environment.
+        # Metrics use this class for their values. By default the library chooses it by an environment variable.
         values.ValueClass = (
             values.MutexValue if place is None else values.MultiProcessValue(place.number)  # type: ignore[no-untyped-call]
         )
@@ -42,20 +42,20 @@ class Metrics:
         )
         self.request_seconds = Histogram(
             "tasktrackerpro_http_request_duration_seconds",
-            "From a request's first look to the begin of its answer",
+            "From the start of a request to the start of its answer",
             ["method", "route"],
             buckets=DURATION_BUCKETS_SECONDS,
             registry=self._own,
         )
         self.cache_lookups = Counter(
             "tasktrackerpro_cache_lookups",
-            "Looks into the cache, by what was looked for; while Redis is away all are misses",
+            "Cache lookups by space and result; while Redis is away all are misses",
             ["space", "result"],
             registry=self._own,
         )
         self.connections_in_use = Gauge(
             "tasktrackerpro_database_connections_in_use",
-            "Connections to PostgreSQL that something works on",
+            "Connections to PostgreSQL that are in use",
             multiprocess_mode="livesum",
             registry=self._own,
         )
@@ -70,7 +70,7 @@ class Metrics:
         self.cache_lookups.labels(space, "hit" if was_cached else "miss").inc()
 
     def registry(self, others: Iterable[Metric] = ()) -> CollectorRegistry:
-        """A registry of the counters and of what the caller has measured, for one scrape."""
+        """A registry for one scrape, with the metrics of all processes and those that the caller measured."""
         registry = CollectorRegistry()
         if self._directory is None:
             registry.register(self._own)
@@ -89,9 +89,9 @@ class _Measured(Collector):
 
 
 class _Place:
-    """A process's number among those that are alive: files named by it are taken over by the next process.
+    """The number of a process among those that are alive. The next process takes over the number and its files.
 
-    By process id, the library's way, each worker that ever died would leave its files behind for good.
+    The library names files by process id, so each worker that ever died would leave its files behind.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -101,7 +101,7 @@ class _Place:
         self._lock: IO[str] | None = None
 
     def number(self) -> int:
-        """Taken at the first look; anew in a child, whose parent keeps its own. Held by a lock that ends with us."""
+        """The number, taken at the first call and held by a lock until the process ends. A child takes its own."""
         if self._pid != os.getpid():
             self._pid = os.getpid()
             for number in itertools.count():
@@ -112,17 +112,17 @@ class _Place:
                     lock.close()
                     continue
                 self._number, self._lock = number, lock
-                # What the one before us had in use, it has no more.
+                # The gauges of the process that had the number before no longer count.
                 mark_process_dead(number, path=str(self._directory))  # type: ignore[no-untyped-call]
                 self._allocate(number)
                 break
         return self._number
 
     def _allocate(self, number: int) -> None:
-        """Have all room that the files will need: where the disk is full, a write into them would kill the process."""
+        """Reserve the files' space on the disk. On a full disk a write into a mapped file would kill the process."""
         for kind in FILE_KINDS:
             path = self._directory / f"{kind}_{number}.db"
-            # A file without its room in it would be read by the others, who cannot.
+            # A file of the right name but without its space would break the processes that read it.
             draft = path if path.exists() else path.with_suffix(".new")
             try:
                 with draft.open("ab") as file:
@@ -134,13 +134,13 @@ class _Place:
 
 
 def _taken_place(directory: Path | None) -> _Place | None:
-    """None, too, where the directory has no room: an api that counts for itself alone still answers."""
+    """A place in the directory. None without a directory or space in it: an api must answer all the same."""
     if directory is None:
         return None
     place = _Place(directory)
     try:
         place.number()
     except OSError as error:
-        logger.warning("what this process counts is told by itself alone: %s: %s", directory, error.strerror)
+        logger.warning("this process reports its metrics alone: %s: %s", directory, error.strerror)
         return None
     return place

@@ -1,4 +1,4 @@
-"""Lines for whoever reads our output. Nobody waits for a reader who has stopped: lines are dropped and counted."""
+"""Writes lines to our output without blocking: while nobody reads them, lines are dropped and counted."""
 
 import os
 import queue
@@ -8,16 +8,16 @@ from collections.abc import Callable
 from multiprocessing.util import Finalize
 
 STANDARD_OUTPUT = 1
-# What waits for a slow reader, at most.
+# At most this many lines wait for a slow reader.
 MAX_WAITING_LINES = 4096
 BATCH_BYTES = 64 * 1024
 LAST_LINES_SECONDS = 1.0
 
 
 class Output:
-    """Writes from a thread of its own, in order. Neither a full pipe, a closed one nor a full disk reaches the caller.
+    """Writes from its own thread, in order. A full or closed pipe or a full disk does not affect the caller.
 
-    A child that is forked has an empty one: what waits is its parent's to write.
+    After a fork, the child's output is empty: the parent writes the lines that were waiting.
     """
 
     def __init__(self, file_descriptor: int, *, describe_dropped: Callable[[int], str]) -> None:
@@ -27,7 +27,7 @@ class Output:
         os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:
-        # A put needs no lock of ours: a signal may come in the middle of one, and its handler may write a line too.
+        # SimpleQueue.put is reentrant, so a signal handler that interrupts a put may write a line too.
         self._waiting: queue.SimpleQueue[bytes | threading.Event] = queue.SimpleQueue()
         self._starting = threading.Lock()
         self._writer: threading.Thread | None = None
@@ -45,11 +45,11 @@ class Output:
             self._start()
 
     def flush(self, *, seconds: float = LAST_LINES_SECONDS) -> None:
-        """Wait until what was written before is out, or until it takes too long."""
+        """Wait until the lines so far are written, but not for longer than `seconds`."""
         if self._writer is not None:
-            is_out = threading.Event()
-            self._waiting.put(is_out)
-            is_out.wait(seconds)
+            is_written = threading.Event()
+            self._waiting.put(is_written)
+            is_written.wait(seconds)
 
     def _start(self) -> None:
         if self._starting.acquire(blocking=False) and self._writer is None:
@@ -57,11 +57,11 @@ class Output:
             try:
                 writer.start()
             except RuntimeError:
-                # No more threads, or the process ends: a later line tries again.
+                # No thread can be started now, or the process is ending. A later line tries again.
                 self._starting.release()
                 return
             self._writer = writer
-            # As this process ends, also where multiprocessing made it.
+            # Runs when this process ends, also if multiprocessing started it.
             Finalize(None, self.flush, exitpriority=0)
 
     def _write_on(self, waiting: "queue.SimpleQueue[bytes | threading.Event]") -> None:
@@ -86,7 +86,7 @@ class Output:
             try:
                 written = os.write(self._file_descriptor, text)
             except BlockingIOError:
-                # Whoever gave it to us made it so.
+                # The pipe that we were given is non-blocking.
                 select.select([], [self._file_descriptor], [])
                 continue
             except OSError:
@@ -97,7 +97,7 @@ class Output:
 
 
 def _take(waiting: "queue.SimpleQueue[bytes | threading.Event]") -> tuple[list[bytes], list[threading.Event]]:
-    """The lines that wait now: at least one, at most a batch."""
+    """Take the waiting lines and marks: wait for the first one, then take up to a batch."""
     lines: list[bytes] = []
     marks: list[threading.Event] = []
     size = 0

@@ -1,4 +1,4 @@
-"""Settings, read from the environment once and only here. Problems are reported by name, never by value."""
+"""Settings, read from the environment once and only here. Problems name a setting but never show its value."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ from limits import parse as parse_limit
 from marshmallow import ValidationError
 
 MIN_SECRET_BYTES = 32
-# With what the last requests get, less than docker-compose.yml and the manifests wait before they kill.
+# Together with the time for the last requests, shorter than the stop timeouts of docker-compose.yml and Kubernetes.
 MAX_DRAIN_SECONDS = 20
 PLACEHOLDER_WORDS = ("change-me", "changeme", "replace-me", "placeholder", "example", "notsecret", "your-secret")
 
 
 class SettingsError(Exception):
-    """Lists every setting that is wrong; names only, since a value may be a secret."""
+    """Lists every invalid setting by name. Values are left out, since they may be secrets."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         super().__init__("\n".join(f"  {name}: {problem}" for name, problem in sorted(problems.items())))
@@ -25,14 +25,14 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """So many requests in so many seconds."""
+    """At most `amount` requests in `seconds`."""
 
     amount: int
     seconds: int
 
     @classmethod
     def parse(cls, text: str) -> "RateLimit":
-        """Read "5/minute", "60 per 2 hours" and the like. Raises ValueError."""
+        """Parse text such as "5/minute" or "60 per 2 hours". Raises ValueError."""
         item = parse_limit(text)
         return cls(item.amount, item.get_expiry())
 
@@ -91,7 +91,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchSettings:
-    """The settings with which `python main.py` starts everything on one machine."""
+    """The settings of `python main.py`, which starts everything on one machine."""
 
     host: str
     port: int
@@ -178,7 +178,7 @@ def _seal(env: Env) -> None:
     except EnvValidationError as error:
         if not isinstance(error.error_messages, Mapping):
             raise
-        problems = {name: " ".join(map(str, words)) for name, words in error.error_messages.items()}
+        problems = {name: " ".join(map(str, messages)) for name, messages in error.error_messages.items()}
         raise SettingsError(problems) from None
 
 
@@ -192,7 +192,7 @@ def _rate_limit(env: Env, name: str, default: str) -> RateLimit:
     try:
         return RateLimit.parse(text)
     except ValueError:
-        return RateLimit.parse(default)  # already noted as a problem; _seal() raises it with the others
+        return RateLimit.parse(default)  # the problem is already noted, and _seal() raises it with the others
 
 
 def _parses_as_rate_limit(text: str) -> None:
@@ -216,7 +216,7 @@ def _optional(validator: Callable[[str], None]) -> Callable[[str], None]:
     return lambda text: validator(text) if text else None
 
 
-class _secret_for:  # noqa: N801 - reads as the function it is used as
+class _secret_for:  # noqa: N801 - used like a function
     def __init__(self, environment: str | None) -> None:
         self._environment = environment
 
@@ -228,7 +228,7 @@ class _secret_for:  # noqa: N801 - reads as the function it is used as
 
 
 def psycopg2_url(url: str) -> str:
-    """SQLAlchemy 2.1 reads a bare postgresql:// as psycopg 3, and postgres:// not at all."""
+    """Name psycopg2 in the URL. SQLAlchemy 2.1 takes postgresql:// for psycopg 3 and does not know postgres://."""
     for scheme in ("postgres://", "postgresql://"):
         if url.startswith(scheme):
             return "postgresql+psycopg2://" + url.removeprefix(scheme)

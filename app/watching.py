@@ -1,4 +1,4 @@
-"""A thread that looks at something again and again, for as long as its process lives."""
+"""Starts a thread that calls a function at intervals for as long as the process lives."""
 
 import logging
 import threading
@@ -9,7 +9,7 @@ logger = logging.getLogger(__name__)
 
 
 def watch(name: str, look: Callable[[], object], *, interval_seconds: float) -> None:
-    """Start it. An error in one look is logged and keeps nobody from the next."""
+    """Start the thread. An error in one call is logged, and the calls continue."""
 
     def run() -> None:
         while True:
@@ -17,6 +17,6 @@ def watch(name: str, look: Callable[[], object], *, interval_seconds: float) -> 
             try:
                 look()
             except Exception:
-                logger.exception("a look of %s failed", name)
+                logger.exception("%s failed once", name)
 
     threading.Thread(target=run, name=name, daemon=True).start()

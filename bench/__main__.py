@@ -1,9 +1,9 @@
-"""`make bench`: how fast the tracker is, as ratios to the barest thing that does the same, in one run.
+"""`make bench`: the speed of the tracker, in ratios to the simplest code that does the same, in one run.
 
-Requests are timed as calls of the WSGI app, so what the HTTP server costs both sides does not flatter the ratio;
-imports as an upload to the tracker's own processes. Sizes: BENCH_ROWS (1,000,000) of the file, BENCH_TASKS (1,000,000)
-for log, list and history; BENCH_SECONDS (3) for each pair of requests; BENCH_RATE (200) requests a second for the open
-loop.
+Requests are timed as calls of the WSGI app: the cost of the HTTP server is the same for both sides and would flatter
+the ratio. Imports are timed as uploads to the tracker's own processes. Sizes: BENCH_ROWS (1,000,000) rows of the file,
+BENCH_TASKS (1,000,000) tasks for log, list and history, BENCH_SECONDS (3) for each pair of requests, BENCH_RATE (200)
+requests a second for the open loop.
 """
 
 import os
@@ -70,14 +70,14 @@ def main() -> None:
 
 
 def _imports(server_url: str, settings: Settings, directory: Path) -> list[Result]:
-    """Each in a database of its own, so that all find the same; the bare COPY before and after, on the same machine."""
+    """Each import has a database of its own, so all start alike. The bare COPY runs before and after it."""
     large, small = write_rows(directory / "large.csv", ROWS), write_rows(directory / "small.csv", SMALL_ROWS)
     copy_seconds = [_copy_seconds(server_url, settings)]
     with (
         servers.migrated_database(server_url) as url,
         tracker(replace(settings, database_url=url), directory / "data") as ours,
     ):
-        # Once for what every process does only once.
+        # The first import warms up every process.
         ours.import_rows(small)
         answered = ours.import_rows(small)
         imported = ours.import_rows(large)
@@ -92,7 +92,7 @@ def _imports(server_url: str, settings: Settings, directory: Path) -> list[Resul
 
 
 def _overload(server_url: str, settings: Settings, directory: Path) -> list[Result]:
-    """More requests than two cores can answer, beside the load generator: what is accepted is answered soon."""
+    """More requests than two cores can answer beside the load generator. Accepted ones must be answered soon."""
     with (
         servers.migrated_database(server_url) as url,
         tracker(replace(settings, database_url=url), directory / "overload", api_processes=2) as ours,
@@ -134,7 +134,7 @@ def _requests(work: Workload, settings: Settings) -> list[Result]:
 
 
 def _compare(what: str, against: str, ours: Call, bare: Call, goal: float) -> Result:
-    """Both in turn, a batch at a time, so that a machine that slows down slows both; the ratio is of the medians."""
+    """Both take turns in batches, so a slow machine slows down both. The result is the ratio of the medians."""
     for warm_up in (ours, bare):
         for _ in range(BATCH):
             warm_up()
@@ -170,7 +170,7 @@ def _bulk(work: Workload, settings: Settings) -> list[Result]:
 
 
 def _history(server_url: str, settings: Settings) -> list[Result]:
-    """In databases of their own: what the triggers cost, and how long days that nobody logged take."""
+    """In separate databases: the cost of the triggers, and the time for logging missed days."""
     with servers.migrated_database(server_url) as url, _workload(replace(settings, database_url=url)) as work:
         work.add_tasks("GEN", 100_000)
         change_seconds = work.time_of_history()

@@ -1,7 +1,7 @@
-"""Requests that come at a fixed rate whatever becomes of those before them, as they come from many people.
+"""Sends requests at a fixed rate, whether or not the earlier ones were answered, as many independent users would.
 
-A closed loop slows down with the server and so never sees its queue. Here each request has its moment, and its time
-counts from that moment on.
+A closed loop slows down with the server, so it never sees the server's queue. Here each request has a scheduled moment,
+and its time counts from that moment.
 """
 
 import itertools
@@ -21,7 +21,7 @@ WARM_UP_TASKS = 20
 
 @dataclass
 class Tally:
-    """Seconds of the requests that were accepted, the number of those refused for now, and what else came."""
+    """The seconds of accepted requests and of requests refused for now, and all other answers."""
 
     accepted: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Tally:
 
 
 def run(port: int, headers: dict[str, str], *, rate: int, seconds: float) -> Tally:
-    """Create, get, list, history, patch and search in turn, `rate` of them a second."""
+    """Send `rate` requests a second, by turns to create, get, list, history, patch and search."""
     first = _connect(port)
     ids = [_create(first, headers) for _ in range(WARM_UP_TASKS)]
     tally, lock = Tally(), threading.Lock()

@@ -1,4 +1,4 @@
-"""The tracker as people run it, for what can only be measured from outside: uploads, workers, memory."""
+"""Runs the tracker in its own processes, to measure uploads, workers and memory from outside."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ HEADER = b"task_name,description,status,priority,created_at,assigned_user\n"
 
 @dataclass(frozen=True)
 class Imported:
-    """Seconds from the upload's first byte to the last task, and by how many bytes the processes grew meanwhile."""
+    """The seconds from the upload's first byte to the last task, and how many bytes the processes grew meanwhile."""
 
     seconds: float
     api_growth: int
@@ -89,9 +89,9 @@ class Tracker:
         assert answer.status < 300, text
         return orjson.loads(text)
 
-    def _pids(self, words: str) -> list[int]:
-        """Of the tracker's processes whose command line holds the words."""
-        found = []
+    def _pids(self, text: str) -> list[int]:
+        """The ids of the tracker's processes whose command line contains the text."""
+        pids = []
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
@@ -99,16 +99,16 @@ class Tracker:
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             except OSError:
                 continue
-            if words in command and _is_below(int(entry.name), self._process.pid):
-                found.append(int(entry.name))
-        return found
+            if text in command and _is_below(int(entry.name), self._process.pid):
+                pids.append(int(entry.name))
+        return pids
 
 
 @contextmanager
 def tracker(settings: Settings, directory: Path, *, api_processes: int = 1) -> Iterator[Tracker]:
-    """With one worker process, on the servers of `settings`."""
+    """A tracker with one worker process, on the servers of `settings`."""
     port = free_port()
-    # Started by root, the tracker runs as whoever owns its directory: as the user of the servers that it is to reach.
+    # If root starts the tracker, it runs as the owner of its directory. That must be the user of the servers it uses.
     own_user().own(directory)
     environment = {
         **os.environ,
@@ -139,7 +139,7 @@ def tracker(settings: Settings, directory: Path, *, api_processes: int = 1) -> I
 
 
 def _url_of_own_role(url: str) -> str:
-    """The same database as the role that the servers' user may be; only root may be PostgreSQL's superuser."""
+    """The URL with the role that the servers' user may have; only root may be PostgreSQL's superuser."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         if not connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = 'tasktracker'")):
@@ -149,12 +149,12 @@ def _url_of_own_role(url: str) -> str:
 
 
 def write_rows(file: Path, count: int) -> Path:
-    """Six columns, about 95 bytes a row."""
+    """Write a file of six columns with about 95 bytes a row."""
     with file.open("wb") as rows:
         rows.write(HEADER)
         for n in range(count):
-            words = b"from a file of many rows like this one, of the usual length"
-            rows.write(b'Task %d,"%b",true,high,3/%d/2026,admin\n' % (n, words, n % 28 + 1))
+            description = b"from a file of many rows like this one, of the usual length"
+            rows.write(b'Task %d,"%b",true,high,3/%d/2026,admin\n' % (n, description, n % 28 + 1))
     return file
 
 

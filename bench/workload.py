@@ -1,4 +1,4 @@
-"""What the tracker is given to do: requests of an admin, files, a day to log."""
+"""The work that is measured: requests by an admin, files, a day to log."""
 
 import io
 import statistics
@@ -33,7 +33,7 @@ class Workload:
             self._token = bearer_tokens().access_token(grant)
 
     def add_tasks(self, project: str, count: int, *, days_ago: int = 1) -> None:
-        """In that project, straight into the table, as if they had been there for so many days."""
+        """Insert tasks into that project directly, as if they had existed for `days_ago` days."""
         self._execute(
             "INSERT INTO projects (key, name) VALUES (:key, 'Measured') ON CONFLICT (key) DO NOTHING", key=project
         )
@@ -51,7 +51,7 @@ class Workload:
         self._execute("VACUUM ANALYZE task_history")
 
     def add_versions(self, count: int) -> None:
-        """So many older ones for each task, of the days and months before."""
+        """Add `count` older versions to each task, in the days and months before."""
         columns = (
             "project_id, number, title, description, status, priority, labels, creator_id, assignee_id, due_at,"
             " external_ref, position, created_at, started_at, completed_at, deleted_at, version"
@@ -75,7 +75,7 @@ class Workload:
         self._execute("ALTER TABLE tasks ENABLE TRIGGER USER")
 
     def time_of_history(self) -> float:
-        """Median seconds that an UPDATE of one task and its commit take longer for the triggers; both in turn."""
+        """The median seconds that the triggers add to an UPDATE of one task and its commit. Both take turns."""
         change = text("UPDATE tasks SET status = :status WHERE project_id = 1 AND number = :number")
         taken: dict[str, list[float]] = {"origin": [], "replica": []}
         with ExitStack() as stack:
@@ -99,13 +99,13 @@ class Workload:
         return statistics.median(taken["origin"]) - statistics.median(taken["replica"])
 
     def import_rows(self, count: int) -> float:
-        """Seconds for the use cases, from the file's first byte to the last task."""
+        """The seconds of an import, from the file's first byte to the last task."""
         rows = b"".join(b"Task %d,from a file of many rows,true,high\n" % number for number in range(count))
         file = io.BytesIO(b"task_name,description,status,priority\n" + rows)
         with serving(self._resources) as services:
             started = time.perf_counter()
             outcome = services.imports.import_csv(self._actor, file, filename="many.csv", wait_seconds=0)
-            while not orjson.loads(services.imports.get(self._actor, outcome.import_id))["finished_at"]:
+            while not services.imports.get(self._actor, outcome.import_id).values["finished_at"]:
                 services.import_runs.run_waiting()
             return time.perf_counter() - started
 
@@ -124,7 +124,7 @@ class Workload:
         return self._request(app, "POST", path, data=orjson.dumps(body), content_type="application/json")
 
     def log_missing_days(self) -> tuple[int, float]:
-        """How many days there were to log, and the seconds for them."""
+        """The number of days that were logged, and the seconds for them."""
         days = 0
         with serving(self._resources) as services:
             started = time.perf_counter()
@@ -133,7 +133,7 @@ class Workload:
             return days, time.perf_counter() - started
 
     def time_of_list(self, *, project: str | None = None, as_of: bool = False) -> float:
-        """Median seconds of an uncached first page."""
+        """The median seconds of an uncached first page."""
         filters = {"project": project, "as_of": _month_ago() if as_of else None}
         call = self.get(self.app, "/api/v1/tasks?" + urlencode({k: v for k, v in filters.items() if v is not None}))
         taken = []

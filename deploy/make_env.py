@@ -1,4 +1,4 @@
-"""Write .env from .env.example, with secrets of its own, for docker-compose.yml: what `make env` runs."""
+"""`make env`: writes .env for docker-compose.yml, from .env.example and with new secrets."""
 
 import os
 import re
@@ -11,21 +11,21 @@ SECRETS = ("JWT_SECRET_KEY", "POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "ADMIN_PA
 
 
 def main() -> int:
-    """Return 1, and change nothing, where there is a .env already."""
+    """Return 1 and change nothing if .env exists."""
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
     for name in SECRETS:
-        # Letters and digits, - and _: they stand in URLs as they are.
+        # Letters, digits, - and _ need no escaping in URLs.
         text, count = re.subn(rf"^{name}=$", f"{name}={secrets.token_urlsafe(32)}", text, flags=re.MULTILINE)
         if count != 1:
             raise ValueError(f".env.example should have {name}= once, not {count} times")
     try:
         file = os.open(ROOT / ".env", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        print(".env is there already and stays as it is: its secrets are those of your data.", file=sys.stderr)
+        print(".env exists already and was not changed: your data depends on its secrets.", file=sys.stderr)
         return 1
     with os.fdopen(file, "w", encoding="utf-8") as env:
         env.write(text)
-    print("Wrote .env. The first admin is `admin`, with the password that ADMIN_PASSWORD says there.")
+    print("Wrote .env. The first admin is `admin`, with the password in ADMIN_PASSWORD there.")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""How an index is built on a table that people are writing to, by a migration that may be killed at any moment."""
+"""Builds an index on a table in use, in a migration that may be killed at any moment."""
 
 from alembic import op
 from sqlalchemy import text
@@ -9,14 +9,14 @@ IS_VALID = text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(
 
 
 def build_index(name: str, definition: str) -> None:
-    """Build the index unless it is there. `definition` is what follows ON: the table, the columns, a condition.
+    """Build the index unless it exists. `definition` is the text after ON: the table, the columns, a condition.
 
-    Commits before and after each statement: a migration that calls this does nothing else, and may be run again.
+    Commits before and after each statement, so a migration that calls this must do nothing else. It may be run again.
     """
     with op.get_context().autocommit_block():
         connection = op.get_bind()
         CONCURRENT_BUILD.apply(connection)
-        # A build that was killed leaves an index that every write maintains and no query uses.
+        # A killed build leaves an invalid index, which every write maintains and no query uses.
         if connection.execute(IS_VALID, {"name": name}).scalar() is False:
             connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
         connection.execute(text(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {definition}"))

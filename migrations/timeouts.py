@@ -1,4 +1,4 @@
-"""How long a migration's statement waits for a lock, and how long it runs, before it gives up."""
+"""How long the statements of a migration may run and wait for a lock."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ class Timeouts:
     statement_seconds: int
 
     def apply(self, connection: Connection) -> None:
-        """For the rest of the session, or until others are applied."""
+        """Set them for the rest of the session."""
         connection.execute(text(f"SET lock_timeout = '{self.lock_seconds}s'"))
         connection.execute(text(f"SET statement_timeout = '{self.statement_seconds}s'"))
 
 
-# Everybody who comes later waits behind a lock that is waited for, so it is given up soon.
+# All later statements queue behind a lock that a migration waits for, so it gives up soon.
 ORDINARY = Timeouts(lock_seconds=4, statement_seconds=300)
-# A concurrent build waits for every transaction that was open when it began, and nobody waits behind it.
+# A concurrent build waits for every transaction that was open when it began, but blocks nobody.
 CONCURRENT_BUILD = Timeouts(lock_seconds=600, statement_seconds=3600)

@@ -1,4 +1,4 @@
-"""Whether the collection passes twice in a row against a fresh tracker: what `make postman` runs."""  # noqa: INP001 - a script
+"""Runs the collection twice in a row against a new tracker: `make postman`."""  # noqa: INP001 - a script
 
 import os
 import secrets
@@ -16,20 +16,20 @@ COLLECTION = HERE / "TaskTrackerPro.postman_collection.json"
 ENVIRONMENT = HERE / "local.postman_environment.json"
 NEWMAN = "newman@6.2.2"
 RUNS = 2
-READY_WORDS = "TaskTrackerPro is ready"
+READY_MESSAGE = "TaskTrackerPro is ready"
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 SETTINGS = {
-    # Two runs log in more often than one person does. With the default limit they pass as well, and wait for minutes.
+    # Two runs log in more often than one person. With the default limit they pass, too, but wait for minutes.
     "RATE_LIMIT_LOGIN": "100/minute",
-    # What the collection tests, whatever this shell is set up for.
+    # The collection tests these, so the settings of this shell do not apply.
     "ENVIRONMENT": "development",
     "SELF_REGISTRATION_ENABLED": "true",
     "RATE_LIMIT_ENABLED": "true",
     "ADMIN_USERNAME": "admin",
     "HOST": "127.0.0.1",
 }
-# The tracker is to start from nothing, on servers of its own, with the default limits of everything else.
+# The tracker starts from nothing, on servers of its own, with the default limits of everything else.
 NOT_INHERITED = (
     "DATABASE_URL",
     "REDIS_URL",
@@ -90,7 +90,7 @@ def _start_tracker(data_dir: Path, port: int, password: str, log: int) -> subpro
 
 def _wait_until_ready(tracker: subprocess.Popen[bytes], log_path: Path) -> None:
     deadline = time.monotonic() + READY_SECONDS
-    while READY_WORDS not in log_path.read_text(errors="replace"):
+    while READY_MESSAGE not in log_path.read_text(errors="replace"):
         if tracker.poll() is not None:
             raise TrackerError("the tracker did not start")
         if time.monotonic() > deadline:
@@ -105,7 +105,7 @@ def _run_collection(newman: list[str], port: int, password: str) -> bool:
 
 
 def _stop(tracker: subprocess.Popen[bytes]) -> bool:
-    """Whether it ended in order by itself once it was asked to."""
+    """Return True if the tracker ended in order by itself after it was asked to."""
     tracker.send_signal(signal.SIGTERM)
     try:
         return tracker.wait(STOP_SECONDS) == 0
@@ -115,8 +115,8 @@ def _stop(tracker: subprocess.Popen[bytes]) -> bool:
         return False
 
 
-def _say(words: str) -> None:
-    sys.stderr.write(f"{words}\n")
+def _say(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
 
 
 if __name__ == "__main__":

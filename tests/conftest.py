@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from app.auth.actor import Actor
 from app.composition.resources import Resources
 from app.composition.services import Services, serving
+from app.csv_files.blocks import allow_long_cells
 from app.database.engine import make_session_factory
 from app.factory import create_app
 from app.models.people.user import Role
@@ -39,6 +40,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _remove_system_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield
     servers.remove_system_users(below=tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _long_cells() -> None:
+    """As the factory does in every process."""
+    allow_long_cells()
 
 
 @pytest.fixture(scope="session")

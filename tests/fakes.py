@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from time import sleep
 
 from app.job_queue import JobName
 
@@ -40,6 +41,16 @@ class FixedClock:
     def advance(self, **by: float) -> None:
         self.now += timedelta(**by)
 
+    def wait(self, seconds: float) -> None:
+        self.advance(seconds=seconds)
+
+
+class SharedClock(FixedClock):
+    """Stands still for several threads: one that waits lets the others work."""
+
+    def wait(self, seconds: float) -> None:
+        sleep(seconds)
+
 
 class SilentJobQueue(FakeJobQueue):
     """The queue of a broker that does not answer."""
@@ -61,6 +72,9 @@ class TickingClock:
         if self._watch is not None:
             self._watch()
         return self._clock()
+
+    def wait(self, seconds: float) -> None:
+        self._clock.wait(seconds)
 
 
 class Ticker:

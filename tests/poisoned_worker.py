@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from app.models.imports.task_import import TaskImport
-from app.services import import_runs
+from app.services.imports import runs
 from app.services.imports.blocks import ImportBlockService
 from celery_worker import celery_app
 
@@ -23,4 +23,4 @@ def take_next_or_die(service: ImportBlockService, task_import: TaskImport, ahead
 
 ImportBlockService.take_next = take_next_or_die
 # Five claims of ten seconds would take too long.
-import_runs.LEASE = timedelta(seconds=1)
+runs.LEASE = timedelta(seconds=1)

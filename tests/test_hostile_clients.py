@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 
 from app.http.slow_clients import IDLE_SECONDS, SILENCE_SECONDS, WINDOW_SECONDS
-from app.local.parts import MAX_HEAD_BYTES
+from app.local.processes import MAX_HEAD_BYTES
 from tests.api_process import running_api_on_new_database
 from tests.servers import wait_for
 

@@ -19,4 +19,4 @@ class TestWatch:
             watch("test", look, interval_seconds=0.001)
 
             assert looked_again.wait(10)
-        assert "a look of test failed" in caplog.text
+        assert "test failed once" in caplog.text

@@ -1,4 +1,4 @@
-"""The actor: the user for whom something is done, as a frozen value that is passed explicitly."""
+"""The actor: the user on whose behalf a use case runs, as a frozen value that is passed explicitly."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -14,15 +14,15 @@ class Actor:
     username: str
     role: Role
     project_ids: frozenset[int]
-    # The session that the actor is logged in with; None for an actor who acts without one, such as the operator.
+    # The session that the actor is logged in with; None for an actor without one, such as the operator.
     session_id: UUID | None = None
 
     @property
     def sees_everything(self) -> bool:
         return self.role is Role.ADMIN
 
-    def meant_by(self, person: str | None) -> str | None:
-        """The person that a filter names, which may be `me`."""
+    def resolve_me(self, person: str | None) -> str | None:
+        """Replace `me` in a filter with the actor's id."""
         return str(self.user_id) if person == "me" else person
 
     def to_json(self) -> bytes:

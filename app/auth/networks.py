@@ -1,4 +1,4 @@
-"""Where a request comes from: its address in one spelling, and the network that is counted as one client."""
+"""The origin of a request: its address in canonical form, and the network that counts as one client."""
 
 import hmac
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -12,7 +12,7 @@ FINGERPRINT_BYTES = 16
 
 
 def clean_address(text: str | None) -> str:
-    """Without port, brackets and zone, an IPv4-mapped IPv6 address as IPv4; UNKNOWN for what is no address.
+    """Remove port, brackets and zone, and turn an IPv4-mapped IPv6 address into IPv4. UNKNOWN if it is no address.
 
     Some proxies write "192.0.2.1:4711" or "[2001:db8::1]:443" into X-Forwarded-For.
     """
@@ -31,7 +31,7 @@ def site_of(address: str) -> str:
 
 
 def fingerprint(key: bytes, *parts: str) -> str:
-    """Tells values apart without showing them to whoever reads the database without the key."""
+    """Identify values without revealing them to readers of the database, who do not have the key."""
     message = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
     return hmac.digest(key, message, "sha256")[:FINGERPRINT_BYTES].hex()
 

@@ -1,4 +1,4 @@
-"""Which passwords anybody would try first: common ones, words that belong to the account, and runs of keys."""
+"""Which passwords are easy to guess: common ones, words from the account, and runs of characters."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 _PRODUCT = ("task", "tasks", "tracker", "tasktracker", "tasktrackerpro")
 _LEET = str.maketrans("@4831!0$57+", "aaebiiosstt")
 _REPEATED = re.compile(r"(.+?)\1+", re.DOTALL)
-# Short parts of a name stand in many good passwords.
+# Shorter words of a name occur in many good passwords.
 _MIN_WORD_LENGTH = 3
 
 
@@ -30,11 +30,14 @@ def is_guessable(password: str, *, username: str, email: str | None) -> bool:
 
 
 def _forms_of(password: str) -> Iterator[str]:
-    """The password itself, in plain letters, without what stands around its letters, and what it repeats."""
+    """The password as it is and with look-alikes replaced by letters; also the stem of each, and the text it repeats.
+
+    The stem has no digits and signs at either end.
+    """
     for form in (password, password.translate(_LEET)):
         yield form
-        stem = form.strip("".join({letter for letter in form if not letter.isalpha()}))
-        # Behind a short word may stand digits enough.
+        stem = form.strip("".join({character for character in form if not character.isalpha()}))
+        # A short word with many digits around it is not easy to guess.
         if 2 * len(stem) >= len(password):
             yield stem
         repeated = _REPEATED.fullmatch(form)
@@ -55,6 +58,6 @@ def _pieces(text: str) -> list[str]:
 
 
 def _is_run(text: str) -> bool:
-    """One character over and over, or neighbours in order: aaaaaaaa, 23456789, hgfedcba."""
+    """True for one repeated character and for neighbours in order: aaaaaaaa, 23456789, hgfedcba."""
     steps = {ord(after) - ord(before) for before, after in pairwise(text)}
     return len(steps) <= 1 and steps <= {-1, 0, 1}

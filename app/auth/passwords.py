@@ -1,4 +1,4 @@
-"""How passwords are kept and compared: Argon2id with OWASP's minimum of 19 MiB, two passes, one lane."""
+"""How passwords are hashed and verified: Argon2id with OWASP's minimum of 19 MiB, two passes, one lane."""
 
 import threading
 
@@ -9,7 +9,7 @@ MIN_PASSWORD_LENGTH = 8
 MAX_PASSWORD_LENGTH = 128
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-# Each hash takes 19 MiB and a core: a burst of log-ins queues here rather than take the machine.
+# Each hash takes 19 MiB and a core, so a burst of log-ins queues here and leaves the machine usable.
 _slots = threading.BoundedSemaphore(4)
 
 
@@ -18,15 +18,15 @@ def hash_password(password: str) -> str:
         return _hasher.hash(password)
 
 
-# Compared against when there is nobody to compare with, so that the answer takes as long for an unknown name.
-_NOBODYS_HASH = _hasher.hash("nobody has this password, and nobody may log in with it")
+# Verified in place of a missing hash, so that an unknown name takes as long as a known one.
+_DUMMY_HASH = _hasher.hash("nobody has this password, and nobody may log in with it")
 
 
 def is_password(password: str, password_hash: str | None) -> bool:
     """Compare a password with its hash. A missing hash matches nothing and takes as long as a real one."""
     with _slots:
         try:
-            matches = _hasher.verify(password_hash or _NOBODYS_HASH, password)
+            matches = _hasher.verify(password_hash or _DUMMY_HASH, password)
         except (VerificationError, InvalidHashError):
             return False
     return matches and password_hash is not None

@@ -1,7 +1,7 @@
-"""Who may what: read this file to answer any question about access.
+"""Who may do what: read this file to answer any question about access.
 
-Three gates use it: a route asks whether the role may at all (`Permission`), a service whether this actor may do it to
-this object (`ensure_may`), and a repository shows only the rows of the actor's projects.
+Three gates use it: a route checks the role (`Permission`), a service checks this actor and this object
+(`ensure_may`), and a repository selects only the rows of the actor's projects.
 """
 
 from enum import StrEnum
@@ -18,7 +18,7 @@ class Permission(StrEnum):
     TASK_UPDATE = "task:update"
     TASK_DELETE = "task:delete"
     TASK_RESTORE = "task:restore"
-    # Change tasks by the classic API, which leaves that to managers.
+    # Change tasks through the classic API, which only managers may.
     TASK_MANAGE = "task:manage"
     TASK_LOG_READ = "task_log:read"
     TASK_LOG_RUN = "task_log:run"
@@ -69,12 +69,12 @@ class InProject(Protocol):
 
 
 def may(actor: Actor, permission: Permission) -> bool:
-    """Ask the role alone; `ensure_may` also asks about the object."""
+    """Check the role alone; `ensure_may` also checks the object."""
     return permission in PERMISSIONS_OF[actor.role]
 
 
 def ensure_may(actor: Actor, permission: Permission, subject: InProject | None = None) -> None:
-    """Raise ForbiddenError unless the role may and, where there is a subject, the actor is in its project."""
+    """Raise ForbiddenError unless the role has the permission and the actor is in the project of the subject."""
     if not may(actor, permission):
         raise ForbiddenError(f"the role {actor.role.value} may not do this ({permission.value})")
     if subject is not None and not may_enter(actor, subject.project_id):
@@ -86,11 +86,11 @@ def may_enter(actor: Actor, project_id: int) -> bool:
 
 
 def sees_deleted(actor: Actor) -> bool:
-    """True for those who see all of a deleted task. Others see only what the daily log keeps of it."""
+    """True if the actor sees deleted tasks in full. Others see only the fields that the daily log keeps."""
     return may(actor, Permission.TASK_RESTORE)
 
 
 def scope_of(actor: Actor) -> str:
-    """Two actors of one scope see the same of the same rows, so they may share a cached page."""
+    """Actors with the same scope see the same fields of the same rows, so they may share cached pages."""
     projects = "all" if actor.sees_everything else ",".join(map(str, sorted(actor.project_ids)))
     return f"{projects}|deleted" if sees_deleted(actor) else projects

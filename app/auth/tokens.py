@@ -1,4 +1,4 @@
-"""Access and refresh tokens: JSON Web Tokens (RFC 7519) that we sign and read, without knowing how they travel."""
+"""Access and refresh tokens: how JSON Web Tokens (RFC 7519) are signed and verified, however they are sent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +41,11 @@ class Claims:
     session_id: UUID
     expires_at: float
 
+    @property
+    def caller(self) -> str:
+        """The name that limits count this caller under; it needs no look into the database."""
+        return f"user:{self.user_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class RefreshClaims(Claims):
@@ -55,22 +60,22 @@ class TokenCodec:
         return self._signed("access", grant, datetime.now(UTC) + lifetime)
 
     def refresh_token(self, grant: Grant) -> str:
-        """A token that is valid as long as its session lasts at most."""
+        """A token that is valid until its session expires."""
         return self._signed("refresh", grant, grant.expires_at, rid=str(grant.refresh_id))
 
     def read_access_token(self, token: str) -> Claims:
-        """Raises TokenExpiredError or TokenInvalidError. The session is for the caller to look up."""
+        """Raises TokenExpiredError or TokenInvalidError. The caller must check the session."""
         claims = self._verified("access", token)
-        with _refusing_odd_claims():
+        with _refusing_malformed_claims():
             return Claims(int(claims["sub"]), UUID(claims["sid"]), claims["exp"])
 
     def read_refresh_token(self, token: str) -> RefreshClaims:
-        """Raises TokenExpiredError or TokenInvalidError. The session is for the caller to look up."""
+        """Raises TokenExpiredError or TokenInvalidError. The caller must check the session."""
         claims = self._verified("refresh", token)
-        with _refusing_odd_claims():
+        with _refusing_malformed_claims():
             return RefreshClaims(int(claims["sub"]), UUID(claims["sid"]), claims["exp"], UUID(claims["rid"]))
 
-    def _signed(self, token_type: str, grant: Grant, expires_at: datetime, **more: str) -> str:
+    def _signed(self, token_type: str, grant: Grant, expires_at: datetime, **extra_claims: str) -> str:
         now = datetime.now(UTC)
         claims = {
             "iss": ISSUER,
@@ -83,17 +88,17 @@ class TokenCodec:
             "exp": expires_at,
             "jti": str(uuid4()),
         }
-        return jwt.encode({**claims, **more}, self._secret, ALGORITHM)
+        return jwt.encode({**claims, **extra_claims}, self._secret, ALGORITHM)
 
     def _verified(self, token_type: str, token: str) -> dict[str, Any]:
-        """The claims of a token, after its signature, issuer, audience, age and type were checked."""
+        """Check a token's signature, issuer, audience, expiry and type, and return its claims."""
         try:
             claims: dict[str, Any] = jwt.decode(
                 token,
                 self._secret,
                 [ALGORITHM],
                 issuer=ISSUER,
-                # Checked below: tokens of earlier releases name no audience.
+                # Checked below: tokens of earlier releases have no audience.
                 options={"verify_aud": False, "require": ["exp"]},
             )
         except jwt.ExpiredSignatureError:
@@ -108,8 +113,8 @@ class TokenCodec:
 
 
 @contextmanager
-def _refusing_odd_claims() -> Iterator[None]:
-    """Refuse a token that we signed and that has claims which no release writes."""
+def _refusing_malformed_claims() -> Iterator[None]:
+    """Refuse a token with a valid signature whose claims no release has written."""
     try:
         yield
     except (KeyError, ValueError, TypeError, AttributeError):

@@ -1,4 +1,4 @@
-"""The reaction to each event, once the transaction that published it is committed."""
+"""The reaction to each event, after the transaction that published it has committed."""
 
 import logging
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def react_to(resources: Resources, event: Event, *, request_id: str | None = None) -> None:
-    """React to an event. The commit is past: a reaction that fails is logged and stops nothing."""
+    """React to an event after its commit. An error in a reaction is logged, since it can undo nothing any more."""
     try:
         match event:
             case TaskChanged() | TasksImported():
@@ -32,7 +32,7 @@ def react_to(resources: Resources, event: Event, *, request_id: str | None = Non
             case DayLogRequested():
                 resources.job_queue.enqueue(JobName.LOG_DUE_DAYS, request_id=request_id)
             case UserChanged() | ProjectChanged():
-                # Their names stand on pages too.
+                # Cached pages show their names too.
                 resources.cache.forget("actors", "tasks", "task_logs")
             case SessionEnded():
                 resources.cache.forget("actors")

@@ -1,7 +1,7 @@
 """The resources of a process: its connections, its cache, its job queue and its clock."""
 
 from app.cache import Cache, make_redis
-from app.clock import Clock, system_clock
+from app.clock import SYSTEM_CLOCK, Clock
 from app.database.engine import REQUEST_LOCK_SECONDS, Timeouts, make_engine, make_session_factory, watch_connections
 from app.job_queue import JobQueue
 from app.metrics import Metrics
@@ -9,7 +9,7 @@ from app.settings import Settings
 
 
 class Resources:
-    """Connections open with first use, so a process that forks has none to share."""
+    """Connections open on first use, so a process that forks before that shares none."""
 
     def __init__(
         self,
@@ -17,13 +17,13 @@ class Resources:
         *,
         job_queue: JobQueue,
         cache: Cache | None = None,
-        clock: Clock = system_clock,
+        clock: Clock = SYSTEM_CLOCK,
         metrics: Metrics | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:
-        """Only the api passes `metrics` that it shares with its other processes: they speak for it alone.
+        """Only the api passes `metrics`, which all its processes share and which describe the api alone.
 
-        `timeouts` are those of a request where nothing else is said.
+        `timeouts` defaults to the timeouts of a request.
         """
         self.settings = settings
         self.metrics = metrics or Metrics()
@@ -39,5 +39,5 @@ class Resources:
         self.clock = clock
 
     def after_fork(self) -> None:
-        """A child must not close the connections that are its parent's."""
+        """Forget the parent's connections in a forked child, without closing them."""
         self.engine.dispose(close=False)

@@ -1,4 +1,4 @@
-"""The services of one request or job, and what each is given."""
+"""The services of one request or job, and what each depends on."""
 
 import hmac
 from collections.abc import Iterator
@@ -230,11 +230,11 @@ def services() -> Services:
 
 @contextmanager
 def serving(resources: Resources, *, request_id: str | None = None) -> Iterator[Services]:
-    """Services for one request, job or command; its session is closed at the end, its open transaction rolled back."""
-    of_this_scope = Services(resources, request_id=request_id)
-    token = _current.set(of_this_scope)
+    """Services for one request, job or command. An open transaction is rolled back at the end."""
+    scoped = Services(resources, request_id=request_id)
+    token = _current.set(scoped)
     try:
-        yield of_this_scope
+        yield scoped
     finally:
         _current.reset(token)
-        of_this_scope.close()
+        scoped.close()

@@ -1,6 +1,6 @@
-"""How an uploaded CSV is cut into blocks of whole rows while it comes in: its encoding, delimiter, header and limits.
+"""Cuts an uploaded CSV into blocks of whole rows while it comes in: encoding, delimiter, header and limits.
 
-A stream in, blocks out, in memory that does not grow with the file. What the rows say is not looked at here.
+Memory does not grow with the file. The contents of rows are read elsewhere.
 """
 
 import codecs
@@ -21,16 +21,19 @@ DELIMITERS = (",", ";", "\t", "|")
 PIECE_BYTES = 256 * 1024
 BLOCK_ROWS = 4_000
 BLOCK_CHARACTERS = 1024 * 1024
-# A spreadsheet has at most this many rows, and leaves blank ones behind its last.
+# A spreadsheet has at most this many rows, and may leave blank ones after its last row.
 MAX_BLANK_ROWS = 2**20
-# A row that long is a quote that somebody forgot to close, and nobody wants to hold the rest of the file in memory.
+# A longer row is a quote that was never closed; without a limit, the rest of the file would be held in memory.
 MAX_ROW_CHARACTERS = 1024 * 1024
-# Python's own limit is one of the process; rows are cut off by ours first.
-csv.field_size_limit(MAX_ROW_CHARACTERS)
+
+
+def allow_long_cells() -> None:
+    """Raise the limit that the csv module sets for the whole process, so that our own limits apply first."""
+    csv.field_size_limit(MAX_ROW_CHARACTERS)
 
 
 class ByteStream(Protocol):
-    """Gives up to so many bytes at a time, and none at its end."""
+    """Returns up to `size` bytes, and no bytes at its end."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -43,7 +46,7 @@ class Encoding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole rows of the file as they came. Rows are counted from 1 without the header, lines from 1 with it."""
+    """Whole rows of the file, unchanged. Rows are counted from 1 after the header, lines from 1 with the header."""
 
     first_row: int
     first_line: int
@@ -57,12 +60,12 @@ _MAGIC_NUMBERS = (
     (b"PK\x05\x06", "the file is a ZIP archive with nothing in it"),
     (b"\xd0\xcf\x11\xe0", "the file is an Excel workbook; save it as CSV"),
 )
-# How Excel is told the delimiter, in a line before the header.
+# A line before the header that tells Excel the delimiter.
 _SEPARATOR_LINE = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 
 
 class CsvFile:
-    """Reads the header at once. Raises UnreadableCsvError or TooLargeError, here or midway through `blocks`."""
+    """Reads the header when it is made. Raises UnreadableCsvError or TooLargeError, also while `blocks` is read."""
 
     def __init__(
         self, stream: ByteStream, limits: CsvLimits, *, encoding: Encoding | None = None, delimiter: str | None = None
@@ -121,14 +124,14 @@ class CsvFile:
         try:
             cells: list[str] | None = next(self._rows, None)
         except csv.Error as error:
-            raise UnreadableCsvError(f"line {line_number}: {_in_plain_words(error)}") from None
+            raise UnreadableCsvError(f"line {line_number}: {_explanation_of(error)}") from None
         except UnicodeDecodeError as error:
             raise UnreadableCsvError(_wrong_encoding(error, self._next_line)) from None
         return cells
 
 
 def is_blank(cells: list[str]) -> bool:
-    """A row of empty cells only is no row: spreadsheets leave them behind."""
+    """True for a row of empty cells, which spreadsheets leave behind and which does not count."""
     for cell in cells:  # noqa: SIM110 - as any() it takes three times as long, for every row of every file
         if cell.strip():
             return False
@@ -136,7 +139,7 @@ def is_blank(cells: list[str]) -> bool:
 
 
 class _Lines:
-    """Lines with their ends, as `csv` wants them, remembered until they are taken."""
+    """Lines with their line ends, as `csv` needs them. They are collected until they are taken."""
 
     def __init__(self, pieces: Iterator[str]) -> None:
         self.lines = _split(pieces)
@@ -164,11 +167,11 @@ class _Lines:
 
 
 def _first_line(lines: _Lines) -> str:
-    """Which the reader is given again once its delimiter is known."""
+    """The first line, taken out of the stream. The caller passes it to the reader once the delimiter is known."""
     try:
         line = next(lines.lines, "")
     except csv.Error as error:
-        raise UnreadableCsvError(f"line 1: {_in_plain_words(error)}") from None
+        raise UnreadableCsvError(f"line 1: {_explanation_of(error)}") from None
     except UnicodeDecodeError as error:
         raise UnreadableCsvError(_wrong_encoding(error, 1)) from None
     if not line.strip():
@@ -180,7 +183,7 @@ def _split(pieces: Iterator[str]) -> Iterator[str]:
     rest = ""
     for piece in pieces:
         text = rest + piece
-        # A carriage return at the very end may be half of a line's end.
+        # A carriage return at the very end may be the first half of a line end.
         end = max(text.rfind("\n"), text.rfind("\r", 0, len(text) - 1)) + 1
         rest = text[end:]
         if len(rest) > MAX_ROW_CHARACTERS:
@@ -189,17 +192,17 @@ def _split(pieces: Iterator[str]) -> Iterator[str]:
     yield from io.StringIO(rest, newline="")
 
 
-def _decoded(stream: ByteStream, told: Encoding | None) -> Iterator[str]:
-    """Raises UnicodeDecodeError midway where the bytes are not what they began as."""
+def _decoded(stream: ByteStream, chosen: Encoding | None) -> Iterator[str]:
+    """Raises UnicodeDecodeError midway if later bytes do not fit the encoding of the first."""
     start = _read_piece(stream)
     for magic_number, reason in _MAGIC_NUMBERS:
         if start.startswith(magic_number):
             raise UnreadableCsvError(reason)
     if not start.strip():
         raise UnreadableCsvError("the file is empty")
-    encoding = told or _encoding_of(start)
+    encoding = chosen or _encoding_of(start)
     if encoding is None:
-        return _decoded_as_it_turns_out(stream, start)
+        return _decoded_by_first_letter(stream, start)
     return _decoded_as(_codec_of(encoding, start), stream, start)
 
 
@@ -208,14 +211,14 @@ def _codec_of(encoding: Encoding, start: bytes) -> str:
         case Encoding.UTF_8:
             return "utf-8-sig"
         case Encoding.UTF_16 if not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            # Most of what people write has its zeros in the higher byte.
+            # In most text the higher byte of a character is zero.
             return "utf-16-le" if start[1::2].count(0) >= start[0::2].count(0) else "utf-16-be"
         case _:
             return encoding.value
 
 
 def _encoding_of(start: bytes) -> Encoding | None:
-    """None when only the rest of the file can tell."""
+    """The encoding that the first bytes show; None if only later bytes can show it."""
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return Encoding.UTF_16
     if b"\x00" in start:
@@ -233,21 +236,21 @@ def _decoded_as(codec: str, stream: ByteStream, piece: bytes) -> Iterator[str]:
         try:
             yield decoder.decode(piece, final=is_final)
         except UnicodeDecodeError as error:
-            # What comes before it is whole, and tells which line it is on.
+            # The text before the error is intact, and shows which line the error is on.
             before = error.object[: error.start].decode(codec if error.encoding == "charmap" else error.encoding)
             yield before.removeprefix("\ufeff")
             raise
         piece = _read_piece(stream)
 
 
-def _decoded_as_it_turns_out(stream: ByteStream, piece: bytes) -> Iterator[str]:
-    """UTF-8, unless the first character beyond ASCII is none of it: then the file was Windows-1252 all along."""
+def _decoded_by_first_letter(stream: ByteStream, piece: bytes) -> Iterator[str]:
+    """Decode as UTF-8, or as Windows-1252 if the first character beyond ASCII is not valid UTF-8."""
     while piece and piece.isascii():
         yield piece.decode("ascii")
         piece = _read_piece(stream)
     start = next((position for position, byte in enumerate(piece) if byte > 127), 0)  # noqa: PLR2004
     try:
-        # Four bytes are the longest character of UTF-8: enough of the next piece to see one whole.
+        # The longest character of UTF-8 has four bytes. Read on until one is complete.
         while piece and len(piece) - start < 4 and (more := _read_piece(stream)):  # noqa: PLR2004
             piece += more
         is_end = len(piece) - start < 4  # noqa: PLR2004
@@ -259,7 +262,7 @@ def _decoded_as_it_turns_out(stream: ByteStream, piece: bytes) -> Iterator[str]:
 
 
 def _read_piece(stream: ByteStream) -> bytes:
-    """A whole one, however few bytes come at a time; a shorter one only at the end."""
+    """Read a full piece, however few bytes come at a time. Only the last piece is shorter."""
     piece = stream.read(PIECE_BYTES)
     while 0 < len(piece) < PIECE_BYTES and (more := stream.read(PIECE_BYTES - len(piece))):
         piece += more
@@ -267,7 +270,7 @@ def _read_piece(stream: ByteStream) -> bytes:
 
 
 def _delimiter_of(header_line: str) -> str:
-    """The one that makes most known columns of the header."""
+    """The delimiter with which the header has the most known columns."""
 
     def known_columns(delimiter: str) -> int:
         try:
@@ -285,12 +288,12 @@ def _wrong_encoding(error: UnicodeDecodeError, line_number: int) -> str:
     return f"the file is not {encoding} text from line {line_number} on{hint}"
 
 
-def _in_plain_words(error: csv.Error) -> str:
-    words = str(error)
-    if "unexpected end of data" in words:
+def _explanation_of(error: csv.Error) -> str:
+    message = str(error)
+    if "unexpected end of data" in message:
         return "a quote is opened and never closed"
-    if "expected after" in words:
+    if "expected after" in message:
         return "a quoted cell goes on after its closing quote"
-    if "field limit" in words or "field larger" in words:
+    if "field limit" in message or "field larger" in message:
         return f"the row is longer than {MAX_ROW_CHARACTERS} characters; is a quote opened and never closed?"
-    return words
+    return message

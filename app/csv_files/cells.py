@@ -1,4 +1,4 @@
-"""What a cell of a CSV means, field by field; and how a field is written so that it reads back the same."""
+"""How a cell of each column is read, and how values are written so that they read back the same."""
 
 import re
 from collections.abc import Callable
@@ -23,10 +23,10 @@ from app.models.tasks.fields import (
 
 MAX_SHOWN_LENGTH = 200
 
-# What a spreadsheet would take for a formula (OWASP, CSV Injection), behind any number of apostrophes that defuse it.
+# Text that a spreadsheet would take for a formula (OWASP, CSV Injection), after any number of defusing apostrophes.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _DEFUSED = re.compile(r"'+[=+\-@\t\r\n]")
-# A label in quotes, in which quotes are doubled, or one without what separates labels.
+# A label in quotes, with doubled quotes inside, or a label without quotes and separators.
 _LABEL = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*(?=[,;]|$)|([^,;]*))(?:[,;]|$)')
 _NEEDS_QUOTES = re.compile(r'[,;]|^"')
 _NUMBERED_PERSON = re.compile(r"(.*?)\s*\(\d+\)", re.DOTALL)
@@ -35,11 +35,11 @@ CellReader = Callable[[str], Any]
 
 
 class CellError(ValueError):
-    """Why a cell was refused, as the sentence that the report shows."""
+    """The reason why a cell was refused, as the report shows it."""
 
 
 def defused(text: str) -> str:
-    """A text cell that no spreadsheet reckons with. `restored` takes back exactly this."""
+    """The text, with an apostrophe in front if a spreadsheet would take it for a formula. `restored` undoes this."""
     return "'" + text if _FORMULA.match(text) else text
 
 
@@ -52,11 +52,9 @@ def join_labels(labels: list[str]) -> str:
 
 
 class CellReaders:
-    """One reader a kind of column, by the names that `csv_columns` uses; each takes a stripped cell.
+    """One reader for each kind of column, by the names in `columns`. Each takes a stripped cell or raises CellError.
 
-    Raises CellError, each of them, for a cell that cannot be read.
-
-    Dates without an offset are of `time_zone`; `is_day_first` makes 3.9.2026 and 3/9/2026 the third of September.
+    Dates without an offset are in `time_zone`. With `is_day_first`, 3.9.2026 and 3/9/2026 are the third of September.
     """
 
     def __init__(self, time_zone: ZoneInfo, priorities: dict[str, TaskPriority], *, is_day_first: bool) -> None:
@@ -92,13 +90,13 @@ class CellReaders:
             return None
         moment = parse_moment(cell, is_day_first=self._is_day_first)
         if moment is None:
-            written = "D.M.YYYY" if self._is_day_first else "M/D/YYYY"
-            raise CellError(f"{shown(cell)} is not a date; write YYYY-MM-DD or {written}")
+            expected = "D.M.YYYY" if self._is_day_first else "M/D/YYYY"
+            raise CellError(f"{shown(cell)} is not a date; write YYYY-MM-DD or {expected}")
         return in_zone(moment, self._time_zone)
 
 
 def shown(cell: str) -> str:
-    """A cell in the words of the report, cut to what one wants to read."""
+    """A cell as the report quotes it, cut to a readable length."""
     return repr(cell[:MAX_SHOWN_LENGTH])
 
 
@@ -122,7 +120,7 @@ def _status(cell: str) -> TaskStatus:
 
 
 def _is_done(cell: str) -> TaskStatus:
-    """A column called done says the opposite of one called active."""
+    """A column named `done` means the opposite of one named `active`."""
     match cell.lower():
         case "true" | "1" | "yes":
             return TaskStatus.DONE
@@ -171,7 +169,7 @@ def _external_ref(cell: str) -> str | None:
 
 
 def _only_tasks(cell: str) -> None:
-    """Todoist's files hold sections and notes between the tasks."""
+    """Todoist's files have sections and notes among the tasks."""
     if cell.lower() not in {"", "task"}:
         raise CellError(f"{shown(cell)} is not a task")
 

@@ -1,4 +1,4 @@
-"""Which column of a CSV is which field of a task, for the files of every tracker that we know."""
+"""Maps the columns of a CSV to the fields of a task, for our own files and those of other trackers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,19 +7,19 @@ from difflib import get_close_matches
 from app.errors import UnreadableCsvError
 from app.models.tasks.fields import FIELDS, IMPORTED, TaskPriority
 
-# A header so near to a known name is a slip of the pen; ignoring its column would lose what it holds.
-SLIP_SIMILARITY = 0.88
+# A header this similar to a known name is a misspelling. Ignoring its column would lose its contents.
+MISSPELLING_SIMILARITY = 0.88
 MAX_SHOWN_NAME_LENGTH = 50
-# So many ignored columns are named, the others counted.
+# At most this many ignored columns are named; the others are counted.
 MAX_NAMED_COLUMNS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Tracker:
-    """How one tracker's export differs from what everybody's looks like.
+    """How one tracker's export differs from everybody else's.
 
-    `reads_as` maps a header to the cell reader of `csv_cells` that understands it; a field's own name is one. None
-    passes over a column that means something else there.
+    `reads_as` maps a header to the reader in `cells` that reads its column; None skips a column that means something
+    else in this tracker. A file with all headers in `marks` comes from this tracker.
     """
 
     marks: frozenset[str]
@@ -27,7 +27,7 @@ class Tracker:
     priorities: dict[str, TaskPriority] = field(default_factory=dict)
 
 
-# What each column may be called, in any case, with spaces or hyphens for underscores.
+# The names of columns. Case does not matter, and spaces and hyphens count as underscores.
 EVERYBODYS: dict[str, str] = {
     **{header: field.name for field in FIELDS if field.name in IMPORTED for header in (field.name, *field.headers)},
     "assignees": "one_member",
@@ -53,7 +53,7 @@ TRACKERS: dict[str, Tracker] = {
             "date": "due_at",
             "deadline": None,
         },
-        # Todoist writes its highest priority as 1; everybody else who counts, counts upwards.
+        # Todoist writes its highest priority as 1. In other trackers higher numbers are higher priorities.
         {
             "1": TaskPriority.CRITICAL,
             "2": TaskPriority.HIGH,
@@ -98,9 +98,10 @@ class Layout:
 
 
 def layout_of(header: Sequence[str]) -> Layout:
-    """Columns that nothing here knows are ignored and named. Raises UnreadableCsvError when the header makes no sense.
+    """The layout of a file with this header. Unknown columns are ignored and listed.
 
-    Labels may have several columns, as in Jira's files; every other field has one at most.
+    Labels may have several columns, as in Jira's files. Raises UnreadableCsvError for a header without a title, with a
+    misspelled name, or with two columns for any other field.
     """
     folded = [folded_name(name) for name in header]
     tracker = next((tracker for tracker in TRACKERS.values() if tracker.marks <= set(folded)), None)
@@ -113,7 +114,7 @@ def layout_of(header: Sequence[str]) -> Layout:
     filled = [FIELD_OF.get(column.reader, column.reader) for column in columns]
     ignored = [index for index, name in enumerate(folded) if name not in reads_as and name not in PASSED_OVER]
     for index in ignored:
-        meant = _slip_of(folded[index])
+        meant = _correct_spelling_of(folded[index])
         if meant is not None and FIELD_OF.get(reads_as.get(meant, ""), "") not in {"", *filled}:
             raise UnreadableCsvError(f"unknown column {_shown(header[index])}; did you mean {meant}?")
     if "title" not in filled:
@@ -132,14 +133,14 @@ def layout_of(header: Sequence[str]) -> Layout:
 
 
 def folded_name(name: str) -> str:
-    """Without capitals, and without the marks that nobody sees."""
+    """The name in lower case, with underscores and without invisible characters."""
     visible = "".join(character for character in name if character.isprintable() or character.isspace())
     return "_".join(visible.lower().replace("-", " ").replace("_", " ").split())
 
 
-def _slip_of(name: str) -> str | None:
-    """The known name that somebody may have meant; a known one with something behind it is another on purpose."""
-    near = get_close_matches(name, KNOWN_NAMES, 1, SLIP_SIMILARITY)
+def _correct_spelling_of(name: str) -> str | None:
+    """The known name that was probably meant. A known name with a suffix is a different column on purpose."""
+    near = get_close_matches(name, KNOWN_NAMES, 1, MISSPELLING_SIMILARITY)
     return near[0] if near and not name.startswith(f"{near[0]}_") else None
 
 

@@ -1,4 +1,4 @@
-"""How a block of an uploaded CSV becomes rows, each good or with the reasons why not."""
+"""Reads a block of an uploaded CSV into rows: good ones with values, refused ones with the reasons."""
 
 import csv
 import io
@@ -16,10 +16,10 @@ from app.csv_files.columns import FIELD_OF, Column, Layout
 from app.models.imports.task_import import ImportBlock
 from app.models.tasks.fields import IMPORTED
 
-# The cells of most columns say the same few things over and over: each is read once.
+# The cells of most columns repeat a few values, and each value is read once.
 MAX_REMEMBERED_CELLS = 20_000
-# Their cells differ in every row; looking for each among those read before would only cost.
-UNLIKE_ANY_OTHER = frozenset({"title", "description", "external_ref"})
+# The cells of these columns differ in every row, so remembering them would only cost time.
+UNREPEATED = frozenset({"title", "description", "external_ref"})
 
 
 def _named_tuple(names: Sequence[str]) -> Any:
@@ -27,14 +27,14 @@ def _named_tuple(names: Sequence[str]) -> Any:
 
 
 class ImportedRow(_named_tuple(("row_number", *IMPORTED))):  # type: ignore[misc]
-    """A row of the file that was found good: its number, and a value for each field that an import reads."""
+    """A good row of the file: its number, and a value for each field that an import reads."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RowProblem:
-    """One thing wrong with a row; a row may have several. `column` is None when the row as a whole is wrong."""
+    """A reason to refuse a row; a row may have several. `column` is None if the problem is not in one cell."""
 
     column: str | None
     value: str | None
@@ -50,7 +50,7 @@ class RefusedRow:
 
 
 class ReadRow(NamedTuple):
-    """A good row, and its cells for the case that it has to be refused after all."""
+    """A good row. Its cells are kept in case the row has to be refused later."""
 
     row: ImportedRow
     line_number: int
@@ -58,7 +58,7 @@ class ReadRow(NamedTuple):
 
 
 class RowReader:
-    """Reads the blocks of one file; each with the same layout, so that what was read once is known in the next."""
+    """Reads the blocks of one file. Values that were read in one block are remembered for the next."""
 
     def __init__(
         self, layout: Layout, delimiter: str, time_zone: ZoneInfo, *, is_day_first: bool, cell_characters: int
@@ -69,14 +69,14 @@ class RowReader:
         readers = CellReaders(time_zone, layout.priorities, is_day_first=is_day_first).by_name
         of_field = {FIELD_OF.get(column.reader, column.reader): column for column in layout.columns}
         self._label_indexes = [column.index for column in layout.columns if column.reader == "labels"]
-        # A field that the file has no column for is read from an empty cell added to each row: its default.
+        # A field without a column gets its default, by reading an empty cell that is added to each row.
         named = (*IMPORTED, *(("only_tasks",) if "only_tasks" in of_field else ()))
         self._columns = [of_field.get(field, Column(layout.width, field, field)) for field in named]
         self._pick = itemgetter(*(column.index for column in self._columns))
         self._values = [
             _Values(
                 readers[column.reader],
-                limit=0 if column in layout.columns and column.reader in UNLIKE_ANY_OTHER else MAX_REMEMBERED_CELLS,
+                limit=0 if column in layout.columns and column.reader in UNREPEATED else MAX_REMEMBERED_CELLS,
             )
             for column in self._columns
         ]
@@ -91,7 +91,7 @@ class RowReader:
         return self._columns[IMPORTED.index("assignee")].name
 
     def read(self, text: str, *, first_row: int, first_line: int) -> Iterator[ReadRow | RefusedRow]:
-        """In the order of the file, which was found to be CSV when it was cut into blocks."""
+        """Read the rows in the order of the file. The text is valid CSV: that was checked when blocks were cut."""
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter, strict=True)
         row_number = first_row - 1
         line_number = first_line
@@ -119,11 +119,11 @@ class RowReader:
         return ReadRow(ImportedRow(row_number, *values[: len(IMPORTED)]), line_number, cells)
 
     def _with_one_label_cell(self, cells: list[str]) -> list[str]:
-        """Jira writes each label into a column of its own."""
+        """Join the label columns into one cell. Jira writes each label into a column of its own."""
         if len(self._label_indexes) <= 1:
             return cells
         joined = [*cells]
-        # The last of the columns is the one that is read.
+        # The last label column is the one that is read.
         joined[self._label_indexes[-1]] = ",".join(restored(cells[index].strip()) for index in self._label_indexes)
         return joined
 
@@ -135,13 +135,13 @@ class RowReader:
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """What a cell reads as that cannot be read."""
+    """The value of a cell that cannot be read."""
 
     reason: str
 
 
 class ReadAhead:
-    """Reads the next block in a thread while PostgreSQL is at work on the one before."""
+    """Reads the next block in a thread while PostgreSQL works on the block before."""
 
     def __init__(self, reader: RowReader) -> None:
         self.reader = reader
@@ -161,9 +161,9 @@ class ReadAhead:
         self._next = block.number, self._executor.submit(self._read, block)
 
     def rows(self) -> list[ReadRow | RefusedRow]:
-        """The rows of the block that was begun last."""
+        """The rows of the block passed to the last `begin`."""
         if self._next is None:
-            raise RuntimeError("begin with a block")
+            raise RuntimeError("call begin() with a block first")
         return self._next[1].result()
 
     def _read(self, block: ImportBlock) -> list[ReadRow | RefusedRow]:
@@ -171,7 +171,7 @@ class ReadAhead:
 
 
 class _Values(dict[str, Any]):
-    """What the cells of a column say. Each is read once, as long as there is room for it."""
+    """The values of a column's cells. Up to `limit` values are remembered, so each is read once."""
 
     def __init__(self, read: CellReader, *, limit: int) -> None:
         super().__init__()

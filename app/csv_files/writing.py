@@ -1,4 +1,4 @@
-"""How rows go out as CSV that every spreadsheet opens, none reckons with, and our own import reads back the same."""
+"""Writes rows as CSV: spreadsheets open it without running formulas, and our own import reads back the same values."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ ERROR_COLUMN = "error"
 
 @dataclass(frozen=True, slots=True)
 class ReportedRow:
-    """A refused row as the report holds it, with all that was wrong with it in one text."""
+    """A refused row of the report, with all its problems in one message."""
 
     row_number: int
     cells: list[str]
@@ -24,7 +24,7 @@ class ReportedRow:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Whole lines of a file, and how many rows they hold; a header is none."""
+    """Whole lines of a file, and the number of rows in them. A header counts as no row."""
 
     text: bytes
     row_count: int
@@ -35,7 +35,7 @@ def export_header() -> Lines:
 
 
 def export_rows(tasks: Sequence[Sequence[object]]) -> Lines:
-    """Tasks with a value for each field of EXPORTED."""
+    """Write tasks, each a value for each field of EXPORTED."""
     return Lines(_lines([_cell_of(value) for value in task] for task in tasks), len(tasks))
 
 
@@ -44,17 +44,17 @@ def report_header(header: Sequence[str]) -> Lines:
 
 
 def report_rows(header: Sequence[str], rows: Sequence[ReportedRow]) -> Lines:
-    """Each row as it came; a column of errors that it came with, from being reported on before, is left out."""
+    """Write each row as it was uploaded, with its problems. An error column of an earlier report is left out."""
     return Lines(_lines([*_as_wide_as(header, row.cells), row.message] for row in rows), len(rows))
 
 
 def _as_wide_as(header: Sequence[str], cells: Sequence[str]) -> list[str]:
     padded = [*cells, *[""] * (len(header) - len(cells))]
-    return [defused(restored(_begun(cell))) for cell in _without_errors(header, padded)]
+    return [defused(restored(_without_leading_break(cell))) for cell in _without_errors(header, padded)]
 
 
-def _begun(cell: str) -> str:
-    """Without a line break or tab in front: spreadsheets pass over those to the formula behind, readers strip them."""
+def _without_leading_break(cell: str) -> str:
+    """Strip a leading line break or tab: a spreadsheet would skip it and run the formula behind it."""
     return cell.lstrip() if cell[:1] in {"\t", "\r", "\n"} else cell
 
 

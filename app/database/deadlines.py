@@ -1,9 +1,9 @@
-"""How long PostgreSQL may keep a request waiting, measured on our side of the connection.
+"""Limits how long PostgreSQL may keep a request waiting, measured on our side of the connection.
 
-The server's own timeouts end with the server: where its processes are frozen or its host is gone, no statement is ever
-cancelled and every thread waits. So a thread of ours looks at the statements that run. When one takes long, it asks the
-server for a new connection. A server that does not even begin to answer is silent: the connections of all statements
-that wait for it are shut, and no new statement is sent until it answers again.
+The server's own timeouts do not work when its processes are frozen or its host is gone: no statement is cancelled, and
+every thread waits. So one of our threads watches the running statements. When one takes long, it asks the server for a
+new connection. If the server does not even begin to answer, it counts as silent: the connections of all waiting
+statements are shut, and no new statement is sent until the server answers again.
 """
 
 import logging
@@ -28,7 +28,7 @@ from app.watching import watch
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
-# A statement that runs for longer makes us ask whether the server still answers.
+# When a statement runs for longer, the server is asked whether it still answers.
 PATIENCE_SECONDS = 1.0
 PROBE_SECONDS = 1.8
 RETRY_AFTER_SECONDS = 2
@@ -36,7 +36,7 @@ RETRY_AFTER_SECONDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement that a connection waits for, and since when it has waited."""
+    """A running statement: its connection, and when it began."""
 
     connection: extensions.connection
     began_at: float
@@ -46,7 +46,7 @@ class Deadlines:
     """Watches the statements of one engine."""
 
     def __init__(self, engine: Engine, *, longest_seconds: float, now: Callable[[], float] = time.monotonic) -> None:
-        """A statement that runs for `longest_seconds` is given up, whatever the server says of itself."""
+        """A statement that runs for `longest_seconds` is given up, even if the server answers."""
         self._engine = engine
         self._longest_seconds = longest_seconds
         self._now = now
@@ -64,7 +64,7 @@ class Deadlines:
         watch("database-deadlines", self.look, interval_seconds=TICK_SECONDS)
 
     def look(self) -> None:
-        """End what waits in vain; ask the server only where there is reason to."""
+        """Shut the connections of statements that wait in vain. Asks the server only if a statement takes long."""
         for key, statement in list(self._running.items()):
             if statement.connection.closed:
                 self._running.pop(key, None)
@@ -96,7 +96,7 @@ class Deadlines:
         try:
             return dialect.connect(*arguments, **options)
         except psycopg2.OperationalError:
-            # A refusal comes at once. The driver's clock may run out a little before ours.
+            # A refusal comes at once; this was a timeout. The driver's timeout may end a little before ours.
             if self._now() - began_at > CONNECT_TIMEOUT_SECONDS / 2:
                 self._is_silent = True
             raise
@@ -119,7 +119,7 @@ class Deadlines:
         self._running.pop(id(connection.connection.dbapi_connection), None)
 
     def _begin_transaction_end(self, connection: Any) -> None:
-        """Its end is seen when the connection goes back to the pool."""
+        """Count COMMIT and ROLLBACK as statements. They end when the connection returns to the pool."""
         if not connection.invalidated:
             self._begin(connection)
 
@@ -132,14 +132,14 @@ def _comes_up(connection: extensions.connection, *, until: float) -> bool:
             if not poll.poll(max(0.0, until - time.monotonic()) * 1000):
                 return False
     except psycopg2.Error as error:
-        # "Too many clients" and "starting up" come from a server that is there.
+        # A server that answers "too many clients" or "starting up" is there.
         return getattr(connection, "server_version", 0) > 0 or "FATAL" in str(error)
     return True
 
 
 def _shut(connection: extensions.connection) -> None:
-    """Wake the thread that waits on it, by the end of its socket."""
-    # A descriptor of our own stays this socket's, whatever its owner does meanwhile.
+    """End the socket, which wakes the thread that waits on the connection."""
+    # Our copy of the descriptor keeps pointing to this socket, even if the connection's owner closes theirs.
     with suppress(psycopg2.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as end:
         if not connection.closed:
             end.shutdown(socket.SHUT_RDWR)

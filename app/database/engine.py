@@ -13,25 +13,25 @@ from app.metrics import Metrics
 
 CONNECT_TIMEOUT_SECONDS = 2
 POOL_TIMEOUT_SECONDS = 2
-# A server that works would have ended the statement so soon after its time.
+# A working server ends a statement within this time after its timeout.
 STATEMENT_GRACE_SECONDS = 2
-# A key of a session's `info`: has the session sent changes to the server in this transaction?
+# A key of a session's `info`: true once the session has sent changes to the server in this transaction.
 HAS_FLUSHED = "has_flushed"
-# Another: has this transaction said in whose name it changes tasks?
+# Another key: true once this transaction has named the actor who changes tasks.
 IS_SIGNED = "is_signed"
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long the server lets a statement run, and how long it lets one wait for a lock."""
+    """How long the server lets a statement run, and wait for a lock."""
 
     statement_seconds: int
     lock_seconds: int
 
 
-# A job may take longer than a request: nobody waits for its answer, and its statements grow with the tables.
+# A job may take longer than a request: nobody waits for it, and its statements take longer as tables grow.
 JOB_TIMEOUTS = Timeouts(statement_seconds=300, lock_seconds=5)
-# Somebody waits for the answer, and others wait for the permit.
+# A waiting request keeps a client waiting, and holds a permit that other requests need.
 REQUEST_LOCK_SECONDS = 2
 
 
@@ -41,7 +41,7 @@ def make_engine(url: str, *, pool_size: int, timeouts: Timeouts) -> Engine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_SECONDS,
-        # What people wrote does not belong in a log, not even with an error.
+        # Users' text does not belong in the log, not even with an error.
         hide_parameters=True,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -59,9 +59,9 @@ def make_engine(url: str, *, pool_size: int, timeouts: Timeouts) -> Engine:
 
 
 def _refuse_ended(connection: extensions.connection, _record: ConnectionPoolEntry, _proxy: object) -> None:
-    """Have the pool replace a connection that the server has ended, which takes no round trip to see.
+    """Make the pool replace a connection that the server has ended. The check needs no round trip.
 
-    The server sends nothing on an idle connection but the news of its end.
+    The only data that a server sends on an idle connection is the notice of its end.
     """
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
@@ -70,7 +70,7 @@ def _refuse_ended(connection: extensions.connection, _record: ConnectionPoolEntr
 
 
 def watch_connections(engine: Engine, metrics: Metrics) -> None:
-    """Let the numbers know how many of the pool's connections are in use."""
+    """Count the connections of the pool that are in use."""
     metrics.connections_limit.inc(engine.pool.size())  # type: ignore[attr-defined]
 
     @event.listens_for(engine, "checkout")
@@ -80,14 +80,14 @@ def watch_connections(engine: Engine, metrics: Metrics) -> None:
 
     @event.listens_for(engine, "checkin")
     def give_back(_connection: object, record: ConnectionPoolEntry) -> None:
-        # One that could not be opened again comes back without having been taken.
+        # A connection that could not be reopened is checked in without having been checked out.
         if record.info.pop("is_counted", False):
             metrics.connections_in_use.dec()
 
 
 def make_session_factory(bind: Engine | Connection) -> sessionmaker[Session]:
-    # Responses are built after the commit, so a commit must not empty the objects they are built from. A look-up does
-    # not write what is half changed: repositories flush, each with its reason.
+    # Responses are built after the commit, so a commit must not expire the objects. A query must not flush objects that
+    # are only half changed, so repositories flush explicitly.
     factory = sessionmaker(bind, expire_on_commit=False, autoflush=False, join_transaction_mode="create_savepoint")
     event.listen(factory, "before_flush", _ensure_signed)
     event.listen(factory, "after_flush", _note_flush)
@@ -95,12 +95,12 @@ def make_session_factory(bind: Engine | Connection) -> sessionmaker[Session]:
 
 
 def _ensure_signed(session: Session, _context: object, _instances: object) -> None:
-    """Raises RuntimeError where a row whose model `keeps_history` is about to be changed in nobody's name."""
+    """Raises RuntimeError if a row whose model `keeps_history` is changed in a transaction without an actor."""
     if session.info.get(IS_SIGNED, True):
         return
     for row in (*session.new, *session.dirty, *session.deleted):
         if getattr(row, "keeps_history", False):
-            raise RuntimeError("a task is changed in somebody's name: open the transaction with transaction(by=actor)")
+            raise RuntimeError("a change of a task needs an actor: open the transaction with transaction(by=actor)")
 
 
 def _note_flush(session: Session, _context: object) -> None:

@@ -1,4 +1,4 @@
-"""Which migrations there are, and which of them a database has."""
+"""The migrations of this release, and the newest one that a database has."""
 
 from functools import cache
 from pathlib import Path
@@ -10,12 +10,12 @@ from sqlalchemy import Connection
 
 
 def applied_migration(connection: Connection) -> str | None:
-    """The newest migration that the database has."""
+    """The newest migration that was applied to the database."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def alembic_config() -> Config:
-    """Wherever the process was started from."""
+    """Alembic's configuration, independent of the working directory."""
     return Config(Path(__file__).resolve().parents[2] / "alembic.ini")
 
 

@@ -1,4 +1,4 @@
-"""One transaction a use case: it commits when the use case ends, and its events are released after the commit."""
+"""One transaction for each use case: it commits at the end of the use case, and then releases its events."""
 
 import logging
 import time
@@ -19,17 +19,17 @@ from app.events import Event
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 2
-# Whoever asked for too much is not to ask for the same again at once.
+# A request that was too costly should not be repeated at once.
 COSTLY_RETRY_SECONDS = 30
-# Somebody has to make room first.
+# Somebody has to free some space first.
 FULL_DISK_RETRY_AFTER_SECONDS = 30
-# After a connection was lost during a commit, the server is asked what became of it, for so long and so often.
+# After a connection was lost during a commit, the server is asked for the outcome, this long and this often.
 OUTCOME_SECONDS = 2.0
 OUTCOME_PAUSE_SECONDS = 0.1
 
-# The names that the history's triggers read until the transaction ends; and the number that the transaction has for
-# ever, unless the server crashes and loses everything that was written under it: it may then give the number anew.
-# Recovery from a crash ends with a checkpoint, so while the last checkpoint is the same the number is still ours.
+# Sets the actor and request that the history's triggers read in this transaction, and returns the transaction's number.
+# A server that crashes and loses the transaction may assign its number again. Recovery from a crash ends with a
+# checkpoint, so the number is still ours as long as the last checkpoint is the same.
 _SIGN = text("""
     SELECT set_config('tasktracker.actor_id', :actor_id, true), set_config('tasktracker.request_id', :request_id, true),
            CAST(pg_current_xact_id() AS text), CAST(checkpoint_lsn AS text)
@@ -41,23 +41,23 @@ _OUTCOME = text("""
 
 
 class Actor(Protocol):
-    """Whoever changes tasks."""
+    """The user who changes tasks."""
 
     @property
     def user_id(self) -> int: ...
 
 
 class _TransactionNumber(NamedTuple):
-    """A transaction's number on the server, and the server's last checkpoint when it was given."""
+    """The server's number of a transaction, and its last checkpoint when it assigned the number."""
 
     id: str
     checkpoint: str
 
 
 class UnitOfWork:
-    """Commits when the block ends, rolls all of it back when the block raises, does not nest.
+    """Commits when the block ends, rolls back when the block raises, and does not nest.
 
-    Events published inside are released only after the commit; after a rollback they never happened.
+    Events published inside are released only after the commit. After a rollback they are dropped.
     """
 
     def __init__(self, session: Session, release: Callable[[Event], None], *, request_id: str | None = None) -> None:
@@ -70,7 +70,7 @@ class UnitOfWork:
 
     def publish(self, event: Event) -> None:
         if not self._is_open:
-            raise RuntimeError("an event is published inside the transaction that makes it true")
+            raise RuntimeError("events must be published inside a transaction")
         self._events.append(event)
 
     @property
@@ -79,9 +79,9 @@ class UnitOfWork:
         return self._request_id
 
     def sign(self, actor_id: int, *, request_id: str | None = None) -> None:
-        """Say in whose name this transaction changes tasks, for the history; and in which request, if not in this.
+        """Name the user for whom this transaction changes tasks, and the request, if it is not this one.
 
-        A transaction that is opened `by` an actor is signed already.
+        The history records both. A transaction that is opened `by` an actor is signed already.
         """
         signature = {"actor_id": str(actor_id), "request_id": request_id or self._request_id or ""}
         *_names, number, checkpoint = self._session.execute(_SIGN, signature).one()
@@ -90,16 +90,14 @@ class UnitOfWork:
 
     @contextmanager
     def transaction(self, *, by: Actor | None = None) -> Iterator[None]:
-        """Open a transaction that changes tasks `by` an actor; without one, no task can be changed through the session.
+        """Open a transaction. Without an actor in `by`, no task can be changed through the session.
 
-        Raises UnavailableError when the server is gone or full, StatementTooSlowError when it ended a statement.
-
-        The block had no effect then.
-
-        Raises OutcomeUnknownError when the connection was lost during the commit and its outcome could not be learned.
+        Raises UnavailableError when the server is away or full, and StatementTooSlowError when it ended a statement;
+        the block had no effect then. Raises OutcomeUnknownError when the connection was lost during the commit and the
+        outcome could not be determined.
         """
         if self._is_open:
-            raise RuntimeError("transactions do not nest; call one use case, not two")
+            raise RuntimeError("transactions do not nest: a use case must not call another one")
         self._is_open = True
         self._events, self._number = [], None
         self._session.info.update({HAS_FLUSHED: False, IS_SIGNED: False})
@@ -156,7 +154,7 @@ class UnitOfWork:
                 ) from error
 
     def _learn_outcome(self) -> str | None:
-        """`committed` or `aborted`, as the server says once it answers; None when it does not say, or cannot know."""
+        """Ask the server for the outcome: `committed`, `aborted`, or None if it does not answer or does not know."""
         if self._number is None:
             return None
         deadline = time.monotonic() + OUTCOME_SECONDS
@@ -165,7 +163,7 @@ class UnitOfWork:
             try:
                 outcome, is_ours = self._session.execute(_OUTCOME, self._number._asdict()).one()
             except UnavailableError:
-                # It is known not to answer, and a request does not wait for it.
+                # The server is known to be silent, and a request should not wait for it.
                 return None
             except (DBAPIError, PoolTimeoutError):
                 pass
@@ -186,5 +184,5 @@ class UnitOfWork:
 
 
 def _is_unavailable(error: DBAPIError | PoolTimeoutError) -> bool:
-    """Also for a lost connection that the driver reports as a plain DatabaseError."""
+    """True for a missing or overloaded server, and for lost connections reported as a plain DatabaseError."""
     return isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)) or error.connection_invalidated

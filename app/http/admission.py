@@ -1,8 +1,8 @@
-"""Which requests are worked on now, which wait for their turn, and which are turned away at once.
+"""Which requests run now, which wait for their turn, and which are refused at once.
 
-A thread is cheap and a connection to PostgreSQL is not. So a process has many threads and few permits: a request works
-under a permit, and a client that is slow to send its body or to take its answer holds a thread and nothing else.
-Each kind of waiting has a bound, and all bounds together are fewer than the threads: no kind can take them all.
+A thread is cheap and a connection to PostgreSQL is not, so a process has many threads and few permits. A request needs
+a permit to run. A client that is slow to send its body or to read its response holds only a thread. Each kind of
+waiting has a bound, and the bounds together are lower than the number of threads, so no kind can take all of them.
 """
 
 import io
@@ -22,24 +22,24 @@ from app.settings import Settings
 LONGEST_WAIT_SECONDS = 0.3
 MAX_WAITING = 100
 RETRY_AFTER_SECONDS = 1
-# Bodies that are being received, and the memory they may take together.
+# Bodies that are received at the same time, and their memory in total.
 MAX_BODIES = 300
 MAX_BODY_MEMORY_BYTES = 64 * 1024 * 1024
 MAX_UPLOADS = 8
 MAX_WAITING_UPLOADS = 32
-# A file is worth waiting for: it holds a thread meanwhile, and its client has nothing else to do.
+# A file may wait longer: meanwhile it holds only a thread, and its client expects a file to take time.
 LONGEST_TRANSFER_WAIT_SECONDS = 10.0
-# Files that are being sent, and those of them that are still being made.
+# Downloads at the same time, and those of them whose file is still being written.
 MAX_DOWNLOADS = 16
-MAX_FILES_IN_THE_MAKING = 2
-# Health checks are answered whatever the others wait for. Some come at once, from balancers and supervisors.
+MAX_FILES_BEING_WRITTEN = 2
+# Health checks never wait for other requests. Several come at once, from load balancers and supervisors.
 SPARE_THREADS = 64
-# The connections that uploads, downloads and health checks share beside the permits; each uses one for moments.
+# Uploads, downloads and health checks need no permit. They share these connections, each for a moment at a time.
 CONNECTIONS_WITHOUT_PERMIT = 2
 
 
 def threads_for(permits: int) -> int:
-    """As many threads as all bounds together can hold, so that a health check always finds one."""
+    """The number of threads that all bounds together can hold, plus spare ones for health checks."""
     waiting = MAX_WAITING + MAX_BODIES + MAX_UPLOADS + MAX_WAITING_UPLOADS + MAX_DOWNLOADS
     return permits + waiting + SPARE_THREADS
 
@@ -49,7 +49,7 @@ class BusyError(UnavailableError):
 
 
 class Gate:
-    """Lets some through at once; the others wait in line while the wait promises to be short."""
+    """Admits up to `permits` requests. Others wait in line if the wait is expected to be short."""
 
     def __init__(
         self,
@@ -69,14 +69,14 @@ class Gate:
         self._last_leave_at = now()
 
     def enter(self) -> None:
-        """Raises BusyError when the line is too long, moves too slowly, or took longer than it promised."""
+        """Raises BusyError if the line is too long or too slow, or if the wait took longer than expected."""
         with self._lock:
             if self._free:
                 self._free -= 1
                 if self._free == 0:
                     self._last_leave_at = self._now()
                 return
-            if self._is_hopeless():
+            if self._would_wait_too_long():
                 raise _busy()
             turn = threading.Lock()
             turn.acquire()
@@ -89,7 +89,7 @@ class Gate:
                 raise _busy()
 
     def leave(self, *, held_seconds: float) -> None:
-        """The permit goes to the first in line."""
+        """Pass the permit on to the first request in line."""
         with self._lock:
             self._mean_seconds += 0.1 * (held_seconds - self._mean_seconds)
             self._last_leave_at = self._now()
@@ -98,15 +98,15 @@ class Gate:
             else:
                 self._free += 1
 
-    def _is_hopeless(self) -> bool:
+    def _would_wait_too_long(self) -> bool:
         expected_seconds = (len(self._line) + 1) * self._mean_seconds / self._permits
-        # Nobody left for a while: whatever holds the others up will hold up the next one too.
+        # No request has left for a while: what delays the others would delay this one too.
         is_stuck = self._now() - self._last_leave_at > self._longest_wait_seconds
         return is_stuck or len(self._line) >= self._max_waiting or expected_seconds > self._longest_wait_seconds
 
 
 class Slots:
-    """So many at a time, and so much of something at a time; whoever finds no room is refused."""
+    """Limits how many holders there are at a time, and how much of some resource they hold together."""
 
     def __init__(self, count: int, *, amount: int = 0, max_waiting: int = 0, longest_wait_seconds: float = 0.0) -> None:
         self._count = count
@@ -117,7 +117,7 @@ class Slots:
 
     @contextmanager
     def taken(self, amount: int = 0) -> Iterator[None]:
-        """Raises BusyError where there is no room, after a wait if the line is short enough to wait in."""
+        """Raises BusyError if there is no room. Waits for room first, unless too many others wait already."""
         self.take(amount)
         try:
             yield
@@ -151,7 +151,7 @@ class Slots:
 
 
 class Admission:
-    """The bounds of one process, and the requests that it works on."""
+    """The bounds of one process, and its running requests."""
 
     def __init__(self, settings: Settings) -> None:
         self.permits = max(1, settings.database_pool_size - CONNECTIONS_WITHOUT_PERMIT)
@@ -161,19 +161,19 @@ class Admission:
             MAX_UPLOADS, max_waiting=MAX_WAITING_UPLOADS, longest_wait_seconds=LONGEST_TRANSFER_WAIT_SECONDS
         )
         self.downloads = Slots(MAX_DOWNLOADS)
-        self.files_in_the_making = Slots(
-            MAX_FILES_IN_THE_MAKING, max_waiting=MAX_DOWNLOADS, longest_wait_seconds=LONGEST_TRANSFER_WAIT_SECONDS
+        self.files_being_written = Slots(
+            MAX_FILES_BEING_WRITTEN, max_waiting=MAX_DOWNLOADS, longest_wait_seconds=LONGEST_TRANSFER_WAIT_SECONDS
         )
         self._since: dict[int, float] = {}
 
     def oldest_seconds(self) -> float:
-        """How long the oldest request has been worked on that waits for nothing from its client."""
+        """The age of the oldest running request. Requests that wait for their client do not count as running."""
         started = list(self._since.values())
         return time.monotonic() - min(started) if started else 0.0
 
     @contextmanager
     def waiting_for_client(self) -> Iterator[None]:
-        """Whoever reads from the client meanwhile is not at work."""
+        """The request does not count as running while it reads from its client."""
         self.rest()
         try:
             yield
@@ -181,13 +181,13 @@ class Admission:
             self.work()
 
     def become_download(self) -> None:
-        """The present request gives its permit back and goes on as a download. Raises BusyError for one too many."""
+        """Exchange this request's permit for a download slot. Raises BusyError if there are too many downloads."""
         self.downloads.take()
         g.pop("leave")()
         g.leave = self.downloads.give_back
 
     def keep_until_sent(self) -> Callable[[], None]:
-        """Return the function that gives the download's place back. Call it when the response has been sent."""
+        """Return the function that gives the download slot back. Call it when the response has been sent."""
         leave: Callable[[], None] = g.pop("leave")
         return leave
 
@@ -199,20 +199,20 @@ class Admission:
 
 
 def ungated(view: Any) -> Any:
-    """Mark a route that is answered whatever the others wait for."""
+    """Mark a route that needs no permit, so that its requests never wait for others."""
     view.is_ungated = True
     return view
 
 
 def init_admission(app: Flask, settings: Settings) -> Admission:
-    """Make the bounds of this process, for the two steps below."""
+    """Create the bounds of this process, which the two functions below apply."""
     admission = Admission(settings)
     app.extensions["admission"] = admission
     return admission
 
 
 def init_body_reception(app: Flask, settings: Settings) -> None:
-    """Receive each ordinary body before anything counts its request: its client may take its time."""
+    """Receive each body that is no file before its request counts as running, since its client may be slow."""
     admission: Admission = app.extensions["admission"]
 
     @app.before_request
@@ -222,7 +222,7 @@ def init_body_reception(app: Flask, settings: Settings) -> None:
 
 
 def init_permits(app: Flask) -> None:
-    """Behind the checks of a body's size and its reception, before anything that uses a connection."""
+    """Call it after `init_body_reception`, and before registering any hook that uses a connection."""
     admission: Admission = app.extensions["admission"]
 
     @app.before_request
@@ -241,14 +241,14 @@ def init_permits(app: Flask) -> None:
         g.leave = lambda: admission.gate.leave(held_seconds=time.monotonic() - entered_at)
 
     @app.teardown_request
-    def let_go(_error: BaseException | None) -> None:
+    def leave(_error: BaseException | None) -> None:
         admission.rest()
         if "leave" in g:
             g.pop("leave")()
 
 
 def _needs_permit() -> bool:
-    """A request for an unknown address is answered at once, without a connection."""
+    """False for ungated routes, and for unknown paths, whose 404 needs no connection."""
     return request.routing_exception is None and not hasattr(_view(), "is_ungated")
 
 
@@ -261,22 +261,22 @@ def _view() -> Any:
 
 
 def _receive_body(admission: Admission, limit: int) -> None:
-    """All of the body, before the request takes a permit: its client may take its time."""
+    """Read the whole body before the request takes a permit, since its client may be slow."""
     environ = request.environ
     length = request.content_length
     is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
     if is_chunked:
         length = limit
-    # A body over the limit is refused unread.
+    # A body over the limit is not read here: it is refused later.
     if not length or length > limit:
         return
     with admission.bodies.taken(length):
-        # One byte more than a chunked body may have, so that a longer one is noticed.
+        # Read one byte more than a chunked body may have, so that a longer one is noticed.
         environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(length + is_chunked))
 
 
 class _Upload(io.RawIOBase):
-    """A body that is read while it comes in, by a request that is not at work while it waits for it."""
+    """A body that is read as it arrives. Its request does not count as running while it waits for the client."""
 
     def __init__(self, stream: IO[bytes], admission: Admission) -> None:
         self._stream = stream

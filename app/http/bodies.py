@@ -1,4 +1,4 @@
-"""Which request bodies are read at all: JSON of a bounded size, and files where a route takes one."""
+"""Which request bodies are accepted: JSON of a bounded size, and files where a route takes one."""
 
 import io
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from app.settings import Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-# Every filter of the task list with its longest values stays below it.
+# A task list with every filter at its longest stays below this.
 MAX_ADDRESS_BYTES = 32 * 1024
 
 
@@ -28,14 +28,14 @@ def init_bodies(app: Flask, settings: Settings) -> None:
     def check_body() -> None:
         if len(request.environ["PATH_INFO"]) + len(request.query_string) > MAX_ADDRESS_BYTES:
             raise RequestURITooLarge
-        # PostgreSQL's text cannot hold NUL, so nothing with one in its address can be found.
+        # PostgreSQL's text cannot hold NUL, so nothing in the database can match such an address.
         if "\x00" in request.path or any("\x00" in name + value for name, value in request.args.items(multi=True)):
             raise BadRequest
         if request.routing_exception is not None:
-            # An unknown address or method is reported before a problem of the body.
+            # An unknown path or method is reported before a problem with the body.
             return
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise UnsupportedMediaType("send the body as it is: Content-Encoding is not taken")
+            raise UnsupportedMediaType("send the body without Content-Encoding: encoded bodies are not supported")
         view = current_app.view_functions.get(request.endpoint or "")
         is_upload = getattr(view, "takes_file", False)
         is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
@@ -48,7 +48,7 @@ def init_bodies(app: Flask, settings: Settings) -> None:
 
 
 class _BoundedBody(io.RawIOBase):
-    """A body whose length was not told. Werkzeug would cut it off at the limit and go on as if that were all of it."""
+    """A body of unknown length. Werkzeug would silently cut it off at the limit."""
 
     def __init__(self, stream: BinaryIO, limit: int) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Which address a request comes from, in one spelling, for every limit and log line."""
+"""Which address a request comes from, in canonical form, for every limit and log line."""
 
 from flask import request
 

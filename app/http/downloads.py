@@ -1,8 +1,8 @@
-"""How a file is sent: made as a whole first, then sent with its length.
+"""How a file is sent: it is written completely first, then sent with its length.
 
-A file that is sent while it is made looks whole to its client when the making fails: the server has no way to break
-the connection, so it ends the body as if all of it were there. Made first, it is an error that says so. And its client
-may be as slow as it likes: nothing but a thread and a temporary file waits for it.
+If writing failed while a file was being sent, its client would take the file for complete: the server has no way to
+break the connection, so it ends the body normally. A file that is written first can fail with an error response. Its
+client may also be slow, since only a thread and a temporary file wait for it.
 """
 
 import errno
@@ -32,22 +32,22 @@ class Piece(Protocol):
 
 
 def csv_response(pieces: Iterable[Piece], filename: str) -> Response:
-    """A file to keep."""
+    """A CSV file that browsers save as `filename`."""
     response = download(pieces, "text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
     return response
 
 
 def download(pieces: Iterable[Piece], content_type: str) -> Response:
-    """`X-Row-Count` says how many rows it has, a header not among them.
+    """Send a file. `X-Row-Count` is the number of its rows, without the header.
 
-    Raises BusyError while too many files are being sent, UnavailableError when there is no room for another.
+    Raises BusyError if there are too many downloads, UnavailableError if the disk has no room for the file.
     """
     admission: Admission = current_app.extensions["admission"]
     admission.become_download()
     with ExitStack() as sending:
         file = sending.enter_context(tempfile.SpooledTemporaryFile(MAX_MEMORY_BYTES))
-        with admission.files_in_the_making.taken():
+        with admission.files_being_written.taken():
             row_count = _write(pieces, file)
         headers = {
             "Content-Length": str(file.tell()),
@@ -57,7 +57,7 @@ def download(pieces: Iterable[Piece], content_type: str) -> Response:
         sending.callback(admission.keep_until_sent())
         end = sending.pop_all().close
     response = Response(_read(file, end), 200, headers, content_type=content_type)
-    # Also for a response whose body nobody begins to read.
+    # This covers a response whose body is never read.
     response.call_on_close(end)
     return response
 

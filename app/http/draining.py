@@ -1,9 +1,9 @@
-"""How a process that is to end lets go of its clients without losing one request of theirs.
+"""How a process that is about to stop lets go of its clients without losing a request.
 
 A server that closes an idle keep-alive connection may do so while the next request is on its way. So before it closes
-any, each answer says `Connection: close`, for long enough that every busy client has heard it and load balancers have
-seen /readyz refuse. In the last moment answers are held back until the server listens no more: a client that waits for
-an answer does not open a connection that nobody would serve.
+any, each response says `Connection: close`, for long enough that every busy client has received one and load balancers
+have seen /readyz fail. In the last moment responses are held back until the server no longer listens: a client that
+waits for a response does not open a connection that nobody would serve.
 """
 
 import time
@@ -11,12 +11,12 @@ from collections.abc import Callable
 
 from flask import Flask, Response
 
-# The server is told to stop in the middle of it, and answers what it has begun.
+# The server is told to stop halfway through. It still answers the requests that it has begun.
 HOLD_SECONDS = 0.5
 
 
 class Draining:
-    """Off until somebody begins it; then for good."""
+    """Off until `begin` is called, then on for good."""
 
     def __init__(
         self, *, now: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
@@ -26,7 +26,7 @@ class Draining:
         self._ends_at: float | None = None
 
     def begin(self, seconds: float) -> None:
-        """The server stops in `seconds`. The first call counts: reminders change nothing."""
+        """Start to drain: the server stops in `seconds`. Only the first call counts."""
         if self._ends_at is None:
             self._ends_at = self._now() + seconds
 
@@ -39,7 +39,7 @@ class Draining:
         return self._ends_at is not None and self._now() > self._ends_at - HOLD_SECONDS / 2
 
     def hold_back(self) -> None:
-        """In the last moment, wait until the server listens no more."""
+        """In the last moment, wait until the server no longer listens."""
         if self.is_about_to_end:
             self._sleep(HOLD_SECONDS)
 
@@ -49,7 +49,7 @@ def init_draining(app: Flask) -> Draining:
     app.extensions["draining"] = draining
 
     @app.after_request
-    def send_clients_away(response: Response) -> Response:
+    def close_connections(response: Response) -> Response:
         if draining.is_on:
             response.headers["Connection"] = "close"
             draining.hold_back()

@@ -38,29 +38,32 @@ STATUS_OF: dict[type[TaskTrackerError], HTTPStatus] = {
     TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-# Only these of an HTTPException's own headers belong to the answer; its Content-Type is that of a page we do not send.
-KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
-# For each error that the framework raises: its stable code, and its meaning in plain words.
-PLAIN_WORDS = {
+# The headers of an HTTPException that responses pass on. Its Content-Type describes an HTML page, which is not sent.
+FORWARDED_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
+# For each error that the framework raises: its stable code and its detail.
+FRAMEWORK_ERRORS = {
     400: ("bad_request", "the request cannot be read"),
     404: ("not_found", "there is nothing here"),
-    405: ("method_not_allowed", "this resource does not take that method"),
+    405: ("method_not_allowed", "this resource does not support that method"),
     413: ("too_large", "the request body is too large"),
     414: ("uri_too_long", "the path and query are too long"),
     415: ("unsupported_media_type", "the body must be JSON, with Content-Type: application/json"),
     422: ("invalid", "the request is not valid"),
     429: ("too_many_requests", "too many requests; wait before the next"),
-    500: ("internal_error", "something went wrong here; the request id finds it in the log"),
+    500: ("internal_error", "something went wrong on the server; look for the request id in its log"),
 }
-# An answer stays small whatever was wrong with the request: this many problems are listed, the others counted, and what
-# the request said is quoted up to this length.
+# Responses stay small whatever the request was: this many problems are listed and the others only counted, and text
+# from the request is quoted up to this length.
 MAX_LISTED_PROBLEMS = 20
 MAX_PROBLEMS_IN_DETAIL = 3
 MAX_QUOTED_CHARACTERS = 300
 
 
 def init_error_handlers(app: Flask, *, classic_blueprint: str, classic_names: Mapping[str, str]) -> None:
-    """After the routes, which say which paths the classic API has. `classic_names` are its names for our fields."""
+    """Call it after the routes are registered: they define the classic API's paths.
+
+    `classic_names` maps our field names to those of the classic API.
+    """
     classic_roots = {
         rule.rule.split("/")[1]
         for rule in app.url_map.iter_rules()
@@ -75,8 +78,8 @@ def init_error_handlers(app: Flask, *, classic_blueprint: str, classic_names: Ma
         headers: Mapping[str, str] = {},
     ) -> Response:
         if request.path.split("/")[1] in classic_roots:
-            words = _in_words(problems, classic_names) or detail
-            body, content_type = orjson.dumps({"error": words}), "application/json"
+            message = _summary(problems, classic_names) or detail
+            body, content_type = orjson.dumps({"error": message}), "application/json"
         else:
             body, content_type = _problem(status, code, detail, problems), "application/problem+json"
         return Response(body, status, dict(headers), content_type=content_type)
@@ -96,19 +99,19 @@ def init_error_handlers(app: Flask, *, classic_blueprint: str, classic_names: Ma
         if error.response is not None:
             return error.response  # type: ignore[return-value]
         status = error.code or 500
-        given = dict(error.get_headers())
-        headers = {name: given[name] for name in KEPT_HEADERS if name in given}
-        code, detail = PLAIN_WORDS.get(status, ("error", HTTPStatus(status).phrase))
-        # flask-limiter's description is the limit as it is configured.
+        own_headers = dict(error.get_headers())
+        headers = {name: own_headers[name] for name in FORWARDED_HEADERS if name in own_headers}
+        code, detail = FRAMEWORK_ERRORS.get(status, ("error", HTTPStatus(status).phrase))
+        # flask-limiter's description is only the configured limit.
         is_ours = status != HTTPStatus.TOO_MANY_REQUESTS and error.description != type(error).description
         if error.description and is_ours:
             detail = error.description
         problems = tuple(_schema_problems(error))
-        return answer(status, code, _in_words(problems) or _shortened(detail), problems, headers)
+        return answer(status, code, _summary(problems) or _shortened(detail), problems, headers)
 
     @app.errorhandler(Exception)
-    def unforeseen(error: Exception) -> Response:
-        logger.error("unforeseen error in %s %s", request.method, request.path, exc_info=error)
+    def unexpected_error(error: Exception) -> Response:
+        logger.error("unexpected error in %s %s", request.method, request.path, exc_info=error)
         return http_error(InternalServerError())
 
 
@@ -130,14 +133,14 @@ def _problem(status: int, code: str, detail: str, problems: Sequence[FieldProble
     return orjson.dumps(body)
 
 
-def _in_words(problems: Sequence[FieldProblem], names: Mapping[str, str] | None = None) -> str:
-    """The first few problems as one line, the fields called by `names`, and how many more there are."""
+def _summary(problems: Sequence[FieldProblem], names: Mapping[str, str] | None = None) -> str:
+    """The first few problems and the number of the others, in one line. `names` renames the fields."""
     shown = problems[:MAX_PROBLEMS_IN_DETAIL]
-    called = [(_shortened(problem.pointer).strip("/"), _shortened(problem.detail)) for problem in shown]
-    words = [f"{(names or {}).get(name, name)}: {detail}" if name else detail for name, detail in called]
+    details = [(_shortened(problem.pointer).strip("/"), _shortened(problem.detail)) for problem in shown]
+    phrases = [f"{(names or {}).get(name, name)}: {detail}" if name else detail for name, detail in details]
     if len(problems) > len(shown):
-        words.append(f"… and {len(problems) - len(shown):,} more")
-    return "; ".join(words)
+        phrases.append(f"… and {len(problems) - len(shown):,} more")
+    return "; ".join(phrases)
 
 
 def _shortened(text: str) -> str:
@@ -146,8 +149,8 @@ def _shortened(text: str) -> str:
 
 def _schema_problems(error: HTTPException) -> Iterator[FieldProblem]:
     """The problems that marshmallow found. webargs passes them as {location: {field: [messages] or nested}}."""
-    found = getattr(error, "data", None) or {}
-    for messages in (found.get("messages") or {}).values():
+    details = getattr(error, "data", None) or {}
+    for messages in (details.get("messages") or {}).values():
         yield from _flattened("", messages)
 
 
@@ -157,5 +160,5 @@ def _flattened(pointer: str, messages: Any) -> Iterator[FieldProblem]:
             step = "" if key == "_schema" else "/" + str(key).replace("~", "~0").replace("/", "~1")
             yield from _flattened(pointer + step, inner)
     else:
-        words = messages if isinstance(messages, list) else [messages]
-        yield from (FieldProblem(pointer, str(word)) for word in words)
+        details = messages if isinstance(messages, list) else [messages]
+        yield from (FieldProblem(pointer, str(detail)) for detail in details)

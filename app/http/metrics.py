@@ -1,4 +1,4 @@
-"""Each request counted and told of in the log, and what was counted told to Prometheus."""
+"""How requests are counted and logged, and how Prometheus reads the counts."""
 
 import hmac
 import logging
@@ -17,12 +17,12 @@ from app.http.client_address import client_address
 logger = logging.getLogger("tasktrackerpro.requests")
 
 METHODS = frozenset(HTTPMethod)
-# A path may be as long as the server accepts; the log keeps this much of it.
+# A path may be long; the log keeps this much of it.
 MAX_LOGGED_CHARACTERS = 500
-# What nobody routed may be anything: each raw path would be a time series of its own.
+# Paths that match no route count as one, because each raw path would be a time series of its own.
 UNMATCHED = "unmatched"
-# Asked for every few seconds by machines; their answers go without a line.
-QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+# Machines request these every few seconds, so their requests are not logged.
+UNLOGGED_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class ScrapeTokenError(UnauthenticatedError):
@@ -30,11 +30,11 @@ class ScrapeTokenError(UnauthenticatedError):
 
 
 def init_metrics(app: Flask, resources: Resources) -> None:
-    """Before every other hook: what the others do is part of the time, and what they answer is the answer."""
+    """Call it before any other hook is registered: the time includes theirs, and the status is the final one."""
     metrics = resources.metrics
 
     @app.before_request
-    def look_at_the_clock() -> None:
+    def start_timer() -> None:
         g.began_at = time.perf_counter()
 
     @app.after_request
@@ -44,8 +44,8 @@ def init_metrics(app: Flask, resources: Resources) -> None:
         method = request.method if request.method in METHODS else "OTHER"
         metrics.requests.labels(method, route, str(response.status_code)).inc()
         metrics.request_seconds.labels(method, route).observe(seconds)
-        if route not in QUIET:
-            told = {
+        if route not in UNLOGGED_ROUTES:
+            fields = {
                 "method": request.method,
                 "path": request.path[:MAX_LOGGED_CHARACTERS],
                 "route": route,
@@ -54,23 +54,23 @@ def init_metrics(app: Flask, resources: Resources) -> None:
                 "address": client_address(),
                 "user_id": g.actor.user_id if "actor" in g else None,
             }
-            logger.info("request", extra=told)
+            logger.info("request", extra=fields)
         return response
 
 
 def ensure_may_scrape() -> None:
-    """Where METRICS_TOKEN is set, only who brings it. Raises ScrapeTokenError."""
+    """Raises ScrapeTokenError if METRICS_TOKEN is set and the request does not carry it."""
     resources: Resources = current_app.extensions["resources"]
-    wanted = resources.settings.metrics_token
-    if wanted is None:
+    scrape_token = resources.settings.metrics_token
+    if scrape_token is None:
         return
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), wanted.encode()):
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(token.encode(), scrape_token.encode()):
         raise ScrapeTokenError("/metrics needs the token of METRICS_TOKEN as `Authorization: Bearer …`")
 
 
 def metrics_response(measured: Iterable[Metric]) -> Response:
-    """With what this process counted; in OpenMetrics or the older text format, as the scraper likes it."""
+    """The api's own metrics and `measured`, in OpenMetrics or the older text format as the scraper prefers."""
     resources: Resources = current_app.extensions["resources"]
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     return Response(encode(resources.metrics.registry(measured)), content_type=content_type)

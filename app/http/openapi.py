@@ -12,6 +12,7 @@ from flask_smorest import Api
 from flask_smorest import Blueprint as SmorestBlueprint
 from marshmallow import Schema, ValidationError, fields, missing
 from webargs.flaskparser import FlaskParser
+from webargs.multidictproxy import MultiDictProxy
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
@@ -45,7 +46,7 @@ class ClassicError(Schema):
 
 
 PARAMETER = re.compile(r"\{\w+\}")
-# More than the largest bigint has, and few enough to be read quickly.
+# More digits than the largest bigint has, and few enough to parse quickly.
 MAX_DIGITS = 30
 PROBLEM = {
     "description": "What is wrong, and where",
@@ -66,9 +67,9 @@ follow `next_cursor`, or `Link: rel="next"`.
 """
 
 
-# Commas, colons and opening brackets, one or two for each value. The largest input that makes sense has a few thousand.
+# Commas, colons and opening brackets, one or two for each value. The largest sensible input has a few thousand.
 MAX_JSON_SEPARATORS = 25_000
-# Text that is not closed ends with the body.
+# A string that is not closed ends with the body.
 _JSON_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|(?P<separator>[,:\[])', re.DOTALL)
 
 
@@ -81,10 +82,12 @@ class _Parser(FlaskParser):
         "files": None,
     }
 
-    def _raw_load_json(self, req: Any) -> Any:
+    def load_json(self, req: Any, schema: Any) -> Any:
         """By orjson, which refuses NaN and lone surrogates where webargs' own json lets them in."""
         body = req.get_data()
         if not body:
+            if getattr(schema, "needs_body", True):
+                raise ValidationError("A JSON body is needed.")
             return missing
         if not req.is_json:
             raise UnsupportedMediaType
@@ -94,20 +97,16 @@ class _Parser(FlaskParser):
         except orjson.JSONDecodeError:
             raise BadRequest("the body is not JSON") from None
 
-    def load_json(self, req: Any, schema: Any) -> Any:
-        if getattr(schema, "needs_body", True) and not req.get_data():
-            raise ValidationError("A JSON body is needed.")
-        return super().load_json(req, schema)
-
     def load_querystring(self, req: Any, schema: Any) -> Any:
         return self._without_repetition(req.args, schema)
 
     def load_form(self, _req: Any, schema: Any) -> Any:
         return self._without_repetition(MultiDict(current_upload().fields), schema)
 
-    def _without_repetition(self, values: MultiDict[str, Any], schema: Any) -> Any:
+    @staticmethod
+    def _without_repetition(values: MultiDict[str, Any], schema: Any) -> Any:
         """Refuse a value that is given twice: one of the two would be ignored silently."""
-        proxy = self._makeproxy(values, schema)
+        proxy = MultiDictProxy(values, schema)
         repeated = [name for name, said in values.lists() if len(said) > 1 and name not in proxy.multiple_keys]
         if repeated:
             raise ValidationError({name: ["Say it once."] for name in repeated})
@@ -115,17 +114,17 @@ class _Parser(FlaskParser):
 
     def load_files(self, _req: Any, schema: Any) -> Any:
         file = current_upload().file
-        return self._makeproxy(MultiDict([] if file is None else [(file.name, file)]), schema)
+        return MultiDictProxy(MultiDict([] if file is None else [(file.name, file)]), schema)
 
 
 def _ensure_few_values(body: bytes) -> None:
-    """Before it is parsed: a value of two bytes becomes an object of a hundred.
+    """Raise RequestEntityTooLarge for a body with too many values.
 
-    Raises RequestEntityTooLarge.
+    Call it before the body is parsed: a value of two bytes becomes an object of a hundred.
     """
     if sum(map(body.count, (b",", b":", b"["))) <= MAX_JSON_SEPARATORS:
         return
-    # Those within text do not count. At most two texts belong to one of the others.
+    # Separators within strings do not count. There are at most two strings for each of the others.
     tokens = islice(_JSON_TOKEN.finditer(body), 3 * MAX_JSON_SEPARATORS)
     kinds = Counter(token.lastgroup for token in tokens)
     if kinds["separator"] > MAX_JSON_SEPARATORS or kinds.total() == 3 * MAX_JSON_SEPARATORS:
@@ -136,18 +135,18 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Decorator(Protocol):
-    """Leaves a view what it was."""
+    """Keeps the type of the view."""
 
     def __call__(self, view: View, /) -> View: ...
 
 
 class Blueprint(SmorestBlueprint):  # type: ignore[misc]
-    """flask-smorest's, with types."""
+    """flask-smorest's blueprint with type annotations and our parser."""
 
     ARGUMENTS_PARSER = _Parser()
 
     def arguments(self, schema: type[Schema], *, location: str = "json", **options: Any) -> Decorator:
-        # An instance: webargs would make one of a class for each request.
+        # webargs would instantiate a class anew for each request.
         instance = schema()
         instance.needs_body = options.get("required", True)  # type: ignore[attr-defined]
         return super().arguments(instance, location=location, **options)  # type: ignore[no-any-return]
@@ -181,14 +180,14 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
 
 
 class IdConverter(IntegerConverter):
-    """A row's id in a path. A number that no row can have becomes one that no row has, and so a 404 like any other."""
+    """A row's id in a path. A number beyond bigint becomes the largest bigint, which no row has, so it is a 404."""
 
     def to_python(self, value: str) -> int:
         return min(int(value[:MAX_DIGITS]), MAX_BIGINT)
 
 
 class UserIdConverter(IdConverter):
-    """A user's id, or `me`, which is made the actor's id by `me_or`."""
+    """A user's id, or `me`, which `me_or` replaces with the actor's id."""
 
     regex = r"\d+|me"
 
@@ -199,13 +198,10 @@ class UserIdConverter(IdConverter):
 class _Api(Api):  # type: ignore[misc]
     ERROR_SCHEMA = Problem
 
-    def _register_error_handlers(self) -> None:
-        """http/error_handlers.py does."""
-
 
 def init_openapi(app: Flask) -> Api:
-    """Before the routes are registered on what it returns."""
-    # A doubled slash is not there. Werkzeug would redirect to the path without it, on whatever host the client named.
+    """Create the Api, on which the routes are then registered."""
+    # A path with a doubled slash is a 404. Werkzeug would redirect to the same path on any host that the client named.
     app.url_map.merge_slashes = False
     app.url_map.converters.update(id=IdConverter, user=UserIdConverter)
     app.config.update(
@@ -220,7 +216,7 @@ def init_openapi(app: Flask) -> Api:
 
 
 def init_spec_route(app: Flask, api: Api, *, classic_blueprint: str) -> None:
-    """After the routes: the document is made once, of what is there."""
+    """Call it after the routes are registered: the document is made once."""
     api.spec.components.schema("ClassicError", schema=ClassicError)
     spec = _completed(app, api, classic_blueprint)
     body = app.json.dumps(spec).encode()
@@ -233,7 +229,7 @@ def init_spec_route(app: Flask, api: Api, *, classic_blueprint: str) -> None:
 
 
 def _completed(app: Flask, api: Api, classic_blueprint: str) -> dict[str, Any]:
-    """Add what every operation has in common: who may call it, and what its errors look like."""
+    """Add to each operation who may call it, and the format of its errors."""
     spec: dict[str, Any] = api.spec.to_dict()
     for rule in app.url_map.iter_rules():
         permission = getattr(app.view_functions[rule.endpoint], "permission", None)
@@ -246,7 +242,7 @@ def _completed(app: Flask, api: Api, classic_blueprint: str) -> dict[str, Any]:
                 operation["x-permission"] = permission.value
             responses = operation["responses"]
             error = CLASSIC_ERROR if is_classic else PROBLEM
-            # flask-smorest refers to error responses of its own, of which none is sent.
+            # flask-smorest refers to its own error responses, which are never sent.
             referred = [status for status, response in responses.items() if "$ref" in response]
             responses.update(dict.fromkeys([*referred, "default"], error))
     spec["components"].pop("responses", None)
@@ -259,7 +255,7 @@ def _completed(app: Flask, api: Api, classic_blueprint: str) -> dict[str, Any]:
 
 
 def _merge_same_paths(paths: dict[str, Any]) -> None:
-    """Templates that differ in a parameter's name alone are one path (OpenAPI 3.1, Paths Object)."""
+    """Merge templates that differ only in a parameter's name: they are one path (OpenAPI 3.1, Paths Object)."""
     first_of: dict[str, str] = {}
     for path in list(paths):
         first = first_of.setdefault(PARAMETER.sub("{}", path), path)
@@ -267,7 +263,7 @@ def _merge_same_paths(paths: dict[str, Any]) -> None:
             operations = paths.pop(path)
             names = ", ".join(parameter["name"] for parameter in operations.pop("parameters"))
             for operation in operations.values():
-                operation["description"] = f"The path's parameter is here: {names}."
+                operation["description"] = f"Here the path parameter is {names}."
             paths[first] |= operations
 
 

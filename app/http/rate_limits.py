@@ -1,4 +1,4 @@
-"""How often one may ask: counted in Redis for all processes together, and in each process alone while Redis is away."""
+"""How many requests a client may make: counted in Redis, or in each process alone while Redis is unavailable."""
 
 import time
 from collections.abc import Callable
@@ -18,13 +18,13 @@ from app.auth.networks import network_of
 from app.cache import SOCKET_TIMEOUT_SECONDS
 from app.errors import UnauthenticatedError
 from app.http.client_address import client_address
-from app.http.identity.access import current_claims
+from app.http.identity.access import current_credential
 from app.http.metrics import UNMATCHED
 from app.settings import RateLimits, Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-# Count, and tell when the window ends, in one round trip; limits' own script tells the count alone.
+# Counts a request and returns the time left in its window, in one round trip. limits' own script returns no time.
 _HIT = """
 local count = redis.call('INCRBY', KEYS[1], ARGV[2])
 local left = redis.call('PTTL', KEYS[1])
@@ -37,7 +37,7 @@ return {count, left}
 
 
 class CountedWindowRateLimiter(FixedWindowRateLimiter):
-    """Fixed windows, whose state after this request's hit is kept for its headers instead of being asked for again."""
+    """Fixed windows. The state after this request's hit is kept for its headers, so that it is not queried again."""
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
         key, seconds = item.key_for(*identifiers), item.get_expiry()
@@ -58,9 +58,6 @@ class CountedWindowRateLimiter(FixedWindowRateLimiter):
         return window
 
 
-STRATEGIES["counted-window"] = CountedWindowRateLimiter
-
-
 class LimitName(StrEnum):
     """Limits of single routes, beside the one that all requests share. Log-ins are counted in PostgreSQL instead."""
 
@@ -69,7 +66,7 @@ class LimitName(StrEnum):
 
 
 def limited(name: LimitName) -> Callable[[View], View]:
-    """Routes that say the same name share one count."""
+    """Limit a route. Routes with the same name share one count."""
 
     def mark(view: View) -> View:
         view.limit_name = name  # type: ignore[attr-defined]
@@ -79,18 +76,23 @@ def limited(name: LimitName) -> Callable[[View], View]:
 
 
 def init_rate_limits(app: Flask, settings: Settings) -> None:
-    """After the routes, since those that are marked get their limit here; before whatever refuses requests unread."""
+    """Call it after the routes are registered, since marked ones get their limit here, and before `init_bodies`.
+
+    Requests that `init_bodies` refuses count too.
+    """
     limits = settings.rate_limits
     if not limits.enabled:
         return
+    # flask-limiter looks a strategy up by its name.
+    STRATEGIES["counted-window"] = CountedWindowRateLimiter
     limiter = Limiter(
-        _who_asks,
+        _client_key,
         application_limits=[str(limits.default)],
-        application_limits_exempt_when=_is_free,
-        # What leads nowhere is counted too: whoever looks for holes asks for little else.
+        application_limits_exempt_when=_is_exempt,
+        # Unknown paths count too: scanners request little else.
         request_identifier=lambda: request.endpoint or UNMATCHED,
         storage_uri=settings.redis_url,
-        # flask-limiter's defaults wait for ever on a Redis that accepts and says nothing.
+        # By default flask-limiter would wait forever for a Redis that accepts connections and does not answer.
         storage_options={
             "socket_timeout": SOCKET_TIMEOUT_SECONDS,  # type: ignore[dict-item]
             "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS,  # type: ignore[dict-item]
@@ -103,7 +105,7 @@ def init_rate_limits(app: Flask, settings: Settings) -> None:
         key_prefix="rate",
     )
 
-    # Flask runs these in reverse: registered before the limiter's own, it sees the headers that one sets.
+    # Flask runs these hooks in reverse: this one is registered before the limiter's, so it sees the limiter's headers.
     @app.after_request
     def add_draft_headers(response: Response) -> Response:
         """RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers), from what X-RateLimit-* says."""
@@ -114,7 +116,7 @@ def init_rate_limits(app: Flask, settings: Settings) -> None:
             response.headers["RateLimit-Policy"] = f'"default";q={current.limit.amount};w={window_seconds}'
             remaining = response.headers["X-RateLimit-Remaining"]
             response.headers["RateLimit"] = f'"default";r={remaining};t={wait_seconds}'
-            # flask-limiter says it on every answer, though only a refused request has anything to wait for.
+            # flask-limiter sets Retry-After on every response, though only a refused client has to wait.
             if "retry_after" in g:
                 response.headers["Retry-After"] = g.retry_after
             elif response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
@@ -133,13 +135,13 @@ def _limit_of(limits: RateLimits, name: LimitName) -> object:
     return {LimitName.TASKS: limits.tasks, LimitName.UPLOAD: limits.upload}[name]
 
 
-def _who_asks() -> str:
-    """By user where a token says one, else by address. A bad token is counted with its address and refused later."""
+def _client_key() -> str:
+    """The user of a valid token, else the network. A request with an invalid token is refused later."""
     try:
-        return f"user:{current_claims().user_id}"
+        return current_credential().caller
     except UnauthenticatedError:
         return f"address:{network_of(client_address())}"
 
 
-def _is_free() -> bool:
+def _is_exempt() -> bool:
     return request.path in {"/healthz", "/readyz"} or request.endpoint == "web.static"

@@ -1,4 +1,4 @@
-"""Which request this is: an X-Request-ID that is accepted or made up, echoed, and in every log line."""
+"""Which id a request has: the client's X-Request-ID or a new one, echoed in the response and in every log line."""
 
 import re
 from uuid import uuid4
@@ -12,8 +12,8 @@ ACCEPTED = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 def init_request_ids(app: Flask) -> None:
     @app.before_request
     def take_request_id() -> None:
-        given = request.headers.get("X-Request-ID", "")
-        g.request_id = given if ACCEPTED.match(given) else uuid4().hex
+        client_id = request.headers.get("X-Request-ID", "")
+        g.request_id = client_id if ACCEPTED.match(client_id) else uuid4().hex
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
 

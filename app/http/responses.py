@@ -1,4 +1,4 @@
-"""How an answer is put together: JSON as it comes from PostgreSQL, ETags from versions, links to the next page."""
+"""How a response is built: JSON as it comes from PostgreSQL, ETags from versions, links to the next page."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,13 +8,11 @@ import orjson
 from flask import Flask, Response, request
 from flask.json.provider import JSONProvider
 
-from app.queries.pages import JsonRow, Page
-from app.queries.tasks import TaskView
-from app.services.tasks.write import Precondition
+from app.queries.pages import JsonRow, Page, Precondition, VersionedRow
 
 
 class OrjsonProvider(JSONProvider):
-    """Flask's JSON by orjson, which refuses NaN and lone surrogates where the standard library lets them in."""
+    """Flask's JSON by orjson, which refuses NaN and lone surrogates. The standard library accepts them."""
 
     def dumps(self, obj: Any, **_kwargs: Any) -> str:
         return orjson.dumps(obj).decode()
@@ -32,7 +30,7 @@ def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None
 
 
 def value_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A value that is not JSON yet: dictionaries, lists, dataclasses, dates, enums."""
+    """Serialise a value: dictionaries, lists, dataclasses, dates, enums."""
     return json_response(orjson.dumps(value), status, headers)
 
 
@@ -46,58 +44,58 @@ def no_content() -> Response:
     return response
 
 
-def task_response(view: TaskView, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """With the version as a strong ETag; a 304 to who has that version already."""
-    tag = _tag(view.id, view.version)
+def versioned_response(row: VersionedRow, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A row with its version as a strong ETag, or a 304 if the client has that version already."""
+    tag = _tag(row.id, row.version)
     if request.method == "GET" and request.if_none_match.contains_weak(tag):
         response = Response(status=304)
     else:
-        response = row_response(view, status, headers)
+        response = row_response(row, status, headers)
     response.set_etag(tag)
     response.headers["Cache-Control"] = "private, no-cache"
     return response
 
 
-def precondition_of(task_id: int) -> Precondition | None:
+def precondition_of(row_id: int) -> Precondition | None:
     """The condition that If-Match sets (RFC 9110 §13.1.1). None when the request sets none."""
     if "If-Match" not in request.headers:
         return None
-    wanted = request.if_match
-    return lambda version: wanted.contains(_tag(task_id, version))
+    etags = request.if_match
+    return lambda version: etags.contains(_tag(row_id, version))
 
 
-def envelope_of(page: Page, **more: object) -> bytes:
-    """A page as it goes to the client, with `more` beside its rows."""
+def envelope_of(page: Page, **extra: object) -> bytes:
+    """A page as the client receives it, with the `extra` fields beside its items."""
     parts = [b'{"items":[', page.rows, b'],"next_cursor":', orjson.dumps(page.next_cursor)]
     if page.total is not None:
         parts.append(b',"total":%d,"total_is_capped":' % page.total.count)
         parts.append(orjson.dumps(page.total.is_capped))
-    for name, value in more.items():
+    for name, value in extra.items():
         parts.append(b',"%s":%s' % (name.encode(), orjson.dumps(value)))
     return b"".join([*parts, b"}"])
 
 
-def page_response(page: Page, *, was_cached: bool | None = None, **more: object) -> Response:
-    """A page, where the next one is (RFC 8288), and whether it came from the cache where there is one."""
-    response = json_response(envelope_of(page, **more))
+def page_response(page: Page, *, was_cached: bool | None = None, **extra: object) -> Response:
+    """A page with a link to the next one (RFC 8288), and `X-Cache` unless `was_cached` is None."""
+    response = json_response(envelope_of(page, **extra))
     if page.next_cursor is not None:
         query = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
         url = f"{quote(request.path)}?{urlencode([*query, ('cursor', page.next_cursor)])}"
         response.headers["Link"] = f'<{url}>; rel="next"'
     if was_cached is not None:
-        response.headers["X-Cache"] = cache_word(was_cached)
+        response.headers["X-Cache"] = cache_status(was_cached)
     return response
 
 
 def items_response(items: Sequence[Mapping[str, object]], next_cursor: str | None) -> Response:
-    """A page of what is not JSON yet."""
+    """A page of items that are not serialised yet."""
     return page_response(Page(orjson.dumps(items)[1:-1], next_cursor))
 
 
-def cache_word(was_cached: bool) -> str:
+def cache_status(was_cached: bool) -> str:
     """The value of `X-Cache`."""
     return "hit" if was_cached else "miss"
 
 
-def _tag(task_id: int, version: int) -> str:
-    return f"{task_id}.{version}"
+def _tag(row_id: int, version: int) -> str:
+    return f"{row_id}.{version}"

@@ -1,7 +1,7 @@
-"""How many requests of one user a process works on at once, so that nobody's costly ones leave the others no place.
+"""How many requests of one user a process runs at once, so that one user cannot crowd out the others.
 
-Each process counts for itself, without Redis: what a user could take from the others are the permits and connections
-of a process. With several processes a user may have as many times more requests running.
+Each process counts for itself, without Redis, because the permits and connections that a user could take up belong to
+one process. With several processes a user may have several times as many requests running.
 """
 
 import threading
@@ -11,7 +11,7 @@ from collections import Counter
 from flask import Flask, Response, g
 
 from app.errors import TooManyRunningRequestsError, UnauthenticatedError
-from app.http.identity.access import current_claims
+from app.http.identity.access import current_credential
 from app.settings import Settings
 
 RETRY_AFTER_SECONDS = 1
@@ -21,27 +21,27 @@ class RunningRequests:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._lock = threading.Lock()
-        self._running: Counter[int] = Counter()
+        self._running: Counter[str] = Counter()
 
-    def begin(self, user_id: int) -> None:
+    def begin(self, caller: str) -> None:
         """Raises TooManyRunningRequestsError."""
         with self._lock:
-            if self._running[user_id] >= self._limit:
+            if self._running[caller] >= self._limit:
                 raise TooManyRunningRequestsError(
                     f"{self._limit} of your requests are running; wait for one of them to end",
                     retry_after_seconds=RETRY_AFTER_SECONDS,
                 )
-            self._running[user_id] += 1
+            self._running[caller] += 1
 
-    def end(self, user_id: int) -> None:
+    def end(self, caller: str) -> None:
         with self._lock:
-            self._running[user_id] -= 1
-            if not self._running[user_id]:
-                del self._running[user_id]
+            self._running[caller] -= 1
+            if not self._running[caller]:
+                del self._running[caller]
 
 
 def init_running_requests(app: Flask, settings: Settings) -> None:
-    """Before admission: who is over the limit waits for no permit."""
+    """Call it before `init_permits`, so that a request over the limit does not wait for a permit."""
     if not settings.rate_limits.enabled:
         return
     running = RunningRequests(settings.max_running_requests_per_user)
@@ -49,24 +49,24 @@ def init_running_requests(app: Flask, settings: Settings) -> None:
     @app.before_request
     def count() -> None:
         try:
-            user_id = current_claims().user_id
+            caller = current_credential().caller
         except UnauthenticatedError:
-            # Public routes take no token, and the others refuse the request for it.
+            # Public routes need no token, and the others refuse the request.
             return
-        running.begin(user_id)
-        g.running_user_id = user_id
+        running.begin(caller)
+        g.running_caller = caller
 
     @app.after_request
     def wait_for_end_of_stream(response: Response) -> Response:
-        """A file that is made while it is sent is at work until then."""
-        if "running_user_id" in g and response.is_streamed and not response.direct_passthrough:
-            # Also where the server drops an answer that its client has gone away from.
-            release = weakref.finalize(response, running.end, g.pop("running_user_id"))
+        """A request whose response is streamed counts as running until the response has been sent."""
+        if "running_caller" in g and response.is_streamed and not response.direct_passthrough:
+            # The finalizer also runs if the server drops the response because its client has disconnected.
+            release = weakref.finalize(response, running.end, g.pop("running_caller"))
             release.atexit = False
             response.call_on_close(release)
         return response
 
     @app.teardown_request
     def give_back(_error: BaseException | None) -> None:
-        if "running_user_id" in g:
-            running.end(g.pop("running_user_id"))
+        if "running_caller" in g:
+            running.end(g.pop("running_caller"))

@@ -1,4 +1,4 @@
-"""Headers that tell a browser what it must not do with an answer."""
+"""Which headers tell a browser what it must not do with a response."""
 
 from flask import Flask, Response
 
@@ -7,7 +7,7 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    # Pages set a policy of their own; what is not a page needs nothing at all.
+    # Pages set their own policy. Other responses need to load nothing.
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }

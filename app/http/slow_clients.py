@@ -1,8 +1,8 @@
-"""Which clients have stopped sending or taking in the middle of a request, and the end of their connections.
+"""Which clients stop sending or reading in the middle of a request, and how their connections are ended.
 
-The server reads and writes sockets out of our sight and has no deadline for either. The kernel counts what each socket
-received and what its peer acknowledged (tcp_info in Linux' include/uapi/linux/tcp.h), so a thread compares these counts
-once a second and shuts the sockets that stand still. Whoever waited for such a socket sees the connection end.
+The server reads and writes sockets in code of its own, without deadlines. The kernel counts what each socket received
+and what its peer acknowledged (tcp_info in Linux' include/uapi/linux/tcp.h), so a thread compares these counts once a
+second and shuts down the sockets that make no progress. A thread that waits for such a socket sees the connection end.
 """
 
 import logging
@@ -20,18 +20,18 @@ from app.watching import watch
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
-# A client that began a request and sends nothing more of it for so long.
+# How long a client that has begun a request may send nothing more of it.
 SILENCE_SECONDS = 15.0
-# The server closes an idle keep-alive connection by itself, after half of this.
+# The server itself closes an idle keep-alive connection after half of this.
 IDLE_SECONDS = 60.0
-# A client that sends or takes less than this is as good as silent.
+# A client that sends or reads less than this is as good as silent.
 WINDOW_SECONDS = 30.0
 MIN_BYTES_PER_WINDOW = 15_000
-# After so long without progress the kernel gives up what a client does not read.
+# After this long without progress the kernel drops the data that a client does not read, and its connection.
 UNREAD_MILLISECONDS = 45_000
-# A request that is at work keeps its client waiting: only who has been silent for longer than that waits for nothing.
+# A client may be waiting for a running request: only one that has been silent for longer than the oldest is ended.
 MARGIN_SECONDS = 5.0
-# A process that stood still itself knows nothing of the time in between.
+# A process that was stopped for longer than this does not know what happened meanwhile.
 MAX_GAP_SECONDS = 5.0
 
 # Fields of tcp_info: the ages of the last segments with data in milliseconds, unacknowledged segments, and counters.
@@ -42,14 +42,14 @@ _UNACKED_AT = 24
 _COUNTERS = struct.Struct("=QQ4x4xI4x4xI")  # bytes_acked, bytes_received, …, notsent_bytes, …, data_segs_out
 _COUNTERS_AT = 120
 _INFO_BYTES = 192
-# Linger for no time at all: struct linger of <sys/socket.h>.
+# Linger for zero seconds: struct linger of <sys/socket.h>.
 _RESET = struct.pack("ii", 1, 0)
 
 
 class State(Enum):
-    """Whose turn it is: the client's to take, the client's to send or ours to answer, or nobody's."""
+    """Whose turn it is: the client's to read, the client's to send or ours to answer, or nobody's."""
 
-    TAKING = auto()
+    READING = auto()
     SENDING = auto()
     IDLE = auto()
 
@@ -67,7 +67,7 @@ class Counts:
         (unacked,) = _UNACKED.unpack_from(info, _UNACKED_AT)
         acknowledged, received, unsent, segments_out = _COUNTERS.unpack_from(info, _COUNTERS_AT)
         if unacked or unsent:
-            state = State.TAKING
+            state = State.READING
         elif received and (not segments_out or received_age < sent_age):
             state = State.SENDING
         else:
@@ -85,7 +85,7 @@ class Watched:
         self._window_began_at = now
 
     def look(self, counts: Counts, now: float, *, oldest_seconds: float) -> str | None:
-        """Why the connection should end, if it should. `oldest_seconds` is the age of the oldest request at work."""
+        """Why the connection should end, or None. `oldest_seconds` is the age of the oldest running request."""
         if counts.state is not self._counts.state:
             self._window, self._window_began_at = counts, now
         if counts != self._counts:
@@ -94,14 +94,14 @@ class Watched:
         silent_seconds = now - self._moved_at
         waits_for_us = silent_seconds <= oldest_seconds + MARGIN_SECONDS
         if counts.state is State.SENDING and silent_seconds >= SILENCE_SECONDS and not waits_for_us:
-            return "sent no more of its request"
+            return "sends no more of its request"
         if counts.state is State.IDLE and silent_seconds >= IDLE_SECONDS and not waits_for_us:
             return "is idle"
         if now - self._window_began_at < WINDOW_SECONDS:
             return None
         before, self._window, self._window_began_at = self._window, counts, now
-        if counts.state is State.TAKING and counts.acknowledged - before.acknowledged < MIN_BYTES_PER_WINDOW:
-            return "takes its answer too slowly"
+        if counts.state is State.READING and counts.acknowledged - before.acknowledged < MIN_BYTES_PER_WINDOW:
+            return "reads its response too slowly"
         is_sending = counts.state is State.SENDING and silent_seconds < SILENCE_SECONDS
         if is_sending and 0 < counts.received - before.received < MIN_BYTES_PER_WINDOW:
             return "sends its request too slowly"
@@ -121,7 +121,7 @@ class SlowClients:
         watch("slow-clients", self.look, interval_seconds=TICK_SECONDS)
 
     def look(self) -> None:
-        """Look once at each connection, and end those that stand still."""
+        """Look once at each connection, and end those that make no progress."""
         now = self._now()
         if now - self._looked_at > MAX_GAP_SECONDS:
             self._watched.clear()
@@ -139,17 +139,17 @@ class SlowClients:
 
 
 def _accepted_connections() -> dict[int, int]:
-    """The descriptor of each, by its socket's inode: a descriptor may be another socket's a moment later."""
+    """Maps each socket's inode to its descriptor, because a descriptor may be another socket's a moment later."""
     ports, connections = set(), {}
     for inode, descriptor in _sockets():
-        with suppress(OSError), _borrowed(descriptor) as one:
-            if one.family not in {socket.AF_INET, socket.AF_INET6} or one.type != socket.SOCK_STREAM:
+        with suppress(OSError), _borrowed(descriptor) as connection:
+            if connection.family not in {socket.AF_INET, socket.AF_INET6} or connection.type != socket.SOCK_STREAM:
                 continue
-            port = one.getsockname()[1]
-            if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            port = connection.getsockname()[1]
+            if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 ports.add(port)
-                # This applies to connections to come, also to those that the server closes with data unread.
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MILLISECONDS)
+                # New connections inherit this. It holds even after the server has closed one with data unread.
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MILLISECONDS)
             else:
                 connections[inode] = descriptor, port
     return {inode: descriptor for inode, (descriptor, port) in connections.items() if port in ports}
@@ -163,7 +163,7 @@ def _sockets() -> Iterator[tuple[int, int]]:
 
 
 def _inode_of(descriptor: int) -> int | None:
-    """None for what is no socket, or is closed by now."""
+    """None if the descriptor is no socket or has been closed."""
     try:
         target = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115
     except OSError:
@@ -173,7 +173,7 @@ def _inode_of(descriptor: int) -> int | None:
 
 @contextmanager
 def _borrowed(descriptor: int) -> Iterator[socket.socket]:
-    """The socket of somebody else's descriptor, which stays theirs to close."""
+    """The socket of a descriptor that belongs to the server, which closes it."""
     borrowed = socket.socket(fileno=descriptor)
     try:
         yield borrowed
@@ -182,10 +182,10 @@ def _borrowed(descriptor: int) -> Iterator[socket.socket]:
 
 
 def _end(inode: int, descriptor: int) -> None:
-    # A descriptor of our own cannot become another socket's between the look and the shutdown.
+    # A duplicate of the descriptor cannot become another socket's between the check and the shutdown.
     with socket.socket(fileno=os.dup(descriptor)) as connection:
         if _inode_of(connection.fileno()) == inode:
-            # A client that reads nothing would never get to the end that is queued behind what it has not read, and the
-            # kernel would keep all of that for it. So the server's close resets the connection.
+            # The end of the stream is queued behind what the client has not read, and a client that reads nothing would
+            # never get there, while the kernel kept the data. So the server's close resets the connection.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             connection.shutdown(socket.SHUT_RDWR)

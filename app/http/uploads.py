@@ -1,6 +1,6 @@
-"""How an upload is read while it comes in: multipart/form-data (RFC 7578) whose file is the last of its parts.
+"""How an upload is read as it arrives: multipart/form-data (RFC 7578) whose last part is the file.
 
-Nothing is kept on disk and at most one piece in memory, whatever the size of the file.
+Nothing is stored on disk, and memory holds at most one piece, whatever the size of the file.
 """
 
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, Multip
 from app.errors import InvalidError
 
 PIECE_BYTES = 128 * 1024
-# The size of the decoder's buffer: one piece, and what it keeps of the piece before.
+# The size of the decoder's buffer, which holds one piece and the rest of the piece before.
 MAX_BUFFER_BYTES = 4 * PIECE_BYTES
 MAX_FIELD_BYTES = 10_000
 MAX_FIELDS = 50
 
 
 class Upload:
-    """A file that is read from the request as it comes. Raises BadRequest where the request ends before the file."""
+    """A file that is read from the request as it arrives. Reading raises BadRequest if the request ends first."""
 
     def __init__(self, name: str, filename: str, events: Iterator[Event]) -> None:
         self.name = name
@@ -30,7 +30,7 @@ class Upload:
         self._is_over = False
 
     def read(self, size: int) -> bytes:
-        """Up to so many bytes; none at the end."""
+        """Up to `size` bytes; none at the end."""
         while not self._rest and not self._is_over:
             self._receive(next(self._events))
         piece, self._rest = self._rest[:size], self._rest[size:]
@@ -43,11 +43,11 @@ class Upload:
             case Epilogue():
                 self._is_over = True
             case Field() | File():
-                raise InvalidError.of(event.name or "file", "send it before the file, which is read as it comes in")
+                raise InvalidError.of(event.name or "file", "send it before the file, which is read as it arrives")
 
 
 class UploadForm:
-    """The fields in front of the file, and the file if there is one."""
+    """The fields before the file, and the file if there is one."""
 
     def __init__(self, stream: IO[bytes], boundary: str) -> None:
         self.fields: list[tuple[str, str]] = []
@@ -87,20 +87,20 @@ def _events(stream: IO[bytes], boundary: str) -> Iterator[Event]:
             if isinstance(event, Epilogue):
                 return
     except ValueError:
-        raise BadRequest("the upload is not whole: it is broken off, or no multipart/form-data") from None
+        raise BadRequest("the upload is incomplete, or is not multipart/form-data") from None
 
 
 def _text_of(events: Iterator[Event]) -> str:
-    words = b""
+    value = b""
     for event in events:
         if not isinstance(event, Data):
             break
-        words += event.data
-        if len(words) > MAX_FIELD_BYTES:
+        value += event.data
+        if len(value) > MAX_FIELD_BYTES:
             raise RequestEntityTooLarge
         if not event.more_data:
             break
     try:
-        return words.decode()
+        return value.decode()
     except UnicodeDecodeError:
         raise BadRequest("a form field is not UTF-8") from None

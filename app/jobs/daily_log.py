@@ -1,4 +1,4 @@
-"""The jobs of the record."""
+"""The jobs of the daily log."""
 
 from celery import Celery
 

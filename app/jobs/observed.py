@@ -1,4 +1,4 @@
-"""Each job is logged and counted, and worker and beat leave signs that they are at work."""
+"""Logs and counts each job, and records that worker and beat are alive."""
 
 import logging
 import time
@@ -13,18 +13,17 @@ from celery.signals import after_task_publish, beat_init, heartbeat_sent, task_p
 from app.composition.resources import Resources
 from app.composition.services import serving
 from app.job_queue import REQUEST_ID_HEADER, JobName
-from app.models.health.sighting import JobResult, Part
+from app.log_lines import LIFECYCLE
+from app.models.health.sighting import BackgroundProcess, JobResult
 
 logger = logging.getLogger(__name__)
-# Speaks at every log level: whoever starts the parts waits for what it says.
-lifecycle = logging.getLogger("tasktrackerpro.lifecycle")
-lifecycle.setLevel(logging.INFO)
+lifecycle = logging.getLogger(LIFECYCLE)
 
 SIGHTING_INTERVAL_SECONDS = 15.0
 
 
 def serve_each_job(celery_app: Celery, resources: Resources) -> None:
-    """Before the jobs are registered: gives each its services, as each request has them, and counts it."""
+    """Give each job its own services, as a request has them, and count it. Call this before jobs are registered."""
 
     class ServedTask(Task):  # type: ignore[type-arg]
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -37,12 +36,12 @@ def serve_each_job(celery_app: Celery, resources: Resources) -> None:
             finally:
                 _count(resources, self.name, result, time.perf_counter() - began_at)
 
-    # How Celery's own documentation does it; its stubs disagree.
+    # Celery documents this way of setting the class; its type stubs do not allow it.
     celery_app.Task = ServedTask  # type: ignore[misc]
 
 
 def name_jobs_in_the_log() -> None:
-    """Celery's own words on a job, of its failure above all, carry the job's name and request too."""
+    """Add the job's name and request to Celery's own log lines about it, above all those about failures."""
 
     @task_prerun.connect(weak=False)
     def bind(task: Task, **_kwargs: Any) -> None:  # type: ignore[type-arg]
@@ -58,13 +57,13 @@ def watch_worker(resources: Resources) -> None:
     def begin(**_kwargs: Any) -> None:
         lifecycle.info("worker is ready")
         _touch(resources.settings.alive_file)
-        # Beat's first tick comes an interval after its start; what fell due while nothing ran need not wait for it.
+        # Beat's first tick comes one interval after its start. Work that fell due while nothing ran begins now.
         resources.job_queue.enqueue(JobName.LOG_DUE_DAYS)
         resources.job_queue.enqueue(JobName.RUN_IMPORTS)
 
     @heartbeat_sent.connect(weak=False)
     def live_on(**_kwargs: Any) -> None:
-        """Every two seconds while the main loop turns and has a connection to the broker."""
+        """Called every two seconds while the main loop runs and is connected to the broker."""
         _touch(resources.settings.alive_file)
 
 
@@ -72,7 +71,7 @@ def watch_beat(resources: Resources) -> None:
     seen_at = float("-inf")
 
     def tick(**_kwargs: Any) -> None:
-        """After each tick that the broker took. A worker may be away: beat says for itself that it ticks."""
+        """Called after each tick that the broker accepted. Beat reports for itself, since no worker may be running."""
         nonlocal seen_at
         _touch(resources.settings.alive_file)
         if time.monotonic() - seen_at < SIGHTING_INTERVAL_SECONDS:
@@ -80,13 +79,13 @@ def watch_beat(resources: Resources) -> None:
         seen_at = time.monotonic()
         try:
             with serving(resources) as services:
-                services.health.see(Part.BEAT)
+                services.health.see(BackgroundProcess.BEAT)
         except Exception:
-            logger.exception("beat could not say that it ticks")
+            logger.exception("beat could not record that it ticks")
 
     @beat_init.connect(weak=False)
     def begin(sender: Service, **_kwargs: Any) -> None:
-        # Beat has nobody waiting for it, and without a second try it would never leave a connection that broke.
+        # Nobody waits for beat, so it may retry; without a retry it would never replace a broken connection.
         sender.app.conf.task_publish_retry = True
         after_task_publish.connect(tick, weak=False)
         lifecycle.info("beat is ready")
@@ -94,7 +93,7 @@ def watch_beat(resources: Resources) -> None:
 
 
 def _count(resources: Resources, job: str, result: JobResult, seconds: float) -> None:
-    """A job that is done is done, counted or not."""
+    """Count the job. A failure to count does not fail the job."""
     try:
         with serving(resources) as services:
             services.health.count_job(job, result, seconds=seconds)
@@ -103,7 +102,7 @@ def _count(resources: Resources, job: str, result: JobResult, seconds: float) ->
 
 
 def _request_id_of(task: Task) -> str | None:  # type: ignore[type-arg]
-    """The id of the request that rang for this job; a job of the schedule has an id of its own."""
+    """The id of the request that started this job; a scheduled job has its own id."""
     request_id: str | None = task.request.get(REQUEST_ID_HEADER) or task.request.id
     return request_id
 

@@ -1,4 +1,4 @@
-"""`python main.py`: the whole tracker on one machine, from an empty directory to the ready block and the end."""
+"""`python main.py`: starts, supervises and stops the whole tracker on one machine."""
 
 import argparse
 import os
@@ -17,31 +17,31 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from app.local.console import run_on_database
+from app.local.daily_log import print_logs
 from app.local.data_dir import locked, numbers_dir, read_or_make_secrets
 from app.local.errors import StartError
 from app.local.first_run import Admin, ensure_admin, migrate
 from app.local.operator import make_new_password
-from app.local.parts import LAST_REQUESTS_SECONDS, beat_command, serve_api, worker_command
-from app.local.record import print_logs
+from app.local.processes import LAST_REQUESTS_SECONDS, beat_command, serve_api, worker_command
 from app.local.servers import PostgresServer, ValkeyServer, wait_until_ready
-from app.local.supervisor import ROOT, Part, output, say, stop_all
+from app.local.supervisor import ROOT, SupervisedProcess, output, say, stop_all
 from app.local.system_user import ServerUser, server_user
 from app.settings import LaunchSettings, Settings, SettingsError, read_launch_settings, read_settings
 
 READY_SECONDS = 60.0
 SERVER_READY_SECONDS = 30.0
-# An api gives its last requests their time before it ends.
+# An api first lets its last requests finish.
 STOP_APP_SECONDS = LAST_REQUESTS_SECONDS + 2.0
 STOP_SERVERS_SECONDS = 6.0
-# A tracker that was killed leaves an api that takes a moment to end.
+# After a tracker was killed, its api takes a moment to end and holds the port meanwhile.
 PORT_SECONDS = 8.0
 TICK_SECONDS = 0.2
-# What a start does not wait for: room on the disk, for what is there can be read, and days that the worker has to log.
+# A start does not wait for room on the disk, since reading works without it, nor for days that are still to be logged.
 NOT_AWAITED = "exclude=disk&exclude=daily_log"
-SINGLE_PARTS = {"api": "serve HTTP", "worker": "do what jobs there are", "beat": "ring for jobs when they are due"}
+SINGLE_PROCESSES = {"api": "serve HTTP", "worker": "run jobs", "beat": "send jobs when they are due"}
 
 
-class Stopped(Exception):  # noqa: N818 - no error: somebody pressed Ctrl-C before the tracker was ready
+class Stopped(Exception):  # noqa: N818 - not an error: Ctrl-C was pressed before the tracker was ready
     pass
 
 
@@ -61,17 +61,17 @@ def main(arguments: Sequence[str]) -> int:
         print(f"These settings are wrong:\n{error}", file=sys.stderr)
         return 2
     except StartError as error:
-        did_not = "The tracker did not start: " if options.command == "run" else ""
-        print(f"{did_not}{error}.", file=sys.stderr)
+        prefix = "The tracker did not start: " if options.command == "run" else ""
+        print(f"{prefix}{error}.", file=sys.stderr)
         return 1
     except Stopped:
         pass
-    say("tracker", "stopped; the data is kept")
+    say("tracker", "stopped; all data was kept")
     return 0
 
 
 def _run_alone(options: argparse.Namespace, launch: LaunchSettings) -> int:
-    """Run a command that needs no running tracker, or that works beside one."""
+    """Run a command that needs no running tracker, or one that works beside it."""
     match options.command:
         case "prepare":
             print(f"The database is ready. Log in: {_login(_prepare(read_settings(), launch))}")
@@ -81,18 +81,18 @@ def _run_alone(options: argparse.Namespace, launch: LaunchSettings) -> int:
             print_logs(launch, options.date, options.diff)
         case "database":
             return run_on_database(launch, options.program)
-        case part:
-            _become(part, launch)
+        case process:
+            _become(process, launch)
     return 0
 
 
-def _become(part: str, launch: LaunchSettings) -> None:
-    """Go on as that part alone, on servers that the settings name."""
+def _become(process: str, launch: LaunchSettings) -> None:
+    """Turn into that one process, on the servers that the settings name."""
     settings = read_settings()
-    if part == "api":
+    if process == "api":
         serve_api(settings, launch)
         return
-    command = worker_command(settings, launch) if part == "worker" else beat_command(settings)
+    command = worker_command(settings, launch) if process == "worker" else beat_command(settings)
     os.execv(command[0], command)
 
 
@@ -101,59 +101,62 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command")
     parser.set_defaults(command="run")
     commands.add_parser("run", help="run everything on this machine (default)")
-    commands.add_parser("prepare", help="only bring the database of DATABASE_URL up to date, with an admin")
-    for part, what in SINGLE_PARTS.items():
-        commands.add_parser(part, help=f"only {what}, on the servers of DATABASE_URL, REDIS_URL, CELERY_BROKER_URL")
-    password = commands.add_parser("password", help="make a new password for somebody who lost theirs")
+    commands.add_parser("prepare", help="only migrate the database of DATABASE_URL and create the first admin")
+    for process, purpose in SINGLE_PROCESSES.items():
+        servers = "DATABASE_URL, REDIS_URL, CELERY_BROKER_URL"
+        commands.add_parser(process, help=f"only {purpose}, on the servers of {servers}")
+    password = commands.add_parser("password", help="set a new password for a user who lost theirs")
     password.add_argument("username")
-    database = commands.add_parser("database", help="open psql, or run a program, on the bundled database")
-    database.add_argument("program", nargs=argparse.REMAINDER, help="finds DATABASE_URL and PostgreSQL's programs")
-    logs = commands.add_parser("logs", help="print a day of the record")
-    logs.add_argument("--date", type=_day, help="YYYY-MM-DD; the newest logged day where absent")
-    logs.add_argument("--diff", type=_day, help="an earlier day: print what changed since")
+    database = commands.add_parser("database", help="open psql or run a program on the bundled database")
+    database.add_argument(
+        "program", nargs=argparse.REMAINDER, help="runs with DATABASE_URL set and PostgreSQL's programs on the PATH"
+    )
+    logs = commands.add_parser("logs", help="print a day of the daily log")
+    logs.add_argument("--date", type=_day, help="YYYY-MM-DD; the newest logged day by default")
+    logs.add_argument("--diff", type=_day, help="an earlier day: print what changed since then")
     return parser
 
 
-def _day(words: str) -> date:
+def _day(text: str) -> date:
     try:
-        return date.fromisoformat(words)
+        return date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{words} is not a day such as 2026-03-09") from None
+        raise argparse.ArgumentTypeError(f"{text} is not a day such as 2026-03-09") from None
 
 
 def _run(launch: LaunchSettings, running: ExitStack, stopping: threading.Event) -> None:
-    """Start in order, then keep everything running. `running` stops it in the opposite order, whatever happens here."""
+    """Start everything in order and keep it running. `running` stops it in reverse order, whatever happens here."""
     _wait_for_port(launch, stopping)
     if not launch.database_url:
-        # What this shell says of another PostgreSQL, a port, say, would lead our drivers there.
+        # A PGPORT or the like from this shell would lead our drivers to another PostgreSQL.
         for name in [name for name in os.environ if name.startswith("PG")]:
             del os.environ[name]
-    servers: list[Part] = []
+    servers: list[SupervisedProcess] = []
     running.callback(stop_all, servers, seconds=STOP_SERVERS_SECONDS)
     try:
         os.environ.update(_start_servers(launch, servers))
     except OSError as error:
         raise StartError(f"{error.filename or launch.data_dir} cannot be used: {error.strerror}") from None
     settings = read_settings()
-    _heed(stopping)
+    _ensure_not_stopping(stopping)
     unshown = launch.data_dir / "first-password"
     admin = _prepare(settings, launch, unshown=unshown)
-    # Only the first run needs it; no part has any business with it.
+    # Only the first run needs the password, and no process should see it.
     os.environ.pop("ADMIN_PASSWORD", None)
-    apps = _app_parts(launch, settings, running)
+    apps = _app_processes(launch, settings, running)
     running.callback(stop_all, apps, seconds=STOP_APP_SECONDS)
-    for part in apps:
-        part.start()
+    for process in apps:
+        process.start()
     _wait_until_serving(launch, apps, stopping)
     output.write_line(_ready_block(launch, admin))
     unshown.unlink(missing_ok=True)
     while not stopping.wait(TICK_SECONDS):
-        for part in (*servers, *apps):
-            part.keep_running()
+        for process in (*servers, *apps):
+            process.keep_running()
     say("tracker", "stopping")
 
 
-def _heed(stopping: threading.Event) -> None:
+def _ensure_not_stopping(stopping: threading.Event) -> None:
     if stopping.is_set():
         raise Stopped
 
@@ -163,66 +166,68 @@ def _prepare(settings: Settings, launch: LaunchSettings, *, unshown: Path | None
     return ensure_admin(settings, launch, unshown=unshown)
 
 
-def _start_servers(launch: LaunchSettings, parts: list[Part]) -> dict[str, str]:
-    """Start or adopt the bundled servers that no setting replaces; return the environment that leads to them."""
-    kept = read_or_make_secrets(launch.data_dir)
-    environment = {"JWT_SECRET_KEY": launch.jwt_secret_key or kept.jwt_secret_key}
+def _start_servers(launch: LaunchSettings, servers: list[SupervisedProcess]) -> dict[str, str]:
+    """Start or adopt the bundled servers that no setting replaces; return the environment that names them."""
+    own_secrets = read_or_make_secrets(launch.data_dir)
+    environment = {"JWT_SECRET_KEY": launch.jwt_secret_key or own_secrets.jwt_secret_key}
     needs_valkey = not launch.redis_url
     user = server_user(launch.data_dir) if needs_valkey or not launch.database_url else ServerUser()
     if not launch.database_url:
         postgres = PostgresServer(launch.data_dir, user)
-        _start_or_adopt(postgres, parts)
+        _start_or_adopt(postgres, servers)
         postgres.make_database()
         environment["DATABASE_URL"] = postgres.url
     if needs_valkey:
-        valkey = ValkeyServer(launch.data_dir, user, kept.valkey_password)
-        _start_or_adopt(valkey, parts)
+        valkey = ValkeyServer(launch.data_dir, user, own_secrets.valkey_password)
+        _start_or_adopt(valkey, servers)
         environment["REDIS_URL"] = valkey.url(0)
         environment["CELERY_BROKER_URL"] = launch.celery_broker_url or valkey.url(1)
     return environment
 
 
-def _start_or_adopt(server: PostgresServer | ValkeyServer, parts: list[Part]) -> None:
+def _start_or_adopt(server: PostgresServer | ValkeyServer, servers: list[SupervisedProcess]) -> None:
     server.prepare()
-    # A server needs nothing of our environment, which holds the tokens' key and passwords.
+    # Our environment holds secrets, and a server needs nothing from it.
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
-    part = Part(
+    process = SupervisedProcess(
         server.name,
         server.command,
         stop_signal=server.stop_signal,
         environment=environment,
         dies_with_us=False,
-        mend=server.mend,
+        repair=server.repair,
     )
-    parts.append(part)
+    servers.append(process)
     pid = server.running_pid()
     if pid is not None:
-        part.adopt(pid)
+        process.adopt(pid)
     else:
-        part.start()
-    # One that outlived a killed tracker may be on its way out: its place is free a moment later.
-    wait_until_ready(server, seconds=SERVER_READY_SECONDS, meanwhile=part.keep_running)
+        process.start()
+    # A server that outlived a killed tracker may be ending; its place is free a moment later.
+    wait_until_ready(server, seconds=SERVER_READY_SECONDS, meanwhile=process.keep_running)
 
 
-def _app_parts(launch: LaunchSettings, settings: Settings, running: ExitStack) -> list[Part]:
+def _app_processes(launch: LaunchSettings, settings: Settings, running: ExitStack) -> list[SupervisedProcess]:
     numbers = numbers_dir(launch.data_dir)
     running.callback(shutil.rmtree, numbers, ignore_errors=True)
     user = server_user(launch.data_dir)
     user.own(numbers)
-    # Who stops the tracker waits for it, and no balancer stands before it that had to hear of it first.
-    of_api = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(numbers), "DRAIN_SECONDS": "0"}
+    # No drain: whoever stops the tracker is waiting, and there is no load balancer to warn.
+    api_environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(numbers), "DRAIN_SECONDS": "0"}
     if not launch.database_url:
-        of_api.setdefault("WATCHED_DIR", str(launch.data_dir))
+        api_environment.setdefault("WATCHED_DIR", str(launch.data_dir))
 
     def as_user(command: Sequence[str], port: int | None = None) -> list[str]:
-        # Also where it is named through a link, in an environment of Python's.
+        # The interpreter may be a link in a virtual environment, so both ends of the link count.
         needs = [ROOT / "main.py", Path(sys.executable).absolute(), Path(sys.prefix) / "lib", numbers / "any"]
         return user.command(command, needs=needs, dies_with_parent=True, port=port)
 
     return [
-        Part("api", lambda: as_user((sys.executable, "main.py", "api"), launch.port), environment=of_api),
-        Part("worker", lambda: as_user(worker_command(settings, launch)), ready_words="worker is ready"),
-        Part("beat", lambda: as_user(beat_command(settings)), ready_words="beat is ready"),
+        SupervisedProcess(
+            "api", lambda: as_user((sys.executable, "main.py", "api"), launch.port), environment=api_environment
+        ),
+        SupervisedProcess("worker", lambda: as_user(worker_command(settings, launch)), ready_text="worker is ready"),
+        SupervisedProcess("beat", lambda: as_user(beat_command(settings)), ready_text="beat is ready"),
     ]
 
 
@@ -243,24 +248,24 @@ def _wait_for_port(launch: LaunchSettings, stopping: threading.Event) -> None:
                 f"{launch.host} port {launch.port} cannot be used ({problem}); set HOST or PORT to another"
             )
         stopping.wait(TICK_SECONDS)
-        _heed(stopping)
+        _ensure_not_stopping(stopping)
 
 
-def _wait_until_serving(launch: LaunchSettings, apps: Sequence[Part], stopping: threading.Event) -> None:
+def _wait_until_serving(launch: LaunchSettings, apps: Sequence[SupervisedProcess], stopping: threading.Event) -> None:
     api, *others = apps
     deadline = time.monotonic() + READY_SECONDS
-    while not (_answers(launch) and all(part.is_ready.is_set() for part in others)):
+    while not (_answers(launch) and all(process.is_ready.is_set() for process in others)):
         if time.monotonic() > deadline:
-            raise StartError(f"the tracker did not get ready within {READY_SECONDS:.0f} s; the lines above say why")
+            raise StartError(f"the tracker was not ready within {READY_SECONDS:.0f} s; the lines above say why")
         stopping.wait(TICK_SECONDS / 2)
-        _heed(stopping)
-        for part in (api, *others):
-            part.keep_running()
+        _ensure_not_stopping(stopping)
+        for process in (api, *others):
+            process.keep_running()
 
 
 def _answers(launch: LaunchSettings) -> bool:
     try:
-        # Past any proxy that the environment names: this is our own machine.
+        # This is our own machine, so no proxy from the environment is used.
         with build_opener(ProxyHandler({})).open(f"{_url(launch)}/readyz?{NOT_AWAITED}", timeout=2) as answer:
             return bool(answer.status == HTTPStatus.OK)
     except (URLError, OSError):
@@ -268,7 +273,7 @@ def _answers(launch: LaunchSettings) -> bool:
 
 
 def _url(launch: LaunchSettings) -> str:
-    """Where this machine reaches the api, also when it listens on every address."""
+    """The URL of the api for this machine, also when the api listens on every address."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(launch.host, launch.host)  # noqa: S104
     return f"http://[{host}]:{launch.port}" if ":" in host else f"http://{host}:{launch.port}"
 
@@ -290,7 +295,7 @@ def _ready_block(launch: LaunchSettings, admin: Admin) -> str:
 
 def _login(admin: Admin) -> str:
     if admin.new_password is not None:
-        return f"{admin.username} / {admin.new_password}   (made for you; shown this once)"
+        return f"{admin.username} / {admin.new_password}   (generated; shown only this once)"
     if admin.is_new:
         return f"{admin.username}, with the password of ADMIN_PASSWORD"
-    return "as before; the admins and their passwords are kept"
+    return "with your existing admin account"

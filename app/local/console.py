@@ -1,4 +1,4 @@
-"""A program of PostgreSQL's, or anything that asks a database, run on the one of this tracker."""
+"""`python main.py database`: runs psql, or any other program, on this tracker's bundled database."""
 
 import os
 import signal
@@ -18,23 +18,26 @@ STOP_SECONDS = 30.0
 
 
 def run_on_database(launch: LaunchSettings, command: Sequence[str]) -> int:
-    """Return its exit status. Its environment leads to the database, its PATH to PostgreSQL's own programs first."""
+    """Return the exit status of the command.
+
+    Its environment names the database, and its PATH begins with PostgreSQL's own programs.
+    """
     if launch.database_url:
-        raise StartError("DATABASE_URL names a server of your own: ask that one")
+        raise StartError("DATABASE_URL names a server of your own: connect to that one")
     server = PostgresServer(launch.data_dir, server_user(launch.data_dir))
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _exit)
     with _running(server, launch):
-        # What this shell says of another server, a port or a password, say, is not for this one.
-        ours = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        # A PGPORT or PGPASSWORD from this shell belongs to another server.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         path = f"{server.programs}:{os.environ.get('PATH', os.defpath)}"
         program = command or ["psql"]
-        # Ctrl-C is the program's; we stay to stop the server.
+        # Ctrl-C is for the program. We stay, to stop the server after it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             process = subprocess.Popen(
                 program,
-                env={**ours, **server.environment, "PATH": path},
-                preexec_fn=_heed_interrupts,  # noqa: PLW1509 - one call
+                env={**inherited, **server.environment, "PATH": path},
+                preexec_fn=_restore_interrupts,  # noqa: PLW1509 - one call
             )
         except OSError as error:
             raise StartError(f"{program[0]} cannot be run: {error.strerror}") from None
@@ -45,18 +48,18 @@ def run_on_database(launch: LaunchSettings, command: Sequence[str]) -> int:
             process.wait()
 
 
-def _end(*_args: Any) -> NoReturn:
-    """By way of what is to be stopped and cleared away."""
+def _exit(*_args: Any) -> NoReturn:
+    """Exit through the context managers, which stop the server and clean up."""
     raise SystemExit(128 + signal.SIGTERM)
 
 
-def _heed_interrupts() -> None:
+def _restore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
 def _running(server: PostgresServer, launch: LaunchSettings) -> Iterator[None]:
-    """The server of the tracker that runs; without one, started for as long as this takes."""
+    """Use the server of the running tracker; if none runs, start the server for the duration of the block."""
     if server.running_pid() is not None:
         yield
         return
@@ -67,7 +70,7 @@ def _running(server: PostgresServer, launch: LaunchSettings) -> Iterator[None]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            # Ctrl-C is for the command: the server stops after it.
+            # Ctrl-C is for the command; the server stops after it.
             process_group=0,
         )
         try:

@@ -1,4 +1,4 @@
-"""Where everything is kept between runs: one directory, one tracker at a time, secrets made on the first run."""
+"""The data directory: used by one tracker at a time, with secrets that the first run generates."""
 
 import fcntl
 import hashlib
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from app.local.errors import StartError
 
-# A file system in memory, wherever Linux is set up as usual.
+# A file system in memory on any ordinary Linux.
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 
@@ -26,7 +26,7 @@ class Secrets:
 
 @contextmanager
 def locked(data_dir: Path) -> Iterator[None]:
-    """Raises StartError when another tracker runs on the directory. A lock dies with its process, however that ends."""
+    """Hold the directory's lock, which ends with this process. Raises StartError when another tracker holds it."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         if (owner := data_dir.stat().st_uid) != os.geteuid() != 0:
@@ -35,8 +35,8 @@ def locked(data_dir: Path) -> Iterator[None]:
                 "directory of your own"
             )
         if any(data_dir.iterdir()) and not (data_dir / "lock").exists():
-            raise StartError(f"{data_dir} holds other things; set DATA_DIR to a directory of the tracker's own")
-        # Entered by the servers' own user when this is root, listed by nobody else.
+            raise StartError(f"{data_dir} holds other files; set DATA_DIR to a directory for the tracker alone")
+        # As root, the servers' own user must be able to enter it; nobody else may list it.
         data_dir.chmod(0o711 if os.geteuid() == 0 else 0o700)
         lock = (data_dir / "lock").open("a+")
     except OSError as error:
@@ -47,7 +47,7 @@ def locked(data_dir: Path) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             raise StartError(
-                f"a tracker is running on {data_dir} already (process {lock.read().strip() or 'unknown'}); "
+                f"a tracker already runs on {data_dir} (process {lock.read().strip() or 'unknown'}); "
                 "stop it first, or set DATA_DIR to another directory"
             ) from None
         lock.truncate(0)
@@ -60,16 +60,16 @@ def described_user(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"the user with the number {uid}"
+        return f"the user with the id {uid}"
 
 
 def read_or_make_secrets(data_dir: Path) -> Secrets:
     path = data_dir / "secrets.json"
     if path.exists():
         return _read_secrets(path)
-    made = Secrets(jwt_secret_key=secrets.token_urlsafe(48), valkey_password=secrets.token_urlsafe(32))
-    write_private(path, json.dumps(asdict(made)))
-    return made
+    generated = Secrets(jwt_secret_key=secrets.token_urlsafe(48), valkey_password=secrets.token_urlsafe(32))
+    write_private(path, json.dumps(asdict(generated)))
+    return generated
 
 
 def _read_secrets(path: Path) -> Secrets:
@@ -79,26 +79,26 @@ def _read_secrets(path: Path) -> Secrets:
         read = None
     if read is None or not all(isinstance(secret, str) and secret for secret in asdict(read).values()):
         raise StartError(
-            f"{path} cannot be read; bring it back from a copy, or remove it: a new one is made then, and everybody "
-            "has to log in again"
+            f"{path} cannot be read; restore it from a backup, or remove it: then a new one is generated, and "
+            "everybody has to log in again"
         )
     return read
 
 
 def numbers_dir(data_dir: Path) -> Path:
-    """A new directory for what api processes count: in memory where that can be had, so that no disk slows them."""
+    """A new directory for the counters of api processes, in memory if possible, so that no disk slows them down."""
     digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
     for path in (SHARED_MEMORY / f"tasktracker-{digest}", data_dir / "metrics"):
-        # Below a directory that everybody writes to, a name might be somebody else's: that one cannot be removed.
+        # In a directory that everybody may write to, the name may belong to another user, who keeps it.
         shutil.rmtree(path, ignore_errors=True)
         with suppress(OSError):
             path.mkdir(mode=0o700)
             return path
-    raise StartError(f"{data_dir / 'metrics'} cannot be made; remove what is there")
+    raise StartError(f"{data_dir / 'metrics'} cannot be created; remove what is there")
 
 
 def write_private(path: Path, text: str, *, owner: tuple[int | None, int | None] = (None, None)) -> None:
-    """All of it or nothing, and readable by nobody but its owner at any moment."""
+    """Write the file completely or not at all. Only its owner can read it, at every moment."""
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -1,4 +1,4 @@
-"""Why the tracker cannot start here, in one sentence for the person at the terminal."""
+"""The reason why the tracker cannot start, in one sentence for the person at the terminal."""
 
 
 class StartError(Exception):

@@ -1,4 +1,4 @@
-"""Who runs the tracker, at its own machine: what they may do, and how they reach its servers."""
+"""The operator at the tracker's own machine: what they may do, and how they reach the servers."""
 
 import os
 import secrets
@@ -18,15 +18,15 @@ from app.local.system_user import ServerUser
 from app.models.people.user import Role
 from app.settings import LaunchSettings, read_settings
 
-# Whoever can open the database's files may read and change all of it.
+# Anybody who can open the database's files can read and change everything in it.
 OPERATOR = Actor(0, "operator", Role.ADMIN, frozenset())
-MADE_UP_PASSWORD_BYTES = 12
+GENERATED_PASSWORD_BYTES = 12
 
 
 @contextmanager
 def serving_operator(launch: LaunchSettings) -> Iterator[Services]:
-    """Raises StartError where there is no database to reach, and for what the services refuse."""
-    os.environ.update(_way_to_servers(launch))
+    """Raises StartError when no database can be reached, and for every error that a service raises."""
+    os.environ.update(_server_urls(launch))
     settings = read_settings()
     resources = Resources(settings, job_queue=CeleryJobQueue(make_celery(settings)))
     try:
@@ -39,21 +39,21 @@ def serving_operator(launch: LaunchSettings) -> Iterator[Services]:
 
 
 def make_new_password(launch: LaunchSettings, username: str) -> str:
-    """For somebody who lost theirs; ends all their sessions."""
-    password = secrets.token_urlsafe(MADE_UP_PASSWORD_BYTES)
+    """Set a new password for a user who lost theirs. Ends all their sessions."""
+    password = secrets.token_urlsafe(GENERATED_PASSWORD_BYTES)
     with serving_operator(launch) as services:
         services.people.replace_password(OPERATOR, username, password)
     return password
 
 
-def _way_to_servers(launch: LaunchSettings) -> dict[str, str]:
+def _server_urls(launch: LaunchSettings) -> dict[str, str]:
     if launch.database_url:
         return {}
-    # They run already: nobody has to be made for them.
+    # The servers run already, so they need no system user.
     user = ServerUser()
     postgres = PostgresServer(launch.data_dir, user)
     if postgres.running_pid() is None:
-        raise StartError(f"no tracker runs in {launch.data_dir}, and DATABASE_URL names no database")
-    kept = read_or_make_secrets(launch.data_dir)
-    redis_url = launch.redis_url or ValkeyServer(launch.data_dir, user, kept.valkey_password).url(0)
-    return {"DATABASE_URL": postgres.url, "REDIS_URL": redis_url, "JWT_SECRET_KEY": kept.jwt_secret_key}
+        raise StartError(f"no tracker runs on {launch.data_dir}, and DATABASE_URL is not set")
+    own_secrets = read_or_make_secrets(launch.data_dir)
+    redis_url = launch.redis_url or ValkeyServer(launch.data_dir, user, own_secrets.valkey_password).url(0)
+    return {"DATABASE_URL": postgres.url, "REDIS_URL": redis_url, "JWT_SECRET_KEY": own_secrets.jwt_secret_key}

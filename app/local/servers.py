@@ -1,4 +1,4 @@
-"""The bundled PostgreSQL and Valkey: where their programs are, how each is started, adopted and known to be ready."""
+"""The bundled PostgreSQL and Valkey: how each is prepared, started, adopted and checked for readiness."""
 
 import hashlib
 import importlib.util
@@ -29,18 +29,19 @@ SOCKET_NAME = "/.s.PGSQL.5432"
 
 
 class PostgresServer:
-    """A cluster below the data directory, reached by a Unix socket in a directory that only its owner can open.
+    """A cluster in the data directory, reached by a Unix socket in a directory that only its owner can open.
 
-    Whoever gets at the socket all the same is asked by the kernel who they are, and let in if they run this tracker.
+    The server also asks the kernel for the user at the other end of the socket (peer authentication), and admits only
+    the user who runs this tracker.
     """
 
     name = "postgres"
-    # "Fast shutdown": end the connections and stop, rather than wait for clients that will not go.
+    # "Fast shutdown": ends all connections instead of waiting for clients to leave.
     stop_signal = signal.SIGINT
 
     def __init__(self, data_dir: Path, user: ServerUser) -> None:
         self._cluster = data_dir / "postgres"
-        # Not in the server's own directory: what it could write there, root must not follow.
+        # Outside the server's own directory: root must not trust files that the server could replace.
         self._access_file = data_dir / "pg_hba.conf"
         self._names_file = data_dir / "pg_ident.conf"
         self._user = user
@@ -56,15 +57,15 @@ class PostgresServer:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The way to the database, for PostgreSQL's own programs and for ours."""
+        """Environment variables that name the database, for PostgreSQL's own programs and for ours."""
         names = {"PGHOST": str(self._socket_dir), "PGUSER": DATABASE, "PGDATABASE": DATABASE}
         return {"DATABASE_URL": self.url, **names}
 
     def prepare(self) -> None:
-        """Make the cluster on the first run; refuse one that is another user's or of another major version."""
+        """Make the cluster on the first run. Raises StartError for another user's cluster or another major version."""
         self._user.own(self._cluster)
         _own_socket_dir(self._socket_dir, self._user)
-        # A first run that was cut off leaves a half made one, in which its initdb may even be at work yet.
+        # An interrupted first run leaves an incomplete cluster, and its initdb may even be running still.
         for draft in self._cluster.glob("data.new*"):
             shutil.rmtree(draft, ignore_errors=True)
         self._write_access()
@@ -74,8 +75,8 @@ class PostgresServer:
         else:
             self._make_cluster(data)
 
-    def mend(self) -> str | None:
-        """Nothing here may be thrown away."""
+    def repair(self) -> str | None:
+        """Repair nothing: no file of the database may be set aside."""
         return None
 
     def _ensure_usable(self, data: Path) -> None:
@@ -85,35 +86,35 @@ class PostgresServer:
                 f"{data} belongs to {described_user(owner)}, and the server would run as {described_user(uid)};"
                 f" start the tracker as you did before, or run: chown -R {described_user(uid)} {self._cluster}"
             )
-        ours = subprocess.run([self.programs / "postgres", "--version"], capture_output=True, text=True, check=True)
-        major = ours.stdout.split()[-1].split(".")[0]
+        version = subprocess.run([self.programs / "postgres", "--version"], capture_output=True, text=True, check=True)
+        major = version.stdout.split()[-1].split(".")[0]
         if not (data / "PG_VERSION").is_file():
             raise StartError(
-                f"{data} is no database of PostgreSQL, or not all of one; bring it back from a copy, or, where it "
-                "holds nothing that you need, remove it"
+                f"{data} is not a complete PostgreSQL database; restore it from a backup, or remove it if it holds "
+                "nothing that you need"
             )
-        theirs = (data / "PG_VERSION").read_text().strip()
-        if theirs != major:
+        data_major = (data / "PG_VERSION").read_text().strip()
+        if data_major != major:
             raise StartError(
-                f"{data} is of PostgreSQL {theirs or 'an unknown version'} and this release brings {major}: dump with "
-                "the release that it is of, restore with this one"
+                f"{data} belongs to PostgreSQL {data_major or 'of an unknown version'} and this release has {major}: "
+                "dump it with the release that made it, and restore the dump with this one"
             )
         self._remove_broken_pid_file(data / "postmaster.pid")
 
     def _remove_broken_pid_file(self, path: Path) -> None:
-        """One that a crash left empty keeps the server from starting; a server that is starting has one too."""
+        """Remove a file that a crash left empty: the server would not start. A starting server's file is left alone."""
         is_broken = path.exists() and not path.read_text(errors="replace").partition("\n")[0].strip("- ").isdecimal()
         if is_broken and not _any_runs(self.programs / "postgres", path.parent):
             path.unlink()
 
     def _make_cluster(self, data: Path) -> None:
         draft = self._cluster / f"data.new-{secrets.token_hex(4)}"
-        # Who may come in is said in files of ours; initdb's serves older releases alone, should one start here again.
+        # Our own files control access. initdb's file matters only to older releases that may start here again.
         arguments = [str(self.programs / "initdb"), "-D", str(draft), "-U", "postgres", "--auth=trust"]
         arguments += ["--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
-        made = subprocess.run(self._as_user(arguments), capture_output=True, text=True, check=False, cwd="/")
-        if made.returncode != 0:
-            raise StartError(f"PostgreSQL cannot make its files in {draft}: {made.stderr.strip()}")
+        initdb = subprocess.run(self._as_user(arguments), capture_output=True, text=True, check=False, cwd="/")
+        if initdb.returncode != 0:
+            raise StartError(f"PostgreSQL cannot create its files in {draft}: {initdb.stderr.strip()}")
         draft.rename(data)
 
     def command(self) -> list[str]:
@@ -125,7 +126,7 @@ class PostgresServer:
             "ident_file": str(self._names_file),
             "max_connections": "200",
             "log_min_messages": "warning",
-            # A refused statement holds what people wrote, password hashes among it; its error alone is told.
+            # A failed statement may contain users' text and password hashes, so only its error is logged.
             "log_min_error_statement": "panic",
             "log_error_verbosity": "terse",
             "log_checkpoints": "off",
@@ -138,7 +139,7 @@ class PostgresServer:
         return self._as_user(arguments)
 
     def running_pid(self) -> int | None:
-        """Of a server that outlived the tracker that started it."""
+        """The process id of a server that outlived its tracker; None if there is none."""
         try:
             pid = int((self._cluster / "data" / "postmaster.pid").read_text().splitlines()[0])
         except (OSError, ValueError, IndexError):
@@ -153,7 +154,7 @@ class PostgresServer:
         return True
 
     def make_database(self) -> None:
-        """A role that is no superuser, and its database. Idempotent."""
+        """Create an ordinary role and its database, unless they exist."""
         connection = self._connect("postgres")
         try:
             connection.autocommit = True
@@ -168,7 +169,7 @@ class PostgresServer:
             connection.close()
 
     def _write_access(self) -> None:
-        """Whoever starts the tracker may be any role, the servers' own user the one role that is no superuser."""
+        """Let the user who starts the tracker be any role, and the servers' own user only the ordinary role."""
         names = [f'tracker "{user_name(os.geteuid())}" all']
         if self._user.uid is not None:
             names.append(f'tracker "{user_name(self._user.uid)}" {DATABASE}')
@@ -184,14 +185,14 @@ class PostgresServer:
 
 
 class ValkeyServer:
-    """A Valkey on a loopback port with a password; it writes what it is told to disk within a second."""
+    """A Valkey on a loopback port with a password. It writes changes to disk within a second."""
 
     name = "valkey"
     stop_signal = signal.SIGTERM
 
     def __init__(self, data_dir: Path, user: ServerUser, password: str) -> None:
         self._dir = data_dir / "valkey"
-        # Not in the server's own directory: what it could write there, root must not follow.
+        # Outside the server's own directory: root must not trust files that the server could replace.
         self._port_file = data_dir / "valkey.port"
         self._config_file = data_dir / "valkey.conf"
         self._user = user
@@ -202,7 +203,7 @@ class ValkeyServer:
         return f"redis://:{self._password}@127.0.0.1:{self._port()}/{database}"
 
     def prepare(self) -> None:
-        """Take a free port, unless a server that outlived its tracker has one."""
+        """Choose a free port, unless a server that outlived its tracker already has one."""
         self._user.own(self._dir)
         if self.running_pid() is not None:
             return
@@ -217,24 +218,24 @@ class ValkeyServer:
         )
         write_private(self._config_file, settings.replace("''", '""'), owner=(self._user.uid, self._user.gid))
 
-    def mend(self) -> str | None:
-        """Set aside what the server cannot read; it holds cached pages and counters, no data of anybody's.
+    def repair(self) -> str | None:
+        """Set aside the files that the server cannot read. They hold cached pages and counters, no users' data.
 
-        Returns what was done; None where there is nothing to set aside.
+        Returns what was done; None if there was nothing to set aside.
         """
         files, aside = self._dir / "appendonlydir", self._dir / "appendonlydir.broken"
         if not files.exists():
             return None
         shutil.rmtree(aside, ignore_errors=True)
         files.rename(aside)
-        return f"its files may be broken and are set aside as {aside}; nothing is lost but speed"
+        return f"its files may be damaged and were moved to {aside}; only cached pages are lost"
 
     def command(self) -> list[str]:
         arguments = [str(self._program), str(self._config_file)]
         return self._user.command(arguments, needs=[self._dir, self._config_file, self._program])
 
     def running_pid(self) -> int | None:
-        """Of a server that outlived the tracker that started it."""
+        """The process id of a server that outlived its tracker; None if there is none."""
         try:
             pid = int((self._dir / "valkey.pid").read_text())
         except (OSError, ValueError):
@@ -258,28 +259,28 @@ def wait_until_ready(
     while not server.is_ready():
         meanwhile()
         if time.monotonic() > deadline:
-            raise StartError(f"{server.name} did not get ready within {seconds:.0f} s; its lines above say why")
+            raise StartError(f"{server.name} was not ready within {seconds:.0f} s; its lines above say why")
         time.sleep(0.05)
 
 
 def _package_dir(package: str) -> Path:
-    """Where a package lies, without importing it: these two start things as they are imported."""
-    found = importlib.util.find_spec(package)
-    if found is None or not found.submodule_search_locations:
+    """The directory of a package, without importing it: importing these two packages starts programs."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
         raise StartError(
             f"the package {package} is not installed; set DATABASE_URL and REDIS_URL to use servers of your own"
         )
-    return Path(found.submodule_search_locations[0])
+    return Path(spec.submodule_search_locations[0])
 
 
 def _own_socket_dir(path: Path, user: ServerUser) -> None:
-    """Below the common /tmp a name might be somebody else's trap: it is made new, or found to be ours already."""
+    """Create the directory, or check that it is ours: in /tmp another user may have made it as a trap."""
     try:
         path.mkdir(mode=0o700, parents=False)
     except FileExistsError:
-        found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != (os.geteuid() if user.uid is None else user.uid):
-            raise StartError(f"{path} belongs to somebody else; set DATA_DIR to a shorter path") from None
+        existing = path.lstat()
+        if not stat.S_ISDIR(existing.st_mode) or existing.st_uid != (os.geteuid() if user.uid is None else user.uid):
+            raise StartError(f"{path} belongs to another user; set DATA_DIR to a shorter path") from None
     else:
         if user.uid is not None and user.gid is not None:
             os.chown(path, user.uid, user.gid, follow_symlinks=False)
@@ -292,7 +293,7 @@ def _any_runs(program: Path, directory: Path) -> bool:
 
 
 def _runs(pid: int, program: Path, directory: Path) -> bool:
-    """Whether the process is that program at work in that directory: pids are used again, and by strangers."""
+    """Check that the process is that program, running in that directory: process ids are reused."""
     process = Path(f"/proc/{pid}")
     try:
         return (process / "exe").samefile(program) and (process / "cwd").samefile(directory)

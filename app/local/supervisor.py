@@ -1,4 +1,4 @@
-"""Keeps the parts of the tracker running: starts them, restarts what dies, prefixes what they say, stops them."""
+"""Keeps the processes of the tracker running: starts, restarts and stops them, and prefixes their output."""
 
 import ctypes
 import os
@@ -18,13 +18,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PR_SET_PDEATHSIG = 1
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 30.0
-# A part that ran this long had started well: its next death is a new story.
+# A process that ran this long had started well, so the pause before its next restart is short again.
 SETTLED_SECONDS = 30.0
-# One that dies sooner has not come to work.
+# A process that dies sooner than this never worked.
 STARTING_SECONDS = 10.0
-# One that is stopped for longer is taken for frozen.
+# A process that is stopped for longer than this counts as frozen.
 STOPPED_SECONDS = 15.0
-# A supervisor that looks so late was stopped itself.
+# A supervisor that is this late was stopped itself.
 LATE_SECONDS = 3.0
 NAME_WIDTH = 8
 
@@ -38,31 +38,31 @@ def _prefixed(name: str, line: str) -> str:
 output = Output(
     STANDARD_OUTPUT,
     describe_dropped=lambda count: _prefixed(
-        "tracker", f"{count} lines were dropped: nobody read them, or there was no room for them"
+        "tracker", f"{count} lines were dropped: nobody read them, or the disk was full"
     ),
 )
 
 
 def say(name: str, line: str) -> None:
-    """Never waits and never raises, whatever became of who reads it."""
+    """Print a line without waiting. Never raises, even if the reader is gone."""
     output.write_line(_prefixed(name, line))
 
 
 @dataclass
-class Part:
-    """A program that should be running. `command` is asked anew at each start."""
+class SupervisedProcess:
+    """A program that should be running. `command` is called at each start."""
 
     name: str
     command: Callable[[], Sequence[str]]
     stop_signal: signal.Signals = signal.SIGTERM
-    # All that the part gets to see; None: what we see.
+    # The complete environment of the process; None means ours.
     environment: Mapping[str, str] | None = None
-    # Servers may outlive a killed tracker, to be adopted; what serves people must not.
+    # A server may outlive a killed tracker, and the next one adopts it. The other processes may not.
     dies_with_us: bool = True
-    # A line that the part prints once it works; None when its readiness is asked for elsewhere.
-    ready_words: str | None = None
-    # Asked when it died as soon as it was started; says what was done so that the next start may work.
-    mend: Callable[[], str | None] | None = None
+    # Text that the process prints once it works; None if its readiness is checked elsewhere.
+    ready_text: str | None = None
+    # Called when the process died right after its start. Returns what was repaired for the next start.
+    repair: Callable[[], str | None] | None = None
     is_ready: threading.Event = field(default_factory=threading.Event)
     _process: subprocess.Popen[bytes] | None = None
     _adopted_pid: int | None = None
@@ -81,8 +81,8 @@ class Part:
         self._started_at = time.monotonic()
         self.is_ready.clear()
         read_end, write_end = os.pipe()
-        # While the supervisor is suspended nobody reads. A server drops its lines then; our own programs do so by
-        # themselves, and Python is not made for such a pipe.
+        # While the supervisor is suspended, nobody reads. A server then drops its lines. Our own programs drop lines by
+        # themselves, and Python cannot print to a non-blocking pipe.
         os.set_blocking(write_end, self.dies_with_us)
         lines = open(read_end, errors="replace")  # noqa: PTH123, SIM115 - the thread that reads it closes it
         try:
@@ -93,7 +93,7 @@ class Part:
                 stderr=subprocess.STDOUT,
                 env=self.environment,
                 cwd=ROOT,
-                # A group of its own: Ctrl-C reaches the supervisor alone, which stops the parts in order.
+                # In a group of its own: Ctrl-C reaches only the supervisor, which stops the processes in order.
                 process_group=0,
                 preexec_fn=_die_with_parent if self.dies_with_us else None,  # noqa: PLW1509 - one prctl call
             )
@@ -102,7 +102,7 @@ class Part:
             threading.Thread(target=self._relay, args=(lines,), daemon=True).start()
 
     def keep_running(self) -> None:
-        """Start again what has died, waiting longer after each death that follows soon."""
+        """Restart the process if it died. The pause before a restart doubles with each early death."""
         if self.is_running():
             if self.dies_with_us and self._process is not None:
                 self._end_if_stopped(self._process.pid)
@@ -110,26 +110,26 @@ class Part:
                 self._backoff_seconds = FIRST_BACKOFF_SECONDS
             return
         if self._restart_at is None:
-            say(self.name, f"{self._how_it_ended()}; starting again in {self._backoff_seconds:g} s")
+            say(self.name, f"{self._describe_end()}; restarting in {self._backoff_seconds:g} s")
             self._adopted_pid = None
             self._kill_group()
-            self._mend()
+            self._repair()
             self._restart_at = time.monotonic() + self._backoff_seconds
             self._backoff_seconds = min(self._backoff_seconds * 2, MAX_BACKOFF_SECONDS)
         elif time.monotonic() >= self._restart_at:
             try:
                 self.start()
             except OSError as error:
-                # No memory or no process to be had: that passes.
+                # The machine is out of memory or processes, which passes.
                 say(self.name, f"cannot be started: {error.strerror}")
 
     def _end_if_stopped(self, pid: int) -> None:
-        """A stopped process does nothing and ends by nothing else. Servers are left to whoever stopped them."""
+        """Kill a process that stays stopped: it would never end by itself. Servers are left to whoever stopped them."""
         now, looked_at, self._looked_at = time.monotonic(), self._looked_at, time.monotonic()
         if not _is_stopped(pid):
             self._stopped_since = None
         elif self._stopped_since is None or now - looked_at > LATE_SECONDS:
-            # We were stopped ourselves: who continues us may continue it too.
+            # We were stopped ourselves: whoever continues us may continue the process too.
             self._stopped_since = now
         elif now - self._stopped_since > STOPPED_SECONDS:
             say(self.name, f"has been stopped for {STOPPED_SECONDS:g} s and is killed")
@@ -137,15 +137,15 @@ class Part:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def _mend(self) -> None:
-        if self.mend is None or time.monotonic() - self._started_at > STARTING_SECONDS:
+    def _repair(self) -> None:
+        if self.repair is None or time.monotonic() - self._started_at > STARTING_SECONDS:
             return
         try:
-            done = self.mend()
+            repair = self.repair()
         except OSError as error:
-            done = f"its files cannot be set aside: {error.strerror}"
-        if done is not None:
-            say(self.name, done)
+            repair = f"its files cannot be set aside: {error.strerror}"
+        if repair is not None:
+            say(self.name, repair)
 
     def is_running(self) -> bool:
         if self._adopted_pid is not None:
@@ -165,15 +165,15 @@ class Part:
         self._kill_group()
 
     def _kill_group(self) -> None:
-        """What is left of the part: its children, or all of it."""
+        """Kill what is left of the process and its children."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-            # Its number may be another process's by the time that we look again.
+            # Another process may have its id by the time we look again.
             self._process = None
 
-    def _how_it_ended(self) -> str:
+    def _describe_end(self) -> str:
         if self._process is None or self._process.returncode is None:
             return "ended"
         code = self._process.returncode
@@ -183,30 +183,30 @@ class Part:
         with lines:
             for line in lines:
                 say(self.name, line.rstrip("\n"))
-                if self.ready_words is not None and self.ready_words in line:
+                if self.ready_text is not None and self.ready_text in line:
                     self.is_ready.set()
 
 
-def stop_all(parts: Sequence[Part], *, seconds: float) -> None:
-    """Ask all of them to stop, wait, and kill what has not."""
-    for part in parts:
-        part.ask_to_stop()
+def stop_all(processes: Sequence[SupervisedProcess], *, seconds: float) -> None:
+    """Ask all processes to stop, wait, and kill those that did not."""
+    for process in processes:
+        process.ask_to_stop()
     deadline = time.monotonic() + seconds
-    while any(part.is_running() for part in parts) and time.monotonic() < deadline:
+    while any(process.is_running() for process in processes) and time.monotonic() < deadline:
         time.sleep(0.05)
-    for part in parts:
-        if part.is_running():
-            say(part.name, f"did not stop within {seconds:g} s and is killed")
-        part.kill()
+    for process in processes:
+        if process.is_running():
+            say(process.name, f"did not stop within {seconds:g} s and is killed")
+        process.kill()
 
 
 def _die_with_parent() -> None:
-    """Runs in the child: get TERM when the supervisor is gone, even by SIGKILL."""
+    """Runs in the child, which then gets SIGTERM when the supervisor ends, even by SIGKILL."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _is_alive(pid: int) -> bool:
-    """An adopted process is no child of ours, so its end is read from /proc; a zombie has ended."""
+    """Read it from /proc, since an adopted process is not our child. A zombie has ended."""
     return _state(pid) not in {None, "Z"}
 
 

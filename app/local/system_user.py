@@ -1,4 +1,4 @@
-"""As whom the tracker's parts run: as yourself or, where root starts them, as a system user of their data directory."""
+"""The user that the tracker's processes run as: you, or a system user of the data directory if root starts them."""
 
 import fcntl
 import hashlib
@@ -15,21 +15,21 @@ from pathlib import Path
 
 from app.local.errors import StartError
 
-# Followed by a hash of the data directory; older installations share one user of this name alone.
+# A hash of the data directory follows. Older installations share one user with this name and no hash.
 NAME = "tasktracker"
-# Below it, a port is root's to give.
+# A process needs a capability to listen on a lower port.
 FIRST_OPEN_PORT = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ServerUser:
-    """`uid` and `gid` are None when the parts run as whoever started the tracker."""
+    """`uid` and `gid` are None when the processes run as the user who started the tracker."""
 
     uid: int | None = None
     gid: int | None = None
 
     def own(self, path: Path) -> None:
-        """Make a directory that only the server's user can open."""
+        """Create a directory that only this user can open."""
         path.mkdir(parents=True, exist_ok=True)
         if self.uid is not None and self.gid is not None:
             os.chown(path, self.uid, self.gid)
@@ -43,11 +43,11 @@ class ServerUser:
         dies_with_parent: bool = False,
         port: int | None = None,
     ) -> list[str]:
-        """The command as this user. `needs` are paths that it must be able to reach, `port` is where it listens.
+        """The command line that runs the arguments as this user.
 
-        A path below somebody's home stays closed: instead of opening its parents to everybody, the part is given the
-        one capability to pass through directories. A new uid forgets that the parent's end is to be heard of, so it is
-        said again behind it.
+        `needs` are paths that the program must reach, `port` is the port that it listens on. Home directories stay
+        closed: the program gets a capability to pass through directories instead. A change of uid clears the signal for
+        the parent's death, so `dies_with_parent` sets it again after the change.
         """
         if self.uid is None:
             return list(arguments)
@@ -58,7 +58,7 @@ class ServerUser:
         capabilities = []
         if not all(_everybody_can_reach(path) for path in needs):
             capabilities.append(_passing_capability())
-            # access(2), by which PostgreSQL finds its own programs, heeds no capability without this.
+            # PostgreSQL looks for its own programs with access(2), which ignores capabilities without this.
             options.append("--securebits=+no_setuid_fixup")
         if port is not None and port < FIRST_OPEN_PORT:
             capabilities.append("net_bind_service")
@@ -71,19 +71,19 @@ class ServerUser:
 
 
 def server_user(data_dir: Path) -> ServerUser:
-    """The user of that directory's servers, made on root's first run. Raises StartError when that cannot be done.
+    """The user for the servers of that directory, created when root first runs the tracker.
 
-    A directory that was moved keeps its user, and one that was given to a tracker's user has that one.
+    A directory that was moved keeps its user. Raises StartError when the user cannot be created.
     """
     if os.geteuid() != 0:
         return ServerUser()
     owners = (_owner_of(path) for path in (data_dir / "postgres", data_dir / "valkey", data_dir))
-    entry = next(filter(None, owners), None) or _made_user(data_dir)
+    entry = next(filter(None, owners), None) or _create_user(data_dir)
     return ServerUser(entry.pw_uid, entry.pw_gid)
 
 
 def _owner_of(path: Path) -> pwd.struct_passwd | None:
-    """None for somebody who is no user of a tracker's, and must not become one by owning a directory."""
+    """The owner, if it is a tracker's system user. Other users must not become one by owning a directory."""
     try:
         entry = pwd.getpwuid(path.stat().st_uid)
     except (OSError, KeyError):
@@ -91,33 +91,33 @@ def _owner_of(path: Path) -> pwd.struct_passwd | None:
     return entry if entry.pw_name == NAME or entry.pw_name.startswith(f"{NAME}-") else None
 
 
-def _made_user(data_dir: Path) -> pwd.struct_passwd:
+def _create_user(data_dir: Path) -> pwd.struct_passwd:
     path = data_dir.resolve()
     name = f"{NAME}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
     with suppress(KeyError):
         return pwd.getpwnam(name)
     useradd = shutil.which("useradd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if useradd is None:
-        raise StartError("the tracker does not run as root and useradd is not here; run as an ordinary user")
+        raise StartError("the tracker does not run as root and useradd is missing; run as an ordinary user")
     arguments = [useradd, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"]
-    # Tells the machine's owner whose user it is.
+    # The comment tells administrators which tracker the user belongs to.
     arguments += ["--comment", re.sub(r"[:\n]", "?", str(path)), name]
-    # useradd refuses to run beside another one, so trackers that start together take turns.
+    # Two useradd cannot run at once, so trackers that start together take turns.
     etc = os.open("/etc", os.O_RDONLY)
     try:
         fcntl.flock(etc, fcntl.LOCK_EX)
         with suppress(KeyError):
             return pwd.getpwnam(name)
-        made = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        creation = subprocess.run(arguments, capture_output=True, text=True, check=False)
         return pwd.getpwnam(name)
     except KeyError:
-        raise StartError(f"the system user {name} cannot be made: {made.stderr.strip()}") from None
+        raise StartError(f"the system user {name} cannot be created: {creation.stderr.strip()}") from None
     finally:
         os.close(etc)
 
 
 def user_name(uid: int) -> str:
-    """Raises StartError for a uid without a name, which PostgreSQL does not serve."""
+    """Raises StartError for a uid without a name, which PostgreSQL does not accept."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -129,13 +129,13 @@ def _everybody_can_reach(path: Path) -> bool:
 
 
 def _passing_capability() -> str:
-    """The least that lets a process through closed directories, of what this root has: containers take some away."""
-    words = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    held = int(words["CapEff"], 16)
+    """The weakest capability we hold that passes through closed directories. Containers remove some of them."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    held = int(status["CapEff"], 16)
     for name, bit in (("dac_read_search", 2), ("dac_override", 1)):
         if held >> bit & 1:
             return name
     raise StartError(
-        "the servers' own user cannot reach this directory; put the checkout and DATA_DIR where every user can enter, "
-        "or run as an ordinary user"
+        "the servers' own user cannot reach this directory; move the checkout and DATA_DIR to where every user "
+        "can enter, or run as an ordinary user"
     )

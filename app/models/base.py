@@ -1,4 +1,4 @@
-"""The base of all tables: names of constraints, and the types of columns."""
+"""The base of all models: naming of constraints, and types of columns."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 
 class Base(DeclarativeBase):
-    # Constraints are known by name: repositories turn a violated one into a domain error.
+    # Constraints have fixed names, by which repositories turn a violation into a domain error.
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -32,6 +32,6 @@ class Base(DeclarativeBase):
     }
 
 
-def word_enum(words: type[StrEnum], name: str) -> Enum:
-    """A PostgreSQL enum of the words' values (SQLAlchemy would take the Python names)."""
-    return Enum(words, name=name, values_callable=lambda members: [member.value for member in members])
+def word_enum(enum: type[StrEnum], name: str) -> Enum:
+    """A PostgreSQL enum with the values of a Python enum. SQLAlchemy would use the names of its members."""
+    return Enum(enum, name=name, values_callable=lambda members: [member.value for member in members])

@@ -1,4 +1,4 @@
-"""All tables in one place, for migrations to compare with the database."""
+"""Imports every model, so that migrations can compare all tables with the database."""
 
 from app.models.base import Base
 from app.models.daily_log import task_log

@@ -1,4 +1,4 @@
-"""The questions that the daily log answers: which of its rows, and which page of them."""
+"""The query of the daily log: which rows, and which page of them."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -9,7 +9,7 @@ from app.queries.pages import DEFAULT_PAGE_SIZE
 
 @dataclass(frozen=True, slots=True)
 class TaskLogQuery:
-    """Which log rows to list; None means "whatever"."""
+    """The log rows to list. A filter that is None is not applied."""
 
     on: date | None = None
     since: date | None = None

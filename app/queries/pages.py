@@ -1,7 +1,7 @@
-"""A page of a list as it is asked for and answered: its rows, its size, and the cursor to where the next one starts.
+"""Pages of lists: their rows, their size, and the cursor that says where the next page starts.
 
-A cursor names the sort and the last row's key and id. The next page starts behind that row (keyset paging): it costs
-the same at any depth, and it neither repeats nor skips rows that stay where they are.
+A cursor names the sort and the last row's key and id. The next page starts after that row (keyset paging): it costs
+the same at any depth, and it neither repeats nor skips rows whose position does not change.
 """
 
 import base64
@@ -21,7 +21,7 @@ Value = TypeVar("Value")
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
-# A total is counted up to here. It is for people to read, and must not cost more as the tables grow.
+# Totals are counted up to here. They are for people to read, and their cost must not grow with the tables.
 MAX_TOTAL = 10_000
 MAX_CURSOR_LENGTH = 2000
 MAX_BIGINT = 2**63 - 1
@@ -32,14 +32,14 @@ _INTEGER = re.compile(r"\d{1,19}", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?(e[+-]\d{1,3})?", re.ASCII)
 
 
-# The fields that a client wants of a row: its own name for each, and ours. An inner mapping becomes an object within
-# the row; True and False stand for themselves.
+# The fields of a row for one client: maps the client's name of each field to ours. An inner mapping becomes a nested
+# object; True and False are constants.
 Shape = Mapping[str, "str | bool | Shape"]
 
 
 @dataclass(frozen=True, slots=True)
 class JsonRow:
-    """One row as the JSON text that PostgreSQL made of it: most go out without being parsed."""
+    """One row as JSON text made by PostgreSQL. Most rows are sent without being parsed."""
 
     json: bytes
 
@@ -50,8 +50,20 @@ class JsonRow:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionedRow(JsonRow):
+    """A row that clients change, and the version that its ETag is made from."""
+
+    id: int
+    version: int
+
+
+# Tells from a row's version whether the row may be overwritten; made from If-Match.
+Precondition = Callable[[int], bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Total:
-    """How many rows a list has over all pages; that many at least where it is capped."""
+    """The number of rows on all pages of a list. If it is capped, there are more."""
 
     count: int
     is_capped: bool
@@ -59,9 +71,9 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of a list, where the next page starts, and how many rows there are if that was asked for.
+    """One page of a list. `total` is None unless the query asked for it.
 
-    `rows` is the JSON text that PostgreSQL made of each row, joined by commas: most pages go out without being parsed.
+    `rows` is the rows' JSON text, made by PostgreSQL and joined by commas. Most pages are sent without being parsed.
     """
 
     rows: bytes
@@ -74,7 +86,7 @@ class Page:
         return items
 
     def to_bytes(self) -> bytes:
-        """The page as the cache keeps it."""
+        """The page as the cache stores it."""
         total = None if self.total is None else [self.total.count, self.total.is_capped]
         return orjson.dumps([self.next_cursor, total]) + b"\n" + self.rows
 
@@ -87,7 +99,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ValuePage(Generic[Value]):
-    """A page of values that were worked out from rows, and where the next page starts."""
+    """A page of values that were computed from rows."""
 
     items: Sequence[Value]
     next_cursor: str | None
@@ -95,7 +107,7 @@ class ValuePage(Generic[Value]):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a page ended: the row's sort key as PostgreSQL prints it, and its id."""
+    """The last row of a page: its sort key, as PostgreSQL prints it, and its id."""
 
     key: str
     id: int
@@ -106,7 +118,7 @@ def encode_cursor(sort: str, position: Position) -> str:
 
 
 def decode_cursor(cursor: str, sort: str, is_valid_key: Callable[[str], bool]) -> Position:
-    """Raises InvalidError for a cursor that is not ours, is of another sort, or has been tampered with."""
+    """Raises InvalidError for a cursor that is not ours, belongs to another sort, or has been tampered with."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         cursor_sort, key, row_id = orjson.loads(base64.urlsafe_b64decode(padded.encode()))
@@ -120,7 +132,7 @@ def decode_cursor(cursor: str, sort: str, is_valid_key: Callable[[str], bool]) -
 
 
 def is_timestamp(key: str) -> bool:
-    """As PostgreSQL prints one in UTC; Python alone would take more, such as a week's date."""
+    """True for a timestamp as PostgreSQL prints it in UTC. Python alone would accept more, such as week dates."""
     return key == "infinity" or (_TIMESTAMP.fullmatch(key) is not None and _is_iso(datetime.fromisoformat, key))
 
 
@@ -129,7 +141,7 @@ def is_date(key: str) -> bool:
 
 
 def is_number(key: str) -> bool:
-    """A finite one that is not too small to be told from zero: PostgreSQL refuses both."""
+    """True for a finite number that does not underflow to zero. PostgreSQL refuses all others."""
     if _NUMBER.fullmatch(key) is None:
         return False
     number = float(key)

@@ -1,19 +1,19 @@
-"""A list of tasks as it is asked for, with its filters, its order and its page; and a single task as it is answered."""
+"""The query of a list of tasks (filters, order and page), and a single task as clients see it."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from app.models.tasks.fields import TaskPriority, TaskStatus
-from app.queries.pages import DEFAULT_PAGE_SIZE, JsonRow
+from app.queries.pages import DEFAULT_PAGE_SIZE, VersionedRow
 
-# What a list may be sorted by; a hyphen in front turns the order round.
+# The keys that a list may be sorted by. A leading hyphen reverses the order.
 SORT_KEYS = ("id", "created_at", "updated_at", "due_at", "priority", "status", "title", "position")
 SORT_NAMES = tuple(sign + key for key in SORT_KEYS for sign in ("", "-"))
 
 
 @dataclass(frozen=True, slots=True)
 class TaskQuery:
-    """The filters of a list. Empty and None do not filter; a person is an id, a username or `none`."""
+    """The filters, order and page of a list. Empty and None do not filter. A person is an id, a username or `none`."""
 
     statuses: tuple[TaskStatus, ...] = ()
     priorities: tuple[TaskPriority, ...] = ()
@@ -41,9 +41,7 @@ class TaskQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskView(JsonRow):
-    """A task, and the version that its ETag is made from."""
+class TaskView(VersionedRow):
+    """A task with its title, which the classic API shows alone."""
 
-    id: int
     title: str
-    version: int

@@ -1,4 +1,4 @@
-"""How rows are written for COPY in its text format, line by line as PostgreSQL asks for them."""
+"""The text format of COPY: rows are written line by line, as PostgreSQL asks for them."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ _NEEDS_ESCAPES = re.compile(r"[\\\n\r\t]").search
 
 
 class CopySource:
-    """A file that psycopg2 reads a COPY from. Its lines are made when they are asked for."""
+    """A file for psycopg2 to COPY from. It makes each line when it is read."""
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
@@ -46,13 +46,13 @@ class CopySource:
 
 
 def copy_line(values: Iterable[Any]) -> str:
-    """One row: None, text, numbers, instants and lists of text. Written for speed: an import calls it for each row."""
+    """The line of a row of None, text, numbers, instants and lists of text. Fast: an import calls it for each row."""
     cells = []
     for value in values:
         kind = type(value)
         if kind is str:
             cells.append(value.translate(_ESCAPES) if _NEEDS_ESCAPES(value) else value)
-        elif kind in _WORDS:
+        elif kind in _ENUMS:
             cells.append(value)
         else:
             cells.append(_FORMATS[kind](value))
@@ -63,8 +63,8 @@ def escaped(text: str) -> str:
     return text.translate(_ESCAPES) if _NEEDS_ESCAPES(text) else text
 
 
-def array_literal(words: Sequence[str]) -> str:
-    return "{" + ",".join('"' + word.replace("\\", r"\\").replace('"', r"\"") + '"' for word in words) + "}"
+def array_literal(values: Sequence[str]) -> str:
+    return "{" + ",".join('"' + value.replace("\\", r"\\").replace('"', r"\"") + '"' for value in values) + "}"
 
 
 _FORMATS: dict[type, Callable[[Any], str]] = {
@@ -72,7 +72,7 @@ _FORMATS: dict[type, Callable[[Any], str]] = {
     int: str,
     float: repr,
     datetime: datetime.isoformat,
-    list: lambda words: escaped(array_literal(words)) if words else "{}",
+    list: lambda values: escaped(array_literal(values)) if values else "{}",
 }
-# Text that has nothing to escape.
-_WORDS = frozenset({TaskStatus, TaskPriority})
+# Their values are text with nothing to escape.
+_ENUMS = frozenset({TaskStatus, TaskPriority})

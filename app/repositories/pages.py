@@ -16,14 +16,14 @@ def row_of(text: str | None) -> JsonRow | None:
 
 
 def joined(rows: Iterable[str]) -> bytes:
-    """The rows of a page, of the JSON text of each."""
+    """Join the JSON text of each row into the rows of a page."""
     return ",".join(rows).encode()
 
 
 def count_up_to_max(session: Session, rows: AnySelect) -> Total:
-    """How many there are of the rows that a list chooses, without looking at more than MAX_TOTAL of them."""
-    some = rows.limit(MAX_TOTAL + 1).subquery("some")
-    count = session.scalar(select(func.count()).select_from(some)) or 0
+    """Count the selected rows, but only up to MAX_TOTAL."""
+    counted = rows.limit(MAX_TOTAL + 1).subquery("counted")
+    count = session.scalar(select(func.count()).select_from(counted)) or 0
     return Total(min(count, MAX_TOTAL), is_capped=count > MAX_TOTAL)
 
 
@@ -40,7 +40,7 @@ def json_text(fields: Mapping[str, Any]) -> ColumnElement[str]:
 
 
 def shaped(shape: Shape, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that a client wants, under the names that it has for them."""
+    """The fields of a shape, under the client's names."""
     return {name: _value(source, fields) for name, source in shape.items()}
 
 
@@ -55,7 +55,7 @@ def _value(source: str | bool | Shape, fields: Mapping[str, Any]) -> Any:
 
 
 def json_object(fields: Mapping[str, Any]) -> Any:
-    """A JSON object, to stand within a row."""
+    """A JSON object for use within a row."""
     pairs: list[ColumnElement[Any]] = []
     for name, column in fields.items():
         pairs += [literal_column(f"'{name}'", String), column]

@@ -23,7 +23,7 @@ USER_FIELDS: dict[str, Any] = {
     "created_at": User.created_at,
     "updated_at": User.updated_at,
 }
-# Whoever changes who the admins are takes this lock first, so that two cannot each remove the other.
+# Every change of the set of admins takes this lock first, so that two admins cannot remove each other.
 ADMIN_ROLL_LOCK = 7_203_114_119
 
 
@@ -38,7 +38,7 @@ class UserRepository:
         return self._session.get(User, user_id, with_for_update=True, populate_existing=True)
 
     def get_by_login(self, login: str) -> User | None:
-        """By username or email. Nobody who can log in has an @ in the name: it cannot stand for an address."""
+        """Find a user by username or email. No username that can log in contains an @, so one with an @ is an email."""
         column = User.email if "@" in login else User.username
         return self._session.scalar(select(User).where(func.lower(column) == func.lower(login)))
 
@@ -46,7 +46,7 @@ class UserRepository:
         return self._session.scalar(select(User).where(func.lower(User.username) == func.lower(username)))
 
     def get_unclaimed_for_update(self, username: str) -> User | None:
-        """Somebody whom an import named and who could never log in. Locked until the commit, read afresh."""
+        """An account that an import created and that has no password. Locked until the commit, with current values."""
         statement = select(User).where(func.lower(User.username) == func.lower(username), User.password_hash.is_(None))
         return self._session.scalar(statement.with_for_update().execution_options(populate_existing=True))
 
@@ -61,12 +61,12 @@ class UserRepository:
         return self._session.scalar(statement) or 0
 
     def add(self, user: User) -> None:
-        """Flushes, so that a name or address that is taken is told here. Raises UsernameTakenError, EmailTakenError."""
+        """Flushes, so that a taken name or address is an error here. Raises UsernameTakenError or EmailTakenError."""
         self._session.add(user)
         self.flush()
 
     def flush(self) -> None:
-        """Raises UsernameTakenError or EmailTakenError when another user has the name, one like it, or the address."""
+        """Raises UsernameTakenError or EmailTakenError if another user has the name, a similar one, or the address."""
         try:
             self._session.flush()
         except IntegrityError as error:
@@ -80,7 +80,7 @@ class UserRepository:
             raise
 
     def list_project_ids(self, user_id: int) -> frozenset[int]:
-        """The projects that the user is in, by membership or because everybody is."""
+        """The projects that the user is a member of, and those that include everybody."""
         member_of = select(ProjectMember.project_id).where(ProjectMember.user_id == user_id)
         statement = select(Project.id).where(Project.includes_everyone | Project.id.in_(member_of))
         return frozenset(self._session.scalars(statement))

@@ -36,24 +36,24 @@ class ProjectRepository:
         self._session = session
 
     def get(self, actor: Actor, key: str) -> Project | None:
-        """None when there is no such project, or none that the actor may know of."""
-        found: Project | None = self._session.scalar(
+        """None if there is no such project, or if the actor may not see it."""
+        project: Project | None = self._session.scalar(
             _visible_to(actor, select(Project)).where(Project.key == key.upper())
         )
-        return found
+        return project
 
     def get_for_update(self, actor: Actor, key: str) -> Project | None:
-        """Locked until the commit, read afresh."""
+        """Locked until the commit, with current values."""
         statement = _visible_to(actor, select(Project)).where(Project.key == key.upper()).with_for_update()
-        found: Project | None = self._session.scalar(statement.execution_options(populate_existing=True))
-        return found
+        project: Project | None = self._session.scalar(statement.execution_options(populate_existing=True))
+        return project
 
     def get_by_id(self, project_id: int) -> Project:
-        """The project of a task that the actor has been shown already."""
+        """The project of a task that the actor may see."""
         return self._session.get_one(Project, project_id)
 
     def add(self, project: Project) -> None:
-        """Flushes, so that a key that is taken is told here. Raises ProjectKeyTakenError."""
+        """Flushes, so that a taken key is an error here. Raises ProjectKeyTakenError."""
         self._session.add(project)
         try:
             self._session.flush()
@@ -63,11 +63,11 @@ class ProjectRepository:
             raise
 
     def flush(self) -> None:
-        """Write what was changed, for SQL that reads it back."""
+        """Write pending changes, so that SQL can read them."""
         self._session.flush()
 
     def take_task_numbers(self, project_id: int, count: int) -> int:
-        """Reserve `count` numbers and return the last before them. Holds the project's row until the commit."""
+        """Reserve `count` numbers and return the last one before them. Locks the project's row until the commit."""
         statement = (
             update(Project)
             .where(Project.id == project_id)
@@ -84,7 +84,7 @@ class ProjectRepository:
         return self._session.get(ProjectMember, (project.id, user_id)) is not None
 
     def add_member(self, project_id: int, user_id: int) -> None:
-        """Idempotent: who is in already stays in."""
+        """Idempotent: adding a member again changes nothing."""
         self._session.execute(
             insert(ProjectMember).values(project_id=project_id, user_id=user_id).on_conflict_do_nothing()
         )
@@ -118,5 +118,5 @@ class ProjectRepository:
 
 
 def _visible_to(actor: Actor, statement: AnySelect) -> AnySelect:
-    """Every look at projects starts here, so none can forget who is asking."""
+    """Every query of projects starts here, so none can forget who is asking."""
     return statement if actor.sees_everything else statement.where(Project.id.in_(actor.project_ids))

@@ -1,4 +1,4 @@
-"""The SQL of the reports on tasks: how many stood where on each day, how long they took, how long they are open."""
+"""The SQL of the reports on tasks: counts by day and status, cycle times, and ages."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
 
-# Each version adds one to its status on the day it begins and takes it away on the day it ends; what came before the
-# first day is put together on the day before it.
+# Each version adds one to its status on the day it begins and subtracts one on the day it ends. Everything before the
+# first day is summed up on the day before it.
 _FLOW = """
     SELECT day, status, sum(change)::bigint AS change
       FROM (
@@ -20,7 +20,7 @@ _FLOW = """
           SELECT greatest((valid_to AT TIME ZONE :zone)::date, :before), status, -1, project_id
             FROM task_history WHERE deleted_at IS NULL AND valid_to < :end
       ) AS moves
-     WHERE {in_sight}
+     WHERE {is_visible}
      GROUP BY day, status
      ORDER BY day
 """
@@ -30,7 +30,7 @@ _CYCLE_TIME = """
                (ORDER BY extract(epoch FROM completed_at - started_at)) AS seconds
       FROM tasks
      WHERE deleted_at IS NULL AND status = 'done' AND started_at IS NOT NULL
-       AND completed_at >= :start AND completed_at < :end AND {in_sight}
+       AND completed_at >= :start AND completed_at < :end AND {is_visible}
      GROUP BY week
      ORDER BY week
 """
@@ -39,7 +39,7 @@ _AGING = """
                AS bucket,
            status, count(*) AS task_count
       FROM tasks
-     WHERE deleted_at IS NULL AND status IN ('todo', 'in_progress', 'blocked') AND {in_sight}
+     WHERE deleted_at IS NULL AND status IN ('todo', 'in_progress', 'blocked') AND {is_visible}
      GROUP BY bucket, status
      ORDER BY bucket, status
 """
@@ -52,22 +52,22 @@ class ReportRepository:
     def count_moves(
         self, actor: Actor, project: str | None, *, before: date, end: datetime, zone: str
     ) -> Sequence[Any]:
-        """Rows of (day, status, change) up to `end`; those of day `before` are all that happened until then."""
+        """Rows of (day, status, change) up to `end`. Those of the day `before` sum up all changes until then."""
         values = {"before": before, "end": end, "zone": zone}
-        return self._ask(_FLOW, actor, project, values)
+        return self._run(_FLOW, actor, project, values)
 
     def list_cycle_times(
         self, actor: Actor, project: str | None, *, start: datetime, end: datetime, zone: str
     ) -> Sequence[Any]:
-        """Rows of (Monday, count, [50th, 75th, 85th, 95th percentile in seconds]) of the tasks done in that time."""
-        return self._ask(_CYCLE_TIME, actor, project, {"start": start, "end": end, "zone": zone})
+        """Rows of (Monday, count, [50th, 75th, 85th, 95th percentile in seconds]) of tasks completed in this time."""
+        return self._run(_CYCLE_TIME, actor, project, {"start": start, "end": end, "zone": zone})
 
     def count_by_age(self, actor: Actor, project: str | None, *, days: Sequence[int], now: datetime) -> Sequence[Any]:
-        """Rows of (bucket, status, count) of the active tasks; bucket n is from days[n - 1] to below days[n] old."""
-        return self._ask(_AGING, actor, project, {"days": [*days], "now": now})
+        """Rows of (bucket, status, count) of active tasks; bucket n holds ages from days[n - 1] to below days[n]."""
+        return self._run(_AGING, actor, project, {"days": [*days], "now": now})
 
-    def _ask(self, statement: str, actor: Actor, project: str | None, values: dict[str, Any]) -> Sequence[Any]:
-        """Every report takes this condition, so none can forget who is asking."""
+    def _run(self, statement: str, actor: Actor, project: str | None, values: dict[str, Any]) -> Sequence[Any]:
+        """Every report has this condition, so none can forget who is asking."""
         conditions = ["true"]
         if not actor.sees_everything:
             conditions.append("project_id = ANY (:project_ids)")
@@ -75,4 +75,4 @@ class ReportRepository:
         if project is not None:
             conditions.append("project_id = (SELECT id FROM projects WHERE key = :project)")
             values["project"] = project
-        return self._session.execute(text(statement.format(in_sight=" AND ".join(conditions))), values).all()
+        return self._session.execute(text(statement.format(is_visible=" AND ".join(conditions))), values).all()

@@ -1,4 +1,4 @@
-"""How rows that no longer matter are deleted: some at a time, so that no transaction grows with their number."""
+"""How obsolete rows are deleted: a limited number at a time, so that transactions stay short."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from app.models.base import Base
 
 
 def delete_some(session: Session, model: type[Base], condition: ColumnElement[bool], *, limit: int) -> int:
-    """Up to `limit` of them; return how many there were."""
+    """Delete up to `limit` rows that match; return how many were deleted."""
     key = tuple_(*inspect(model).primary_key)
     chosen = select(*inspect(model).primary_key).where(condition).limit(limit)
     outcome: Any = session.execute(

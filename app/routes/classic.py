@@ -15,7 +15,7 @@ from app.http.identity.access import current_actor, public, requires
 from app.http.identity.bearer import bearer_tokens
 from app.http.openapi import Blueprint
 from app.http.rate_limits import LimitName, limited
-from app.http.responses import cache_word, json_response, row_response, value_response
+from app.http.responses import cache_status, json_response, row_response, value_response
 from app.http.uploads import Upload
 from app.models.imports.task_import import DuplicatePolicy
 from app.queries.daily_log import TaskLogQuery
@@ -52,7 +52,7 @@ blueprint = Blueprint("classic", __name__, description='The classic API; errors 
 @public
 @blueprint.response(200, ClassicMessage)
 def welcome() -> Response:
-    """Say where you are."""
+    """Say which service this is."""
     return value_response({"message": "Welcome to TaskTrackerPro!"})
 
 
@@ -60,7 +60,7 @@ def welcome() -> Response:
 @public
 @blueprint.response(200, ClassicMessage)
 def ping() -> Response:
-    """Answer."""
+    """Answer at once."""
     return value_response({"message": "pong!"})
 
 
@@ -69,7 +69,7 @@ def ping() -> Response:
 @blueprint.arguments(Login)
 @blueprint.response(200, ClassicToken)
 def log_in(values: dict[str, Any]) -> Response:
-    """Exchange username and password for a token; five times a minute."""
+    """Exchange a username and a password for a token that is valid for an hour. Five log-ins a minute are allowed."""
     grant = services().login.log_in(
         login=values["username"], password=values["password"], address=client_address(), is_limit_fixed=True
     )
@@ -83,7 +83,7 @@ def log_in(values: dict[str, Any]) -> Response:
 @blueprint.arguments(ClassicUserInput)
 @blueprint.response(201, ClassicUser)
 def create_user(values: dict[str, Any]) -> Response:
-    """Make a user with a role. Admins."""
+    """Create a user with a role. Admins only."""
     user = services().people.create(current_actor(), **values).values
     return value_response({"id": user["id"], "username": user["username"]}, 201)
 
@@ -93,7 +93,7 @@ def create_user(values: dict[str, Any]) -> Response:
 @blueprint.arguments(ClassicTaskInput)
 @blueprint.response(201, ClassicTaskCreated)
 def create_task(values: TaskChanges) -> Response:
-    """Create a task."""
+    """Create a task in the project `GEN`."""
     task = services().tasks.create(current_actor(), values)
     return value_response({"id": task.id, "task_name": task.title}, 201)
 
@@ -103,7 +103,11 @@ def create_task(values: TaskChanges) -> Response:
 @blueprint.arguments(ClassicTaskPatch)
 @blueprint.response(200, ClassicMessage)
 def change_task(values: TaskChanges, task_id: int) -> Response:
-    """Change any of a task's fields. Managers and admins."""
+    """Change any fields of a task. Managers and admins only.
+
+    A field that is absent stays as it is. Null removes the assigned user or the description. `"status": false` makes
+    an active task `done`, and `"status": true` makes an ended task `todo` again. Otherwise the status stays.
+    """
     services().tasks.change(current_actor(), task_id, values)
     return value_response({"message": "Task updated"})
 
@@ -112,7 +116,10 @@ def change_task(values: TaskChanges, task_id: int) -> Response:
 @requires(Permission.TASK_DELETE)
 @blueprint.response(200, ClassicTaskDeleted)
 def delete_task(task_id: int) -> Response:
-    """Delete a task softly. Managers and admins."""
+    """Delete a task so that it can be restored. Managers and admins only.
+
+    They restore it with `POST /api/v1/tasks/…/restore`.
+    """
     services().tasks.delete(current_actor(), task_id)
     return value_response({"message": "Task soft-deleted successfully", "task_id": task_id, "status": False})
 
@@ -121,7 +128,7 @@ def delete_task(task_id: int) -> Response:
 @requires(Permission.TASK_LOG_READ)
 @blueprint.response(200, ClassicLogDetail)
 def show_task_logger(logger_id: int) -> Response:
-    """One log row with its task."""
+    """Show a log row with its task. The number is the id of the row, not of the task."""
     return row_response(services().task_logs.get_with_task(current_actor(), logger_id, LOGGED_TASK_DETAIL))
 
 
@@ -129,7 +136,12 @@ def show_task_logger(logger_id: int) -> Response:
 @requires(Permission.TASK_LOG_READ)
 @blueprint.response(200, ClassicLogDetail)
 def show_task_log(log_id: int) -> Response:
-    """One log row with its task."""
+    """Show a log row with its task.
+
+    `task_name` and `priority` are those of the logged day, and `description` is today's. If you may no longer see the
+    task, because it moved to another project or, for users and viewers, because it was deleted, `description` is
+    empty and `created_at` is null.
+    """
     return row_response(services().task_logs.get_with_task(current_actor(), log_id, LOGGED_TASK_DETAIL))
 
 
@@ -139,17 +151,20 @@ def show_task_log(log_id: int) -> Response:
 @blueprint.arguments(ClassicLogQuery, location="query")
 @blueprint.response(200, ClassicLogPage)
 def list_logged_tasks(query: dict[str, Any]) -> Response:
-    """List log rows by numbered pages, newest day first; from the cache where it can. 60 times a minute."""
+    """List log rows in numbered pages, newest day first. 60 requests a minute are allowed.
+
+    `X-Cache` says whether the page came from the cache. A page after the last one is empty.
+    """
     on: date | None = query.pop("date")
     page, was_cached = services().task_logs.list_numbered(current_actor(), TaskLogQuery(on=on), LOGGED_TASK, **query)
-    return json_response(envelope_of(page), headers={"X-Cache": cache_word(was_cached)})
+    return json_response(envelope_of(page), headers={"X-Cache": cache_status(was_cached)})
 
 
 @blueprint.get("/activetasks")
 @requires(Permission.TASK_READ)
 @blueprint.response(200, ClassicTaskCreated(many=True))
 def list_active_tasks() -> Response:
-    """List every active task you can see."""
+    """List every active task that you can see, in one answer."""
     return download(services().task_views.write_active(current_actor(), ACTIVE_TASK), "application/json")
 
 
@@ -161,9 +176,12 @@ def list_active_tasks() -> Response:
 @blueprint.response(200, ClassicUploaded)
 @blueprint.alt_response(202, ClassicUploaded)
 def upload_csv(files: dict[str, Any]) -> Response:
-    """Import a CSV; rows whose task is there already are skipped, as bad ones are. Managers and admins; ten an hour.
+    """Import a CSV file into the project `GEN`. Managers and admins only; ten an hour.
 
-    `Location` leads to the report on the bad rows.
+    The options are the defaults of `POST /api/v1/imports`, except for `on_duplicate=skip`: a row whose task exists
+    creates no second one, even if it appears twice in the file. A deleted task counts as missing. `Location` is the
+    path of the import, whose errors name the bad rows. If a file takes longer than ten seconds, the answer is 202
+    without `skipped`, and the import goes on.
     """
     upload: Upload = files["file"]
     outcome = services().imports.import_csv(
@@ -186,7 +204,10 @@ def upload_csv(files: dict[str, Any]) -> Response:
 @requires(Permission.TASK_LOG_RUN)
 @blueprint.response(202, ClassicMessage)
 def log_tasks() -> Response:
-    """Have today logged now, by a worker. Managers and admins."""
+    """Request a log run for today. Managers and admins only.
+
+    A worker logs every active task, usually within a second.
+    """
     services().daily_log.request_day(current_actor(), None)
     return value_response({"message": "Logging of active tasks has been triggered."}, 202)
 

@@ -36,7 +36,7 @@ blueprint = Blueprint("task_logs", __name__, url_prefix="/api/v1/task-logs", des
 @blueprint.arguments(TaskLogListQuery, location="query")
 @blueprint.response(200, TaskLogPage)
 def list_task_logs(query: TaskLogQuery) -> Response:
-    """List log rows, newest day first. `X-Cache` tells whether the page came from the cache."""
+    """List log rows, newest day first. `X-Cache` says whether the page came from the cache."""
     page, was_cached = services().task_logs.list_page(current_actor(), query)
     return page_response(page, was_cached=was_cached)
 
@@ -45,7 +45,7 @@ def list_task_logs(query: TaskLogQuery) -> Response:
 @requires(Permission.TASK_LOG_READ)
 @blueprint.response(200, TaskLog)
 def show_task_log(log_id: int) -> Response:
-    """One log row."""
+    """Show a log row."""
     return row_response(services().task_logs.get(current_actor(), log_id))
 
 
@@ -54,7 +54,10 @@ def show_task_log(log_id: int) -> Response:
 @blueprint.arguments(DayQuery, location="query")
 @blueprint.response(200, LogDayPage)
 def list_days(query: TaskLogQuery) -> Response:
-    """Count the tasks of each logged day by status, project and assignee, newest day first."""
+    """Count the tasks of each logged day by status, project and assignee, newest day first.
+
+    Days on which none of your projects had a task are left out, except for admins.
+    """
     page = services().daily_log_reports.count_by_day(current_actor(), query)
     return items_response([with_link(day, query.project) for day in page.items], page.next_cursor)
 
@@ -64,7 +67,13 @@ def list_days(query: TaskLogQuery) -> Response:
 @blueprint.arguments(DiffQuery, location="query")
 @blueprint.response(200, LogDifferencePage)
 def show_differences(query: dict[str, Any]) -> Response:
-    """What entered, left and changed between two logged days: the stand-up report."""
+    """Compare two logged days, task by task: the stand-up report.
+
+    A task that was logged only on `to` has entered, and one that was logged only on `from` has left. A task that was
+    logged on both has changed if its project, ref, title, status, priority, assignee or deadline is different. With
+    `project`, and for projects that you are not in, a task that moved from one project to another enters or leaves. A
+    day that was not logged is refused with 422.
+    """
     page = services().daily_log_reports.diff(current_actor(), **query)
     return page_response(page) if page.counts is None else page_response(page, counts=page.counts)
 
@@ -83,7 +92,11 @@ def list_runs(query: dict[str, Any]) -> Response:
 @blueprint.arguments(LogRequest, required=False)
 @blueprint.response(202, LogRequested)
 def request_run(values: dict[str, date | None]) -> Response:
-    """Have a day logged now, by a worker: today, or a day that is over and was never logged. Managers and admins."""
+    """Request a log run for today, or for a day that is over and not final. Managers and admins only.
+
+    A worker logs the day. The body may be absent. A final day is refused with 409. A day in the future, a day that
+    the time zone never had and a day before the first task are refused with 422.
+    """
     request = services().daily_log.request_day(current_actor(), values["date"])
     return value_response({"log_date": request.log_date, "message": request.message}, 202)
 

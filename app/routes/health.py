@@ -22,7 +22,7 @@ blueprint = Blueprint("health", __name__, description="For operators and load ba
 @ungated
 @blueprint.response(200, Health)
 def show_health() -> Response:
-    """The process answers."""
+    """Say that the process answers."""
     return value_response({"status": "ok"})
 
 
@@ -33,10 +33,12 @@ def show_health() -> Response:
 @blueprint.response(200, ReadinessReport)
 @blueprint.alt_response(503, schema=ReadinessReport)
 def show_readiness(query: dict[str, Any]) -> Response:
-    """Whether all that the tracker needs is there: 503 with the reasons when something is not.
+    """Check everything that the tracker needs. If a check fails, the answer is 503 with the reasons.
 
-    Without Redis, broker, worker and beat, with a day that is not logged and with a full disk, the api still answers: a
-    load balancer leaves them out with `exclude`. `disk` is looked at where the tracker knows where its database is.
+    A worker and a beat must have been seen in the last two minutes. `daily_log` names days that ended more than an
+    hour ago and have not been logged. `disk` exists where the tracker knows the disk of its database. The api answers
+    without Redis, broker, worker, beat, a logged day and room on the disk, so a load balancer leaves these six out
+    with `exclude`. While the api lets go of its clients, the status is `stopping`.
     """
     checks = services().health.check(**query)
     status = "ready" if all(check.ok for check in checks) else "not ready"
@@ -51,6 +53,10 @@ def show_readiness(query: dict[str, Any]) -> Response:
 @public
 @blueprint.response(200, content_type="text/plain")
 def show_metrics() -> Response:
-    """What Prometheus reads. Where `METRICS_TOKEN` is set, it is the bearer token of this route."""
+    """Show metrics as text for Prometheus.
+
+    Some describe the api that answers (`http_*`, `cache_*`, `database_connections_*`). All others describe the whole
+    tracker and are the same from each api. Where `METRICS_TOKEN` is set, it is the bearer token of this route.
+    """
     ensure_may_scrape()
     return metrics_response(families_of(services().health.measure()))

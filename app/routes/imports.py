@@ -38,9 +38,10 @@ blueprint = Blueprint("imports", __name__, url_prefix="/api/v1/imports", descrip
 @blueprint.response(201, Import)
 @blueprint.alt_response(202, Import)
 def create_import(headers: dict[str, Any], options: ImportOptions, files: dict[str, Any]) -> Response:
-    """Import a CSV: good rows become tasks, bad ones are listed with the reason. Managers and admins.
+    """Import a CSV file: good rows become tasks, bad ones are reported. Managers and admins only; ten an hour.
 
-    Small files are finished with the answer (201); others are followed at `Location` (202).
+    The file is the last field of the form, since it is read while it arrives. A small file has been imported when the
+    answer comes (201). Read the import of any other file at `Location` until it has ended (202).
     """
     upload: Upload = files["file"]
     outcome = services().imports.import_csv(
@@ -55,7 +56,7 @@ def create_import(headers: dict[str, Any], options: ImportOptions, files: dict[s
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, ImportPage)
 def list_imports(query: dict[str, Any]) -> Response:
-    """List the imports into your projects, newest first. Managers and admins."""
+    """List the imports into your projects, newest first. Managers and admins only."""
     return page_response(services().imports.list_page(current_actor(), **query))
 
 
@@ -63,7 +64,7 @@ def list_imports(query: dict[str, Any]) -> Response:
 @requires(Permission.IMPORT_READ)
 @blueprint.response(200, Import)
 def show_import(import_id: int) -> Response:
-    """One import: its state and counts. Managers and admins."""
+    """Show the state and the counts of an import. Managers and admins only."""
     return row_response(services().imports.get(current_actor(), import_id))
 
 
@@ -75,9 +76,10 @@ def show_import(import_id: int) -> Response:
     responses={"200": {"description": "OK", "content": {"application/json": {"schema": ImportProblemPage}, **CSV}}}
 )
 def list_import_errors(query: dict[str, Any], import_id: int) -> Response:
-    """List what was wrong with each refused row, in the order of the file; as CSV to mend and send again if told so.
+    """List what was wrong with each refused row, in the order of the file. Managers and admins only.
 
-    Managers and admins.
+    With `format=csv`, the answer holds the refused rows themselves. Correct them and upload the file again; the
+    import ignores the column `error`.
     """
     if query.pop("format") == "csv":
         pieces = services().imports.write_errors(current_actor(), import_id)

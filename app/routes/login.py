@@ -22,7 +22,12 @@ blueprint = Blueprint("auth", __name__, url_prefix="/api/v1/auth", description="
 @blueprint.arguments(Registration)
 @blueprint.response(201, User)
 def register(values: dict[str, Any]) -> Response:
-    """Make an account for yourself, with the role `user`. Closed in production unless the operator opens it."""
+    """Create an account for yourself, with the role `user`.
+
+    The operator decides whether this is open (`SELF_REGISTRATION_ENABLED`). In production it is closed by default. A
+    name that looks like another user's is taken: `user1` where there is `userl`. So is a name that an import has
+    given to somebody. An admin hands it over with `POST /api/v1/users`.
+    """
     return row_response(services().login.register(**values, address=client_address()), 201)
 
 
@@ -31,7 +36,10 @@ def register(values: dict[str, Any]) -> Response:
 @blueprint.arguments(Login)
 @blueprint.response(200, TokenPair)
 def log_in(values: dict[str, Any]) -> Response:
-    """Exchange username or email and password for an access token and a refresh token."""
+    """Exchange a username or an email address and a password for an access token and a refresh token.
+
+    The answer is the same for an unknown name, a wrong password and an inactive account.
+    """
     grant = services().login.log_in(login=values["username"], password=values["password"], address=client_address())
     return value_response(bearer_tokens().pair(grant))
 
@@ -41,7 +49,10 @@ def log_in(values: dict[str, Any]) -> Response:
 @blueprint.doc(security=[{"bearer": []}])
 @blueprint.response(200, TokenPair)
 def refresh() -> Response:
-    """Exchange the refresh token, sent as the bearer, for the next pair. Using one twice ends the session."""
+    """Exchange the refresh token, sent as the bearer token, for the next pair.
+
+    A refresh token can be used once. Using a spent one ends the session.
+    """
     claims = bearer_tokens().read_refresh(authorization())
     grant = services().login.refresh(session_id=claims.session_id, refresh_id=claims.refresh_id)
     return value_response(bearer_tokens().pair(grant))
@@ -51,7 +62,7 @@ def refresh() -> Response:
 @requires(Permission.SESSION_OWN)
 @blueprint.response(204)
 def log_out() -> Response:
-    """End this session: its access and refresh tokens are refused from now on."""
+    """End this session. Its access and refresh tokens are refused from now on."""
     services().login.log_out(current_actor())
     return no_content()
 
@@ -60,7 +71,7 @@ def log_out() -> Response:
 @requires(Permission.USER_READ)
 @blueprint.response(200, User)
 def show_me() -> Response:
-    """Who you are."""
+    """Show your own account."""
     return row_response(services().people.get(current_actor(), current_actor().user_id))
 
 
@@ -69,6 +80,9 @@ def show_me() -> Response:
 @blueprint.arguments(PasswordChange)
 @blueprint.response(204)
 def change_password(values: dict[str, Any]) -> Response:
-    """Change your password. Every other session of yours ends."""
+    """Change your password. All your other sessions end.
+
+    This counts as a log-in attempt. If the current password is wrong, the answer is 422.
+    """
     services().login.change_password(current_actor(), address=client_address(), **values)
     return no_content()

@@ -23,7 +23,10 @@ blueprint = Blueprint("users", __name__, url_prefix="/api/v1/users", description
 @blueprint.arguments(UserQuery, location="query")
 @blueprint.response(200, UserPage)
 def list_users(query: dict[str, Any]) -> Response:
-    """List the users by id. Managers and admins."""
+    """List users by id. Managers and admins only.
+
+    An account that an import created has no email address (null) and is inactive.
+    """
     return page_response(services().people.list_page(current_actor(), **query))
 
 
@@ -32,7 +35,11 @@ def list_users(query: dict[str, Any]) -> Response:
 @blueprint.arguments(UserInput)
 @blueprint.response(201, User)
 def create_user(values: dict[str, Any]) -> Response:
-    """Make a user with a role. Admins."""
+    """Create a user with a role. Admins only.
+
+    If an import created an account with this name, and it never had a password, the account gets these values. It
+    keeps its id, tasks and projects, and the user can log in.
+    """
     return row_response(services().people.create(current_actor(), **values), 201)
 
 
@@ -40,7 +47,7 @@ def create_user(values: dict[str, Any]) -> Response:
 @requires(Permission.USER_READ)
 @blueprint.response(200, User)
 def show_user(user_id: int) -> Response:
-    """One user: yourself, or anybody for managers and admins."""
+    """Show a user: yourself, or anybody for managers and admins."""
     return row_response(services().people.get(current_actor(), me_or(user_id)))
 
 
@@ -49,7 +56,11 @@ def show_user(user_id: int) -> Response:
 @blueprint.arguments(UserPatch)
 @blueprint.response(200, User)
 def change_user(values: UserChanges, user_id: int) -> Response:
-    """Change a user. A new password or a deactivation ends the user's sessions. Admins."""
+    """Change a user. Admins only.
+
+    A field that is absent stays as it is. A new password or a deactivation ends the user's sessions. An account
+    without a password cannot be activated without giving it one.
+    """
     return row_response(services().people.change(current_actor(), me_or(user_id), values))
 
 
@@ -57,7 +68,11 @@ def change_user(values: UserChanges, user_id: int) -> Response:
 @requires(Permission.USER_MANAGE)
 @blueprint.response(204)
 def deactivate_user(user_id: int) -> Response:
-    """Deactivate a user: nobody is deleted, since the record names them. Admins."""
+    """Deactivate a user. Admins only.
+
+    The account stays, because the history names it, but nobody can log in to it. The last active admin cannot be
+    deactivated.
+    """
     services().people.deactivate(current_actor(), me_or(user_id))
     return no_content()
 
@@ -67,6 +82,6 @@ def deactivate_user(user_id: int) -> Response:
 @blueprint.arguments(AssignedTaskListQuery, location="query")
 @blueprint.response(200, TaskPage)
 def list_tasks_of_user(query: TaskQuery, user_id: int) -> Response:
-    """List the tasks assigned to a user, of those you can see."""
+    """List the tasks that are assigned to a user, as far as you can see them."""
     page, was_cached = services().task_views.list_page(current_actor(), replace(query, assignee=str(me_or(user_id))))
     return page_response(page, was_cached=was_cached)

@@ -20,7 +20,7 @@ blueprint = Blueprint("projects", __name__, url_prefix="/api/v1/projects", descr
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, ProjectPage)
 def list_projects(query: dict[str, Any]) -> Response:
-    """List the projects you are in; all of them for admins."""
+    """List the projects that you are a member of. Admins see all projects."""
     return page_response(services().projects.list_page(current_actor(), **query))
 
 
@@ -29,7 +29,7 @@ def list_projects(query: dict[str, Any]) -> Response:
 @blueprint.arguments(ProjectInput)
 @blueprint.response(201, Project)
 def create_project(values: dict[str, Any]) -> Response:
-    """Make a project and be its first member. Managers and admins."""
+    """Create a project and become its first member. Managers and admins only."""
     return row_response(services().projects.create(current_actor(), **values), 201)
 
 
@@ -37,7 +37,7 @@ def create_project(values: dict[str, Any]) -> Response:
 @requires(Permission.PROJECT_READ)
 @blueprint.response(200, Project)
 def show_project(key: str) -> Response:
-    """One project, by its key."""
+    """Show a project."""
     return row_response(services().projects.get(current_actor(), key))
 
 
@@ -46,7 +46,10 @@ def show_project(key: str) -> Response:
 @blueprint.arguments(ProjectPatch)
 @blueprint.response(200, Project)
 def rename_project(values: dict[str, Any], key: str) -> Response:
-    """Rename a project. Its key stays, since refs are made of it. Managers and admins."""
+    """Rename a project. Managers and admins only. Only admins rename `GEN`.
+
+    The key stays, because refs contain it.
+    """
     return row_response(services().projects.rename(current_actor(), key, **values))
 
 
@@ -55,7 +58,7 @@ def rename_project(values: dict[str, Any], key: str) -> Response:
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, MemberPage)
 def list_members(query: dict[str, Any], key: str) -> Response:
-    """List who is in a project. A project that includes everyone lists nobody."""
+    """List the members of a project. A project that includes everybody lists nobody."""
     return page_response(services().projects.list_members(current_actor(), key, **query))
 
 
@@ -63,7 +66,11 @@ def list_members(query: dict[str, Any], key: str) -> Response:
 @requires(Permission.PROJECT_UPDATE)
 @blueprint.response(204)
 def add_member(key: str, username: str) -> Response:
-    """Put a user into a project; doing it twice is doing it once. Managers and admins."""
+    """Add a member to a project. Managers and admins only.
+
+    Adding the same member again changes nothing. `GEN` has no list of members (409). If there is no such user, the
+    answer is 422.
+    """
     services().projects.add_member(current_actor(), key, username=username)
     return no_content()
 
@@ -72,6 +79,10 @@ def add_member(key: str, username: str) -> Response:
 @requires(Permission.PROJECT_UPDATE)
 @blueprint.response(204)
 def remove_member(key: str, username: str) -> Response:
-    """Take a user out of a project. Managers and admins."""
+    """Remove a member from a project. Managers and admins only.
+
+    Removing a user who is not a member is no error. `GEN` has no list of members (409). If there is no such user, the
+    answer is 422.
+    """
     services().projects.remove_member(current_actor(), key, username=username)
     return no_content()

@@ -22,7 +22,11 @@ blueprint = Blueprint("reports", __name__, url_prefix="/api/v1/reports", descrip
 @blueprint.arguments(ReportRangeQuery, location="query")
 @blueprint.response(200, FlowReport)
 def show_flow(query: dict[str, Any]) -> Response:
-    """Cumulative flow: how many tasks stood in each status at the end of each day."""
+    """Show how many tasks had each status at the end of each day: the cumulative flow, oldest day first.
+
+    For today, it is the status now. The report reads the history, so a task does not count before it came in,
+    whatever its `created_at`.
+    """
     return value_response({"items": with_links(services().reports.flow(current_actor(), **query))})
 
 
@@ -31,7 +35,11 @@ def show_flow(query: dict[str, Any]) -> Response:
 @blueprint.arguments(ReportRangeQuery, location="query")
 @blueprint.response(200, CycleTimeReport)
 def show_cycle_time(query: dict[str, Any]) -> Response:
-    """Percentiles of the time from started to done, by the week in which tasks were done."""
+    """Show how long tasks took from `started_at` to `completed_at`, by the week of their completion.
+
+    The percentiles are in seconds. Tasks that were completed without being in progress are neither counted nor
+    listed. Weeks without a task are left out.
+    """
     return value_response({"items": with_links(services().reports.cycle_time(current_actor(), **query))})
 
 
@@ -40,7 +48,7 @@ def show_cycle_time(query: dict[str, Any]) -> Response:
 @blueprint.arguments(ReportQuery, location="query")
 @blueprint.response(200, AgingReport)
 def show_aging(query: dict[str, Any]) -> Response:
-    """How long the active tasks have been open."""
+    """Show how long the active tasks have been open since `created_at`, in days of 24 hours."""
     return value_response({"items": with_links(services().reports.aging(current_actor(), **query))})
 
 

@@ -10,10 +10,9 @@ from app.composition.services import services
 from app.http.downloads import csv_response
 from app.http.identity.access import current_actor, requires
 from app.http.openapi import CSV, Blueprint
-from app.http.responses import items_response, no_content, page_response, precondition_of, task_response
+from app.http.responses import items_response, no_content, page_response, precondition_of, versioned_response
 from app.queries.tasks import TaskQuery
 from app.schemas.base import PageQuery
-from app.schemas.reports import TaskVersionPage
 from app.schemas.tasks import (
     Task,
     TaskFilters,
@@ -23,6 +22,7 @@ from app.schemas.tasks import (
     TaskPatch,
     TaskReplacement,
     TaskStatusChange,
+    TaskVersionPage,
 )
 from app.services.tasks.history import TaskChange
 from app.services.tasks.write import TaskChanges
@@ -35,7 +35,14 @@ blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1/tasks", description
 @blueprint.arguments(TaskListQuery, location="query")
 @blueprint.response(200, TaskPage)
 def list_tasks(query: TaskQuery) -> Response:
-    """List the tasks you can see, newest change first. `X-Cache` tells whether the page came from the cache."""
+    """List the tasks that you can see, newest change first. `X-Cache` says whether the page came from the cache.
+
+    `as_of` lists the tasks as they were at that time, from the history. Every filter, including `overdue`, looks at
+    the state of that time, and `updated_at` is when that state began. You see the tasks that were in one of your
+    projects then, including those that were deleted later. Of a task that is deleted now, users and viewers see only
+    what the daily log keeps: no description, labels or `external_ref`, and no filter finds it by them. Before the
+    first task came in, the list is empty. A time in the future is refused, with a minute's tolerance for clocks.
+    """
     page, was_cached = services().task_views.list_page(current_actor(), query)
     return page_response(page, was_cached=was_cached)
 
@@ -46,7 +53,11 @@ def list_tasks(query: TaskQuery) -> Response:
 @blueprint.response(200)
 @blueprint.doc(responses={"200": {"description": "OK", "content": CSV}})
 def export_tasks(query: TaskQuery) -> Response:
-    """Write the tasks you can see as CSV, by the list's filters and in the order of ids; the import reads it back."""
+    """Export the tasks that match the filters of the task list, as CSV in the order of ids.
+
+    Times are ISO 8601 in UTC. The import reads the file, but ignores `ref` and `project`: the tasks go into the
+    project of the upload. Only managers and admins export deleted tasks.
+    """
     return csv_response(services().task_export.write(current_actor(), query), "tasks.csv")
 
 
@@ -55,17 +66,20 @@ def export_tasks(query: TaskQuery) -> Response:
 @blueprint.arguments(TaskInput)
 @blueprint.response(201, Task)
 def create_task(values: TaskChanges) -> Response:
-    """Create a task; in the project GEN unless you name another."""
+    """Create a task."""
     task = services().tasks.create(current_actor(), values)
-    return task_response(task, 201, {"Location": f"/api/v1/tasks/{task.id}"})
+    return versioned_response(task, 201, {"Location": f"/api/v1/tasks/{task.id}"})
 
 
 @blueprint.get("/<id:task_id>")
 @requires(Permission.TASK_READ)
 @blueprint.response(200, Task)
 def show_task(task_id: int) -> Response:
-    """One task. Its ETag is its version: `If-None-Match` saves the body."""
-    return task_response(services().task_views.get(current_actor(), task_id))
+    """Show a task. The `ETag` is its version, and `If-None-Match` saves the body.
+
+    Only managers and admins see a deleted task.
+    """
+    return versioned_response(services().task_views.get(current_actor(), task_id))
 
 
 @blueprint.get("/<id:task_id>/history")
@@ -73,7 +87,12 @@ def show_task(task_id: int) -> Response:
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, TaskVersionPage)
 def list_task_history(query: dict[str, Any], task_id: int) -> Response:
-    """Who changed what from what to what, newest first."""
+    """List who changed what in a task, newest change first.
+
+    A state lasts from `at` until just before `until`. A task that is older than the history begins with the state
+    that it had then. What the task was in a project that you are not in is left out. Moving a task on the board makes
+    no revision. Only managers and admins see the history of a deleted task.
+    """
     page = services().task_history.list_page(current_actor(), task_id, **query)
     return items_response([as_json(change) for change in page.items], page.next_cursor)
 
@@ -83,8 +102,11 @@ def list_task_history(query: dict[str, Any], task_id: int) -> Response:
 @blueprint.arguments(TaskReplacement)
 @blueprint.response(200, Task)
 def replace_task(values: TaskChanges, task_id: int) -> Response:
-    """Replace a task. With `If-Match`, 412 when somebody changed it since you read it."""
-    return task_response(
+    """Replace a task. With `If-Match`, the answer is 412 if the task has changed since you read it.
+
+    A field that is absent gets its default value. The project and the position stay.
+    """
+    return versioned_response(
         services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition_of(task_id))
     )
 
@@ -94,8 +116,11 @@ def replace_task(values: TaskChanges, task_id: int) -> Response:
 @blueprint.arguments(TaskPatch)
 @blueprint.response(200, Task)
 def change_task(values: TaskChanges, task_id: int) -> Response:
-    """Change some fields: absent stays, null takes away. With `If-Match`, 412 when somebody was faster."""
-    return task_response(
+    """Change some fields of a task. With `If-Match`, the answer is 412 if the task has changed since you read it.
+
+    A field that is absent stays as it is. Null removes the assignee, the deadline or the `external_ref`.
+    """
+    return versioned_response(
         services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition_of(task_id))
     )
 
@@ -105,8 +130,11 @@ def change_task(values: TaskChanges, task_id: int) -> Response:
 @blueprint.arguments(TaskStatusChange)
 @blueprint.response(200, Task)
 def change_task_status(values: TaskChanges, task_id: int) -> Response:
-    """Change the status, the deadline, or both."""
-    return task_response(
+    """Change the status, the deadline, or both. With `If-Match`, the answer is 412 if the task has changed since.
+
+    PUT and PATCH do the same: what is absent stays as it is.
+    """
+    return versioned_response(
         services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition_of(task_id))
     )
 
@@ -115,7 +143,10 @@ def change_task_status(values: TaskChanges, task_id: int) -> Response:
 @requires(Permission.TASK_DELETE)
 @blueprint.response(204)
 def delete_task(task_id: int) -> Response:
-    """Delete a task softly; it can be restored. Managers and admins."""
+    """Delete a task so that it can be restored. With `If-Match`, 412 if it has changed since. Managers and admins only.
+
+    Lists and counts leave it out.
+    """
     services().tasks.delete(current_actor(), task_id, may_overwrite=precondition_of(task_id))
     return no_content()
 
@@ -124,8 +155,11 @@ def delete_task(task_id: int) -> Response:
 @requires(Permission.TASK_RESTORE)
 @blueprint.response(200, Task)
 def restore_task(task_id: int) -> Response:
-    """Bring a deleted task back. Managers and admins."""
-    return task_response(services().tasks.restore(current_actor(), task_id))
+    """Restore a deleted task. Managers and admins only.
+
+    If the task is not deleted, the answer is 404.
+    """
+    return versioned_response(services().tasks.restore(current_actor(), task_id))
 
 
 def as_json(change: TaskChange) -> dict[str, Any]:

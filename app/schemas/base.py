@@ -142,7 +142,7 @@ class PageQuery(StrictSchema):
     cursor = fields.String(
         load_default=None,
         validate=validate.Length(max=MAX_CURSOR_LENGTH),
-        metadata={"description": "`next_cursor` of the page before"},
+        metadata={"description": "the `next_cursor` of the page before"},
     )
     limit = fields.Integer(
         load_default=DEFAULT_PAGE_SIZE,
@@ -158,10 +158,10 @@ def page_schema(item: type[Schema], name: str) -> type[Schema]:
             "items": fields.List(fields.Nested(item), required=True),
             "next_cursor": fields.String(required=True, allow_none=True),
             "total": fields.Integer(
-                metadata={"description": f"only with `include_total=true`; {MAX_TOTAL} where there are more"}
+                metadata={"description": f"only with `include_total=true`; {MAX_TOTAL} if there are more"}
             ),
             "total_is_capped": fields.Boolean(
-                metadata={"description": "only with `include_total=true`; whether there are more than `total`"}
+                metadata={"description": "only with `include_total=true`; true if there are more than `total`"}
             ),
         },
         name=name,

@@ -95,20 +95,21 @@ class ClassicUser(Schema):
 class ClassicUploaded(Schema):
     message = fields.String(required=True)
     skipped = fields.Integer(
-        metadata={
-            "description": "rows that are bad or whose task is there already; absent while the import is under way"
-        }
+        metadata={"description": "rows that are bad or whose task exists; absent while the import goes on"}
     )
 
 
 class ClassicTaskPatch(StrictSchema):
     task_name = Text(min_length=1, max_length=MAX_TITLE_LENGTH)
     description = Text(max_length=MAX_DESCRIPTION_LENGTH, allow_none=True)
-    status = Activity(metadata={"description": "true while active"})
+    status = Activity(metadata={"description": "true while the task is active; a status word is possible, too"})
     priority = Priority()
-    created_at = ClassicMoment()
+    created_at = ClassicMoment(metadata={"description": "`YYYY-MM-DD`, ISO 8601 or `M/D/YYYY`"})
     assigned_user = Text(
-        min_length=1, max_length=MAX_USERNAME_LENGTH, allow_none=True, metadata={"description": "a username"}
+        min_length=1,
+        max_length=MAX_USERNAME_LENGTH,
+        allow_none=True,
+        metadata={"description": "the username of an active user"},
     )
 
     @post_load
@@ -147,7 +148,7 @@ class ClassicTaskDeleted(Schema):
 
 
 class ClassicLogQuery(StrictSchema):
-    date = fields.Date(load_default=None)
+    date = fields.Date(load_default=None, metadata={"description": "only this day"})
     page = fields.Integer(load_default=1, validate=validate.Range(1, MAX_PAGE_NUMBER))
     per_page = fields.Integer(load_default=DEFAULT_PER_PAGE, validate=validate.Range(1, MAX_PAGE_SIZE))
 

@@ -18,7 +18,7 @@ class TaskLogListQuery(PageQuery):
     date = Day(metadata={"description": "one day"})
     since = Day(data_key="from", metadata={"description": "this day and later"})
     until = Day(data_key="to", metadata={"description": "this day and earlier"})
-    task = fields.Integer(validate=validate.Range(1, MAX_BIGINT))
+    task = fields.Integer(validate=validate.Range(1, MAX_BIGINT), metadata={"description": "the id of a task"})
     status = Status()
     project = ProjectKey()
     assignee = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, or `none`"})
@@ -40,12 +40,12 @@ class DayQuery(PageQuery):
 
 
 class LogRequest(StrictSchema):
-    date = Day(load_default=None, allow_none=True, metadata={"description": "today where absent"})
+    date = Day(load_default=None, allow_none=True, metadata={"description": "today if absent"})
 
 
 class LogRequested(Schema):
     log_date = fields.Date(required=True)
-    message = fields.String(required=True)
+    message = fields.String(required=True, metadata={"description": "what will happen"})
 
 
 _LOGGED_FIELDS: Any = Schema.from_dict({field.name: TaskSchema().fields[field.name] for field in LOGGED})
@@ -73,9 +73,14 @@ class LogDay(Schema):
         keys=fields.String(),
         values=fields.Integer(),
         required=True,
-        metadata={"description": "`none` has those of nobody"},
+        metadata={"description": "`none` counts tasks without an assignee"},
     )
-    tasks = fields.String(required=True, metadata={"description": "lists the tasks; add `status=` or the like"})
+    tasks = fields.String(
+        required=True,
+        metadata={
+            "description": "the request that lists the rows; add `status=`, `project=` or `assignee=` for one number"
+        },
+    )
 
 
 class DiffQuery(PageQuery):
@@ -93,12 +98,17 @@ class LogDifference(Schema):
 
 class LogRun(Schema):
     log_date = fields.Date(required=True)
-    time_zone = fields.String(required=True)
+    time_zone = fields.String(required=True, metadata={"description": "the workspace's when the day was logged"})
     started_at = fields.AwareDateTime(required=True)
     finished_at = fields.AwareDateTime(required=True)
-    task_count = fields.Integer(required=True)
-    source = fields.Enum(LogSource, by_value=True, required=True)
-    is_final = fields.Boolean(required=True, metadata={"description": "false while the day still lasts"})
+    task_count = fields.Integer(required=True, metadata={"description": "in all projects"})
+    source = fields.Enum(
+        LogSource,
+        by_value=True,
+        required=True,
+        metadata={"description": "on schedule, on request, or to fill in a day before yesterday"},
+    )
+    is_final = fields.Boolean(required=True, metadata={"description": "false until the day is over"})
 
 
 TaskLogPage = page_schema(TaskLog, "TaskLogPage")
@@ -108,7 +118,7 @@ class LogDifferencePage(page_schema(LogDifference, "LogDifferences")):  # type: 
     counts = fields.Dict(
         keys=fields.String(),
         values=fields.Integer(),
-        metadata={"description": "how many entered, left and changed in all; with the first page"},
+        metadata={"description": "how many entered, left and changed on all pages; only on the first page"},
     )
 
 

@@ -25,7 +25,7 @@ class CsvUpload(StrictSchema):
             "type": "string",
             "format": "binary",
             "description": "CSV with task_name and any of description, status, priority, created_at, assigned_user, "
-            "due_at, labels, external_ref; the last part of the form",
+            "due_at, labels, external_ref; the last field of the form",
         },
     )
 
@@ -47,30 +47,30 @@ class ImportForm(StrictSchema):
 
     project = ProjectKey(load_default=DEFAULT_PROJECT_KEY)
     dry_run = fields.Boolean(
-        load_default=False, metadata={"description": "check all of the file and report, create nothing"}
+        load_default=False, metadata={"description": "checks and reports on the whole file, and creates nothing"}
     )
     mode = fields.Enum(
         ImportMode,
         by_value=True,
         load_default=ImportMode.SKIP_BAD,
-        metadata={"description": "whether one bad row refuses the file"},
+        metadata={"description": "`all_or_nothing`: one bad row refuses the whole file"},
     )
     on_duplicate = fields.Enum(
         DuplicatePolicy,
         by_value=True,
         load_default=DuplicatePolicy.CREATE,
         metadata={
-            "description": "what becomes of a row whose task is there, by external_ref or else by title, description, "
-            "day of creation and assignee"
+            "description": "what to do with a row whose task exists: create another task, skip the row, or update "
+            "the task"
         },
     )
     create_users = fields.Boolean(
-        load_default=True, metadata={"description": "unknown assignees become inactive users; else they are refused"}
+        load_default=True, metadata={"description": "`false`: a row with an unknown assignee is refused"}
     )
-    encoding = fields.Enum(Encoding, by_value=True, metadata={"description": "found out when absent"})
-    delimiter = Delimiter(metadata={"description": ", ; | or tab; found out when absent"})
+    encoding = fields.Enum(Encoding, by_value=True, metadata={"description": "detected if absent"})
+    delimiter = Delimiter(metadata={"description": "detected if absent"})
     day_first = fields.Boolean(
-        load_default=False, metadata={"description": "dates are D.M.YYYY or D/M/YYYY, not M/D/YYYY"}
+        load_default=False, metadata={"description": "`true`: dates are D.M.YYYY or D/M/YYYY, not M/D/YYYY"}
     )
 
     @post_load
@@ -102,13 +102,13 @@ class ImportHeaders(Schema):
     wait_seconds = Waiting(
         data_key="Prefer",
         load_default=None,
-        metadata={"description": "`wait=N`: answer when the import is finished, or after N seconds; `respond-async`"},
+        metadata={"description": "`wait=20` waits up to 20 seconds, 30 at most; `respond-async` does not wait"},
     )
     idempotency_key = fields.String(
         data_key="Idempotency-Key",
         load_default=None,
         validate=validate.Length(1, MAX_IDEMPOTENCY_KEY_LENGTH),
-        metadata={"description": "the same key again is the same import"},
+        metadata={"description": "the same key leads to the same import"},
     )
 
 
@@ -121,34 +121,44 @@ class Import(Schema):
     mode = fields.Enum(ImportMode, by_value=True, required=True)
     on_duplicate = fields.Enum(DuplicatePolicy, by_value=True, required=True)
     create_users = fields.Boolean(required=True)
-    ignored_columns = fields.List(fields.String(), required=True)
+    ignored_columns = fields.List(
+        fields.String(), required=True, metadata={"description": "the first 50, and how many more there are"}
+    )
     state = fields.Enum(ImportState, by_value=True, required=True)
-    read_count = fields.Integer(required=True)
-    created_count = fields.Integer(required=True)
-    updated_count = fields.Integer(required=True)
-    skipped_count = fields.Integer(required=True)
-    refused_count = fields.Integer(required=True)
-    error_count = fields.Integer(required=True, metadata={"description": "of which the first 10,000 are kept"})
-    failure = fields.String(required=True, allow_none=True)
+    read_count = fields.Integer(required=True, metadata={"description": "rows of the file"})
+    created_count = fields.Integer(required=True, metadata={"description": "new tasks"})
+    updated_count = fields.Integer(required=True, metadata={"description": "rows that changed a task"})
+    skipped_count = fields.Integer(
+        required=True, metadata={"description": "rows whose task exists and was not changed"}
+    )
+    refused_count = fields.Integer(required=True, metadata={"description": "bad rows"})
+    error_count = fields.Integer(
+        required=True, metadata={"description": "problems in bad rows; the report keeps the first 10,000"}
+    )
+    failure = fields.String(required=True, allow_none=True, metadata={"description": "why the import failed"})
     created_at = fields.AwareDateTime(required=True)
-    finished_at = fields.AwareDateTime(required=True, allow_none=True)
+    finished_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata={"description": "null until the import has ended"}
+    )
 
 
 class ImportErrorsQuery(PageQuery):
     format = fields.String(
         load_default="json",
         validate=validate.OneOf(["json", "csv"]),
-        metadata={
-            "description": "`csv`: each refused row once, as it came, with a column `error`; all of them at once"
-        },
+        metadata={"description": "`csv`: each refused row once and unchanged, with a column `error`, without pages"},
     )
 
 
 class ImportProblem(Schema):
-    row = fields.Integer(required=True, metadata={"description": "counted from 1, the header not among them"})
-    line = fields.Integer(required=True, metadata={"description": "of the file, counted from 1"})
-    column = fields.String(required=True, allow_none=True)
-    value = fields.String(required=True, allow_none=True)
+    row = fields.Integer(required=True, metadata={"description": "counts from 1, without the header and empty lines"})
+    line = fields.Integer(required=True, metadata={"description": "the line of the file where the row begins"})
+    column = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "its name in the file; null if the row as a whole is wrong"},
+    )
+    value = fields.String(required=True, allow_none=True, metadata={"description": "the cell, cut to 200 characters"})
     reason = fields.String(required=True)
     message = fields.String(required=True, metadata={"description": "line, column and reason in one sentence"})
 

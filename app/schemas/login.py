@@ -17,7 +17,12 @@ class Registration(StrictSchema):
 class Login(StrictSchema):
     """By username or email, either under `username`."""
 
-    username = Text(min_length=1, max_length=MAX_EMAIL_LENGTH, required=True)
+    username = Text(
+        min_length=1,
+        max_length=MAX_EMAIL_LENGTH,
+        required=True,
+        metadata={"description": "the username or the email address, in any case"},
+    )
     password = Password(min_length=1, max_length=MAX_PASSWORD_LENGTH, required=True)
 
 
@@ -30,4 +35,4 @@ class TokenPair(Schema):
     access_token = fields.String(required=True)
     refresh_token = fields.String(required=True)
     token_type = fields.String(required=True)
-    expires_in = fields.Integer(required=True, metadata={"description": "seconds that the access token is good for"})
+    expires_in = fields.Integer(required=True, metadata={"description": "how many seconds the access token is valid"})

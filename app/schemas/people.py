@@ -21,7 +21,14 @@ def not_reserved(username: str) -> None:
 
 
 def username_field(**kwargs: object) -> Text:
-    return Text(min_length=1, max_length=MAX_USERNAME_LENGTH, validate=[USERNAME, not_reserved], **kwargs)
+    description = "begins with a letter; letters, digits, dots, underscores and hyphens; not `me` or `none`"
+    return Text(
+        min_length=1,
+        max_length=MAX_USERNAME_LENGTH,
+        validate=[USERNAME, not_reserved],
+        metadata={"description": description},
+        **kwargs,
+    )
 
 
 def email_field(**kwargs: object) -> fields.Email:
@@ -42,7 +49,11 @@ class UserInput(StrictSchema):
     email = email_field(required=True)
     password = new_password_field(required=True)
     role = fields.Enum(Role, by_value=True, required=True)
-    time_zone = fields.String(load_default="UTC", validate=_known_time_zone)
+    time_zone = fields.String(
+        load_default="UTC",
+        validate=_known_time_zone,
+        metadata={"description": "an IANA time zone such as Europe/Berlin"},
+    )
 
 
 class UserPatch(SomeOf):
@@ -55,16 +66,18 @@ class UserPatch(SomeOf):
 
 
 class UserQuery(PageQuery):
-    q = Text(load_default=None, max_length=MAX_USERNAME_LENGTH, metadata={"description": "part of the username"})
+    q = Text(load_default=None, max_length=MAX_USERNAME_LENGTH, metadata={"description": "a part of the username"})
 
 
 class User(Schema):
     id = fields.Integer(required=True)
     username = fields.String(required=True)
-    email = fields.String(required=True, allow_none=True)
+    email = fields.String(
+        required=True, allow_none=True, metadata={"description": "null for an account that an import created"}
+    )
     role = fields.Enum(Role, by_value=True, required=True)
     time_zone = fields.String(required=True)
-    is_active = fields.Boolean(required=True)
+    is_active = fields.Boolean(required=True, metadata={"description": "an inactive account cannot log in"})
     created_at = fields.AwareDateTime(required=True)
     updated_at = fields.AwareDateTime(required=True)
 

@@ -23,7 +23,9 @@ class Project(Schema):
     id = fields.Integer(required=True)
     key = fields.String(required=True)
     name = fields.String(required=True)
-    includes_everyone = fields.Boolean(required=True, metadata={"description": "has no members of its own"})
+    includes_everyone = fields.Boolean(
+        required=True, metadata={"description": "everybody is in it without being a member"}
+    )
     created_at = fields.AwareDateTime(required=True)
     updated_at = fields.AwareDateTime(required=True)
 

@@ -1,11 +1,10 @@
 """The shape of the reports and of a task's history."""
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
 from app.models.tasks.fields import TaskStatus
-from app.schemas.base import Day, StrictSchema, page_schema
+from app.schemas.base import Day, StrictSchema
 from app.schemas.tasks import ProjectKey
-from app.services.tasks.history import TaskEvent
 
 _LINK = {"description": "the request that lists these tasks"}
 
@@ -15,8 +14,10 @@ class ReportQuery(StrictSchema):
 
 
 class ReportRangeQuery(ReportQuery):
-    since = Day(data_key="from", load_default=None, metadata={"description": "30 days up to `to` where absent"})
-    until = Day(data_key="to", load_default=None, metadata={"description": "today where absent"})
+    since = Day(
+        data_key="from", load_default=None, metadata={"description": "the first day; if absent, 30 days up to `to`"}
+    )
+    until = Day(data_key="to", load_default=None, metadata={"description": "the last day; today if absent"})
 
 
 class FlowStatus(Schema):
@@ -38,35 +39,18 @@ class Percentiles(Schema):
 
 
 class CycleTimeWeek(Schema):
-    week = fields.Date(required=True, metadata={"description": "its Monday"})
+    week = fields.Date(required=True, metadata={"description": "the Monday of the week"})
     task_count = fields.Integer(required=True)
-    seconds = fields.Nested(Percentiles, required=True, metadata={"description": "from started to done"})
+    seconds = fields.Nested(Percentiles, required=True, metadata={"description": "from start to completion"})
     tasks = fields.String(required=True, metadata=_LINK)
 
 
 class AgeBucket(Schema):
-    from_days = fields.Integer(required=True)
-    to_days = fields.Integer(required=True, allow_none=True)
+    from_days = fields.Integer(required=True, metadata={"description": "this age and more"})
+    to_days = fields.Integer(required=True, allow_none=True, metadata={"description": "less than this age"})
     task_count = fields.Integer(required=True)
     by_status = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
     tasks = fields.String(required=True, metadata=_LINK)
-
-
-class FieldChange(Schema):
-    field = fields.String(required=True)
-    # As the name says, of whatever type the field is.
-    before = fields.Raw(data_key="from", required=True, allow_none=True)
-    after = fields.Raw(data_key="to", required=True, allow_none=True)
-
-
-class TaskVersion(Schema):
-    revision = fields.Integer(required=True)
-    at = fields.AwareDateTime(required=True)
-    until = fields.AwareDateTime(required=True, allow_none=True)
-    event = fields.String(required=True, validate=validate.OneOf(list(TaskEvent)))
-    actor = fields.String(required=True, allow_none=True, metadata={"description": "null for who wrote past the API"})
-    request_id = fields.String(required=True, allow_none=True)
-    changes = fields.List(fields.Nested(FieldChange), required=True)
 
 
 def _report(item: type[Schema], name: str) -> type[Schema]:
@@ -76,4 +60,3 @@ def _report(item: type[Schema], name: str) -> type[Schema]:
 FlowReport = _report(FlowDay, "FlowReport")
 CycleTimeReport = _report(CycleTimeWeek, "CycleTimeReport")
 AgingReport = _report(AgeBucket, "AgingReport")
-TaskVersionPage = page_schema(TaskVersion, "TaskVersionPage")

@@ -32,6 +32,7 @@ from app.schemas.base import (
     WholeRegexp,
     page_schema,
 )
+from app.services.tasks.history import TaskEvent
 
 MAX_SEARCH_LENGTH = 200
 MAX_FILTER_VALUES = 20
@@ -40,7 +41,7 @@ MAX_FILTER_VALUES = 20
 def _words_for(ours: type[StrEnum], aliases: Mapping[str, StrEnum]) -> dict[str, Any]:
     """For the OpenAPI document: our words, and what other trackers say."""
     others = sorted(set(aliases) - set(ours))
-    description = "other trackers' words; all words also in capitals, and with spaces or hyphens for underscores"
+    description = "words of other trackers; any word in any case, with spaces or hyphens instead of underscores"
     return {"anyOf": [{"enum": list(ours)}, {"enum": others, "description": description}]}
 
 
@@ -97,16 +98,21 @@ class _TaskFields(StrictSchema):
     priority = Priority()
     labels = Labels()
     assignee = Text(
-        min_length=1, max_length=MAX_USERNAME_LENGTH, allow_none=True, metadata={"description": "a username"}
+        min_length=1,
+        max_length=MAX_USERNAME_LENGTH,
+        allow_none=True,
+        metadata={"description": "the username of an active user in the project, or of an admin"},
     )
     due_at = Moment(allow_none=True)
     external_ref = Text(
         min_length=1,
         max_length=MAX_EXTERNAL_REF_LENGTH,
         allow_none=True,
-        metadata={"description": "what another system calls the task"},
+        metadata={
+            "description": "the name of the task in another system; need not be unique; an import finds the task by it"
+        },
     )
-    position = Number(metadata={"description": "where on the board, smallest first"})
+    position = Number(metadata={"description": "the place on the board, smallest first"})
 
 
 class TaskInput(_TaskFields):
@@ -141,31 +147,39 @@ class TaskStatusChange(SomeOf):
     due_at = Moment(allow_none=True)
 
 
+_SEPARATED = {"description": "one or more, separated by commas"}
+
+
 class TaskFilters(StrictSchema):
     """Which tasks are meant."""
 
-    status = DelimitedList(Status(), max_length=MAX_FILTER_VALUES)
-    priority = DelimitedList(Priority(), max_length=MAX_FILTER_VALUES)
-    project = DelimitedList(ProjectKey(), max_length=MAX_FILTER_VALUES)
+    status = DelimitedList(Status(), max_length=MAX_FILTER_VALUES, metadata=_SEPARATED)
+    priority = DelimitedList(Priority(), max_length=MAX_FILTER_VALUES, metadata=_SEPARATED)
+    project = DelimitedList(ProjectKey(), max_length=MAX_FILTER_VALUES, metadata=_SEPARATED)
     assignee = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, an id, `me` or `none`"})
     creator = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, an id or `me`"})
     label = DelimitedList(
         Text(max_length=MAX_LABEL_LENGTH),
         max_length=MAX_FILTER_VALUES,
-        metadata={"description": "tasks that have all of them"},
+        metadata={"description": "tasks that have all of these labels, which are separated by commas"},
     )
-    due_before = Moment()
-    due_after = Moment()
-    created_before = Moment()
-    created_after = Moment()
-    started_before = Moment()
-    started_after = Moment()
-    completed_before = Moment()
-    completed_after = Moment()
-    overdue = fields.Boolean()
-    updated_since = Moment()
-    q = Text(max_length=MAX_SEARCH_LENGTH, metadata={"description": "words in title or description"})
-    deleted = fields.Boolean(load_default=False, metadata={"description": "the deleted ones instead; managers, admins"})
+    due_before = Moment(metadata={"description": "excludes this time"})
+    due_after = Moment(metadata={"description": "includes this time"})
+    created_before = Moment(metadata={"description": "excludes this time"})
+    created_after = Moment(metadata={"description": "includes this time"})
+    started_before = Moment(metadata={"description": "excludes this time, and tasks that have not been started"})
+    started_after = Moment(metadata={"description": "includes this time"})
+    completed_before = Moment(metadata={"description": "excludes this time, and tasks that have not been completed"})
+    completed_after = Moment(metadata={"description": "includes this time"})
+    overdue = fields.Boolean(metadata={"description": "`true`: active tasks past their deadline; `false`: all others"})
+    updated_since = Moment(metadata={"description": "includes this time"})
+    q = Text(
+        max_length=MAX_SEARCH_LENGTH,
+        metadata={"description": 'words in title or description; `"a phrase"`, `or`, `-without`'},
+    )
+    deleted = fields.Boolean(
+        load_default=False, metadata={"description": "`true`: only deleted tasks; managers and admins"}
+    )
 
     @post_load
     def _query(self, values: dict[str, Any], **_kwargs: Any) -> TaskQuery:
@@ -179,8 +193,12 @@ class TaskFilters(StrictSchema):
 
 
 class TaskListQuery(TaskFilters, PageQuery):
-    as_of = Moment(metadata={"description": "the list as it was at that instant, from the history"})
-    sort = fields.String(load_default="-updated_at", validate=validate.OneOf(SORT_NAMES))
+    as_of = Moment(metadata={"description": "the list as it was at this time"})
+    sort = fields.String(
+        load_default="-updated_at",
+        validate=validate.OneOf(SORT_NAMES),
+        metadata={"description": "`-` reverses the order"},
+    )
     include_total = fields.Boolean(load_default=False)
 
 
@@ -194,24 +212,68 @@ class AssignedTaskListQuery(TaskListQuery):
 
 class Task(Schema):
     id = fields.Integer(required=True)
-    ref = fields.String(required=True, metadata={"example": "OPS-42"})
+    ref = fields.String(
+        required=True,
+        metadata={
+            "example": "OPS-42",
+            "description": "the key and the number in the project; changes with the project",
+        },
+    )
     project = fields.String(required=True)
     title = fields.String(required=True)
     description = fields.String(required=True)
     status = fields.Enum(TaskStatus, by_value=True, required=True)
     priority = fields.Enum(TaskPriority, by_value=True, required=True)
     labels = fields.List(fields.String(), required=True)
-    creator = fields.String(required=True)
+    creator = fields.String(required=True, metadata={"description": "a username"})
     assignee = fields.String(required=True, allow_none=True)
     due_at = fields.AwareDateTime(required=True, allow_none=True)
     external_ref = fields.String(required=True, allow_none=True)
     position = fields.Float(required=True)
     created_at = fields.AwareDateTime(required=True)
     updated_at = fields.AwareDateTime(required=True)
-    started_at = fields.AwareDateTime(required=True, allow_none=True)
-    completed_at = fields.AwareDateTime(required=True, allow_none=True)
+    started_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata={"description": "when it was first `in_progress`"}
+    )
+    completed_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata={"description": "when it became `done` or `cancelled`"}
+    )
     deleted_at = fields.AwareDateTime(required=True, allow_none=True)
-    version = fields.Integer(required=True)
+    version = fields.Integer(
+        required=True, metadata={"description": "rises with each change; the `ETag` stands for it"}
+    )
 
 
 TaskPage = page_schema(Task, "TaskPage")
+
+
+class FieldChange(Schema):
+    field = fields.String(required=True)
+    # As the name says, of whatever type the field is.
+    before = fields.Raw(data_key="from", required=True, allow_none=True)
+    after = fields.Raw(data_key="to", required=True, allow_none=True)
+
+
+class TaskVersion(Schema):
+    revision = fields.Integer(required=True, metadata={"description": "counts from 1"})
+    at = fields.AwareDateTime(required=True)
+    until = fields.AwareDateTime(
+        required=True, allow_none=True, metadata={"description": "null for the state that the task has now"}
+    )
+    event = fields.String(required=True, validate=validate.OneOf(list(TaskEvent)))
+    actor = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "who made the change; for a row of a CSV file, who uploaded it; null if it bypassed the API"
+        },
+    )
+    request_id = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "the `X-Request-ID` of the request that made the change"},
+    )
+    changes = fields.List(fields.Nested(FieldChange), required=True)
+
+
+TaskVersionPage = page_schema(TaskVersion, "TaskVersionPage")

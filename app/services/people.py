@@ -46,7 +46,7 @@ class UserService:
     def create(
         self, actor: Actor, *, username: str, email: str, password: str, role: Role, time_zone: str = "UTC"
     ) -> JsonRow:
-        """Somebody whom an import named and who never had a password becomes that user, with the tasks they have."""
+        """Create a user. An account with this name that an import created and that has no password becomes the user."""
         ensure_may(actor, Permission.USER_MANAGE)
         ensure_not_guessable(password, username, email)
         password_hash = hash_password(password)
@@ -63,7 +63,7 @@ class UserService:
             return self._row(user.id)
 
     def create_first_admin(self, *, username: str, email: str, password: str) -> bool:
-        """Create an admin if there is none, and return True if so. Two trackers that start at once create one."""
+        """Create an admin if there is none; return True if so. Two trackers that start at once create only one."""
         ensure_not_guessable(password, username, email)
         password_hash = hash_password(password)
         with self._uow.transaction():
@@ -90,7 +90,10 @@ class UserService:
             return self._users.list_page(q=q, cursor=cursor, limit=limit)
 
     def change(self, actor: Actor, user_id: int, changes: UserChanges) -> JsonRow:
-        """A changed password or a deactivation ends the user's sessions. The last admin stays one."""
+        """Change a user. A new password or a deactivation ends their sessions.
+
+        Raises LastAdminError for a change that would leave no active admin.
+        """
         ensure_may(actor, Permission.USER_MANAGE)
         new_hash = hash_password(changes["password"]) if "password" in changes else None
         with self._uow.transaction():
@@ -115,20 +118,20 @@ class UserService:
             ):
                 raise LastAdminError("this is the last admin; make another one first")
             if new_hash is not None or not user.is_active:
-                but = actor.session_id if user_id == actor.user_id and user.is_active else None
-                self._sessions.end_all_of(user_id, at=self._now(), but=but)
+                own_session = actor.session_id if user_id == actor.user_id and user.is_active else None
+                self._sessions.end_all_of(user_id, at=self._now(), except_id=own_session)
             user.updated_at = self._now()
             self._users.flush()
             self._uow.publish(UserChanged(user_id))
             return self._row(user_id)
 
     def replace_password(self, actor: Actor, username: str, password: str) -> None:
-        """For somebody who lost theirs; ends all their sessions."""
+        """Replace a lost password, and end all of the user's sessions."""
         ensure_may(actor, Permission.USER_MANAGE)
         password_hash = hash_password(password)
         with self._uow.transaction():
-            named = self._users.get_by_username(username) or not_found("user", username)
-            user = self._users.get_for_update(named.id) or not_found("user", username)
+            user_id = (self._users.get_by_username(username) or not_found("user", username)).id
+            user = self._users.get_for_update(user_id) or not_found("user", username)
             ensure_not_guessable(password, user.username, user.email)
             user.password_hash, user.updated_at = password_hash, self._now()
             self._sessions.end_all_of(user.id, at=self._now())
@@ -137,7 +140,7 @@ class UserService:
             self._uow.publish(UserChanged(user.id))
 
     def deactivate(self, actor: Actor, user_id: int) -> None:
-        """Users are never deleted: the record names them."""
+        """Users are never deleted, because the history names them."""
         self.change(actor, user_id, {"is_active": False})
 
     def _ensure_may_read(self, actor: Actor, user_id: int) -> None:
@@ -149,7 +152,7 @@ class UserService:
 
 
 def ensure_not_guessable(password: str, username: str, email: str | None, *, field: str = "password") -> None:
-    """Raises InvalidError for a password that anybody would try first. Lengths are the schema's business."""
+    """Raises InvalidError for a password that is easy to guess. The schema checks its length."""
     if password.lower() in {username.lower(), (email or "").lower(), (email or "").lower().partition("@")[0]}:
         raise InvalidError.of(field, "must not be the username or email address")
     if is_guessable(password, username=username, email=email):

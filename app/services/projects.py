@@ -1,4 +1,4 @@
-"""Projects: they are created and renamed, and users join and leave them."""
+"""Projects: creating and renaming them, and adding and removing their members."""
 
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
@@ -21,7 +21,7 @@ class ProjectService:
         self._now = clock
 
     def create(self, actor: Actor, *, key: str, name: str) -> JsonRow:
-        """Whoever makes a project is its first member."""
+        """Create a project, whose first member is the actor."""
         ensure_may(actor, Permission.PROJECT_CREATE)
         with self._uow.transaction():
             project = Project(key=key, name=name)

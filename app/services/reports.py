@@ -1,4 +1,4 @@
-"""How the work goes: cumulative flow, cycle times, ages. Each number comes with the filters that list its tasks."""
+"""How work progresses: cumulative flow, cycle times, ages. Each number comes with the filters that list its tasks."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,9 @@ from app.repositories.reports import ReportRepository
 
 MAX_DAYS = 366
 DEFAULT_DAYS = 30
-# Ages in days at which one begins to ask.
+# The limits between the age buckets, in days.
 AGE_LIMITS = (1, 3, 7, 14, 30, 90)
-EVER = "1970-01-01T00:00:00+00:00"
+EPOCH = "1970-01-01T00:00:00+00:00"
 PERCENTILES = ("p50", "p75", "p85", "p95")
 
 
@@ -26,7 +26,7 @@ Filters = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class StatusCount:
-    """`filters` are those of the task list that lists the tasks behind a number; so in each report."""
+    """`filters` make the task list show the counted tasks, here and in the other reports."""
 
     status: TaskStatus
     task_count: int
@@ -67,7 +67,7 @@ class ReportService:
         self._calendar = calendar
 
     def flow(self, actor: Actor, *, since: date | None, until: date | None, project: str | None) -> list[FlowDay]:
-        """How many tasks stood in each status at the end of each day; today's is up to now."""
+        """The number of tasks in each status at the end of each day, and for today as of now."""
         since, until = self._range(since, until)
         now = self._calendar.now()
         with self._uow.transaction():
@@ -75,7 +75,7 @@ class ReportService:
                 actor,
                 project,
                 before=since - timedelta(days=1),
-                # Up to and with now: what the filters below ask for.
+                # This includes the present instant, as the filters below do.
                 end=min(self._calendar.end_of(until), now + timedelta(microseconds=1)),
                 zone=self._calendar.time_zone.key,
             )
@@ -88,7 +88,9 @@ class ReportService:
             counts.update(changes.get(day, {}))
             end = min(self._calendar.end_of(day) - timedelta(microseconds=1), now)
             numbers = [
-                StatusCount(status, counts[status], _said(as_of=end.isoformat(), status=status.value, project=project))
+                StatusCount(
+                    status, counts[status], _filters(as_of=end.isoformat(), status=status.value, project=project)
+                )
                 for status in TaskStatus
             ]
             days.append(FlowDay(day, numbers))
@@ -97,7 +99,7 @@ class ReportService:
     def cycle_time(
         self, actor: Actor, *, since: date | None, until: date | None, project: str | None
     ) -> list[CycleTimeWeek]:
-        """How long tasks that were done took from when they were started, by the week in which they were done."""
+        """How long finished tasks took from start to completion, by the week of their completion."""
         since, until = self._range(since, until)
         start, end = self._calendar.start_of(since), self._calendar.end_of(until)
         with self._uow.transaction():
@@ -108,10 +110,10 @@ class ReportService:
         for week, task_count, seconds in weeks:
             first = max(self._calendar.start_of(week), start)
             last = min(self._calendar.start_of(week + timedelta(days=7)), end)
-            filters = _said(
+            filters = _filters(
                 status="done",
-                # Only what was started took any time.
-                started_after=EVER,
+                # Only tasks that were started have a cycle time.
+                started_after=EPOCH,
                 completed_after=first.isoformat(),
                 completed_before=last.isoformat(),
                 project=project,
@@ -121,18 +123,18 @@ class ReportService:
         return items
 
     def aging(self, actor: Actor, *, project: str | None) -> list[AgeBucket]:
-        """How long the active tasks have been open, by what they are now."""
+        """How long the active tasks have been open, by their current status."""
         now = self._calendar.now()
         with self._uow.transaction():
             rows = self._reports.count_by_age(actor, project, days=AGE_LIMITS, now=now)
         counts = {(bucket, status): count for bucket, status, count in rows}
         items = []
         for bucket, (youngest, oldest) in enumerate(zip((0, *AGE_LIMITS), (*AGE_LIMITS, None), strict=True)):
-            # A task of the future is of today.
-            before = _behind(now - timedelta(days=youngest)) if youngest else None
-            after = _behind(now - timedelta(days=oldest)) if oldest is not None else None
+            # A task that was created in the future counts as new.
+            before = _just_after(now - timedelta(days=youngest)) if youngest else None
+            after = _just_after(now - timedelta(days=oldest)) if oldest is not None else None
             statuses = ",".join(ACTIVE_STATUSES)
-            filters = _said(status=statuses, created_after=after, created_before=before, project=project)
+            filters = _filters(status=statuses, created_after=after, created_before=before, project=project)
             by_status = {status.value: counts.get((bucket, status), 0) for status in ACTIVE_STATUSES}
             items.append(AgeBucket(youngest, oldest, sum(by_status.values()), by_status, filters))
         return items
@@ -142,14 +144,14 @@ class ReportService:
         until = min(until or today, today)
         since = since or until - timedelta(days=DEFAULT_DAYS - 1)
         if since > until:
-            raise InvalidError.of("from", "lies behind `to`, or is still to come")
+            raise InvalidError.of("from", "is after `to`, or in the future")
         if (until - since).days >= MAX_DAYS:
-            raise InvalidError.of("from", f"{MAX_DAYS} days are the most")
+            raise InvalidError.of("from", f"the range is longer than {MAX_DAYS} days")
         return since, until
 
 
-def _behind(instant: datetime) -> str:
-    """The filters begin with the instant they name, ages with the days they name: one looks back, the other forth."""
+def _just_after(instant: datetime) -> str:
+    """A bound for filters that puts a task of exactly this age where the buckets put it: with the older tasks."""
     return (instant + timedelta(microseconds=1)).isoformat()
 
 
@@ -157,5 +159,5 @@ def _days(since: date, until: date) -> list[date]:
     return [since + timedelta(days=number) for number in range((until - since).days + 1)]
 
 
-def _said(**filters: str | None) -> Filters:
+def _filters(**filters: str | None) -> Filters:
     return {name: value for name, value in filters.items() if value is not None}

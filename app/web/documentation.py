@@ -1,4 +1,4 @@
-"""/docs and /redoc: the API for people to read and try, from files of our own; nothing loads from elsewhere."""
+"""/docs and /redoc: pages on which people read and try the API. They load nothing from other hosts."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from app.http.identity.access import public
 blueprint = Blueprint("web", __name__, template_folder="templates")
 
 STATIC = Path(__file__).parent / "static"
-# Vendored files change with a release, and a release is looked at again within the hour.
+# Vendored files change only with a release, and browsers notice a new release within the hour.
 STATIC_MAX_AGE_SECONDS = 3600
-# Both viewers write styles into the page as they render, and ReDoc searches in a worker made of a blob.
+# Both viewers write inline styles as they render, and ReDoc searches in a worker that it loads from a blob.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -1,4 +1,4 @@
-"""Who of worker and beat was seen at work, and what jobs came to."""
+"""When worker and beat were last seen at work, and how jobs ended."""
 
 from alembic import op
 
@@ -11,7 +11,7 @@ UPGRADE = """
 CREATE TYPE part AS ENUM ('worker', 'beat');
 CREATE TYPE job_result AS ENUM ('succeeded', 'failed');
 
--- Written every few seconds: with room in its page, a new version of a row needs no new index entry.
+-- Rows are updated every few seconds. With free space in the page, an update needs no new index entry.
 CREATE TABLE sightings (
     part part CONSTRAINT pk_sightings PRIMARY KEY,
     seen_at timestamptz NOT NULL DEFAULT now()

@@ -1,4 +1,4 @@
-"""An import may be checking its rows; a label of its own revision, since no transaction can use one that it adds."""
+"""The state `checking` of imports, in its own revision, since a transaction cannot use a label that it adds."""
 
 from alembic import op
 
@@ -8,7 +8,7 @@ branch_labels = None
 depends_on = None
 
 DOWNGRADE = """
--- A value cannot be taken from an enum: the type is made anew without it.
+-- A value cannot be removed from an enum, so the type is created anew without it.
 UPDATE imports SET state = 'failed', finished_at = now() WHERE state = 'checking';
 ALTER TYPE import_state RENAME TO import_state_with_checking;
 CREATE TYPE import_state AS ENUM ('staging', 'loading', 'finished', 'failed');

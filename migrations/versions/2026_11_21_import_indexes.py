@@ -1,4 +1,4 @@
-"""Indexes by which an import finds the tasks that its rows repeat."""
+"""Indexes that imports use to find the tasks of their rows."""
 
 from alembic import op
 

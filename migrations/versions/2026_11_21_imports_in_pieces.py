@@ -1,6 +1,6 @@
-"""Imports are staged in blocks, carried on by whoever claims them, and know their options; tasks know an outside name.
+"""Imports staged in blocks, with claims and options; external references of tasks.
 
-The table of staged rows goes: no release was made that fills it.
+The table of staged rows is dropped: no release ever filled it.
 """
 
 from alembic import op
@@ -95,7 +95,7 @@ DROP TYPE duplicate_policy, import_mode;
 
 
 def upgrade() -> None:
-    # An earlier release committed this and then died before it noted the revision: the tables are there, all of them.
+    # An earlier release may have committed this and died before it recorded the revision. Then all tables exist.
     if not inspect(op.get_bind()).has_table("import_drafts"):
         op.execute(UPGRADE)
 

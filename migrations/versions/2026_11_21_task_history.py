@@ -1,6 +1,6 @@
-"""Every version of every task, written by triggers in the writer's own transaction.
+"""The history of tasks: every version, written by triggers in the writer's own transaction.
 
-What is there already begins its history with the state it has now, from when it was recorded.
+Existing tasks begin their history with their present state.
 """
 
 from alembic import op
@@ -11,10 +11,10 @@ branch_labels = None
 depends_on = None
 
 TABLES = """
--- What the record calls now. A function of its own, so that a test of days and years need not wait for them.
+-- The present time of the history. It is a function, so that tests can replace it.
 CREATE FUNCTION record_now() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT now()';
 
--- Up to when the record is closed: no version begins before it any more.
+-- The history is closed up to this instant: no new version begins before it.
 CREATE TABLE record_boundary (
     id boolean CONSTRAINT pk_record_boundary PRIMARY KEY DEFAULT true CONSTRAINT ck_record_boundary_one_row CHECK (id),
     closed_until timestamptz NOT NULL
@@ -22,7 +22,7 @@ CREATE TABLE record_boundary (
 INSERT INTO record_boundary (closed_until)
 SELECT coalesce(max((log_date + 1)::timestamp AT TIME ZONE time_zone), '-infinity') FROM log_runs WHERE is_final;
 
--- The instant that this statement's changes are recorded at; begin_task_record sets it.
+-- The instant at which the changes of this statement happen. begin_task_record sets it.
 CREATE FUNCTION recorded_instant() RETURNS timestamptz LANGUAGE sql STABLE AS
     $$ SELECT current_setting('tasktracker.recorded_at')::timestamptz $$;
 
@@ -66,12 +66,12 @@ ALTER TABLE tasks ALTER revised_at SET DEFAULT recorded_instant(), ADD revision 
 """
 
 TRIGGERS = """
--- Before a statement writes: when does it happen? At the beginning of its transaction, unless that is closed already.
--- The lock shows whoever closes a day which transactions may still be writing into it; it is taken before the boundary
--- is read, and the boundary is moved before the locks are looked at, so none of them is missed.
+-- Decides when the changes of a statement happen: at the start of its transaction, or at the boundary if that is later.
+-- The lock shows which transactions may still write into a day that is being closed. A writer takes the lock before it
+-- reads the boundary, and a closer moves the boundary before it looks at the locks, so no writer is missed.
 CREATE FUNCTION begin_task_record() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    -- One snapshot for all of a transaction would show the boundary as it was, not as it is.
+    -- A snapshot for the whole transaction would show an old boundary.
     IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
         RAISE EXCEPTION 'tasks are written in READ COMMITTED transactions';
     END IF;
@@ -81,7 +81,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- A row whose state changes: its next revision, later than the one before it whatever the clock says.
+-- Gives a changed row its next revision, later than the one before it even if the clock was set back.
 CREATE FUNCTION revise_task() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.revision := OLD.revision + 1;
@@ -89,7 +89,7 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- Neither is anybody else's to set.
+-- Nobody else may set these columns.
 CREATE FUNCTION keep_task_revision() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.revision := OLD.revision;
@@ -110,8 +110,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Only the new rows, and the history by its key: a join of both transition tables is planned for one row and then runs
--- for minutes on many. A row that was written without being revised finds its last version closed by nobody.
+-- Uses only the new rows and finds the history by its key: a join of both transition tables would be planned for one
+-- row and would then take minutes for many. A row that was written but not revised leaves its last version open.
 CREATE FUNCTION record_changed_tasks() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE task_history AS h SET valid_to = w.revised_at
@@ -129,7 +129,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- A task that is removed for good keeps its history, which ends.
+-- A task that is deleted for good keeps its history, and its last version ends.
 CREATE FUNCTION record_removed_tasks() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE task_history AS h
@@ -139,7 +139,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Nobody rewrites the history but these triggers, not even by hand.
+-- Only these triggers may change the history; changes by hand are refused.
 CREATE FUNCTION refuse_to_rewrite_history() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF pg_trigger_depth() = 1 THEN
@@ -149,13 +149,13 @@ BEGIN
 END $$;
 CREATE TRIGGER refuse_to_rewrite_history BEFORE UPDATE OR DELETE OR TRUNCATE ON task_history
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite_history();
--- Which tasks a TRUNCATE removes no trigger is told.
+-- A trigger cannot see which tasks a TRUNCATE removes, so it is refused.
 CREATE TRIGGER refuse_to_truncate_tasks BEFORE TRUNCATE ON tasks
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite_history();
 
 CREATE TRIGGER begin_task_record BEFORE INSERT OR UPDATE OR DELETE ON tasks
     FOR EACH STATEMENT EXECUTE FUNCTION begin_task_record();
--- Before revise_task: triggers fire in the order of their names.
+-- Fires before revise_task: triggers fire in the order of their names.
 CREATE TRIGGER keep_task_revision BEFORE UPDATE OF revision, revised_at ON tasks
     FOR EACH ROW EXECUTE FUNCTION keep_task_revision();
 CREATE TRIGGER revise_task BEFORE UPDATE ON tasks FOR EACH ROW

@@ -1,4 +1,4 @@
-"""From which networks users have logged in, and how long each other network waits for its next attempt."""
+"""The networks that users logged in from, and how long other networks must wait for their next attempt."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""What each username looks like, so that nobody takes a name that would be mistaken for another."""
+"""Skeletons of usernames, so that nobody can take a name that looks like another one."""
 
 from alembic import op
 

@@ -1,7 +1,7 @@
-"""The skeletons of the users who are there: of those who look alike, whoever can log in and came first has it.
+"""Fills in the skeletons of existing users. Of users that look alike, the first one who can log in gets the skeleton.
 
-The others keep their names and log in as before. Batches of their own, so that no log-in waits for all of them; killed
-anywhere, it goes on where it was.
+The others keep their names and log in as before. Each batch commits, so log-ins wait only for one batch, and a killed
+migration continues where it stopped.
 """
 
 from alembic import op
@@ -40,4 +40,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """The column goes with the revision before."""
+    """The previous revision drops the column."""

@@ -1,4 +1,4 @@
-"""No two users look alike. Built while everybody works; one that was cut off is built anew."""
+"""The unique index on skeletons, built concurrently. A build that was cut off is repeated."""
 
 from alembic import op
 

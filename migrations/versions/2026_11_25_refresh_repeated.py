@@ -1,4 +1,4 @@
-"""Sessions know the refresh token before the current one: who sends it twice within seconds gets one answer."""
+"""Sessions store the previous refresh token: sending it twice within seconds gets the same answer."""
 
 from alembic import op
 

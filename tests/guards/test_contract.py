@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from app.factory import create_app
-from app.models.health.sighting import Part
+from app.models.health.sighting import BackgroundProcess
 from app.settings import read_settings
 from tests.fakes import FakeJobQueue
 
@@ -43,7 +43,7 @@ API = described_api()
 )
 def test_every_operation_answers_as_documented(case, app, client, admin, services):
     # A tracker that is not ready rightly answers 503.
-    for part in Part:
+    for part in BackgroundProcess:
         services.health.see(part)
     # Each example gets a token of its own, because some operations end the session.
     response = case.call(app=app, headers={"Authorization": f"Bearer {client.token_of(admin)}"})

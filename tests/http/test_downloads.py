@@ -3,7 +3,7 @@ import io
 import pytest
 
 from app.errors import UnavailableError
-from app.http.admission import MAX_DOWNLOADS, MAX_FILES_IN_THE_MAKING
+from app.http.admission import MAX_DOWNLOADS, MAX_FILES_BEING_WRITTEN
 from app.http.downloads import MAX_MEMORY_BYTES
 from app.repositories.tasks.export import TaskExportRepository
 
@@ -91,8 +91,8 @@ class TestBounds:
         admission = app.extensions["admission"]
         for _ in range(MAX_DOWNLOADS):
             admission.downloads.take()
-        for _ in range(MAX_FILES_IN_THE_MAKING):
-            admission.files_in_the_making.take()
+        for _ in range(MAX_FILES_BEING_WRITTEN):
+            admission.files_being_written.take()
         for _ in range(admission.permits):
             admission.gate.enter()
 

@@ -85,7 +85,7 @@ class TestMain:
         second = tracker.start()
 
         assert second.process.wait(timeout=20) == 1
-        assert "is running on" in second.output()
+        assert "already runs on" in second.output()
 
     def test_a_quiet_one_starts_too_and_tells_no_hash(self, tracker):
         run = tracker.start(LOG_LEVEL="ERROR")
@@ -123,7 +123,7 @@ class TestMain:
         run = tracker.start()
 
         assert run.process.wait(timeout=20) == 1
-        assert "holds other things" in run.output()
+        assert "holds other files" in run.output()
         assert tracker.data_dir.stat().st_mode & 0o777 == 0o755
 
     def test_a_made_up_password_is_shown_though_the_start_that_made_it_was_killed(self, tracker):
@@ -189,7 +189,7 @@ class TestLogs:
         assert tracker.command("logs", "--date", day, "--diff", day).stdout.splitlines()[0] == f"From {day} to {day}"
 
     def test_a_day_that_is_not_logged_is_told_and_so_is_a_tracker_that_does_not_run(self, tracker):
-        assert "no tracker runs in" in tracker.command("logs").stderr
+        assert "no tracker runs on" in tracker.command("logs").stderr
         tracker.start().wait_until_ready()
 
         answer = tracker.command("logs", "--date", "2026-01-01")

@@ -72,7 +72,10 @@ class TestPostgres:
 
     @pytest.mark.parametrize(
         ("version", "message"),
-        [("99", "is of PostgreSQL 99 and this release brings 18"), ("", "is of PostgreSQL an unknown version")],
+        [
+            ("99", "belongs to PostgreSQL 99 and this release has 18"),
+            ("", "belongs to PostgreSQL of an unknown version"),
+        ],
     )
     def test_a_cluster_of_another_version_is_refused(self, cluster, version, message):
         (cluster._cluster / "data" / "PG_VERSION").write_text(version)
@@ -83,7 +86,7 @@ class TestPostgres:
     def test_a_cluster_without_a_version_is_refused_and_kept(self, cluster):
         (cluster._cluster / "data" / "PG_VERSION").unlink()
 
-        with pytest.raises(StartError, match="is no database of PostgreSQL, or not all of one"):
+        with pytest.raises(StartError, match="is not a complete PostgreSQL database"):
             cluster.prepare()
 
         assert (cluster._cluster / "data" / "base").is_dir()
@@ -116,7 +119,7 @@ class TestSecrets:
     def test_unreadable_secrets_are_reported_with_a_way_out(self, tmp_path, content):
         (tmp_path / "secrets.json").write_text(content)
 
-        with pytest.raises(StartError, match=r"secrets\.json cannot be read; bring it back from a copy, or remove it"):
+        with pytest.raises(StartError, match=r"secrets\.json cannot be read; restore it from a backup, or remove it"):
             read_or_make_secrets(tmp_path)
 
     def test_a_directory_in_their_place_is_reported(self, tmp_path):

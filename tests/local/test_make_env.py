@@ -75,7 +75,7 @@ class TestMakeEnv:
         second_run = make_env(directory)
 
         assert (second_run.returncode, second_run.stdout) == (1, "")
-        assert "is there already" in second_run.stderr
+        assert "exists already" in second_run.stderr
         assert contents_of(directory) == before
 
     def test_a_link_in_place_of_the_env_is_not_followed(self, directory):

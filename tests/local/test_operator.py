@@ -70,7 +70,7 @@ class TestPassword:
         answer = run(stopped, "password", "admin")
 
         assert (answer.returncode, answer.stdout) == (1, "")
-        assert answer.stderr == f"no tracker runs in {stopped.data_dir}, and DATABASE_URL names no database.\n"
+        assert answer.stderr == f"no tracker runs on {stopped.data_dir}, and DATABASE_URL is not set.\n"
         assert not stopped.data_dir.exists()
 
     def test_an_absent_database_is_reported_in_a_sentence(self, stopped, base_settings):
@@ -199,7 +199,7 @@ class TestDatabaseOfAStoppedTracker:
         meanwhile = stopped.start()
 
         assert meanwhile.process.wait(timeout=30) == 1
-        assert "is running on" in meanwhile.output()
+        assert "already runs on" in meanwhile.output()
         (tmp_path / "session.go").touch()
         session.communicate(timeout=20)
         stopped.start().wait_until_ready()
@@ -211,7 +211,7 @@ class TestDatabaseOfAStoppedTracker:
         answer = run(stopped, "database", "psql", "-c", "SELECT 1")
 
         assert answer.returncode == 1
-        assert "holds other things" in answer.stderr
+        assert "holds other files" in answer.stderr
         assert [path.name for path in stopped.data_dir.iterdir()] == ["letters.txt"]
 
 
@@ -222,7 +222,7 @@ class TestDatabaseOfOnesOwn:
         answer = run(stopped, "database", "touch", str(tmp_path / "ran"), DATABASE_URL=url)
 
         assert (answer.returncode, answer.stdout) == (1, "")
-        assert answer.stderr == "DATABASE_URL names a server of your own: ask that one.\n"
+        assert answer.stderr == "DATABASE_URL names a server of your own: connect to that one.\n"
         assert not (tmp_path / "ran").exists()
         assert not stopped.data_dir.exists()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.local.supervisor import Part, _is_stopped, stop_all
+from app.local.supervisor import SupervisedProcess, _is_stopped, stop_all
 from app.output import Output
 from tests.servers import wait_for
 
@@ -18,7 +18,7 @@ class TestPart:
         assert wait_for(lambda: "speaker  | hello from inside" in collected(capfd))
 
     def test_it_is_ready_when_it_says_so(self, start):
-        part = start("import time; print('at your service', flush=True); time.sleep(60)", ready_words="at your service")
+        part = start("import time; print('at your service', flush=True); time.sleep(60)", ready_text="at your service")
 
         assert part.is_ready.wait(10)
 
@@ -36,7 +36,7 @@ class TestPart:
 
         def has_died_twice():
             part.keep_running()
-            return "starting again in 1 s" in collected(capfd)
+            return "restarting in 1 s" in collected(capfd)
 
         assert wait_for(has_died_twice)
 
@@ -101,7 +101,7 @@ class TestPart:
     def test_a_server_goes_on_while_nobody_reads_its_output(self, start, tmp_path, monkeypatch):
         """The supervisor may be suspended."""
         is_over, done = threading.Event(), tmp_path / "done"
-        monkeypatch.setattr(Part, "_relay", lambda _part, lines: (is_over.wait(), lines.close()))
+        monkeypatch.setattr(SupervisedProcess, "_relay", lambda _part, lines: (is_over.wait(), lines.close()))
 
         start(CHATTY_SERVER.format(str(done)), dies_with_us=False)
 
@@ -114,7 +114,7 @@ class TestStopAll:
         part = start(
             "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('stubborn', flush=True); "
             "time.sleep(60)",
-            ready_words="stubborn",
+            ready_text="stubborn",
         )
         assert part.is_ready.wait(10)
 
@@ -130,7 +130,7 @@ class TestStopAll:
             "signal.signal(signal.SIGINT, lambda *_: (open(path, 'w').write('in order'), sys.exit()))\n"
             "print('waiting', flush=True)\n"
             "time.sleep(60)",
-            ready_words="waiting",
+            ready_text="waiting",
             stop_signal=signal.SIGINT,
         )
         assert part.is_ready.wait(10)
@@ -170,7 +170,7 @@ def start():
     _captured.clear()
 
     def start_part(code, **kwargs):
-        part = Part("speaker", lambda: [sys.executable, "-c", code], **kwargs)
+        part = SupervisedProcess("speaker", lambda: [sys.executable, "-c", code], **kwargs)
         parts.append(part)
         part.start()
         return part

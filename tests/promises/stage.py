@@ -172,6 +172,8 @@ class Stage(Served):
             "LOG_LEVEL": "WARNING",
             "DRAIN_SECONDS": "1.5",
             # A token has to outlive the clocks that a test sets, even the furthest of them.
+            "CLASSIC_TOKEN_MINUTES": "1440",
+            # Its name in the previous release.
             "TABLE_TOKEN_MINUTES": "1440",
         }
 

@@ -10,7 +10,7 @@ from app.composition.resources import Resources
 from app.database.engine import make_session_factory
 from app.factory import create_app
 from app.job_queue import JobName
-from app.models.health.sighting import JobResult, Part
+from app.models.health.sighting import BackgroundProcess, JobResult
 from tests.client import Client
 from tests.factories import PASSWORD
 from tests.fakes import FakeJobQueue, SilentJobQueue
@@ -208,7 +208,7 @@ def samples(client):
 
 @pytest.fixture
 def all_processes_seen(services):
-    for part in Part:
+    for part in BackgroundProcess:
         services.health.see(part)
 
 

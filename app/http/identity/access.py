@@ -18,22 +18,28 @@ View = TypeVar("View", bound=Callable[..., Any])
 ME = -1
 
 
-def current_claims() -> Claims:
-    """The claims by which this request says who sends it; its session is not looked up.
+# What a request proves who it is with. Another way to do so needs a module beside `bearer`, its credential in this
+# union, and a case in `current_credential` and in `_actor_of`.
+Credential = Claims
 
-    Raises UnauthenticatedError. A further way to prove who you are is a module beside `bearer` and a line here.
-    """
+
+def current_credential() -> Credential:
+    """The verified credential of this request, without a look into the database. Raises UnauthenticatedError."""
     return bearer_tokens().read_access(authorization())
 
 
+def _actor_of(credential: Credential) -> Actor:
+    """The user behind a credential, as of now. Raises UnauthenticatedError if it is no longer valid."""
+    return services().login.get_actor(session_id=credential.session_id, user_id=credential.user_id)
+
+
 def requires(permission: Permission) -> Callable[[View], View]:
-    """The first gate: refuse a request without a valid token (401), or of a role without the permission (403)."""
+    """The first gate: refuse a request without a valid token (401) or from a role without the permission (403)."""
 
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            claims = current_claims()
-            g.actor = services().login.get_actor(session_id=claims.session_id, user_id=claims.user_id)
+            g.actor = _actor_of(current_credential())
             ensure_may(g.actor, permission)
             return view(*args, **kwargs)
 
@@ -55,5 +61,5 @@ def current_actor() -> Actor:
 
 
 def me_or(user_id: int) -> int:
-    """The user id of a path, which may be `me`."""
+    """The user id in a path, with `me` replaced by the actor's id."""
     return current_actor().user_id if user_id == ME else user_id

@@ -1,4 +1,4 @@
-"""The bearer token as a way to prove who you are: `Authorization: Bearer <token>` (RFC 6750)."""
+"""Authentication by bearer token: `Authorization: Bearer <token>` (RFC 6750)."""
 
 import time
 from datetime import timedelta
@@ -18,7 +18,7 @@ class TokenMissingError(UnauthenticatedError):
 
 
 class BearerTokens:
-    """The tokens of the api: it issues them and reads them from requests."""
+    """Issues the api's tokens and reads them from requests."""
 
     def __init__(self, codec: TokenCodec, lifetime: timedelta) -> None:
         self._codec = codec
@@ -29,7 +29,7 @@ class BearerTokens:
         return self._codec.access_token(grant, self._lifetime if minutes is None else timedelta(minutes=minutes))
 
     def pair(self, grant: Grant) -> dict[str, Any]:
-        """The answer to a log-in, in OAuth 2.0's words (RFC 6749 §5.1). `expires_in` is in seconds."""
+        """The response to a log-in, with OAuth 2.0's field names (RFC 6749 §5.1). `expires_in` is in seconds."""
         return {
             "access_token": self.access_token(grant),
             "refresh_token": self._codec.refresh_token(grant),
@@ -40,7 +40,7 @@ class BearerTokens:
     def read_access(self, header: str) -> Claims:
         """The claims of the header's access token. Raises UnauthenticatedError.
 
-        A signature stays valid, so each process verifies each token once. Its expiry is checked each time.
+        A signature stays valid, so each process verifies each token once. The expiry is checked each time.
         """
         claims = self._verified.get(header)
         if claims is not None and time.time() < claims.expires_at:
@@ -67,7 +67,7 @@ def bearer_tokens() -> BearerTokens:
 
 
 def authorization() -> str:
-    """The Authorization header of this request; empty when it has none."""
+    """The Authorization header of this request; empty if there is none."""
     return request.headers.get("Authorization", "")
 
 

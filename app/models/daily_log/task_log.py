@@ -1,4 +1,4 @@
-"""The record: one task on one day, and what is known of how each day was logged."""
+"""The daily log: one task on one day, and how each day was logged."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -19,8 +19,8 @@ class LogSource(StrEnum):
 class TaskLog(LoggedColumns, Base):
     """A task that was active at the end of `log_date`, with the state it had then.
 
-    The primary key makes a second row for the same day and task impossible, whoever runs the job how often. There are
-    no foreign keys: the record outlives what it speaks of. Partitioned by month.
+    The primary key makes a second row for the same day and task impossible, however often the job runs. There are no
+    foreign keys, because the log outlives tasks, users and projects. Partitioned by month.
     """
 
     __tablename__ = "task_logs"
@@ -31,14 +31,14 @@ class TaskLog(LoggedColumns, Base):
 
     __table_args__ = (
         PrimaryKeyConstraint("log_date", "task_id"),
-        # GET /task/<logger_id>: a log row by its own number.
+        # GET /task/<logger_id> in the classic API finds a row by its own id.
         Index("ix_task_logs_id", "id"),
         {"postgresql_partition_by": "RANGE (log_date)"},
     )
 
 
 class LogRun(Base):
-    """How a day was logged; written in the transaction that wrote the day's rows."""
+    """How a day was logged. Written in the same transaction as the day's rows."""
 
     __tablename__ = "log_runs"
 
@@ -48,12 +48,12 @@ class LogRun(Base):
     finished_at: Mapped[datetime]
     task_count: Mapped[int]
     source: Mapped[LogSource] = mapped_column(word_enum(LogSource, "log_source"))
-    # False while the day lasts: the first run after its midnight completes it, and nothing rewrites it after that.
+    # False until the day has ended. The first run after its midnight completes it, and nothing changes it after that.
     is_final: Mapped[bool]
 
 
 class LogRequest(Base):
-    """Somebody asked for a day to be logged now; done by a worker, which deletes the row with its work."""
+    """A user's request to log a day now. The worker that logs the day deletes the row in the same transaction."""
 
     __tablename__ = "log_requests"
 

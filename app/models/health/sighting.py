@@ -1,4 +1,4 @@
-"""Who of the processes behind the api was seen at work, and what jobs came to."""
+"""When worker and beat were last seen at work, and how jobs ended."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.models.base import Base, word_enum
 
 
-class Part(StrEnum):
+class BackgroundProcess(StrEnum):
     WORKER = "worker"
     BEAT = "beat"
 
@@ -20,19 +20,19 @@ class JobResult(StrEnum):
 
 
 class Sighting(Base):
-    """When a part last did what it is there for; by the database's clock, since those of hosts differ."""
+    """When a process last did its work, by the database's clock, since the clocks of hosts differ."""
 
     __tablename__ = "sightings"
 
-    part: Mapped[Part] = mapped_column(word_enum(Part, "part"), primary_key=True)
+    process: Mapped[BackgroundProcess] = mapped_column("part", word_enum(BackgroundProcess, "part"), primary_key=True)
     seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
-    # Written every few seconds: with room in its page, a new version needs no new index entry.
+    # Rows are updated every few seconds. With free space in the page, an update needs no new index entry.
     __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
 
 
 class JobCount(Base):
-    """How many jobs of a name ended so, and what time they took together."""
+    """How many jobs with this name had this result, and how long they took in total."""
 
     __tablename__ = "job_counts"
 

@@ -1,4 +1,4 @@
-"""An uploaded CSV: its options, how far it is, its text until that is tasks, and what was wrong with which rows."""
+"""An uploaded CSV: its options, its progress, its text until the rows are tasks, and the problems of its rows."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ from app.models.base import Base, word_enum
 
 
 class ImportState(StrEnum):
-    """Staging receives the file, checking goes through it and writes nothing, loading makes tasks of its rows."""
+    """Staging receives the file, checking reads it without writing tasks, loading turns its rows into tasks."""
 
     STAGING = "staging"
     CHECKING = "checking"
@@ -21,7 +21,7 @@ class ImportState(StrEnum):
 
 
 class ImportMode(StrEnum):
-    """The effect of a bad row on the good ones."""
+    """What a bad row means for the good ones."""
 
     SKIP_BAD = "skip_bad"
     ALL_OR_NOTHING = "all_or_nothing"
@@ -61,36 +61,36 @@ class TaskImport(Base):
     updated_count: Mapped[int] = mapped_column(server_default=text("0"))
     skipped_count: Mapped[int] = mapped_column(server_default=text("0"))
     refused_count: Mapped[int] = mapped_column(server_default=text("0"))
-    # Of what was wrong with rows, which may be more than are kept.
+    # The number of problems in rows. It may be larger than the number of problems that are stored.
     error_count: Mapped[int] = mapped_column(server_default=text("0"))
     failure: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     finished_at: Mapped[datetime | None]
 
-    # What the client calls this upload, so that sending it twice is one import.
+    # The client's name for this upload. Sending it twice makes one import.
     idempotency_key: Mapped[str | None]
-    # In which it was uploaded: what workers make of it stands in the history under this.
+    # The request that uploaded the file. The history names it for the changes that workers make.
     request_id: Mapped[str | None]
-    # Of the file and everything that decides what becomes of it.
+    # A hash of the file and of all options that affect the outcome.
     content_hash: Mapped[bytes | None]
 
     block_count: Mapped[int] = mapped_column(server_default=text("0"))
     next_block: Mapped[int] = mapped_column(server_default=text("0"))
-    # Where numbers were taken for all of the file at once: that of the task made last, and the last one taken.
+    # If task numbers were reserved for the whole file: the number last used, and the last one reserved.
     last_task_number: Mapped[int | None]
     last_reserved_number: Mapped[int | None]
-    # Counts the claims: who holds an older one has lost it, however late it wakes up.
+    # Counts the claims. A worker with a lower number has lost its claim, even if it wakes up much later.
     claim_number: Mapped[int] = mapped_column(server_default=text("0"))
-    # None when nobody works on it; in the past when whoever did is dead.
+    # None if nobody works on the import; in the past if the worker that did has died.
     claimed_until: Mapped[datetime | None]
-    # Claims that died on the same block, one after the other.
+    # The number of successive claims that failed on the same block.
     failed_attempts: Mapped[int] = mapped_column(server_default=text("0"))
 
     __table_args__ = (
-        # The list of imports, newest first, of one creator's or one project's.
+        # For lists of one creator's or one project's imports.
         Index(None, "project_id"),
         Index(None, "creator_id"),
-        # What waits for a worker.
+        # For finding imports that wait for a worker.
         Index("ix_imports_claimed_until", "claimed_until", postgresql_where=text("finished_at IS NULL")),
         Index("ix_imports_content_hash", "content_hash", postgresql_where=text("content_hash IS NOT NULL")),
         Index("uq_imports_creator_id_idempotency_key", "creator_id", "idempotency_key", unique=True),
@@ -98,7 +98,7 @@ class TaskImport(Base):
 
 
 class ImportBlock(Base):
-    """Some thousand whole rows of the file, as CSV in UTF-8: large enough that staging costs next to nothing."""
+    """A few thousand whole rows of the file, as CSV in UTF-8. Blocks are large, so staging costs almost nothing."""
 
     __tablename__ = "import_blocks"
 
@@ -110,14 +110,14 @@ class ImportBlock(Base):
 
 
 class ImportDraft(Base):
-    """A task as a file that is only checked would have made or changed it by now: how it is found, and its state."""
+    """A task that a checked file would have created or changed so far: how to find it, and its state."""
 
     __tablename__ = "import_drafts"
 
     import_id: Mapped[int] = mapped_column(ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True)
-    # Of the first row that speaks of it.
+    # The first row of the file that means the task.
     row_number: Mapped[int] = mapped_column(primary_key=True)
-    # None when the file would create it.
+    # None if the file would create the task.
     task_id: Mapped[int | None]
     external_ref: Mapped[str | None]
     content: Mapped[UUID]
@@ -125,7 +125,7 @@ class ImportDraft(Base):
     fingerprint: Mapped[UUID]
 
     __table_args__ = (
-        # Each row of the file is looked for among the drafts, as it is among the tasks.
+        # Each row of the file is looked up among the drafts, as it is among the tasks.
         Index("ix_import_drafts_import_id_task_id", "import_id", "task_id"),
         Index("ix_import_drafts_import_id_external_ref", "import_id", "external_ref"),
         Index("ix_import_drafts_import_id_content", "import_id", "content"),
@@ -133,7 +133,7 @@ class ImportDraft(Base):
 
 
 class RowError(Base):
-    """One thing for which a row was refused, in words that somebody can mend it by."""
+    """A reason why a row was refused, written so that the uploader can correct the row."""
 
     __tablename__ = "import_errors"
 
@@ -144,5 +144,5 @@ class RowError(Base):
     column_name: Mapped[str | None]
     value: Mapped[str | None]
     reason: Mapped[str]
-    # The row as it came, with the first of its problems.
+    # The row as it was uploaded. Stored only with its first problem.
     cells: Mapped[list[str] | None]

@@ -1,4 +1,4 @@
-"""How often somebody tried to log in of late; in PostgreSQL, so that the limit holds whatever becomes of Redis."""
+"""Recent log-in attempts, counted in PostgreSQL so that the limit does not depend on Redis."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from app.models.base import Base
 
 
 class LoginAttempt(Base):
-    """One counter for a subject ("address:192.0.2.1", "failures:user:7") and the window it counts in."""
+    """The counter of one subject, such as "address:192.0.2.1" or "failures:user:7", in one time window."""
 
     __tablename__ = "login_attempts"
 
@@ -17,5 +17,5 @@ class LoginAttempt(Base):
     window_started_at: Mapped[datetime]
     attempts: Mapped[int]
 
-    # Finding the counters that are over, to sweep them away.
+    # For sweeping counters whose window is over.
     __table_args__ = (Index(None, "window_started_at"),)

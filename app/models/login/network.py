@@ -1,4 +1,4 @@
-"""From which networks each user has logged in, so that strangers' failures elsewhere do not keep them waiting there."""
+"""The networks that each user logged in from. Failed attempts from other networks do not delay log-ins from these."""
 
 from datetime import datetime
 
@@ -12,9 +12,9 @@ class LoginNetwork(Base):
     __tablename__ = "login_networks"
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    # A keyed hash: the table does not say where people were.
+    # A keyed hash, so the table does not reveal where users were.
     network: Mapped[str] = mapped_column(primary_key=True)
     last_used_at: Mapped[datetime]
 
-    # Finding the networks that were not used for long, to sweep them away.
+    # For sweeping networks that have not been used for long.
     __table_args__ = (Index(None, "last_used_at"),)

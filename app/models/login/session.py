@@ -1,4 +1,4 @@
-"""One log-in, from the password to the log-out: what access and refresh tokens stand on."""
+"""A log-in session, from the password to the log-out. Access and refresh tokens belong to it."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -8,14 +8,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
 
-# How long a refresh token that was just used still gets the same answer.
+# A refresh token that was just used gets the same answer for this long.
 REPEAT_TIME = timedelta(seconds=10)
 
 
 class LoginSession(Base):
     """Refresh tokens rotate: only `refresh_id` is valid, and any other one ends the session (RFC 9700 §4.14).
 
-    The one before it, `previous_refresh_id`, still gets the same successor for a moment after `refreshed_at`.
+    The token before it, `previous_refresh_id`, gets the same successor for a short time after `refreshed_at`.
     """
 
     __tablename__ = "sessions"
@@ -30,7 +30,7 @@ class LoginSession(Base):
     ended_at: Mapped[datetime | None]
 
     __table_args__ = (
-        # Ending all of a user's sessions, and only those still open.
+        # For ending all open sessions of a user.
         Index("ix_sessions_user_id_open", "user_id", postgresql_where=text("ended_at IS NULL")),
     )
 
@@ -38,10 +38,10 @@ class LoginSession(Base):
         return self.ended_at is None and at < self.expires_at
 
     def refresh(self, refresh_id: UUID, *, successor: UUID, at: datetime) -> bool:
-        """Whether the token may be exchanged; then `refresh_id` is its successor.
+        """Exchange the token `refresh_id` for `successor`. False if the token is not valid.
 
         A client that asks twice at once, or again because the answer was lost, gets the successor twice. Once the
-        successor itself was used, its predecessor is no longer accepted: two holders cannot go on side by side.
+        successor was used, its predecessor is no longer accepted, so two holders cannot both continue.
         """
         if refresh_id == self.refresh_id:
             self.previous_refresh_id, self.refresh_id, self.refreshed_at = refresh_id, successor, at

@@ -1,4 +1,4 @@
-"""How often attempts at an account failed from a network, and when the next one is let through to the password."""
+"""Failed attempts at an account from one network, and the time of the next attempt that may try a password."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from app.models.base import Base
 
 
 class LoginWait(Base):
-    """Once `until` is over, one attempt is let through, whatever other networks did to the account meanwhile."""
+    """After `until`, one attempt is let through, whatever other networks did to the account meanwhile."""
 
     __tablename__ = "login_waits"
 
@@ -19,5 +19,5 @@ class LoginWait(Base):
     failed_at: Mapped[datetime | None]
     until: Mapped[datetime]
 
-    # Finding the waits that nobody came back for, to sweep them away.
+    # For sweeping waits that ended long ago.
     __table_args__ = (Index(None, "until"),)

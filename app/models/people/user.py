@@ -1,4 +1,4 @@
-"""Who can log in, and what role each has."""
+"""Users and their roles."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -19,7 +19,7 @@ class Role(StrEnum):
 
 MAX_USERNAME_LENGTH = 64
 MAX_EMAIL_LENGTH = 254
-# What the API says instead of a name: whoever asks, and nobody.
+# The API uses these words in place of a username: the caller, and nobody.
 RESERVED_USERNAMES = ("me", "none")
 
 
@@ -28,9 +28,9 @@ class User(Base):
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     username: Mapped[str]
-    # What the username looks like; None where an older user looked like that before there was this column.
+    # The shape of the username. None if an older user had the same shape when the column was added.
     username_skeleton: Mapped[str | None]
-    # An import makes users that nobody has claimed: they have a name only, and cannot log in.
+    # Both are None for an unclaimed user, created by an import, who cannot log in.
     email: Mapped[str | None]
     password_hash: Mapped[str | None]
     role: Mapped[Role] = mapped_column(word_enum(Role, "user_role"))
@@ -40,7 +40,7 @@ class User(Base):
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (
-        # A name is one person's, however it is capitalised.
+        # A name belongs to one user, however it is capitalised.
         Index("uq_users_username", text("lower(username)"), unique=True),
         Index("uq_users_username_skeleton", "username_skeleton", unique=True),
         Index("uq_users_email", text("lower(email)"), unique=True),

@@ -1,11 +1,11 @@
-"""What a username looks like: two that look alike have the same skeleton (Unicode UTS #39, section 4)."""
+"""Skeletons of usernames: names that look alike have the same skeleton (Unicode UTS #39, section 4)."""
 
 import unicodedata
 from pathlib import Path
 
-# One and zero, of the ASCII characters; what else looks alike among those differs in real names.
+# One and zero. Other ASCII characters that look alike tell real names apart.
 _ASCII = str.maketrans("01", "ol")
-# What shows nothing though it is no format character: fillers, joiners, variation selectors.
+# Invisible characters that Unicode does not class as format characters: fillers, joiners, variation selectors.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | {chr(code) for code in range(0xFE00, 0xFE10)}
 
 
@@ -19,9 +19,9 @@ _LOOK_ALIKES = _read_look_alikes()
 
 
 def skeleton_of(username: str) -> str:
-    """The username in small letters of one script, without what cannot be seen.
+    """The username in lower case, without invisible characters.
 
-    Letters of other scripts become the Latin ones that they look like, where there are such.
+    Letters of other scripts become the Latin letters that they look like, if there are any.
     """
     if username.isascii():
         return " ".join(username.lower().split()).translate(_ASCII)

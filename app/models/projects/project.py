@@ -1,4 +1,4 @@
-"""A project, which tasks belong to, and its members."""
+"""Projects, which tasks belong to, and their members."""
 
 from datetime import datetime
 
@@ -18,7 +18,7 @@ class Project(Base):
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     key: Mapped[str]
     name: Mapped[str]
-    # The default project has everybody in it without a row for each: nobody can be forgotten.
+    # True for the default project: every user is a member without a row in project_members.
     includes_everyone: Mapped[bool] = mapped_column(server_default=text("false"))
     last_task_number: Mapped[int] = mapped_column(server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -38,5 +38,5 @@ class ProjectMember(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     added_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
-    # The way from a user to the projects; the primary key is the way back.
+    # For finding a user's projects. The primary key finds a project's members.
     __table_args__ = (Index(None, "user_id"),)

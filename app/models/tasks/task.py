@@ -1,4 +1,4 @@
-"""A task, and the rules that one task can keep by itself."""
+"""A task, and the rules that concern only one task."""
 
 from datetime import datetime
 
@@ -20,7 +20,7 @@ from app.models.tasks.fields import (
 
 class Task(VersionedColumns, Base):
     __tablename__ = "tasks"
-    # Each change is written in somebody's name: the unit of work refuses to flush one that is not.
+    # A change needs an actor for the history. A session refuses to flush a change without one.
     keeps_history = True
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
@@ -30,7 +30,7 @@ class Task(VersionedColumns, Base):
     creator_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     assignee_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    # The task's last version in the history, and since when it is the last; triggers see to both.
+    # The number of the task's last version in the history, and when it began. Triggers maintain both.
     revision: Mapped[int] = mapped_column(server_default=text("1"), server_onupdate=FetchedValue(), deferred=True)
     revised_at: Mapped[datetime] = mapped_column(
         server_default=text("recorded_instant()"), server_onupdate=FetchedValue(), deferred=True
@@ -41,19 +41,19 @@ class Task(VersionedColumns, Base):
         TSVECTOR, Computed("to_tsvector('simple', title || ' ' || description)", persisted=True), deferred=True
     )
 
-    # Every UPDATE says which version it was made from, so an update cannot be lost unseen.
+    # Every UPDATE names the version that it was made from, so no update can be lost silently.
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
     __table_args__ = (
-        # The ref, OPS-42.
+        # For finding a task by its ref, such as OPS-42.
         Index("uq_tasks_project_id_number", "project_id", "number", unique=True),
-        # The list as it opens: newest change first.
+        # For the default list, newest change first.
         Index("ix_tasks_updated_at_id", "updated_at", "id", postgresql_where=text("deleted_at IS NULL")),
-        # Lists of due and overdue tasks.
+        # For lists of due and overdue tasks.
         Index("ix_tasks_due_at", "due_at", postgresql_where=text("deleted_at IS NULL AND due_at IS NOT NULL")),
-        # Whose it is; also what deleting a user has to check.
+        # For lists by assignee, and for the check when a user is deleted.
         Index("ix_tasks_assignee_id", "assignee_id", postgresql_where=text("assignee_id IS NOT NULL")),
         Index("ix_tasks_search", "search", postgresql_using="gin"),
-        # An import looks here for the task of a row: by its external reference, or by its content.
+        # For imports, which look for the task of a row by its external reference or its content.
         Index(
             "ix_tasks_project_id_external_ref",
             "project_id",

@@ -1,4 +1,4 @@
-"""Every version of every task: one row each, written by triggers and never changed."""
+"""The history: a row for every version of every task, written by triggers and never changed."""
 
 from datetime import datetime
 

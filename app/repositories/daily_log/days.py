@@ -17,12 +17,12 @@ from app.queries.daily_log import TaskLogQuery
 from app.queries.pages import JsonRow, Page, decode_cursor, is_date
 from app.repositories.pages import AnySelect, count_up_to_max, json_text, page_of, row_of
 
-# One run at a time, whoever starts it.
+# Only one run writes the daily log at a time.
 LOG_LOCK = 7_203_114_120
 
 
 def state_fields(log: Any, project_key: Any, assignee: Any) -> dict[str, Any]:
-    """The state of a task that the daily log keeps, from its rows or from what stands for them."""
+    """The fields of a task that the daily log keeps. `log` is TaskLog or a stand-in with its columns."""
     by_name = {"ref": project_key + "-" + cast(log.number, Text), "project": project_key, "assignee": assignee}
     return {
         field.name: by_name[field.name] if field.name in by_name else getattr(log, field.column_name)
@@ -49,8 +49,8 @@ RUN_FIELDS: dict[str, Any] = {
 _COLUMNS = ", ".join(LOGGED_COLUMNS)
 _LOGGED = ", ".join(f"log.{name}" for name in LOGGED_COLUMNS)
 _STATE = ", ".join(f"active.{name}" for name in LOGGED_COLUMNS)
-# The tasks that were active just before an instant: those that have not changed since, as they are now, and of the
-# others the version that lasted until the instant or beyond it. An instant of infinity gives what is active now.
+# The tasks that were active just before an instant. Tasks that have not changed since are taken as they are now, and of
+# the others the version that lasted until the instant or longer. The instant infinity selects what is active now.
 _ACTIVE = f"""
     SELECT id AS task_id, {_COLUMNS}
       FROM tasks
@@ -98,22 +98,22 @@ class TaskLogRepository:
         self._session.execute(select(func.pg_advisory_xact_lock(LOG_LOCK)))
 
     def try_lock(self) -> bool:
-        """The same lock, or False at once while another run holds it.
+        """Take the same lock, or return False at once if another run holds it.
 
         A day is one transaction and may take longer than the broker waits before it gives the message to another
-        worker: that one is not to stand in line for minutes.
+        worker, which must not wait in line for minutes.
         """
-        # Through PgBouncer the timeout of the connection is that of requests.
+        # Through PgBouncer, the connection has the timeout of requests.
         self._session.execute(text(f"SET LOCAL statement_timeout = '{JOB_TIMEOUTS.statement_seconds}s'"))
         return bool(self._session.scalar(select(func.pg_try_advisory_xact_lock(LOG_LOCK))))
 
     def write_day(self, log_date: date, *, instant: datetime | None, is_first: bool) -> int:
-        """Make the day's rows what was active just before `instant`, None for now; return how many there are.
+        """Write the tasks that were active just before `instant` (None for now) as the day's rows; return their number.
 
-        Unless `is_first`, rows of an earlier run that are still right keep their ids.
+        Unless `is_first`, rows of an earlier run that are still correct keep their ids.
         """
         day = {"log_date": log_date, "instant": "infinity" if instant is None else instant}
-        # Statistics that do not know of the day's rows yet make a loop over both sides look cheap, and it takes hours.
+        # While the statistics lack the day's rows, the planner prefers a nested loop, which takes hours.
         self._session.execute(text("SET LOCAL enable_nestloop = off"))
         if is_first:
             return int(self._session.execute(text(_WRITE_DAY), day).rowcount)  # type: ignore[attr-defined]
@@ -134,7 +134,7 @@ class TaskLogRepository:
         )
 
     def drop_partitions_before(self, log_date: date) -> None:
-        """Months that lie before the day as a whole, with their rows. Their runs stay: nothing fills them in again."""
+        """Drop the months that end before the day, with their rows. Their runs stay, so nothing logs them again."""
         names = self._session.scalars(
             text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'task_logs'::regclass ORDER BY 1")
         ).all()
@@ -157,7 +157,7 @@ class TaskLogRepository:
         self._session.merge(run)
 
     def add_request(self, log_date: date, requested_by: int) -> None:
-        """Asking twice before the work is done is asking once."""
+        """Idempotent: a second request before the day is logged changes nothing."""
         self._session.execute(
             insert(LogRequest).values(log_date=log_date, requested_by=requested_by).on_conflict_do_nothing()
         )
@@ -215,7 +215,7 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
 
 
 def with_names(statement: AnySelect) -> AnySelect:
-    """Join what LOG_FIELDS takes names from."""
+    """Join the tables that LOG_FIELDS takes names from."""
     return statement.join_from(TaskLog, Project, Project.id == TaskLog.project_id, isouter=True).outerjoin(
         User, User.id == TaskLog.assignee_id
     )

@@ -1,4 +1,4 @@
-"""The SQL of the daily log by numbered pages, where each row stands with its task as it is now."""
+"""The SQL of the daily log in numbered pages, in which each row comes with its task as it is now."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -18,7 +18,7 @@ from app.repositories.daily_log.days import LOG_FIELDS, log_conditions, visible_
 from app.repositories.pages import joined, json_text, row_of, shaped
 from app.repositories.tasks.write import visible_to as visible_tasks
 
-# A row's own fields, and those of its task as it is now: none where the actor may not see the task.
+# A row's own fields, and those of its task as it is now, which are empty if the actor may not see the task.
 _FIELDS: Mapping[str, Any] = MappingProxyType(
     {**LOG_FIELDS, "description": func.coalesce(Task.description, ""), "created_at": Task.created_at}
 )
@@ -33,7 +33,7 @@ class NumberedLogRepository:
         if not actor.sees_everything:
             counted = select(func.count()).select_from(TaskLog)
             return self._session.scalar(counted.where(*log_conditions(actor, TaskLogQuery(on=on)))) or 0
-        # Each run counted its rows. The rows of months that were dropped are gone, though their runs remain.
+        # Each run has counted its rows. The rows of dropped months are gone, although their runs remain.
         oldest = select(func.min(TaskLog.log_date)).scalar_subquery()
         counted = select(func.coalesce(func.sum(LogRun.task_count), 0)).where(LogRun.log_date >= oldest)
         if on is not None:
@@ -41,7 +41,7 @@ class NumberedLogRepository:
         return int(self._session.scalar(counted) or 0)
 
     def list_page(self, actor: Actor, query: TaskLogQuery, shape: Shape, *, page: int, per_page: int) -> bytes:
-        """The rows of one numbered page in that shape, newest day first, as JSON joined by commas."""
+        """The rows of one numbered page in this shape, newest day first, as JSON joined by commas."""
         chosen = (
             select(TaskLog.log_date, TaskLog.task_id)
             .where(*log_conditions(actor, query))
@@ -64,6 +64,6 @@ class NumberedLogRepository:
 
 
 def _is_visible_task(actor: Actor) -> Any:
-    """A row may be visible although its task is not: the task has moved to another project, or was deleted."""
+    """A row may be visible although its task is not, because the task has moved to another project or was deleted."""
     is_same_task = (Task.id == TaskLog.task_id) & visible_tasks(actor)
     return is_same_task if sees_deleted(actor) else is_same_task & Task.deleted_at.is_(None)

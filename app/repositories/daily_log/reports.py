@@ -21,9 +21,17 @@ from app.repositories.pages import json_object, json_text, page_of
 
 @dataclass(frozen=True, slots=True)
 class DifferencePage(Page):
-    """`counts` says how many tasks entered, left and changed on all pages; the first page alone has it."""
+    """`counts` says how many tasks entered, left and changed on all pages. Only the first page has it."""
 
     counts: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DayCounts:
+    total: int
+    by_status: Mapping[str, int]
+    by_project: Mapping[str, int]
+    by_assignee: Mapping[str, int]
 
 
 class TaskLogReportRepository:
@@ -33,7 +41,7 @@ class TaskLogReportRepository:
     def list_differences(
         self, actor: Actor, since: date, until: date, *, project: str | None, cursor: str | None, limit: int
     ) -> DifferencePage:
-        """Tasks that one of two logged days has and the other has not, or has otherwise; by task."""
+        """Tasks that only one of two logged days has, or that differ between them; ordered by task."""
         before, after = _day(actor, since, project), _day(actor, until, project)
         joined = select(*_difference(before, after)).select_from(
             before.outerjoin(after, before.c.task_id == after.c.task_id, full=True)
@@ -62,7 +70,7 @@ class TaskLogReportRepository:
         return DifferencePage(page.rows, page.next_cursor, counts=counts)
 
     def list_days(self, query: TaskLogQuery) -> Sequence[date]:
-        """The logged days that are asked for, newest first."""
+        """The logged days of a query, newest first, and one more if there is a next page."""
         statement = select(LogRun.log_date)
         if query.since is not None:
             statement = statement.where(LogRun.log_date >= query.since)
@@ -70,20 +78,33 @@ class TaskLogReportRepository:
             statement = statement.where(LogRun.log_date <= query.until)
         return self._session.scalars(statement.order_by(LogRun.log_date.desc()).limit(query.limit + 1)).all()
 
-    def count_of_day(self, actor: Actor, query: TaskLogQuery) -> Sequence[Any]:
-        """Rows of (status, project, assignee, count): one of them says of what, none of them that it is of all."""
+    def count_of_day(self, actor: Actor, query: TaskLogQuery) -> DayCounts:
+        """Count the tasks of a day, all of them and by each status, project and assignee."""
+        assignee = func.coalesce(User.username, "none")
         statement = (
-            select(TaskLog.status, Project.key, func.coalesce(User.username, "none"), func.count())
+            select(
+                # 0 for what the row counts by, 1 for what it does not.
+                func.grouping(TaskLog.status).label("any_status"),
+                func.grouping(Project.key).label("any_project"),
+                func.grouping(assignee).label("any_assignee"),
+                TaskLog.status,
+                Project.key.label("project"),
+                assignee.label("assignee"),
+                func.count().label("task_count"),
+            )
             .join_from(TaskLog, Project, Project.id == TaskLog.project_id, isouter=True)
             .outerjoin(User, User.id == TaskLog.assignee_id)
             .where(*log_conditions(actor, query))
-            .group_by(
-                func.grouping_sets(
-                    tuple_(), tuple_(TaskLog.status), tuple_(Project.key), tuple_(func.coalesce(User.username, "none"))
-                )
-            )
+            .group_by(func.grouping_sets(tuple_(), tuple_(TaskLog.status), tuple_(Project.key), tuple_(assignee)))
         )
-        return self._session.execute(statement).all()
+        rows = self._session.execute(statement).all()
+        return DayCounts(
+            total=next(row.task_count for row in rows if row.any_status and row.any_project and row.any_assignee),
+            by_status={row.status.value: row.task_count for row in rows if not row.any_status},
+            # A project that is gone has no key to count by.
+            by_project={row.project: row.task_count for row in rows if not row.any_project and row.project is not None},
+            by_assignee={row.assignee: row.task_count for row in rows if not row.any_assignee},
+        )
 
 
 def _day(actor: Actor, log_date: date, project: str | None) -> Any:

@@ -1,4 +1,4 @@
-"""The SQL of health: whether the schema is this release's, who was seen, and what has been done so far."""
+"""The SQL of health: the applied migration, the processes that were seen, and the work done so far."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.database.migrations import applied_migration
 from app.models.daily_log.task_log import LogRun
-from app.models.health.sighting import JobCount, JobResult, Part, Sighting
+from app.models.health.sighting import BackgroundProcess, JobCount, JobResult, Sighting
 from app.models.imports.task_import import ImportMode, ImportState, TaskImport
 
 
@@ -21,7 +21,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class OverdueDays:
-    """Days that are over and not logged for good; `first_on` is the oldest of them, None when there is none."""
+    """Days that are over and not logged for good. `first_on` is the oldest of them, None if there is none."""
 
     count: int
     first_on: date | None
@@ -29,7 +29,7 @@ class OverdueDays:
 
 @dataclass(frozen=True, slots=True)
 class ImportRows:
-    """Rows of files by what became of them."""
+    """The numbers of imported rows by outcome."""
 
     created: int
     updated: int
@@ -37,11 +37,11 @@ class ImportRows:
     refused: int
 
 
-# A zone may leave a day out: its end is then that of the day before.
+# A time zone may skip a day, which then ends together with the day before.
 _OVERDUE_DAYS = text("""
     WITH ended AS (
         SELECT day::date AS log_date
-          FROM (SELECT min(valid_from) AS beginning FROM task_history) AS record,
+          FROM (SELECT min(valid_from) AS beginning FROM task_history) AS history,
                generate_series((beginning AT TIME ZONE :zone)::date, (record_now() AT TIME ZONE :zone)::date,
                                interval '1 day') AS day
          WHERE (day + interval '1 day')::timestamp AT TIME ZONE :zone < record_now() - CAST(:after AS interval)
@@ -57,30 +57,30 @@ class HealthRepository:
         self._session = session
 
     def applied_migration(self) -> str | None:
-        """The newest one that the database has; None where there is no table of ours."""
+        """The newest migration of the database; None if it has none of our tables."""
         return applied_migration(self._session.connection())
 
-    def list_sightings(self) -> dict[Part, Seen]:
+    def list_sightings(self) -> dict[BackgroundProcess, Seen]:
         seconds_ago = func.extract("epoch", func.now() - Sighting.seen_at)
-        rows = self._session.execute(select(Sighting.part, Sighting.seen_at, seconds_ago))
-        return {part: Seen(seen_at, float(seconds)) for part, seen_at, seconds in rows}
+        rows = self._session.execute(select(Sighting.process, Sighting.seen_at, seconds_ago))
+        return {process: Seen(seen_at, float(seconds)) for process, seen_at, seconds in rows}
 
-    def see(self, part: Part) -> None:
-        # Nobody was seen later than now: of a clock that was set back, a part that is gone would look alive for hours.
+    def see(self, process: BackgroundProcess) -> None:
+        # Ignore sightings in the future: after a clock was set back, a dead process would look alive for hours.
         self._session.execute(update(Sighting).where(Sighting.seen_at > func.now()).values(seen_at=func.now()))
-        statement = insert(Sighting).values(part=part)
+        statement = insert(Sighting).values(process=process)
         self._session.execute(
-            statement.on_conflict_do_update(index_elements=[Sighting.part], set_={"seen_at": func.now()})
+            statement.on_conflict_do_update(index_elements=[Sighting.process], set_={"seen_at": func.now()})
         )
 
     def count_job(self, job: str, result: JobResult, *, seconds: float) -> None:
         statement = insert(JobCount).values(job=job, result=result, count=1, seconds=seconds)
-        more = {
+        increments = {
             "count": JobCount.count + statement.excluded.count,
             "seconds": JobCount.seconds + statement.excluded.seconds,
         }
         self._session.execute(
-            statement.on_conflict_do_update(index_elements=[JobCount.job, JobCount.result], set_=more)
+            statement.on_conflict_do_update(index_elements=[JobCount.job, JobCount.result], set_=increments)
         )
 
     def list_job_counts(self) -> list[JobCount]:
@@ -94,7 +94,7 @@ class HealthRepository:
             TaskImport.skipped_count,
             TaskImport.refused_count,
         )
-        # A file that is taken whole or not at all begins anew after each failure; a checked one changes nothing.
+        # An all-or-nothing import starts again after each failure, and a dry run changes nothing.
         is_settled = or_(TaskImport.mode == ImportMode.SKIP_BAD, TaskImport.state == ImportState.FINISHED)
         statement = select(*(func.coalesce(func.sum(column), 0) for column in columns))
         row = self._session.execute(statement.where(and_(is_settled, ~TaskImport.is_dry_run))).one()
@@ -108,7 +108,7 @@ class HealthRepository:
         return {state: counted.get(state, 0) for state in unfinished}
 
     def count_overdue_days(self, time_zone: str, *, after: timedelta) -> OverdueDays:
-        """Since the record begins: days that ended longer ago than `after`."""
+        """Count from the first task on, and only days that ended longer ago than `after`."""
         row = self._session.execute(_OVERDUE_DAYS, {"zone": time_zone, "after": after}).one()
         return OverdueDays(*row)
 

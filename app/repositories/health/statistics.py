@@ -1,11 +1,11 @@
-"""The SQL of the planner's statistics: which tables have changed much since they were last looked at."""
+"""The SQL of the planner's statistics: which tables have changed much since they were last analyzed."""
 
 from collections.abc import Sequence
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-# As PostgreSQL decides for itself, about once a minute. A table that never was looked at has no statistics at all.
+# PostgreSQL itself decides by the same rule, about once a minute. A table that was never analyzed has no statistics.
 _OUTDATED = text("""
     SELECT format('%I.%I', schemaname, relname)
       FROM pg_stat_user_tables
@@ -23,15 +23,15 @@ class StatisticsRepository:
         self._session = session
 
     def list_outdated_tables(self, *, min_rows: int, share: float) -> Sequence[str]:
-        """Those with more than `min_rows`, and that share of all their rows, changed; of the tables that grow.
+        """The growing tables in which more rows have changed than `min_rows` plus this share of all their rows.
 
-        Only those that this role owns: no other may look at them.
+        Tables that this role does not own are left out, because it may not analyze them.
         """
         return self._session.scalars(_OUTDATED, {"min_rows": min_rows, "share": share}).all()
 
     def analyze(self, table: str) -> None:
-        """Read a sample of the table, whose size does not grow with it. Nobody's reads or writes wait for it.
+        """Sample the table. The sample does not grow with the table, and no read or write waits for it.
 
-        Leaves a table alone that somebody else analyzes, vacuums or changes just now.
+        A table that is being analyzed, vacuumed or altered is skipped.
         """
         self._session.execute(text(f"ANALYZE (SKIP_LOCKED) {table}"))

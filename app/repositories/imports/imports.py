@@ -1,4 +1,4 @@
-"""The SQL of imports: how far each is, and the report on what was refused."""
+"""The SQL of imports: their progress, and the report on refused rows."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -40,7 +40,7 @@ IMPORT_FIELDS: dict[str, Any] = {
     "created_at": TaskImport.created_at,
     "finished_at": TaskImport.finished_at,
 }
-# How somebody would say it who has the file open in an editor.
+# The place as somebody with the file open in an editor would name it.
 _PLACE = func.concat("line ", RowError.line_number, func.coalesce(literal(", column ") + RowError.column_name, ""))
 _MESSAGE = func.concat(_PLACE, ": ", RowError.reason)
 ERROR_FIELDS: dict[str, Any] = {
@@ -58,7 +58,7 @@ class ImportRepository:
         self._session = session
 
     def add(self, task_import: TaskImport) -> None:
-        """Flushes, so that the import has its id. Raises ImportUnderWayError when another upload took the key."""
+        """Flushes to get the import's id. Raises ImportUnderWayError when another upload took the key."""
         self._session.add(task_import)
         try:
             self._session.flush()
@@ -70,22 +70,22 @@ class ImportRepository:
             raise
 
     def flush(self) -> None:
-        """Write how far the import is, for SQL that reads it back."""
+        """Write the progress of the import, for SQL that reads it."""
         self._session.flush()
 
     def get(self, import_id: int) -> TaskImport | None:
-        """As it is now, whatever this session knew of it."""
+        """The import as it is now, read anew from the database."""
         return self._session.get(TaskImport, import_id, populate_existing=True)
 
     def find_by_key_for_update(self, creator_id: int, idempotency_key: str) -> TaskImport | None:
-        """Locked until the commit, read afresh."""
+        """The import with that key, read anew and locked until the commit."""
         statement = select(TaskImport).where(
             TaskImport.creator_id == creator_id, TaskImport.idempotency_key == idempotency_key
         )
         return self._session.scalar(statement.with_for_update().execution_options(populate_existing=True))
 
     def add_refused(self, import_id: int, refused: Iterable[RefusedRow]) -> None:
-        """To the report, each row's cells with the first of its problems."""
+        """Add the rows to the report. A row's cells are stored with the first of its problems."""
         values = [
             {
                 "import_id": import_id,
@@ -116,7 +116,7 @@ class ImportRepository:
         return page_of(rows, limit=limit, sort="-id", total=None)
 
     def list_reported_rows(self, import_id: int, *, after_row: int, limit: int) -> Sequence[ReportedRow]:
-        """In the order of the file, from behind that row."""
+        """The rows after `after_row`, in the order of the file."""
         statement = (
             select(
                 RowError.row_number,
@@ -131,7 +131,7 @@ class ImportRepository:
         return [ReportedRow(*row) for row in self._session.execute(statement)]
 
     def list_errors(self, import_id: int, *, cursor: str | None, limit: int) -> Page:
-        """In the order of the file."""
+        """The problems of refused rows, in the order of the file."""
         statement = select(json_text(ERROR_FIELDS), cast(RowError.row_number, Text), RowError.problem_number).where(
             RowError.import_id == import_id
         )
@@ -153,7 +153,7 @@ def _storable(cell: str) -> str:
 
 
 def _visible_to(actor: Actor, statement: AnySelect) -> AnySelect:
-    """Every look at imports starts here: those into one's projects."""
+    """Limit a statement to imports into the actor's projects. Every list starts here."""
     statement = statement.join_from(TaskImport, Project, Project.id == TaskImport.project_id).join(
         User, User.id == TaskImport.creator_id
     )

@@ -1,4 +1,4 @@
-"""The SQL of an import's people: who asked for it, and the assignees that its rows name."""
+"""The SQL of an import's people: its owner, and the assignees that its rows name."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,14 +8,15 @@ from uuid import UUID
 from sqlalchemy import exists, select, text
 from sqlalchemy.orm import Session
 
+from app.auth.actor import Actor
 from app.models.login.session import LoginSession
-from app.models.people.user import Role, User
+from app.models.people.user import User
 from app.models.people.username import skeleton_of
 from app.models.projects.project import Project, ProjectMember
 from app.repositories.imports.batches import Person
 
-# By address before by name: a name may look like one, and stands for nobody who can log in then. Whom only imports
-# know may be assigned everywhere.
+# A match by email address comes first: a username may look like an address, but then its user cannot log in. Users that
+# only imports know may be assigned everywhere.
 _FIND = text("""
     SELECT DISTINCT ON (named.name) named.name, u.id, lower(u.username),
            u.role = 'admin' OR u.password_hash IS NULL
@@ -25,7 +26,7 @@ _FIND = text("""
       JOIN users AS u ON lower(u.email) = lower(named.name) OR lower(u.username) = lower(named.name)
      ORDER BY named.name, lower(u.email) IS DISTINCT FROM lower(named.name)
 """)
-# The first spelling of each becomes an inactive user.
+# The first spelling of each name becomes an inactive user.
 _ADD = text("""
     INSERT INTO users (username, username_skeleton, role, is_active)
     SELECT DISTINCT ON (skeleton) name, skeleton, 'user'::user_role, false
@@ -38,7 +39,7 @@ _FIND_LIKE = text("""
       FROM unnest(CAST(:names AS text[]), CAST(:skeletons AS text[])) AS named (name, skeleton)
       JOIN users AS u ON u.username_skeleton = named.skeleton
 """)
-# Whom only imports know is in every project that imports name them in, ready for whoever claims the account.
+# Users that only imports know join each project whose imports name them, ready for whoever claims the account.
 _ADD_UNCLAIMED_MEMBERS = text("""
     INSERT INTO project_members (project_id, user_id)
     SELECT DISTINCT p.id, u.id
@@ -52,12 +53,10 @@ _ADD_UNCLAIMED_MEMBERS = text("""
 
 @dataclass(frozen=True, slots=True)
 class Importer:
-    """Whoever asked for an import, as they are now."""
+    """The owner of an import as an actor, with their present role and, of all projects, the import's own."""
 
-    username: str
-    role: Role
+    actor: Actor
     is_active: bool
-    is_in_project: bool
 
 
 class ImportPeopleRepository:
@@ -65,19 +64,18 @@ class ImportPeopleRepository:
         self._session = session
 
     def get_importer(self, user_id: int, project_id: int) -> Importer:
-        """Read from the tables at each call: neither a cache nor this session's earlier reads count."""
+        """Read the owner from the database at each call, past the cache and this session's earlier reads."""
         is_member = exists().where(ProjectMember.project_id == Project.id, ProjectMember.user_id == User.id)
         statement = (
             select(
-                User.username,
-                User.role,
-                User.is_active,
-                (User.role == Role.ADMIN) | Project.includes_everyone | is_member,
+                User.username, User.role, User.is_active, (Project.includes_everyone | is_member).label("is_in_project")
             )
             .join_from(User, Project, Project.id == project_id)
             .where(User.id == user_id)
         )
-        return Importer(*self._session.execute(statement).one())
+        row = self._session.execute(statement).one()
+        project_ids = frozenset({project_id} if row.is_in_project else ())
+        return Importer(Actor(user_id, row.username, row.role, project_ids), row.is_active)
 
     def is_logged_in(self, user_id: int, session_id: UUID, *, at: datetime) -> bool:
         statement = select(LoginSession.ended_at.is_(None) & (LoginSession.expires_at > at)).where(
@@ -86,16 +84,16 @@ class ImportPeopleRepository:
         return bool(self._session.scalar(statement))
 
     def find(self, project_id: int, names: Collection[str]) -> dict[str, Person]:
-        """Those of the names that somebody has, as username or address, in any case."""
+        """The persons for those names that are a user's name or email address, in any case."""
         rows = self._session.execute(_FIND, {"project_id": project_id, "names": [*names]})
-        return {name: Person(user_id, username, may_be) for name, user_id, username, may_be in rows}
+        return {name: Person(user_id, username, may_be_assigned) for name, user_id, username, may_be_assigned in rows}
 
     def add(self, names: Collection[str]) -> None:
-        """Make inactive users of names that nobody has. Idempotent; leaves out a name that looks like somebody's."""
+        """Create inactive users for names that no user has. Idempotent. Skips names that look like an existing one."""
         self._session.execute(_ADD, _with_skeletons(names))
 
     def find_look_alikes(self, names: Collection[str]) -> set[str]:
-        """Those of the names, which nobody has, that look like a name that somebody has."""
+        """Those of the names, which no user has, that look like an existing username."""
         return set(self._session.scalars(_FIND_LIKE, _with_skeletons(names)))
 
     def add_unclaimed_members(self, project_id: int, names: Collection[str]) -> None:

@@ -1,7 +1,7 @@
-"""The SQL of imports at work: blocks in and out, and who works on which import.
+"""The SQL of imports under way: their blocks, and the claims of those who work on them.
 
-A claim is a number that only rises and a time until which it holds. Whoever works locks the import's row for each step
-and finds out there whether the claim is still theirs; so a worker that froze and wakes up changes nothing.
+A claim is a number that only rises and a time until which it holds. Each step locks the import's row and compares the
+number, so a worker that froze and wakes up changes nothing.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session
 
 from app.models.imports.task_import import ImportBlock, ImportDraft, ImportState, TaskImport
 
-# Whoever claims takes this lock first: whether another import of the project is at work must not change meanwhile.
+# Held while a claim is made, so that no other import of the project starts meanwhile.
 CLAIM_LOCK = 7_203_114_121
-# Whoever looks for a twin of an upload takes this one with the upload's hash.
+# Held, with the upload's hash, while a twin of an upload is looked for.
 TWIN_LOCK = 7_203_115
 
-# Imports that look for duplicates do so one at a time in a project: two could both find nothing and both create. One
-# that loads everything at once is at work as long as it is not finished, however long that takes. A claim that ends
-# after :latest_end was made by a clock that has been set back since.
+# Imports that look for duplicates take turns in a project: two could both find nothing and both create. An import that
+# loads all or nothing counts as under way until it is finished. A claim that ends after :latest_end was made before a
+# clock was set back.
 _FIND_WAITING = text("""
     SELECT i.id FROM imports AS i
      WHERE i.finished_at IS NULL AND i.state <> 'staging'
@@ -61,7 +61,7 @@ class ImportQueueRepository:
     def get_block(self, import_id: int, number: int) -> ImportBlock:
         statement = select(ImportBlock).where(ImportBlock.import_id == import_id, ImportBlock.number == number)
         block = self._session.scalars(statement).one()
-        # Megabytes that nobody needs once they are read.
+        # Do not keep its megabytes in the session.
         self._session.expunge(block)
         return block
 
@@ -79,33 +79,33 @@ class ImportQueueRepository:
         self._session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CLAIM_LOCK})
 
     def find_waiting(self, *, now: datetime, latest_end: datetime, import_id: int | None = None) -> TaskImport | None:
-        """Locked until the commit: the one worked on least often, or that one; None when nothing waits.
+        """The waiting import with the fewest claims, or the given one, locked until the commit. None if none waits.
 
         A claim that ends before `now` or after `latest_end` is over.
         """
         values = {"now": now, "latest_end": latest_end, "import_id": import_id}
-        found = self._session.scalar(_FIND_WAITING, values)
-        return None if found is None else self.get_for_update(found)
+        waiting_id = self._session.scalar(_FIND_WAITING, values)
+        return None if waiting_id is None else self.get_for_update(waiting_id)
 
     def hold(self, claim: Claim) -> TaskImport | None:
-        """Locked until the commit; None when the import is finished or somebody else's by now."""
+        """The claimed import, locked until the commit. None if it is finished or another claim was made since."""
         task_import = self.get_for_update(claim.import_id)
         is_held = task_import is not None and task_import.claim_number == claim.number
         return task_import if task_import is not None and is_held and task_import.finished_at is None else None
 
     def do_not_wait_for_disk(self) -> None:
-        """A step that is lost with the server's memory is done again; only the last one must be there for good."""
+        """Commit without waiting for the disk: a step lost in a crash is repeated. The last step must wait."""
         self._session.execute(text("SET LOCAL synchronous_commit = off"))
 
     def discard(self, import_id: int) -> None:
-        """As if the file had never come. What has been accepted stays."""
+        """Delete an upload that is still coming in. An accepted import stays."""
         self._session.execute(
             delete(TaskImport).where(TaskImport.id == import_id, TaskImport.state == ImportState.STAGING),
             execution_options={"synchronize_session": False},
         )
 
     def discard_broken_uploads(self, *, now: datetime, latest_end: datetime) -> None:
-        """Uploads whose process died before their end came in. Their claims are over as those of `find_waiting` are."""
+        """Delete uploads whose process died. Their claims end as those of `find_waiting` do."""
         self._session.execute(
             delete(TaskImport).where(
                 TaskImport.state == ImportState.STAGING, ~TaskImport.claimed_until.between(now, latest_end)
@@ -119,7 +119,7 @@ class ImportQueueRepository:
         self._session.execute(text("SELECT pg_advisory_xact_lock(:space, :key)"), {"space": TWIN_LOCK, "key": key})
 
     def find_twin(self, task_import: TaskImport, content_hash: bytes, *, since: datetime) -> int | None:
-        """Another import by the same person of the same, which is at work or was when this one began to come in."""
+        """Another import of the same content by the same user, unfinished or finished since `since`."""
         statement = (
             select(TaskImport.id)
             .where(

@@ -1,4 +1,4 @@
-"""The SQL of who tried to log in: counters, waits, and the networks that a user is known from."""
+"""The SQL of log-in attempts: counters, waits, and the networks that a user is known from."""
 
 from datetime import datetime, timedelta
 
@@ -17,7 +17,7 @@ class LoginAttemptRepository:
         self._session = session
 
     def count(self, subject: str, *, at: datetime, window: timedelta) -> tuple[int, datetime]:
-        """Count one more attempt; return how many the window has now and when it began. Atomic: one statement."""
+        """Count one more attempt; return the window's attempts and when it began. Atomic: one statement."""
         is_over = LoginAttempt.window_started_at <= at - window
         statement = (
             insert(LoginAttempt)
@@ -38,9 +38,9 @@ class LoginAttemptRepository:
         self._session.execute(delete(LoginAttempt).where(LoginAttempt.subject == subject))
 
     def lock_wait(self, account: str, network: str, *, at: datetime) -> tuple[LoginWait, bool]:
-        """The network's wait, one that is over where there was none; and whether it is new.
+        """The network's wait, and whether it is new. A new wait is already over.
 
-        Held until the commit, read afresh.
+        Locked until the commit, with current values.
         """
         values = {"account": account, "network": network, "until": at}
         added = self._session.execute(
@@ -49,16 +49,16 @@ class LoginAttemptRepository:
         wait = self._session.get_one(LoginWait, (account, network), with_for_update=True, populate_existing=True)
         return wait, added is not None
 
-    def count_failing_networks(self, account: str, *, but: str, since: datetime, at_most: int) -> int:
+    def count_failing_networks(self, account: str, *, except_network: str, since: datetime, at_most: int) -> int:
         failing = (
             select(LoginWait.network)
-            .where(LoginWait.account == account, LoginWait.failed_at > since, LoginWait.network != but)
+            .where(LoginWait.account == account, LoginWait.failed_at > since, LoginWait.network != except_network)
             .limit(at_most)
         )
         return self._session.scalar(select(func.count()).select_from(failing.subquery())) or 0
 
     def flush(self) -> None:
-        """Write what was changed of a wait."""
+        """Write the pending changes of a wait."""
         self._session.flush()
 
     def end_wait(self, account: str, network: str) -> None:

@@ -23,12 +23,12 @@ class SessionRepository:
     def get_for_update(self, session_id: UUID) -> LoginSession | None:
         return self._session.get(LoginSession, session_id, with_for_update=True, populate_existing=True)
 
-    def end_all_of(self, user_id: int, *, at: datetime, but: UUID | None = None) -> None:
+    def end_all_of(self, user_id: int, *, at: datetime, except_id: UUID | None = None) -> None:
         statement = update(LoginSession).where(LoginSession.user_id == user_id, LoginSession.ended_at.is_(None))
-        if but is not None:
-            statement = statement.where(LoginSession.id != but)
+        if except_id is not None:
+            statement = statement.where(LoginSession.id != except_id)
         self._session.execute(statement.values(ended_at=at))
 
     def delete_expired(self, *, before: datetime, limit: int) -> int:
-        """Up to `limit` of them; return how many there were."""
+        """Delete up to `limit` expired sessions; return how many were deleted."""
         return delete_some(self._session, LoginSession, LoginSession.expires_at < before, limit=limit)

@@ -1,4 +1,4 @@
-"""The SQL of the export: the tasks of a list's filters as plain columns, in the order of their ids."""
+"""The SQL of the export: the tasks that match a list's filters, as plain columns and in the order of their ids."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,9 +22,9 @@ class TaskExportRepository:
     def list_page(
         self, actor: Actor, query: TaskQuery, *, now: datetime, after_id: int, limit: int
     ) -> tuple[list[Sequence[Any]], int]:
-        """The next tasks after that id, each with its value for each field of EXPORTED; and the last id.
+        """The next tasks after `after_id`, each as the values of EXPORTED, and the last id.
 
-        By id, which no change of a task moves: each task that is there throughout comes exactly once.
+        The order is by id, which never changes, so a task that exists throughout is exported exactly once.
         """
         chosen = (
             select(Task.id)

@@ -15,7 +15,7 @@ from app.models.tasks.version import TaskVersion
 Assignee = aliased(User, name="version_assignee")
 Author = aliased(User, name="version_author")
 
-# A version of a task in the words of the API. The key and the number stand for the ref, which is made of both.
+# A version of a task, with the API's field names. The project's key and the number replace the ref made of both.
 VERSION_FIELDS: dict[str, Any] = {
     "project": Project.key,
     "number": TaskVersion.number,
@@ -31,17 +31,17 @@ class TaskHistoryRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def is_in_sight(self, actor: Actor, task_id: int, *, deleted_too: bool) -> bool:
-        """True if the actor may know of the task, by its last version; a task that was removed for good has one too."""
-        is_there = TaskVersion.deleted_at.is_(None) & ~func.isfinite(TaskVersion.valid_to)
-        statement = select(TaskVersion.project_id, is_there.label("is_there")).where(TaskVersion.task_id == task_id)
+    def is_visible(self, actor: Actor, task_id: int, *, include_deleted: bool) -> bool:
+        """True if the actor may see the last version of the task, which a task that was removed for good has too."""
+        exists = TaskVersion.deleted_at.is_(None) & ~func.isfinite(TaskVersion.valid_to)
+        statement = select(TaskVersion.project_id, exists.label("task_exists")).where(TaskVersion.task_id == task_id)
         last = self._session.execute(statement.order_by(TaskVersion.revision.desc()).limit(1)).one_or_none()
         if last is None or not (actor.sees_everything or last.project_id in actor.project_ids):
             return False
-        return deleted_too or bool(last.is_there)
+        return include_deleted or bool(last.task_exists)
 
     def list_versions(self, actor: Actor, task_id: int, *, before_revision: int | None, limit: int) -> Sequence[Any]:
-        """The versions that the actor may see: none from a time when the task was in somebody else's project.
+        """The versions that the actor may see: none from a time when the task was in a project of others.
 
         Rows of revision, valid_from, valid_to (None for the last), actor, request_id and the VERSION_FIELDS.
         """

@@ -1,4 +1,4 @@
-"""The SQL of the record's time: what it calls now, up to when it is closed, and who may be writing before that."""
+"""The SQL of the history's time: its present, until when it is closed, and which writers began before that."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.models.tasks.version import RecordBoundary, TaskVersion
 
-# Each transaction that writes tasks holds this lock, shared, with the minute in which it began; the trigger
+# Each transaction that writes tasks holds a shared lock with the minute in which it began as its key. The trigger
 # begin_task_record takes it.
 _HAS_WRITERS = text("""
     SELECT EXISTS (
@@ -24,19 +24,19 @@ class HistoryClockRepository:
         self._session = session
 
     def now(self) -> datetime:
-        """By the database's clock, which also says when each change was made; hosts may differ."""
+        """The present by the database's clock, which also dates each change. The clocks of hosts may differ."""
         now: datetime = self._session.execute(select(func.record_now())).scalar_one()
         return now
 
     def find_beginning(self) -> datetime | None:
-        """When the first task came to be here; None before that."""
+        """The start of the oldest version; None before the first task."""
         return self._session.scalar(select(func.min(TaskVersion.valid_from)))
 
     def close_until(self, instant: datetime) -> None:
-        """From the commit on no version begins before `instant`: later writes of older transactions begin at it."""
+        """After the commit no new version begins before `instant`: later writes of older transactions begin at it."""
         statement = update(RecordBoundary).where(RecordBoundary.closed_until < instant).values(closed_until=instant)
         self._session.execute(statement, execution_options={"synchronize_session": False})
 
     def has_writers_before(self, instant: datetime) -> bool:
-        """True if a transaction that began before then is open and has written. Commit `close_until` first."""
+        """True if an open transaction that began before `instant` has written. Commit `close_until` first."""
         return bool(self._session.execute(_HAS_WRITERS, {"instant": instant}).scalar_one())

@@ -54,7 +54,7 @@ class TaskListRepository:
         self._session = session
 
     def list_page(self, actor: Actor, query: TaskQuery, *, now: datetime) -> Page:
-        """With `query.as_of` the list as it was then; `now` is what decides what is overdue, where it is None."""
+        """List a page, as of `query.as_of` if it is set. Tasks are overdue as of then, or else as of `now`."""
         task: TaskEntity = Task if query.as_of is None else task_as_of(actor, query.as_of)
         conditions = conditions_of(actor, query, query.as_of or now, task)
         sort = (SORTS if query.as_of is None else _sorts_of(task))[query.sort.removeprefix("-")]
@@ -66,7 +66,7 @@ class TaskListRepository:
             last = tuple_(cast(literal(position.key, Text), sort.key.type), literal(position.id))
             chosen = chosen.where(here < last if is_descending else here > last)
         order: tuple[Any, ...] = (sort.key.desc(), task.id.desc()) if is_descending else (sort.key, task.id)
-        # The page is cut before names are joined to it, so that no join is made for rows that nobody will see.
+        # The page is cut before names are joined, so that only its own rows are joined.
         page = chosen.order_by(*order).limit(query.limit + 1).subquery("page")
         order = (page.c.key.desc(), page.c.id.desc()) if is_descending else (page.c.key, page.c.id)
         fields = TASK_FIELDS if query.as_of is None else task_fields(task)
@@ -77,28 +77,28 @@ class TaskListRepository:
 
 
 def task_as_of(actor: Actor, instant: datetime) -> TaskEntity:
-    """Stands for Task: of each one the version that it was at that instant, last changed when that version began.
+    """A stand-in for Task that has each task's version at this instant; `updated_at` is when that version began.
 
-    Of a task that is deleted now, actors who do not see deleted tasks get as much as the daily log keeps.
+    If a task is deleted now, actors who do not see deleted tasks get only the fields that the daily log keeps.
 
-    Its words are taken from the task's own search column where the text is still the same, which it mostly is: to make
-    them of the text of each version takes ten times as long as everything else.
+    The search column is the task's own if its text is still the same, as it mostly is: computing it from the text of
+    each version takes ten times as long as everything else.
     """
     version, now = TaskVersion, aliased(Task, name="task_now")
     hidden = {} if sees_deleted(actor) else {"description": "", "labels": array([], type_=Text), "external_ref": None}
     columns: dict[str, Any] = {name: getattr(version, name) for name in VERSIONED_COLUMNS}
-    is_there_now = now.id.is_not(None) & now.deleted_at.is_(None)
-    columns |= {name: case((is_there_now, columns[name]), else_=instead) for name, instead in hidden.items()}
+    exists_now = now.id.is_not(None) & now.deleted_at.is_(None)
+    columns |= {name: case((exists_now, columns[name]), else_=default) for name, default in hidden.items()}
     has_same_text = (now.title == columns["title"]) & (now.description == columns["description"])
-    words = func.to_tsvector("simple", columns["title"] + " " + columns["description"])
+    computed_search = func.to_tsvector("simple", columns["title"] + " " + columns["description"])
     then = (
         select(
             version.task_id.label("id"),
             version.valid_from.label("updated_at"),
             *(column.label(name) for name, column in columns.items()),
-            case((has_same_text, now.search), else_=words).label("search"),
+            case((has_same_text, now.search), else_=computed_search).label("search"),
         )
-        # One that was removed for good has its history alone. PostgreSQL leaves the join out where nobody searches.
+        # A task that was removed for good has only its history. PostgreSQL drops the join if no column needs it.
         .outerjoin_from(version, now, now.id == version.task_id)
         .where(version.valid_from <= instant, version.valid_to > instant)
         .subquery("task_then")
@@ -161,5 +161,5 @@ def _is_person(column: Any, person: str) -> ColumnElement[bool]:
 
 
 def _searchable(q: str) -> str:
-    """Without hyphens that exclude nothing: PostgreSQL fails on 33 of them before a word, its stack being full."""
+    """Remove hyphens that exclude nothing: 33 of them before a word overflow PostgreSQL's stack."""
     return _IDLE_HYPHEN.sub(" ", q)

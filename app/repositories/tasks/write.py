@@ -1,4 +1,4 @@
-"""The SQL of single tasks: finding, locking, adding, and a task as its JSON."""
+"""The SQL of single tasks: finding, locking and adding them, and reading them as JSON."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,12 +20,12 @@ from app.repositories.pages import AnySelect, json_text, shaped
 Assignee = aliased(User, name="assignee")
 Creator = aliased(User, name="creator")
 
-# The task as it is, or what stands for it: the version that it was at some instant.
+# Task, or a stand-in that has each task's version at some instant.
 TaskEntity = type[Task] | AliasedClass[Task]
 
 
 def task_fields(task: TaskEntity) -> dict[str, Any]:
-    """A task as clients see it. `schemas/tasks.py` documents these fields, and a test holds the two together."""
+    """A task as clients see it. `schemas/tasks.py` documents these fields, and a test compares the two."""
     by_name = {
         "ref": Project.key + "-" + cast(task.number, Text),
         "project": Project.key,
@@ -48,7 +48,7 @@ class TaskRepository:
         self._session = session
 
     def get_for_update(self, actor: Actor, task_id: int, *, deleted: bool = False) -> Task | None:
-        """Locked until the commit, with the values it has now: a row this session knew already is read afresh."""
+        """Locked until the commit, with current values: a row that this session has loaded before is read again."""
         statement = select(Task).where(Task.id == task_id, visible_to(actor), _is_deleted(deleted))
         return self._session.scalar(statement.with_for_update().execution_options(populate_existing=True))
 
@@ -58,22 +58,22 @@ class TaskRepository:
         self._session.flush()
 
     def save_if_changed(self, task: Task, *, at: datetime) -> bool:
-        """Save the task and return True if anything changed. A change that changes nothing makes no new version."""
+        """Save the task and return True if anything changed. Otherwise the task keeps its version."""
         if not self._session.is_modified(task):
             return False
         task.updated_at = at
         self._session.flush()
         return True
 
-    def get_view(self, actor: Actor, task_id: int, *, deleted_too: bool) -> TaskView | None:
+    def get_view(self, actor: Actor, task_id: int, *, include_deleted: bool) -> TaskView | None:
         statement = _VIEW.where(Task.id == task_id, visible_to(actor))
-        if not deleted_too:
+        if not include_deleted:
             statement = statement.where(_is_deleted(False))
         row = self._session.execute(statement).one_or_none()
-        return None if row is None else TaskView(row[3].encode(), row[0], row[1], row[2])
+        return None if row is None else TaskView(row.json.encode(), row.id, row.version, row.title)
 
     def list_active(self, actor: Actor, shape: Shape, *, after_id: int, limit: int) -> Sequence[Any]:
-        """The next active tasks after that id that the actor may see: rows of (id, JSON in that shape)."""
+        """The next active tasks after `after_id` that the actor may see: rows of (id, JSON in this shape)."""
         statement = (
             select(Task.id, json_text(shaped(shape, _JOINLESS_FIELDS)))
             .where(visible_to(actor), _is_deleted(False), Task.status.in_(ACTIVE_STATUSES), Task.id > after_id)
@@ -89,7 +89,7 @@ def visible_to(actor: Actor, task: TaskEntity = Task) -> Any:
 
 
 def with_names(statement: AnySelect, task: TaskEntity = Task) -> AnySelect:
-    """Join what `task_fields` takes names from."""
+    """Join the tables that `task_fields` takes names from."""
     return (
         statement.join_from(task, Project, Project.id == task.project_id)
         .join(Creator, Creator.id == task.creator_id)
@@ -101,5 +101,5 @@ def _is_deleted(deleted: bool) -> Any:
     return Task.deleted_at.is_not(None) if deleted else Task.deleted_at.is_(None)
 
 
-# Put together once: it takes as long as the query itself.
-_VIEW = with_names(select(Task.id, Task.title, Task.version, json_text(TASK_FIELDS)))
+# Built once, because building it takes as long as the query itself.
+_VIEW = with_names(select(Task.id, Task.title, Task.version, json_text(TASK_FIELDS).label("json")))

@@ -19,7 +19,7 @@ class ReadinessQuery(StrictSchema):
         max_length=MAX_EXCLUSIONS,
         data_key="exclude",
         load_default=(),
-        metadata={"description": "what the caller can do without; may be given more than once"},
+        metadata={"description": "leaves this check out; can appear more than once"},
     )
 
 

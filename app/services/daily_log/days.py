@@ -1,8 +1,8 @@
-"""How each day's active tasks come to be logged exactly once.
+"""How each day's active tasks are logged exactly once.
 
-A day is logged in one transaction with its run: all of it or nothing. While a day lasts it may be logged "up to now"
-as often as somebody asks; after its midnight, in the workspace's time zone, the next run completes it for good. It does
-so from the history: however late that run comes, the day is logged as it was.
+One transaction logs a day together with its run, so a day is logged completely or not at all. Before a day ends, it may
+be logged "up to now" any number of times. After its midnight, in the workspace's time zone, the next run logs it for
+good. It does so from the history: however late that run is, it logs the day as it was at its end.
 """
 
 import logging
@@ -22,7 +22,7 @@ from app.repositories.tasks.history_clock import HistoryClockRepository
 
 logger = logging.getLogger(__name__)
 
-# How long one job fills in missing days before it lets others have their turn.
+# How long one job fills in missing days before it lets other jobs run.
 SLICE = timedelta(seconds=20)
 
 
@@ -56,30 +56,30 @@ class DailyLogService:
         self._retention_days = retention_days
 
     def request_day(self, actor: Actor, log_date: date | None) -> DayRequest:
-        """Ask for a day to be logged now; a worker does it. Default: today. Asking twice is asking once."""
+        """Request that a worker logs a day, by default today. Repeating a request that still waits changes nothing."""
         ensure_may(actor, Permission.TASK_LOG_RUN)
         with self._uow.transaction():
             today = self._calendar.date_of(self._history_clock.now())
-            wanted = log_date or today
+            day = log_date or today
             beginning = self._history_clock.find_beginning()
-            if wanted > today:
-                raise InvalidError.of("date", f"{wanted} is still to come")
-            if wanted < today and (beginning is None or self._calendar.end_of(wanted) <= beginning):
-                raise InvalidError.of("date", f"{wanted} lies before the record begins")
-            if not self._calendar.has(wanted):
-                raise InvalidError.of("date", f"there was no {wanted} in {self._calendar.time_zone.key}")
-            run = self._logs.get_run(wanted)
+            if day > today:
+                raise InvalidError.of("date", f"{day} is in the future")
+            if day < today and (beginning is None or self._calendar.end_of(day) <= beginning):
+                raise InvalidError.of("date", f"{day} is before the first task")
+            if not self._calendar.has(day):
+                raise InvalidError.of("date", f"there was no {day} in {self._calendar.time_zone.key}")
+            run = self._logs.get_run(day)
             if run is not None and run.is_final:
-                raise ConflictError(f"{wanted} has been logged for good: {run.task_count} tasks")
-            self._logs.add_request(wanted, actor.user_id)
-            self._uow.publish(DayLogRequested(wanted))
-        return DayRequest(wanted, is_over=wanted < today)
+                raise ConflictError(f"{day} has been logged for good: {run.task_count} tasks")
+            self._logs.add_request(day, actor.user_id)
+            self._uow.publish(DayLogRequested(day))
+        return DayRequest(day, is_over=day < today)
 
     def log_due_days(self) -> list[date]:
-        """Log what was asked for, and every day that is over and not closed; return the days logged.
+        """Log the requested days and every past day that is not final; return the days that were logged.
 
-        May run twice at once: one of the two leaves the rest to the other. Works for a slice of time; what is left then
-        is due at once again.
+        Two runs may overlap: one of them leaves the rest to the other. A run works for a limited time, and then
+        requests another run for the rest.
         """
         with self._uow.transaction():
             started_at = self._history_clock.now()
@@ -93,23 +93,23 @@ class DailyLogService:
                 with self._uow.transaction():
                     self._uow.publish(DayLogRequested(log_date))
                 break
-            is_logged = self._log_day(log_date, started_at, is_asked_for=log_date in requested)
+            is_logged = self._log_day(log_date, started_at, is_requested=log_date in requested)
             if is_logged is None:
-                # That run goes on to the next days. Two that took turns could each leave a day to the other.
+                # The other run goes on to the next days. If both went on, each could leave a day to the other.
                 return logged
             if is_logged:
                 logged.append(log_date)
-        self._ring_for_new_requests(requested)
+        self._request_run_for_new_requests(requested)
         return logged
 
-    def _ring_for_new_requests(self, known: list[date]) -> None:
-        """Whoever was rung for them meanwhile may have found us at work and gone again."""
+    def _request_run_for_new_requests(self, known: list[date]) -> None:
+        """A run that was started for them meanwhile may have found this one at work, and ended."""
         with self._uow.transaction():
             for log_date in set(self._logs.list_requested_days()) - set(known):
                 self._uow.publish(DayLogRequested(log_date))
 
     def _list_missing_days(self, now: datetime) -> list[date]:
-        """Since the first task: days that are over and were never completed, as after a time when nothing ran."""
+        """The past days since the first task that are not final, for example after a downtime."""
         beginning = self._history_clock.find_beginning()
         if beginning is None:
             return []
@@ -123,23 +123,23 @@ class DailyLogService:
         return days
 
     def _prepare_partitions(self, today: date) -> None:
-        """Those of now and of next month are there before they are needed; old ones go, if there is a limit."""
+        """Create the partitions of this month and the next ahead of time, and drop those past the retention."""
         self._logs.ensure_partition(today)
         self._logs.ensure_partition(today.replace(day=1) + timedelta(days=31))
         if self._retention_days:
             self._logs.drop_partitions_before(today - timedelta(days=self._retention_days))
 
-    def _log_day(self, log_date: date, now: datetime, *, is_asked_for: bool) -> bool | None:
+    def _log_day(self, log_date: date, now: datetime, *, is_requested: bool) -> bool | None:
         """Log the day and return True; False if it is not due or not yet closed, None if another run is at work."""
         end_of_day = self._calendar.end_of(log_date)
         is_over = end_of_day <= now
         if is_over:
-            # Committed before the writers are looked for: who writes from here on writes into the next day.
+            # Committed before looking for writers: from here on, writes belong to the next day.
             with self._uow.transaction():
                 self._history_clock.close_until(end_of_day)
         with self._uow.transaction():
             if not self._logs.try_lock():
-                logger.info("%s and what follows is left to the run that is at work", log_date)
+                logger.info("%s and the days after it are left to the run that is at work", log_date)
                 return None
             run = self._logs.get_run(log_date)
             if run is not None and run.is_final:
@@ -148,8 +148,8 @@ class DailyLogService:
             if is_over and self._history_clock.has_writers_before(end_of_day):
                 logger.info("%s is not closed yet: a transaction that began before its end is still writing", log_date)
                 return False
-            was_asked_for = self._logs.take_request(log_date)
-            if is_asked_for and not was_asked_for and not is_over:
+            was_requested = self._logs.take_request(log_date)
+            if is_requested and not was_requested and not is_over:
                 return False
             started_at, began_at = self._history_clock.now(), perf_counter()
             self._logs.ensure_partition(log_date)
@@ -161,7 +161,7 @@ class DailyLogService:
                     started_at=started_at,
                     finished_at=started_at + timedelta(seconds=perf_counter() - began_at),
                     task_count=count,
-                    source=self._source_of(log_date, now, was_asked_for=was_asked_for),
+                    source=self._source_of(log_date, now, was_requested=was_requested),
                     is_final=is_over,
                 )
             )
@@ -169,8 +169,8 @@ class DailyLogService:
         logger.info("%s logged%s: %d tasks", log_date, " for good" if is_over else " up to now", count)
         return True
 
-    def _source_of(self, log_date: date, now: datetime, *, was_asked_for: bool) -> LogSource:
-        if was_asked_for:
+    def _source_of(self, log_date: date, now: datetime, *, was_requested: bool) -> LogSource:
+        if was_requested:
             return LogSource.MANUAL
         is_yesterday = log_date == self._calendar.day_before(self._calendar.date_of(now))
         return LogSource.SCHEDULED if is_yesterday else LogSource.BACKFILL

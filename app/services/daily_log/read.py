@@ -18,7 +18,7 @@ PAGE_TTL_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class NumberedPage:
-    """Rows as JSON text joined by commas, and how many rows and pages there are."""
+    """Rows as JSON text joined by commas. `total` and `page_count` are those of the whole list."""
 
     rows: bytes
     total: int
@@ -36,14 +36,14 @@ class TaskLogService:
     def list_page(self, actor: Actor, query: TaskLogQuery) -> tuple[Page, bool]:
         """The page, and whether it came from the cache."""
         key = f"task_log_rows|{scope_of(actor)}|{query!r}"
-        return self._remembered(key, lambda: self._logs.list_page(actor, query))
+        return self._from_cache(key, lambda: self._logs.list_page(actor, query))
 
     def list_numbered(
         self, actor: Actor, query: TaskLogQuery, shape: Shape, *, page: int, per_page: int
     ) -> tuple[NumberedPage, bool]:
         """A page by its number, its rows in that shape, with totals; and whether it came from the cache."""
         key = f"numbered_task_logs|{scope_of(actor)}|{query!r}|{shape!r}|{page}|{per_page}"
-        rows, was_cached = self._remembered(key, lambda: self._load_numbered(actor, query, shape, page, per_page))
+        rows, was_cached = self._from_cache(key, lambda: self._load_numbered(actor, query, shape, page, per_page))
         total = rows.total.count if rows.total is not None else 0
         return NumberedPage(rows.rows, total=total, page=page, page_count=-(-total // per_page)), was_cached
 
@@ -64,11 +64,11 @@ class TaskLogService:
         total = Total(self._numbered.count(actor, on=query.on), is_capped=False)
         return Page(self._numbered.list_page(actor, query, shape, page=page, per_page=per_page), None, total)
 
-    def _remembered(self, key: str, load: Callable[[], Page]) -> tuple[Page, bool]:
+    def _from_cache(self, key: str, load: Callable[[], Page]) -> tuple[Page, bool]:
         def load_page() -> bytes:
             with self._uow.transaction():
                 return load().to_bytes()
 
-        # A row shows its task's description and ref too, so a change of tasks is a change of these pages.
-        found = self._cache.remember(("task_logs", "tasks"), key, load_page, ttl_seconds=PAGE_TTL_SECONDS)
-        return Page.from_bytes(found.value), found.was_cached
+        # A numbered page shows its tasks' current descriptions, so a change of tasks changes it too.
+        cached = self._cache.remember(("task_logs", "tasks"), key, load_page, ttl_seconds=PAGE_TTL_SECONDS)
+        return Page.from_bytes(cached.value), cached.was_cached

@@ -1,9 +1,8 @@
 """Reports on the daily log: how two days differ, and how many tasks each day has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
 
 from app.auth.actor import Actor
 from app.database.unit_of_work import UnitOfWork
@@ -18,7 +17,7 @@ SORT = "-log_date"
 
 @dataclass(frozen=True, slots=True)
 class LogDay:
-    """How many tasks a logged day has, of each status, project and assignee."""
+    """The number of tasks of a logged day, in all and by status, project and assignee."""
 
     log_date: date
     task_count: int
@@ -38,14 +37,14 @@ class TaskLogReportService:
     ) -> DifferencePage:
         """List tasks that entered, left or changed between two days. Raises InvalidError for a day without a log."""
         if since > until:
-            raise InvalidError.of("from", "lies behind `to`")
+            raise InvalidError.of("from", "is after `to`")
         with self._uow.transaction():
             for name, day in (("from", since), ("to", until)):
                 run = self._logs.get_run(day)
                 if run is None:
                     raise InvalidError.of(name, f"{day} has not been logged")
                 if run.task_count and not self._logs.has_rows(day):
-                    raise InvalidError.of(name, f"the log of {day} is older than what is kept")
+                    raise InvalidError.of(name, f"the log of {day} is no longer kept")
             return self._reports.list_differences(actor, since, until, project=project, cursor=cursor, limit=limit)
 
     def count_by_day(self, actor: Actor, query: TaskLogQuery) -> ValuePage[LogDay]:
@@ -66,9 +65,4 @@ class TaskLogReportService:
 
     def _day(self, actor: Actor, query: TaskLogQuery, day: date) -> LogDay:
         counts = self._reports.count_of_day(actor, replace(query, on=day))
-        task_count = next((count for *names, count in counts if names == [None, None, None]), 0)
-        return LogDay(day, task_count, _by(counts, 0), _by(counts, 1), _by(counts, 2))
-
-
-def _by(counts: Sequence[Any], place: int) -> dict[str, int]:
-    return {str(row[place]): row[-1] for row in counts if row[place] is not None}
+        return LogDay(day, counts.total, counts.by_status, counts.by_project, counts.by_assignee)

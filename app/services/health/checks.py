@@ -13,13 +13,13 @@ from app.database.unit_of_work import UnitOfWork
 from app.disk import room_in
 from app.errors import UnavailableError
 from app.job_queue import JobQueue
-from app.models.health.sighting import JobCount, JobResult, Part
+from app.models.health.sighting import BackgroundProcess, JobCount, JobResult
 from app.models.imports.task_import import ImportState
 from app.repositories.health.checks import HealthRepository, ImportRows, OverdueDays, Seen
 
-# Beat ticks and workers work every few seconds: who was not seen for this long is gone, stuck or cut off.
+# Beat and the workers do something every few seconds: a process unseen for this long is gone, stuck or cut off.
 UNSEEN_SECONDS = 120.0
-# A day is logged within minutes of its end. One that is not by now will not be without somebody's help.
+# A day is logged within minutes of its end. If it is not logged after this time, something is wrong.
 OVERDUE_AFTER = timedelta(hours=1)
 
 
@@ -34,8 +34,8 @@ class CheckName(StrEnum):
     DISK = "disk"
 
 
-# What one look into PostgreSQL tells.
-OF_DATABASE = {CheckName.DATABASE, CheckName.MIGRATIONS, CheckName.WORKER, CheckName.BEAT, CheckName.DAILY_LOG}
+# The checks that PostgreSQL answers, all in one transaction.
+DATABASE_CHECKS = {CheckName.DATABASE, CheckName.MIGRATIONS, CheckName.WORKER, CheckName.BEAT, CheckName.DAILY_LOG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +52,19 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How much work has been done since the database was made, and how much waits."""
+    """How much work has been done since the database was created, and how much is waiting."""
 
     job_counts: Sequence[JobCount]
     import_rows: ImportRows
     unfinished_imports: Mapping[ImportState, int]
-    sightings: Mapping[Part, Seen]
+    sightings: Mapping[BackgroundProcess, Seen]
     logged_until: datetime | None
     overdue_days: int
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """`work` and `queue_length` are None while the server that knows of them is away."""
+    """`work` is None while PostgreSQL is unavailable or not migrated, `queue_length` while the broker is."""
 
     checks: Sequence[Check]
     work: Work | None
@@ -81,7 +81,7 @@ class HealthService:
         time_zone: ZoneInfo,
         watched_dir: Path | None = None,
     ) -> None:
-        """`watched_dir` is on the disk of the data, where this machine has it."""
+        """`watched_dir` is on the disk that holds the data; None if this machine does not have that disk."""
         self._uow = uow
         self._health = health
         self._cache = cache
@@ -90,38 +90,38 @@ class HealthService:
         self._watched_dir = watched_dir
 
     def check(self, *, without: Collection[CheckName] = ()) -> list[Check]:
-        """In the order of their names' declaration. What the caller can do without is not looked at either."""
-        found = {check.name: check for check in self._check(set(CheckName) - set(without))}
-        return [found[name] for name in CheckName if name in found]
+        """Run all checks except those in `without`, and return them in the order of CheckName."""
+        checks = {check.name: check for check in self._check(set(CheckName) - set(without))}
+        return [checks[name] for name in CheckName if name in checks]
 
     def measure(self) -> Figures:
         checks = self.check()
-        # A schema that is behind has not all of the tables.
+        # An older schema lacks some of the tables.
         is_migrated = any(check.ok for check in checks if check.name is CheckName.MIGRATIONS)
         return Figures(checks, self._look_at_work() if is_migrated else None, self._job_queue.count_waiting())
 
-    def see(self, part: Part) -> None:
-        """Note that it did just now what it is there for."""
+    def see(self, process: BackgroundProcess) -> None:
+        """Note that the process was just now at work."""
         with self._uow.transaction():
-            self._health.see(part)
+            self._health.see(process)
 
     def count_job(self, job: str, result: JobResult, *, seconds: float) -> None:
-        """Note a job that just ended; whoever did it is a worker, seen at work."""
+        """Count a job that just ended, and note that a worker was at work."""
         with self._uow.transaction():
             self._health.count_job(job, result, seconds=seconds)
-            self._health.see(Part.WORKER)
+            self._health.see(BackgroundProcess.WORKER)
 
-    def _check(self, wanted: set[CheckName]) -> Iterator[Check]:
-        if wanted & OF_DATABASE:
-            yield from (check for check in self._look_into_database() if check.name in wanted)
-        if CheckName.REDIS in wanted:
+    def _check(self, names: set[CheckName]) -> Iterator[Check]:
+        if names & DATABASE_CHECKS:
+            yield from (check for check in self._check_database() if check.name in names)
+        if CheckName.REDIS in names:
             yield Check(CheckName.REDIS, None if self._cache.is_reachable() else "does not answer")
-        if CheckName.BROKER in wanted:
+        if CheckName.BROKER in names:
             yield Check(CheckName.BROKER, None if self._job_queue.count_waiting() is not None else "does not answer")
-        if CheckName.DISK in wanted and self._watched_dir is not None:
+        if CheckName.DISK in names and self._watched_dir is not None:
             yield Check(CheckName.DISK, _why_low(self._watched_dir))
 
-    def _look_into_database(self) -> Iterator[Check]:
+    def _check_database(self) -> Iterator[Check]:
         try:
             with self._uow.transaction():
                 behind = _why_behind(self._health.applied_migration())
@@ -129,12 +129,12 @@ class HealthService:
                 overdue = self._count_overdue_days() if behind is None else None
         except UnavailableError:
             yield Check(CheckName.DATABASE, "does not answer")
-            behind, sightings, overdue = "cannot be looked at while the database does not answer", None, None
+            behind, sightings, overdue = "cannot be checked while the database does not answer", None, None
         else:
             yield Check(CheckName.DATABASE, None)
         yield Check(CheckName.MIGRATIONS, behind)
-        yield Check(CheckName.WORKER, _why_unseen(sightings, Part.WORKER))
-        yield Check(CheckName.BEAT, _why_unseen(sightings, Part.BEAT))
+        yield Check(CheckName.WORKER, _why_unseen(sightings, BackgroundProcess.WORKER))
+        yield Check(CheckName.BEAT, _why_unseen(sightings, BackgroundProcess.BEAT))
         yield Check(CheckName.DAILY_LOG, _why_overdue(overdue))
 
     def _count_overdue_days(self) -> OverdueDays:
@@ -156,7 +156,7 @@ class HealthService:
 
 
 def _why_behind(migration: str | None) -> str | None:
-    """None, too, for a schema that is ahead of us: each release works with the schema of the next."""
+    """None also for a newer schema, because each release works with the schema of the next."""
     newest, *older = known_migrations()
     if migration is None:
         return "the database is empty; run `python main.py prepare`"
@@ -169,22 +169,22 @@ def _why_low(directory: Path) -> str | None:
     try:
         room = room_in(directory)
     except OSError as error:
-        return f"cannot be looked at: {error.strerror}"
+        return f"cannot be checked: {error.strerror}"
     return f"has only {room.free_mebibytes} MiB left; soon nothing more can be saved" if room.is_low else None
 
 
-def _why_unseen(sightings: Mapping[Part, Seen] | None, part: Part) -> str | None:
+def _why_unseen(sightings: Mapping[BackgroundProcess, Seen] | None, process: BackgroundProcess) -> str | None:
     if sightings is None:
-        return "cannot be looked for in the database"
-    if part not in sightings:
+        return "cannot be checked in the database"
+    if process not in sightings:
         return "was never seen"
-    seconds = sightings[part].seconds_ago
+    seconds = sightings[process].seconds_ago
     return None if seconds < UNSEEN_SECONDS else f"was last seen {seconds:.0f} s ago"
 
 
 def _why_overdue(overdue: OverdueDays | None) -> str | None:
     if overdue is None:
-        return "cannot be looked for in the database"
+        return "cannot be checked in the database"
     if overdue.count == 0:
         return None
     if overdue.count == 1:

@@ -1,4 +1,4 @@
-"""How PostgreSQL comes to know soon that a table has changed much, as it has after a large import."""
+"""How the planner's statistics are refreshed soon after a table has changed much, as in a large import."""
 
 import logging
 
@@ -7,7 +7,7 @@ from app.repositories.health.statistics import StatisticsRepository
 
 logger = logging.getLogger(__name__)
 
-# Plans for a smaller table are good enough for as many rows more.
+# Up to this many changed rows, the existing plans are good enough.
 MIN_CHANGED_ROWS = 5_000
 CHANGED_SHARE = 0.1
 

@@ -1,4 +1,4 @@
-"""How a block of a staged file becomes tasks, or is only checked, in the transaction of whoever works on the import."""
+"""How a block of a staged file becomes tasks, or is only checked."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,15 +15,15 @@ from app.repositories.imports.queue import ImportQueueRepository
 from app.repositories.projects import ProjectRepository
 from app.services.imports.rights import objection_to
 
-MAX_KEPT_ERRORS = 10_000
+MAX_STORED_ERRORS = 10_000
 
 
 class ImportStoppedError(Exception):
-    """The import ends here, and nothing of this step stays. The message is the reason that the report shows."""
+    """The import fails and this step is rolled back. The message is the reason that the report shows."""
 
 
 class ImportBlockService:
-    """Its methods run inside the transaction of a step; it opens none of its own."""
+    """Its methods run inside the caller's transaction; it opens none of its own."""
 
     def __init__(
         self,
@@ -44,11 +44,16 @@ class ImportBlockService:
         self._calendar = calendar
 
     def objection_to(self, task_import: TaskImport) -> str | None:
-        """Why whoever asked for the import may no longer import; None when they may."""
-        return objection_to(self._people.get_importer(task_import.creator_id, task_import.project_id))
+        """The reason why the import's owner may no longer import; None if they may."""
+        project_id = task_import.project_id
+        return objection_to(self._people.get_importer(task_import.creator_id, project_id), project_id)
 
     def take_next(self, task_import: TaskImport, ahead: ReadAhead) -> None:
-        """Raises ImportStoppedError when its owner may no longer import, or a file to be loaded whole has a bad row."""
+        """Import the next block, or check it.
+
+        Raises ImportStoppedError when the owner may no longer import, or when a bad row turns up while an
+        all-or-nothing file is loaded.
+        """
         objection = self.objection_to(task_import)
         if objection is not None:
             raise ImportStoppedError(objection)
@@ -73,7 +78,7 @@ class ImportBlockService:
         self._apply(task_import, ahead.reader, good, people)
 
     def _people_of(self, task_import: TaskImport, rows: Sequence[ReadRow]) -> dict[str, Person]:
-        """Whom the rows' assignees mean. Unknown ones become users if the import says so and is not only a check."""
+        """The person for each assignee cell. Unknown names become users if the import says so and is being loaded."""
         names = dict.fromkeys(row.row.assignee for row in rows if row.row.assignee is not None)
         if not names:
             return {}
@@ -91,8 +96,10 @@ class ImportBlockService:
             self._people.add_unclaimed_members(task_import.project_id, names)
         for name in unknown:
             is_like = name in look_alikes
-            may_be = task_import.creates_users and not is_like
-            people.setdefault(name, Person(None, name.lower(), may_be_assigned=may_be, looks_like_another=is_like))
+            may_be_assigned = task_import.creates_users and not is_like
+            people.setdefault(
+                name, Person(None, name.lower(), may_be_assigned=may_be_assigned, looks_like_another=is_like)
+            )
         return people
 
     def _refuse(self, task_import: TaskImport, refused: Sequence[RefusedRow]) -> None:
@@ -101,7 +108,7 @@ class ImportBlockService:
         if task_import.state is ImportState.LOADING and task_import.mode is ImportMode.ALL_OR_NOTHING:
             first = refused[0]
             raise ImportStoppedError(f"line {first.line_number}: {first.problems[0].reason}; nothing was imported")
-        room = MAX_KEPT_ERRORS - task_import.error_count
+        room = MAX_STORED_ERRORS - task_import.error_count
         self._imports.add_refused(task_import.id, _up_to(room, refused))
         task_import.refused_count += len(refused)
         task_import.error_count += sum(len(row.problems) for row in refused)
@@ -109,7 +116,7 @@ class ImportBlockService:
     def _apply(
         self, task_import: TaskImport, reader: RowReader, good: Sequence[ReadRow], people: dict[str, Person]
     ) -> None:
-        """Make tasks of the good rows, or count what would be made of them."""
+        """Create and update tasks from the good rows, or only count what would be created and updated."""
         is_check = task_import.state is ImportState.CHECKING
         created, updated = len(good), 0
         is_matched = task_import.on_duplicate is not DuplicatePolicy.CREATE
@@ -129,17 +136,17 @@ class ImportBlockService:
             last_number = self._numbers_for(task_import, created)
             create = self._batches.create_unmatched if is_matched else self._batches.create_all
             create(task_import, last_number=last_number, now=self._calendar.now())
-        # Rows of one new task are created by the first and updated by the last.
+        # Where several rows mean one new task, the first creates it and the last updates it.
         if updated:
             self._batches.update_matched(reader.fields, now=self._calendar.now())
         if created or updated:
             self._uow.publish(TasksImported(task_import.id, created + updated))
 
     def _numbers_for(self, task_import: TaskImport, count: int) -> int:
-        """The last number before those of the next `count` tasks."""
+        """The task number before the numbers of the next `count` tasks."""
         last, reserved = task_import.last_task_number, task_import.last_reserved_number
         if last is None or reserved is None or last + count > reserved:
-            # Nothing was reserved, or what was a duplicate when the file was checked has gone since.
+            # Either nothing was reserved, or duplicates that the check counted were deleted since.
             return self._projects.take_task_numbers(task_import.project_id, count)
         task_import.last_task_number = last + count
         return last
@@ -158,7 +165,7 @@ def _refuse_strangers(
 
 
 def _up_to(room: int, refused: Sequence[RefusedRow]) -> Iterator[RefusedRow]:
-    """As many as there is room for, counted in problems."""
+    """The rows whose problems fit into `room`; the last row may lose some of its problems."""
     for row in refused:
         if room <= 0:
             return

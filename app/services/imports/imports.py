@@ -1,6 +1,5 @@
-"""How a CSV is imported and followed: received, worked on at once if it is small, reported on."""
+"""How a CSV is imported and followed: received, loaded at once if it is small, and reported on."""
 
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,10 +20,10 @@ from app.services.imports.uploads import ImportOptions, ImportUploadService
 __all__ = ["ImportOptions", "ImportOutcome", "ImportService"]
 
 MAX_WAIT_SECONDS = 30
-# How long the request of a small file waits for it where the client says nothing of waiting.
+# How long the request for a small file waits for its import when the client names no time.
 SMALL_FILE_WAIT_SECONDS = 5
 POLL_SECONDS = 0.1
-# Each may be as long as a row of the file.
+# Each row of the report may be as long as a row of the file.
 REPORT_PAGE_ROWS = 50
 
 
@@ -51,7 +50,7 @@ class ImportService:
         self._imports = imports
         self._uploads = uploads
         self._runs = runs
-        self._now = clock
+        self._clock = clock
 
     def import_csv(
         self,
@@ -63,16 +62,16 @@ class ImportService:
         idempotency_key: str | None = None,
         wait_seconds: int | None = None,
     ) -> ImportOutcome:
-        """Good rows become tasks, bad ones a report; by workers, but for what can be done while the caller waits.
+        """Turn good rows into tasks and report bad ones. What is not done while the caller waits is left to workers.
 
-        Raises what `ImportUploadService.receive` raises. The same file again, with the same `idempotency_key` or while
-        the first is still at work, is the first.
+        The same file sent again, with the same `idempotency_key` or while the first one is imported, returns the first
+        import. Raises what `ImportUploadService.receive` raises.
         """
         ensure_may(actor, Permission.IMPORT_CREATE)
         import_id = self._uploads.receive(
             actor, stream, filename=filename, options=options or ImportOptions(), idempotency_key=idempotency_key
         )
-        # It is staged: a database that goes away now takes nothing with it.
+        # The file is staged, so nothing is lost if the database goes away now.
         with suppress(UnavailableError):
             self._work_on(import_id, wait_seconds)
         with self._uow.transaction():
@@ -100,7 +99,7 @@ class ImportService:
             return self._imports.list_errors(import_id, cursor=cursor, limit=limit)
 
     def write_errors(self, actor: Actor, import_id: int) -> Iterator[Lines]:
-        """The refused rows as CSV, each as it came with what is wrong with it: to be mended and sent again."""
+        """The refused rows as CSV, each with its problems, to be corrected and sent again."""
         with self._uow.transaction():
             self._row(actor, import_id)
             task_import = self._imports.get(import_id) or not_found("import", import_id)
@@ -119,22 +118,22 @@ class ImportService:
             yield report_rows(header, rows)
 
     def _work_on(self, import_id: int, wait_seconds: int | None) -> None:
-        """While the caller waits; if another is at it, until that one has finished."""
+        """Work on the import while the caller waits. If another process works on it, wait until that one is done."""
         with self._uow.transaction():
             task_import = self._imports.get(import_id)
         if wait_seconds is None:
             is_small = task_import is not None and task_import.read_count <= BLOCK_ROWS
             wait_seconds = SMALL_FILE_WAIT_SECONDS if is_small else 0
-        until = self._now() + timedelta(seconds=wait_seconds)
+        until = self._clock() + timedelta(seconds=wait_seconds)
         for _ in range(int(wait_seconds / POLL_SECONDS)):
             claim = self._runs.claim(import_id)
             if claim is not None:
                 self._runs.work_on(claim, until=until)
             with self._uow.transaction():
                 task_import = self._imports.get(import_id)
-            if task_import is None or task_import.finished_at is not None or self._now() >= until:
+            if task_import is None or task_import.finished_at is not None or self._clock() >= until:
                 return
-            time.sleep(POLL_SECONDS)
+            self._clock.wait(POLL_SECONDS)
 
     def _row(self, actor: Actor, import_id: int) -> JsonRow:
         return self._imports.get_row(actor, import_id) or not_found("import", import_id)

@@ -1,15 +1,16 @@
-"""May whoever asked for an import still import? Asked again for each piece of the work, since an import takes time."""
+"""May the owner of an import still import? Each step of an import asks again, since an import takes time."""
 
-from app.auth.permissions import PERMISSIONS_OF, Permission
+from app.auth.permissions import Permission, may, may_enter
 from app.repositories.imports.people import Importer
 
 
-def objection_to(importer: Importer) -> str | None:
-    """Why they may not; None when they may. The text is shown to them and in the report on the import."""
+def objection_to(importer: Importer, project_id: int) -> str | None:
+    """The reason why they may not; None if they may. The owner sees it, and the report on the import shows it."""
+    actor = importer.actor
     if not importer.is_active:
-        return f"{importer.username} may no longer import: the account is not active"
-    if Permission.IMPORT_CREATE not in PERMISSIONS_OF[importer.role]:
-        return f"{importer.username} may no longer import: the role is {importer.role.value}"
-    if not importer.is_in_project:
-        return f"{importer.username} may no longer import: not a member of the project"
+        return f"{actor.username} may no longer import: the account is not active"
+    if not may(actor, Permission.IMPORT_CREATE):
+        return f"{actor.username} may no longer import: the role is {actor.role.value}"
+    if not may_enter(actor, project_id):
+        return f"{actor.username} may no longer import: not a member of the project"
     return None

@@ -1,10 +1,9 @@
-"""How staged imports become tasks: a block at a time, each with its commit, by whoever claims the import.
+"""How staged imports become tasks: the process that claims an import commits one block at a time.
 
-A worker that dies loses the block that it was at; the next one does that again from the start, and no other.
+When a worker dies, the next one repeats the block that was under way, and no other.
 """
 
 import logging
-import time
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -23,12 +22,12 @@ from app.services.imports.uploads import UPLOAD_LEASE
 
 logger = logging.getLogger(__name__)
 
-# Longer than any block takes; with the sweep's interval it says how soon another worker takes over from a dead one.
+# Longer than any block takes. After a worker died, another one takes over when the lease and one sweep have passed.
 LEASE = timedelta(seconds=10)
-# How long one job works before it lets others have their turn: jobs are to be short.
+# One job works this long and then lets others have their turn, so jobs stay short.
 SLICE = timedelta(seconds=10)
 MAX_FAILED_ATTEMPTS = 5
-# A database that restarts is back within this time; one that is away for longer is given no new claim either.
+# A database that restarts is back within these tries. While it is away for longer, no claim can be made either.
 TAKE_BACK_TRIES = 10
 TAKE_BACK_INTERVAL_SECONDS = 0.5
 # The clocks of two hosts may differ by this much. A claim that ends even later was made before a clock was set back.
@@ -55,7 +54,7 @@ class ImportRunService:
         self._max_cell_characters = max_cell_characters
 
     def run_waiting(self) -> None:
-        """Work on the imports that wait, for a slice of time; clear away uploads that were broken off."""
+        """Delete uploads that were cut off, then work on waiting imports for a slice of time."""
         with self._uow.transaction():
             now = self._calendar.now()
             self._queue.discard_broken_uploads(now=now, latest_end=now + UPLOAD_LEASE + CLOCK_TOLERANCE)
@@ -64,7 +63,7 @@ class ImportRunService:
             self.work_on(claim, until=until)
 
     def claim(self, import_id: int | None = None) -> Claim | None:
-        """The import that has waited longest, or that one, if nobody works on it."""
+        """Claim the import that has waited longest, or the given one. None if there is none or somebody works on it."""
         with self._uow.transaction():
             self._queue.lock_claims()
             while (waiting := self._find_waiting(import_id)) is not None:
@@ -90,9 +89,9 @@ class ImportRunService:
         return self._blocks.objection_to(task_import)
 
     def work_on(self, claim: Claim, *, until: datetime) -> None:
-        """Until the import is finished, somebody else's, or the time is over; then it waits for the next worker.
+        """Work until the import is finished, the claim is lost or the time is over. Then the import waits for a worker.
 
-        Raises UnavailableError when the database cannot do a step now. The attempt does not count then.
+        Raises UnavailableError when the database cannot do a step now; such an attempt does not count.
         """
         try:
             self._take_steps(claim, until)
@@ -112,7 +111,7 @@ class ImportRunService:
                     return
 
     def _take_back_attempt(self, claim: Claim) -> None:
-        """As soon as the database lets us. The claim lasts on: nobody needs to try again at once."""
+        """Uncount the attempt as soon as the database can. The claim stays: there is no need to try again at once."""
         for _ in range(TAKE_BACK_TRIES):
             with suppress(UnavailableError), self._uow.transaction():
                 task_import = self._queue.hold(claim)
@@ -120,10 +119,10 @@ class ImportRunService:
                     task_import.failed_attempts = max(0, task_import.failed_attempts - 1)
                     self._imports.flush()
                 return
-            time.sleep(TAKE_BACK_INTERVAL_SECONDS)
+            self._calendar.clock.wait(TAKE_BACK_INTERVAL_SECONDS)
 
     def _step(self, claim: Claim, ahead: ReadAhead, until: datetime) -> TaskImport | None:
-        """One transaction: a block, or the whole of a file that is to be loaded whole. None when the claim is lost."""
+        """One transaction: a block, or the whole file if all or nothing of it is loaded. None if the claim is lost."""
         try:
             with self._uow.transaction():
                 task_import = self._queue.hold(claim)
@@ -133,23 +132,23 @@ class ImportRunService:
                 self._advance(task_import, ahead)
                 while is_whole and task_import.finished_at is None:
                     self._advance(task_import, ahead)
-                self._go_on_or_rest(task_import, until)
+                self._continue_or_pause(task_import, until)
                 return task_import
         except ImportStoppedError as error:
             return self._fail_claimed(claim, str(error))
 
     def _fail_claimed(self, claim: Claim, reason: str) -> TaskImport | None:
-        """The last step of the import has been rolled back already."""
+        """Fail the import after its last step was rolled back."""
         with self._uow.transaction():
             task_import = self._queue.hold(claim)
             if task_import is not None:
                 self._fail(task_import, reason)
             return task_import
 
-    def _go_on_or_rest(self, task_import: TaskImport, until: datetime) -> None:
+    def _continue_or_pause(self, task_import: TaskImport, until: datetime) -> None:
         is_finished = task_import.finished_at is not None
         is_over = is_finished or self._calendar.now() >= until
-        # Should this claim die at the next block, then that was the first attempt at it.
+        # If this worker dies at the next block, that was the first attempt at the block.
         task_import.failed_attempts = 0 if is_over else 1
         if not is_finished:
             self._queue.do_not_wait_for_disk()
@@ -170,7 +169,7 @@ class ImportRunService:
             self._finish(task_import, ImportState.FINISHED)
 
     def _decide(self, task_import: TaskImport) -> None:
-        """All of a file that is to be loaded whole was checked."""
+        """Fail, finish or start to load an all-or-nothing file that was checked to its end."""
         if task_import.refused_count:
             rows = "1 row was" if task_import.refused_count == 1 else f"{task_import.refused_count} rows were"
             _start_over(task_import)
@@ -179,7 +178,7 @@ class ImportRunService:
         if task_import.is_dry_run:
             self._finish(task_import, ImportState.FINISHED)
             return
-        # Taken now, since whoever holds the project's row while all rows are loaded makes everybody wait.
+        # The numbers are taken before the load, which would otherwise keep the project's row locked to its end.
         created = task_import.created_count
         task_import.last_task_number = self._projects.take_task_numbers(task_import.project_id, created)
         task_import.last_reserved_number = task_import.last_task_number + created
@@ -206,7 +205,7 @@ class ImportRunService:
             task_import.updated_count,
             task_import.skipped_count,
             task_import.refused_count,
-            # The request that uploaded the file; another one may have rung for the job that finishes it.
+            # The request that uploaded the file. The job may have been started by another request.
             extra={"request_id": task_import.request_id},
         )
 

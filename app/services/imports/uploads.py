@@ -1,4 +1,4 @@
-"""How a CSV is received: checked to be one, cut into blocks and staged while it comes in."""
+"""How a CSV is received: checked, cut into blocks and staged while it comes in."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,17 +30,17 @@ from app.services.imports.rights import objection_to
 from app.settings import CsvLimits
 
 MAX_FILENAME_LENGTH = 255
-# The row of an upload that says nothing for this long is cleared away.
+# An upload that shows no sign of life for this long is deleted.
 UPLOAD_LEASE = timedelta(minutes=5)
-# While bytes come in, the upload says this often that it is alive.
+# While bytes come in, the upload shows a sign of life this often.
 SIGN_OF_LIFE_INTERVAL = timedelta(seconds=2)
-# An upload that has been silent for this long gives way to another with its Idempotency-Key.
+# An upload that has been silent for this long is replaced by another one with its Idempotency-Key.
 MAX_SILENCE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOptions:
-    """How a file is to be read and what is to become of it. None is found out from the file."""
+    """How to read a file and what to do with its rows. An encoding or delimiter of None is detected."""
 
     project: str = DEFAULT_PROJECT_KEY
     is_dry_run: bool = False
@@ -74,22 +74,22 @@ class ImportUploadService:
     def receive(
         self, actor: Actor, stream: ByteStream, *, filename: str, options: ImportOptions, idempotency_key: str | None
     ) -> int:
-        """Stage the file, a transaction a block, so that a slow upload holds no connection. Return the import's id.
+        """Stage the file with one transaction for each block, so a slow upload holds no connection. Returns the id.
 
-        Raises UnreadableCsvError, TooLargeError, SessionEndedError or ForbiddenError, and then nothing is left of the
-        file; ImportUnderWayError while another upload with the same key comes in.
+        Raises UnreadableCsvError, TooLargeError, SessionEndedError or ForbiddenError, and deletes what was staged.
+        Raises ImportUnderWayError while another upload with the same key comes in.
         """
         began_at = self._now()
         first = None if idempotency_key is None else self._find_first(actor, idempotency_key)
-        watched = _WatchedStream(stream)
-        file = CsvFile(watched, self._limits, encoding=options.encoding, delimiter=options.delimiter)
+        watched_stream = _WatchedStream(stream)
+        file = CsvFile(watched_stream, self._limits, encoding=options.encoding, delimiter=options.delimiter)
         if first is not None:
             return _ensure_same(first, file, options)
         task_import = self._begin(actor, file, filename, options, idempotency_key)
         import_id = task_import.id
         content = _content_hash(file, options)
         try:
-            watched.after_each_piece = self._signs_of_life(actor, import_id)
+            watched_stream.after_each_piece = self._signs_of_life(actor, import_id)
             for number, block in enumerate(file.blocks()):
                 body = block.text.encode()
                 content.update(body)
@@ -100,7 +100,7 @@ class ImportUploadService:
             raise
 
     def _find_first(self, actor: Actor, idempotency_key: str) -> TaskImport | None:
-        """The import that the key stands for; None when there is none, or it was an upload that somebody cut off."""
+        """The import that has the key; None if there is none, or only an upload that was cut off."""
         with self._uow.transaction():
             first = self._imports.find_by_key_for_update(actor.user_id, idempotency_key)
             if first is None or first.state is not ImportState.STAGING:
@@ -115,7 +115,7 @@ class ImportUploadService:
             return None
 
     def _seconds_of_grace(self, upload: TaskImport) -> int:
-        """How long the upload still counts as alive. One seen alive in the future does not: the clock was set back."""
+        """How long the upload still counts as alive. A sign of life in the future does not: the clock was set back."""
         if upload.claimed_until is None:
             return 0
         silence = self._now() - (upload.claimed_until - UPLOAD_LEASE)
@@ -152,18 +152,18 @@ class ImportUploadService:
             return task_import
 
     def _signs_of_life(self, actor: Actor, import_id: int) -> Callable[[], None]:
-        """Say at intervals that the upload is alive, and hear at once that it is no longer wanted."""
-        said_at = self._now()
+        """A function that shows signs of life at intervals, and raises as soon as the upload was given up."""
+        shown_at = self._now()
 
-        def say_so() -> None:
-            nonlocal said_at
-            if self._now() - said_at >= SIGN_OF_LIFE_INTERVAL:
+        def show_sign_of_life() -> None:
+            nonlocal shown_at
+            if self._now() - shown_at >= SIGN_OF_LIFE_INTERVAL:
                 with self._uow.transaction():
                     self._hold(actor, import_id).claimed_until = self._now() + UPLOAD_LEASE
                     self._imports.flush()
-                said_at = self._now()
+                shown_at = self._now()
 
-        return say_so
+        return show_sign_of_life
 
     def _stage(self, actor: Actor, import_id: int, number: int, block: Block, body: bytes) -> None:
         with self._uow.transaction():
@@ -183,8 +183,10 @@ class ImportUploadService:
             self._imports.flush()
 
     def _hold(self, actor: Actor, import_id: int) -> TaskImport:
-        """Lock the upload's row. Raises ConflictError when it was given up, by the sweep or for another upload with its
-        key; SessionEndedError and ForbiddenError when its owner may no longer import.
+        """Lock the upload's row.
+
+        Raises ConflictError when the upload was given up, by the sweep or for another upload with its key. Raises
+        SessionEndedError or ForbiddenError when its owner may no longer import.
         """
         task_import = self._queue.get_for_update(import_id)
         if task_import is None:
@@ -192,13 +194,14 @@ class ImportUploadService:
         session_id = actor.session_id
         if session_id is not None and not self._people.is_logged_in(actor.user_id, session_id, at=self._now()):
             raise SessionEndedError("the session has ended; log in again")
-        objection = objection_to(self._people.get_importer(actor.user_id, task_import.project_id))
+        project_id = task_import.project_id
+        objection = objection_to(self._people.get_importer(actor.user_id, project_id), project_id)
         if objection is not None:
             raise ForbiddenError(objection)
         return task_import
 
     def _end(self, actor: Actor, import_id: int, content_hash: bytes, began_at: datetime) -> int:
-        """The import waits for a worker from here on; or it is gone, and another one is the same."""
+        """Hand the import to a worker, or discard it for another import with the same content. Returns the id."""
         with self._uow.transaction():
             task_import = self._hold(actor, import_id)
             self._queue.lock_twins(content_hash)
@@ -220,7 +223,7 @@ class ImportUploadService:
 
 
 class _WatchedStream:
-    """A stream of which somebody is told when a piece has come."""
+    """A stream that calls a function after each piece it reads."""
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
@@ -234,7 +237,7 @@ class _WatchedStream:
 
 
 def _ensure_same(first: TaskImport, file: CsvFile, options: ImportOptions) -> int:
-    """The import's id. Raises IdempotencyKeyReusedError when it was made from another file or with other options."""
+    """The id of the first import. Raises IdempotencyKeyReusedError if it had another file or other options."""
     content = _content_hash(file, options)
     for block in file.blocks():
         content.update(block.text.encode())
@@ -244,7 +247,7 @@ def _ensure_same(first: TaskImport, file: CsvFile, options: ImportOptions) -> in
 
 
 def _content_hash(file: CsvFile, options: ImportOptions) -> blake2b:
-    """A hash of all that decides the outcome. The bytes of the file are added as they come in."""
+    """A hash of everything that decides the outcome. The caller adds the bytes of the file as they come in."""
     return blake2b(repr((options, file.delimiter, file.header)).encode(), digest_size=32)
 
 

@@ -1,4 +1,4 @@
-"""How people prove who they are: registering, logging in and out, refreshing, changing the password."""
+"""How users authenticate: registering, logging in and out, refreshing tokens, changing the password."""
 
 import logging
 from dataclasses import dataclass
@@ -32,11 +32,11 @@ from app.services.people import ensure_not_guessable
 
 logger = logging.getLogger(__name__)
 
-# How long an actor may be served from the cache when Redis was away as the session ended.
+# How long a cached actor may outlive its session if Redis was unavailable when the session ended.
 ACTOR_TTL_SECONDS = 5
-# How long one sweep deletes before it leaves the rest to the next, and how much in one transaction.
+# How long one sweep runs before it leaves the rest to the next, and how many rows one transaction deletes.
 SWEEP_SLICE = timedelta(seconds=20)
-SWEPT_AT_ONCE = 10_000
+SWEEP_BATCH_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class AuthenticationService:
         self._policy = policy
 
     def register(self, *, username: str, email: str, password: str, address: str) -> JsonRow:
-        """Always makes a `user`: a role is given by an admin."""
+        """Create an account with the role `user`. Only an admin can give it another role."""
         if not self._policy.is_registration_open:
             raise RegistrationClosedError("registration is closed; ask an admin for an account")
         self._limits.count("registration", f"registration:{network_of(address)}")
@@ -78,9 +78,10 @@ class AuthenticationService:
             return self._users.get_row(user.id) or not_found("user", user.id)
 
     def log_in(self, *, login: str, password: str, address: str, is_limit_fixed: bool = False) -> Grant:
-        """By username or email. An unknown name, a wrong password and an inactive account answer alike, as slowly.
+        """Log in by username or email.
 
-        With a fixed limit the address may make so many attempts and no more, also where its user is known.
+        An unknown name, a wrong password and an inactive account fail with the same error, equally slowly. With
+        `is_limit_fixed`, the limit of a network also applies to users who are known from it.
         """
         too_many = self._limits.count_network(address)
         if too_many is not None and is_limit_fixed:
@@ -96,9 +97,9 @@ class AuthenticationService:
         except TooManyRequestsError:
             _log_log_in("told to wait", user, address)
             raise
-        # Hashing takes tens of milliseconds: no connection is held meanwhile.
+        # Hashing takes tens of milliseconds, so no connection is held meanwhile.
         if not is_password(password, password_hash) or user is None or password_hash is None:
-            _log_log_in("unknown name" if user is None else _why_not(user), user, address)
+            _log_log_in(_failure(user), user, address)
             raise too_many or WrongCredentialsError("the username or password is wrong")
         new_hash = hash_password(password) if needs_rehash(password_hash) else None
         with self._uow.transaction():
@@ -118,9 +119,9 @@ class AuthenticationService:
         return _grant(login_session)
 
     def refresh(self, *, session_id: UUID, refresh_id: UUID) -> Grant:
-        """Exchange a refresh token for the next.
+        """Exchange a refresh token for the next one.
 
-        One that was exchanged before ends the session for whoever holds it, but for a repetition within seconds: see
+        A token that was exchanged before ends the session, unless it is repeated within seconds: see
         `LoginSession.refresh`.
         """
         with self._uow.transaction():
@@ -154,7 +155,7 @@ class AuthenticationService:
             self._uow.publish(SessionEnded(actor.session_id))
 
     def change_password(self, actor: Actor, *, current_password: str, new_password: str, address: str) -> None:
-        """Change the actor's password, and end each of their sessions but this one."""
+        """Change the actor's password, and end all of their other sessions."""
         too_many = self._limits.count_network(address)
         if too_many is not None:
             raise too_many
@@ -172,29 +173,29 @@ class AuthenticationService:
                 raise InvalidError.of("current_password", "is not your password")
             user.password_hash = new_hash
             user.updated_at = self._now()
-            self._sessions.end_all_of(user.id, at=self._now(), but=actor.session_id)
-            self._limits.know_only(address, user.id)
+            self._sessions.end_all_of(user.id, at=self._now(), except_id=actor.session_id)
+            self._limits.forget_other_networks(address, user.id)
             self._uow.publish(UserChanged(user.id))
 
     def get_actor(self, *, session_id: UUID, user_id: int) -> Actor:
-        """Who stands behind an access token, as of now: an ended session or an inactive user is nobody."""
-        found = self._cache.remember(
+        """The actor of an access token. Raises SessionEndedError if the session has ended or the user is inactive."""
+        cached = self._cache.remember(
             ("actors",),
             f"actor|{session_id}|{user_id}",
             lambda: self._load_actor(session_id, user_id),
             ttl_seconds=ACTOR_TTL_SECONDS,
         )
-        return Actor.from_json(found.value)
+        return Actor.from_json(cached.value)
 
     def sweep(self) -> None:
-        """Delete sessions, counters and known networks that no longer matter, some at a time, for a slice of time."""
+        """Delete obsolete sessions, counters, waits and known networks in batches, for a limited time."""
         until = self._now() + SWEEP_SLICE
         is_more = True
         while is_more and self._now() < until:
             with self._uow.transaction():
-                sessions = self._sessions.delete_expired(before=self._now(), limit=SWEPT_AT_ONCE)
-                others = self._limits.sweep(limit=SWEPT_AT_ONCE)
-            is_more = SWEPT_AT_ONCE in {sessions, others}
+                sessions = self._sessions.delete_expired(before=self._now(), limit=SWEEP_BATCH_ROWS)
+                others = self._limits.sweep(limit=SWEEP_BATCH_ROWS)
+            is_more = SWEEP_BATCH_ROWS in {sessions, others}
 
     def _load_actor(self, session_id: UUID, user_id: int) -> bytes:
         with self._uow.transaction():
@@ -212,11 +213,13 @@ def _grant(login_session: LoginSession) -> Grant:
     return Grant(login_session.user_id, login_session.id, login_session.refresh_id, login_session.expires_at)
 
 
-def _why_not(user: User) -> str:
+def _failure(user: User | None) -> str:
+    if user is None:
+        return "unknown name"
     return "wrong password" if user.is_active else "inactive account"
 
 
 def _log_log_in(outcome: str, user: User | None, address: str) -> None:
-    """The name that was typed is left out where nobody has it: it may be a password."""
-    who = {"user_id": user.id, "username": user.username} if user is not None else {}
-    logger.info("log-in", extra={"outcome": outcome, "address": address, **who})
+    """An unknown name is not logged, because it may be a password that was typed into the wrong field."""
+    user_fields = {"user_id": user.id, "username": user.username} if user is not None else {}
+    logger.info("log-in", extra={"outcome": outcome, "address": address, **user_fields})

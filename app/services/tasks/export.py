@@ -1,15 +1,14 @@
-"""How tasks go out as CSV: all that a list's filters choose, page by page, in memory that does not grow with them."""
+"""How tasks are exported as CSV: all that match a list's filters, page by page, in constant memory."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from app.auth.actor import Actor
-from app.auth.permissions import Permission, ensure_may
 from app.clock import Clock
 from app.csv_files.writing import Lines, export_header, export_rows
 from app.database.unit_of_work import UnitOfWork
 from app.queries.tasks import TaskQuery
 from app.repositories.tasks.export import TaskExportRepository
+from app.services.tasks.read import resolved
 
 PAGE_ROWS = 2_000
 
@@ -21,11 +20,11 @@ class TaskExportService:
         self._now = clock
 
     def write(self, actor: Actor, query: TaskQuery) -> Iterator[Lines]:
-        """A transaction a page: who reads slowly holds no connection. What changes meanwhile may show either way."""
-        if query.deleted:
-            ensure_may(actor, Permission.TASK_RESTORE)
-        query = replace(query, assignee=actor.meant_by(query.assignee), creator=actor.meant_by(query.creator))
-        return self._pages(actor, query)
+        """Write all matching tasks. Changes that are made meanwhile may or may not be included.
+
+        Each page has its own transaction, so a slow reader holds no connection.
+        """
+        return self._pages(actor, resolved(actor, query))
 
     def _pages(self, actor: Actor, query: TaskQuery) -> Iterator[Lines]:
         yield export_header()

@@ -33,7 +33,7 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class TaskChange:
-    """What made a version of a task: `until` is None for the last version, `actor` for a change outside the API."""
+    """The change that made a version. `until` is None for the last version, `actor` for a change outside the API."""
 
     revision: int
     at: datetime
@@ -50,12 +50,12 @@ class TaskHistoryService:
         self._history = history
 
     def list_page(self, actor: Actor, task_id: int, *, cursor: str | None, limit: int) -> ValuePage[TaskChange]:
-        """The newest change first. The history of a deleted or removed task is for those who may restore tasks."""
+        """List changes, newest first. The history of a deleted or removed task needs the right to restore tasks."""
         before = None if cursor is None else decode_cursor(cursor, SORT, is_integer).id
         with self._uow.transaction():
-            if not self._history.is_in_sight(actor, task_id, deleted_too=may(actor, Permission.TASK_RESTORE)):
+            if not self._history.is_visible(actor, task_id, include_deleted=may(actor, Permission.TASK_RESTORE)):
                 not_found("task", task_id)
-            # One more than is shown: a change is the difference between a version and the one before it.
+            # One more version than is shown: a change is the difference between a version and the one before it.
             versions = self._history.list_versions(actor, task_id, before_revision=before, limit=limit + 1)
         changes = [_change(version, older) for version, older in zip_longest(versions, versions[1:])]
         next_cursor = None
@@ -84,7 +84,7 @@ def _event(version: Mapping[str, Any], older: Mapping[str, Any] | None) -> TaskE
     if version["revision"] == 1:
         return TaskEvent.CREATED
     if older is None:
-        # It came from a project that is not shown.
+        # The actor may not see the version before, which is from another project.
         return TaskEvent.CHANGED
     if older["deleted_at"] is None and version["deleted_at"] is not None:
         return TaskEvent.DELETED

@@ -1,4 +1,4 @@
-"""How tasks are read: one of them, and lists by filters, from the cache where it can."""
+"""How tasks are read: a single task, and filtered lists, from the cache where possible."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,12 +16,19 @@ from app.queries.tasks import TaskQuery, TaskView
 from app.repositories.tasks.read import TaskListRepository
 from app.repositories.tasks.write import TaskRepository
 
-# A page is forgotten when anything on it may have changed; this bounds its age should that word not arrive.
+# A page leaves the cache when anything on it may have changed. This bounds its age if that fails.
 PAGE_TTL_SECONDS = 30
 # The list of every active task is read in pages of this size.
 ACTIVE_PAGE_ROWS = 5_000
 # A client's clock may run this far ahead of ours.
 CLOCK_TOLERANCE = timedelta(minutes=1)
+
+
+def resolved(actor: Actor, query: TaskQuery) -> TaskQuery:
+    """The query as it is asked for this actor, `me` replaced. Raises ForbiddenError if they may not see its tasks."""
+    if query.deleted:
+        ensure_may(actor, Permission.TASK_RESTORE)
+    return replace(query, assignee=actor.resolve_me(query.assignee), creator=actor.resolve_me(query.creator))
 
 
 class TaskViewService:
@@ -35,26 +42,24 @@ class TaskViewService:
         self._now = clock
 
     def get(self, actor: Actor, task_id: int) -> TaskView:
-        """Those who may restore find a deleted task too, with its `deleted_at`."""
+        """Get a task. Actors who may restore tasks also get deleted ones, with their `deleted_at`."""
         with self._uow.transaction():
-            view = self._tasks.get_view(actor, task_id, deleted_too=may(actor, Permission.TASK_RESTORE))
+            view = self._tasks.get_view(actor, task_id, include_deleted=may(actor, Permission.TASK_RESTORE))
             return view or not_found("task", task_id)
 
     def list_page(self, actor: Actor, query: TaskQuery) -> tuple[Page, bool]:
         """The page, and whether it came from the cache."""
-        if query.deleted:
-            ensure_may(actor, Permission.TASK_RESTORE)
+        query = resolved(actor, query)
         if query.as_of is not None and query.as_of > self._now() + CLOCK_TOLERANCE:
-            raise InvalidError.of("as_of", "is still to come")
-        query = replace(query, assignee=actor.meant_by(query.assignee), creator=actor.meant_by(query.creator))
-        found = self._cache.remember(
+            raise InvalidError.of("as_of", "is in the future")
+        cached = self._cache.remember(
             ("tasks",),
-            # Another release may keep pages otherwise under `tasks|`, and both run while one replaces the other.
+            # Other releases cache pages in another format under `tasks|`, and both run during an upgrade.
             f"task_rows|{scope_of(actor)}|{query!r}",
             lambda: self._load_page(actor, query).to_bytes(),
             ttl_seconds=PAGE_TTL_SECONDS,
         )
-        return Page.from_bytes(found.value), found.was_cached
+        return Page.from_bytes(cached.value), cached.was_cached
 
     def write_active(self, actor: Actor, shape: Shape) -> Iterator[Lines]:
         """Write every active task that the actor may see as one JSON array in that shape, oldest first.

@@ -14,14 +14,13 @@ from app.models.people.user import Role, User
 from app.models.projects.project import DEFAULT_PROJECT_KEY, Project
 from app.models.tasks.fields import PLAIN, TaskPriority, TaskStatus, defaults
 from app.models.tasks.task import Task
+from app.queries.pages import Precondition
 from app.queries.tasks import TaskView
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
 from app.repositories.tasks.write import TaskRepository
 
-# Tells from a task's version whether the task may be overwritten; made from If-Match.
-Precondition = Callable[[int], bool]
-# A new status, or a rule that gives it for the present one.
+# A new status, or a function that returns it for the current one.
 NewStatus = TaskStatus | Callable[[TaskStatus], TaskStatus]
 
 
@@ -63,9 +62,9 @@ class TaskService:
             project = self._find_project(actor, values.get("project", DEFAULT_PROJECT_KEY))
             name = values.get("assignee")
             assignee = self._find_assignee(name, project) if name is not None else None
-            # Numbers last: taking them locks the project's row until the commit.
+            # The number comes last, because taking it locks the project's row until the commit.
             number = self._projects.take_task_numbers(project.id, 1) + 1
-            named = {"position": float(number), **defaults(), **values}
+            fields = {"position": float(number), **defaults(), **values}
             task = Task(
                 project_id=project.id,
                 number=number,
@@ -74,7 +73,7 @@ class TaskService:
                 assignee_id=assignee.id if assignee else None,
                 created_at=in_zone(values.get("created_at", now), self._calendar.time_zone),
                 updated_at=now,
-                **{name: named[name] for name in PLAIN},
+                **{name: fields[name] for name in PLAIN},
             )
             task.change_status(_status_of(values, task), at=now)
             self._tasks.add(task)
@@ -89,7 +88,7 @@ class TaskService:
         *,
         may_overwrite: Precondition | None = None,
     ) -> TaskView:
-        """Change what `changes` names, and nothing else. A change that changes nothing keeps the version."""
+        """Change only the fields in `changes`. If no value is different, the task keeps its version."""
         with self._uow.transaction(by=actor):
             task = self._get_for_update(actor, task_id, Permission.TASK_UPDATE, may_overwrite)
             self._apply(actor, task, changes)
@@ -98,7 +97,7 @@ class TaskService:
             return self._view(actor, task_id)
 
     def delete(self, actor: Actor, task_id: int, *, may_overwrite: Precondition | None = None) -> None:
-        """Delete softly: the history keeps the task, and it can be restored."""
+        """Soft-delete a task: its history stays, and it can be restored."""
         with self._uow.transaction(by=actor):
             task = self._get_for_update(actor, task_id, Permission.TASK_DELETE, may_overwrite)
             task.delete(at=self._calendar.now())
@@ -136,7 +135,10 @@ class TaskService:
             self._apply_project_and_assignee(actor, task, changes)
 
     def _apply_project_and_assignee(self, actor: Actor, task: Task, changes: TaskChanges) -> None:
-        """Both together: a new assignee must be in the project that the task ends up in. An unchanged one may stay."""
+        """Apply both together, because a new assignee must be in the project that the task ends up in.
+
+        An unchanged assignee of a task that does not move may stay, even outside the project.
+        """
         project = self._projects.get_by_id(task.project_id)
         has_moved = False
         if "project" in changes:
@@ -146,8 +148,8 @@ class TaskService:
         user = self._users.get(task.assignee_id) if task.assignee_id is not None else None
         if "assignee" in changes:
             name = changes["assignee"]
-            stays = user is not None and name is not None and user.username.lower() == name.lower() and not has_moved
-            if not stays:
+            is_same = user is not None and name is not None and user.username.lower() == name.lower()
+            if has_moved or not is_same:
                 user = self._find_assignee(name, project) if name is not None else None
         elif has_moved and user is not None and not self._may_be_assigned(user, project):
             raise InvalidError.of("project", f"the assignee {user.username} is not an active user in {project.key}")
@@ -163,7 +165,7 @@ class TaskService:
         return project
 
     def _find_assignee(self, username: str, project: Project) -> User:
-        """Refuse unknown and inactive users and those of other projects alike: not everybody may list the users."""
+        """Refuse unknown users, inactive ones and those of other projects alike, since not everybody may list users."""
         user = self._users.get_by_username(username)
         if user is None or not self._may_be_assigned(user, project):
             raise InvalidError.of("assignee", f"there is no active user {username} in {project.key}")
@@ -175,7 +177,7 @@ class TaskService:
 
     def _view(self, actor: Actor, task_id: int) -> TaskView:
         may_see_deleted = may(actor, Permission.TASK_RESTORE)
-        return self._tasks.get_view(actor, task_id, deleted_too=may_see_deleted) or not_found("task", task_id)
+        return self._tasks.get_view(actor, task_id, include_deleted=may_see_deleted) or not_found("task", task_id)
 
 
 def _status_of(changes: TaskChanges, task: Task) -> TaskStatus:

@@ -51,7 +51,7 @@ class TestBackup:
 
         backup = run("backup", file, DATABASE_URL=filled_url)
 
-        assert (backup.returncode, backup.stderr) == (1, f"{file} is there already.\n")
+        assert (backup.returncode, backup.stderr) == (1, f"{file} exists already.\n")
         assert file.read_text() == "Dear Ada"
         assert list(tmp_path.iterdir()) == [file]
 

@@ -15,7 +15,7 @@ class TestRestore:
         restore = run("restore", dump, DATABASE_URL=other_url)
 
         assert restore.returncode == 1
-        assert "holds tables already" in restore.stderr
+        assert "has tables already" in restore.stderr
         with asking(other_url) as ask:
             assert fingerprint(ask) == before
 

@@ -52,7 +52,7 @@ class TestTracker:
         assert backup.returncode == 0, backup.stderr
         assert file.stat().st_mode & 0o777 == 0o600
         assert refused.returncode == 1
-        assert "holds tables already" in refused.stderr
+        assert "has tables already" in refused.stderr
         assert restore.returncode == 0, restore.stderr
         with database(restored) as ask:
             ensure_one_instant(journal, ids_of_requests_in_history(ask), began, ended)

@@ -65,7 +65,7 @@ class TestErrors:
         response = client.request(method, path)
 
         assert response.status_code == 405
-        assert response.json == {"error": "this resource does not take that method"}
+        assert response.json == {"error": "this resource does not support that method"}
         assert {name.strip() for name in response.headers["Allow"].split(",")} == allow
 
     @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from app.composition.resources import Resources
 from app.composition.services import serving
 from app.database.engine import make_session_factory
-from app.models.health.sighting import Part
+from app.models.health.sighting import BackgroundProcess
 from tests.fakes import FakeJobQueue
 
 
@@ -34,7 +34,7 @@ def service_with(settings, connection, redis):
 
 @pytest.fixture
 def all_processes_seen(service):
-    for part in Part:
+    for part in BackgroundProcess:
         service.see(part)
 
 

@@ -10,7 +10,7 @@ from app.composition.services import serving
 from app.database.migrations import known_migrations
 from app.disk import Room
 from app.job_queue import JobName
-from app.models.health.sighting import Part
+from app.models.health.sighting import BackgroundProcess
 from app.services.health.checks import UNSEEN_SECONDS, Check, CheckName
 from tests.fakes import SilentJobQueue
 from tests.services.health.checking import NEWEST, OLDER, failed_checks
@@ -67,7 +67,7 @@ class TestCheck:
 
     def test_a_missing_disk_is_reported(self, service_with, all_processes_seen, tmp_path):
         assert failed_checks(service_with(watched_dir=tmp_path / "gone")) == {
-            CheckName.DISK: "cannot be looked at: No such file or directory"
+            CheckName.DISK: "cannot be checked: No such file or directory"
         }
 
     def test_excluded_checks_are_left_out(self, service):
@@ -80,7 +80,9 @@ class TestCheck:
         assert all(check.ok for check in service.check(without={CheckName.WORKER, CheckName.BEAT}))
 
 
-@pytest.mark.parametrize(("name", "part"), [(CheckName.WORKER, Part.WORKER), (CheckName.BEAT, Part.BEAT)])
+@pytest.mark.parametrize(
+    ("name", "part"), [(CheckName.WORKER, BackgroundProcess.WORKER), (CheckName.BEAT, BackgroundProcess.BEAT)]
+)
 class TestSightings:
     def test_a_process_that_was_never_seen_is_reported(self, service, all_processes_seen, forget, name, part):
         forget(part)
@@ -99,7 +101,7 @@ class TestSightings:
         seen(part, seconds_ago=-7200)
         assert failed_checks(service) == {}
 
-        (other,) = set(Part) - {part}
+        (other,) = set(BackgroundProcess) - {part}
         service.see(other)
 
         seconds_ago = "SELECT extract(epoch FROM now() - seen_at) FROM sightings WHERE part = :part"
@@ -134,7 +136,7 @@ class TestSchema:
         )
         # Their table may not exist yet.
         unknown = [CheckName.WORKER, CheckName.BEAT, CheckName.DAILY_LOG]
-        assert failures == dict.fromkeys(unknown, "cannot be looked for in the database")
+        assert failures == dict.fromkeys(unknown, "cannot be checked in the database")
 
     def test_a_schema_without_the_tables_of_health_is_reported(self, service, migrate_to, connection):
         migrate_to(OLDER)
@@ -163,10 +165,10 @@ class TestWithoutDatabase:
     def test_the_database_fails_and_so_do_the_checks_that_need_it(self, service_without_database):
         assert failed_checks(service_without_database) == {
             CheckName.DATABASE: "does not answer",
-            CheckName.MIGRATIONS: "cannot be looked at while the database does not answer",
-            CheckName.WORKER: "cannot be looked for in the database",
-            CheckName.BEAT: "cannot be looked for in the database",
-            CheckName.DAILY_LOG: "cannot be looked for in the database",
+            CheckName.MIGRATIONS: "cannot be checked while the database does not answer",
+            CheckName.WORKER: "cannot be checked in the database",
+            CheckName.BEAT: "cannot be checked in the database",
+            CheckName.DAILY_LOG: "cannot be checked in the database",
         }
 
     def test_figures_that_do_not_need_the_database_are_measured(self, service_without_database, job_queue):

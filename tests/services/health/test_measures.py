@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.job_queue import JobName
-from app.models.health.sighting import JobResult, Part
+from app.models.health.sighting import BackgroundProcess, JobResult
 from app.models.imports.task_import import ImportMode, ImportState, TaskImport
 from app.repositories.health.checks import ImportRows
 from app.services.health.checks import UNSEEN_SECONDS, CheckName
@@ -29,7 +29,7 @@ class TestCountJob:
 
     @pytest.mark.parametrize("result", list(JobResult))
     def test_the_worker_that_ran_the_job_counts_as_seen(self, service, seen, result):
-        seen(Part.WORKER, seconds_ago=UNSEEN_SECONDS + 1)
+        seen(BackgroundProcess.WORKER, seconds_ago=UNSEEN_SECONDS + 1)
 
         service.count_job(JOB, result, seconds=0.1)
 
@@ -61,13 +61,15 @@ class TestMeasure:
         assert service.measure().work is None
 
     def test_sightings_have_their_times(self, service, seen):
-        seen(Part.BEAT, seconds_ago=30)
+        seen(BackgroundProcess.BEAT, seconds_ago=30)
 
         sightings = service.measure().work.sightings
 
-        assert set(sightings) == {Part.BEAT}
-        assert sightings[Part.BEAT].seconds_ago == 30
-        assert abs(datetime.now(UTC) - sightings[Part.BEAT].at - timedelta(seconds=30)) < timedelta(seconds=20)
+        assert set(sightings) == {BackgroundProcess.BEAT}
+        assert sightings[BackgroundProcess.BEAT].seconds_ago == 30
+        assert abs(datetime.now(UTC) - sightings[BackgroundProcess.BEAT].at - timedelta(seconds=30)) < timedelta(
+            seconds=20
+        )
 
 
 class TestImportRows:

@@ -32,6 +32,7 @@ from tests import factories as all_factories
 from tests import servers
 from tests.at_once import at_once
 from tests.factories import general_project
+from tests.fakes import SharedClock
 
 # One import for each available connection.
 COUNT = 5
@@ -263,6 +264,11 @@ def new_actor(resources):
         login_session = all_factories.LoginSession(user_id=user.id)
         session.commit()
         return Actor(user.id, user.username, user.role, frozenset({general_project(session).id}), login_session.id)
+
+
+@pytest.fixture
+def clock():
+    return SharedClock(datetime.now(UTC))
 
 
 @pytest.fixture

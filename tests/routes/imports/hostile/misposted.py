@@ -30,17 +30,17 @@ END = DASHES + b"--\r\n"
 FILE = part("file", b"task_name\nPaint\n", "tasks.csv")
 
 MISPOSTED = [
-    Misposted(name="cut off", body=FILE[:-5], status=400, code="bad_request", detail="the upload is not whole"),
-    Misposted(name="without an end", body=FILE, status=400, code="bad_request", detail="the upload is not whole"),
+    Misposted(name="cut off", body=FILE[:-5], status=400, code="bad_request", detail="the upload is incomplete"),
+    Misposted(name="without an end", body=FILE, status=400, code="bad_request", detail="the upload is incomplete"),
     Misposted(
         name="cut off after a block",
         body=part("file", b"task_name\n" + b"Paint\n" * 9000, "tasks.csv"),
         status=400,
         code="bad_request",
-        detail="the upload is not whole",
+        detail="the upload is incomplete",
     ),
     Misposted(
-        name="cut off in its head", body=FILE[:40], status=400, code="bad_request", detail="the upload is not whole"
+        name="cut off in its head", body=FILE[:40], status=400, code="bad_request", detail="the upload is incomplete"
     ),
     Misposted(
         name="no boundary",
@@ -56,7 +56,7 @@ MISPOSTED = [
         content_type="multipart/form-data; boundary=c",
         status=400,
         code="bad_request",
-        detail="the upload is not whole",
+        detail="the upload is incomplete",
     ),
     Misposted(
         name="text",
@@ -88,7 +88,7 @@ MISPOSTED = [
         headers={"Content-Encoding": "gzip"},
         status=415,
         code="unsupported_media_type",
-        detail="send the body as it is: Content-Encoding is not taken",
+        detail="send the body without Content-Encoding",
     ),
     Misposted(name="nothing", body=b"", status=422, code="invalid", detail="file: Missing data for required field."),
     Misposted(
@@ -117,14 +117,14 @@ MISPOSTED = [
         body=FILE + part("dry_run", b"true") + END,
         status=422,
         code="invalid",
-        detail="dry_run: send it before the file, which is read as it comes in",
+        detail="dry_run: send it before the file, which is read as it arrives",
     ),
     Misposted(
         name="a field after a long file",
         body=part("file", b"task_name\n" + b"Paint\n" * 9000, "tasks.csv") + part("dry_run", b"true") + END,
         status=422,
         code="invalid",
-        detail="dry_run: send it before the file, which is read as it comes in",
+        detail="dry_run: send it before the file, which is read as it arrives",
     ),
     Misposted(name="two files", body=FILE + FILE + END, status=422, code="invalid", detail="file: "),
     Misposted(
@@ -160,7 +160,7 @@ MISPOSTED = [
         body=DASHES + b"\r\n\r\ntask_name\r\n" + END,
         status=400,
         code="bad_request",
-        detail="the upload is not whole",
+        detail="the upload is incomplete",
     ),
     Misposted(
         name="an empty key",

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from tests.routes.imports.hostile.rows import MAX_ROWS, lines
 
-MAX_KEPT_ERRORS = 10_000
+MAX_STORED_ERRORS = 10_000
 NO_STATUS = "is not a status; say one of todo, in_progress, blocked, done, cancelled"
 NO_DATE = "is not a date; write YYYY-MM-DD or M/D/YYYY"
 NO_DAY_FIRST_DATE = "is not a date; write YYYY-MM-DD or D.M.YYYY"
@@ -149,9 +149,9 @@ READ = [
     Read(name="as many rows as allowed", content=lines("task_name", *["Paint"] * MAX_ROWS), created=MAX_ROWS),
     Read(
         name="more bad rows than are kept",
-        content=lines("task_name,status", "Good,", *["Bad,maybe"] * (MAX_KEPT_ERRORS + 50)),
+        content=lines("task_name,status", "Good,", *["Bad,maybe"] * (MAX_STORED_ERRORS + 50)),
         created=1,
-        refused=MAX_KEPT_ERRORS + 50,
+        refused=MAX_STORED_ERRORS + 50,
         message=f"line 3, column status: 'maybe' {NO_STATUS}",
     ),
     Read(

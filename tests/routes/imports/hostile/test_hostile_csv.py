@@ -9,7 +9,7 @@ from app.models.people.user import Role, User
 from app.models.projects.project import Project
 from app.models.tasks.task import Task
 from tests.routes.imports.hostile.misposted import END, MISPOSTED, MULTIPART, Misposted, part
-from tests.routes.imports.hostile.read import MAX_KEPT_ERRORS, READ, Read
+from tests.routes.imports.hostile.read import MAX_STORED_ERRORS, READ, Read
 from tests.routes.imports.hostile.refused import NUL_IN_THE_HEADER, REFUSED, Refused
 from tests.routes.imports.hostile.rows import MAX_ROWS
 
@@ -156,20 +156,20 @@ class TestNulInTheHeader:
 
 class TestKeptErrors:
     def test_the_first_ten_thousand_are_kept_and_all_are_counted(self, manager, session):
-        content = b"task_name,status,priority\n" + b"Bad,maybe,asap\n" * (MAX_KEPT_ERRORS // 2 + 5)
+        content = b"task_name,status,priority\n" + b"Bad,maybe,asap\n" * (MAX_STORED_ERRORS // 2 + 5)
 
         answer = upload(manager, content, {}).json
 
-        assert (answer["refused_count"], answer["error_count"]) == (MAX_KEPT_ERRORS // 2 + 5, MAX_KEPT_ERRORS + 10)
-        assert count(session, RowError) == MAX_KEPT_ERRORS
-        assert session.scalar(select(func.max(RowError.row_number))) == MAX_KEPT_ERRORS // 2
+        assert (answer["refused_count"], answer["error_count"]) == (MAX_STORED_ERRORS // 2 + 5, MAX_STORED_ERRORS + 10)
+        assert count(session, RowError) == MAX_STORED_ERRORS
+        assert session.scalar(select(func.max(RowError.row_number))) == MAX_STORED_ERRORS // 2
 
     def test_may_end_in_the_middle_of_a_row(self, manager, session):
         bad = b"Bad,maybe,asap,soon\n"
 
-        upload(manager, b"task_name,status,priority,due_at\n" + bad * (MAX_KEPT_ERRORS // 3 + 5), {})
+        upload(manager, b"task_name,status,priority,due_at\n" + bad * (MAX_STORED_ERRORS // 3 + 5), {})
 
-        assert count(session, RowError) == MAX_KEPT_ERRORS
+        assert count(session, RowError) == MAX_STORED_ERRORS
 
 
 class TestCorpus:

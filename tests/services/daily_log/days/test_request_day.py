@@ -33,27 +33,27 @@ class TestRequestDay:
 
     @pytest.mark.parametrize("day", [TODAY + timedelta(days=1), date(9999, 12, 31)])
     def test_a_future_day_is_refused(self, service, manager, day):
-        with pytest.raises(InvalidError, match="is still to come"):
+        with pytest.raises(InvalidError, match="is in the future"):
             service.request_day(manager, day)
 
     @pytest.mark.parametrize("day", [date(2026, 2, 28), date(2000, 1, 1), date(1, 1, 1)])
     def test_a_day_before_the_first_task_is_refused(self, service, manager, day):
         task_since(LONG_AGO)
 
-        with pytest.raises(InvalidError, match="before the record begins"):
+        with pytest.raises(InvalidError, match="is before the first task"):
             service.request_day(manager, day)
 
     def test_the_day_of_the_first_task_may_be_requested(self, service, manager):
         task_since(MIDNIGHT - INSTANT)
 
         assert service.request_day(manager, YESTERDAY).log_date == YESTERDAY
-        with pytest.raises(InvalidError, match="before the record begins"):
+        with pytest.raises(InvalidError, match="is before the first task"):
             service.request_day(manager, YESTERDAY - timedelta(days=1))
 
     def test_no_past_day_may_be_requested_before_the_first_task(self, service, manager):
         task_since(MIDNIGHT)
 
-        with pytest.raises(InvalidError, match="before the record begins"):
+        with pytest.raises(InvalidError, match="is before the first task"):
             service.request_day(manager, YESTERDAY)
 
     def test_a_day_that_the_zone_skipped_is_refused(self, service_in, manager):

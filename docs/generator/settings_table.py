@@ -1,15 +1,15 @@
-"""Write the table of settings in operating.md anew, from .env.example and docker-compose.yml: what `make docs` runs."""
+"""The table of settings in docs/operating.md, made of .env.example and docker-compose.yml."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs/operating.md"
 BEGIN = "<!-- settings: written by `make docs` from .env.example -->"
 END = "<!-- end of settings -->"
-# Who reads what stands under a heading of .env.example.
+# The reader of the settings under each heading of .env.example.
 READERS = {
     "api, worker and beat": "api, worker, beat",
     "limits": "api, worker, beat",
@@ -19,8 +19,8 @@ READERS = {
 SETTING = re.compile(r"(?:# ?)?([A-Z][A-Z0-9_]*)=(.*)")
 URL = re.compile(r"\S+://\S+")
 READ_BY_COMPOSE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)")
-# What docker-compose.yml gives to each container of ours, whatever .env says.
-GIVEN = re.compile(r"^  environment: &environment\n((?:    .*\n)+)", re.MULTILINE)
+# docker-compose.yml sets these for each of our containers, whatever .env says.
+SET_BY_COMPOSE = re.compile(r"^  environment: &environment\n((?:    .*\n)+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,13 @@ class Setting:
 
 
 def settings_of(env_example: str) -> Iterator[Setting]:
-    """A comment speaks of the name right below it, a line of `# ---` of all names until the next one."""
-    section, comment = "", []
+    """A comment describes the name right below it; a line of `# ---` describes all names until the next such line."""
+    section = ""
+    comment: list[str] = []
     for line in env_example.splitlines():
         setting = SETTING.fullmatch(line)
         if setting:
-            # One that is commented out has no default of its own: its comment says when it is which.
+            # A setting that is commented out has no default of its own. Its comment says what applies when.
             default = "" if line.startswith("#") else setting[2]
             yield Setting(setting[1], default, " ".join(comment), section)
             comment = []
@@ -50,25 +51,27 @@ def settings_of(env_example: str) -> Iterator[Setting]:
 
 
 def table(env_example: str, compose: str) -> str:
-    given = GIVEN.search(compose)
-    if given is None:
-        raise ValueError("docker-compose.yml should say what it gives to each container of the tracker")
-    # What it takes from .env itself may be set there.
-    fixed = set(re.findall(r"^    ([A-Z][A-Z0-9_]*):", given[1], re.MULTILINE)) - set(READ_BY_COMPOSE.findall(compose))
+    environment = SET_BY_COMPOSE.search(compose)
+    if environment is None:
+        raise ValueError("docker-compose.yml should have an `environment: &environment` for the tracker's containers")
+    # A value that docker-compose.yml reads from .env can be set there.
+    fixed = set(re.findall(r"^    ([A-Z][A-Z0-9_]*):", environment[1], re.MULTILINE)) - set(
+        READ_BY_COMPOSE.findall(compose)
+    )
     rows = ["| setting | default | what it means | who reads it |", "| --- | --- | --- | --- |"]
     for setting in settings_of(env_example):
         readers = READERS[setting.section]
         if setting.name in fixed:
             readers += "; docker-compose.yml sets it"
         default = f"`{setting.default}`" if setting.default else ""
-        # What looks like a tag to HTML would not be seen.
+        # Markdown would hide a part in angle brackets as an HTML tag.
         meaning = URL.sub(lambda url: f"`{url[0]}`", setting.meaning).replace("|", r"\|")
         rows.append(f"| `{setting.name}` | {default} | {meaning} | {readers} |")
     return "\n".join(rows)
 
 
 def rewritten(page: str) -> str:
-    """The page with the table as it should be, between its two marks."""
+    """The page with the table as it should be between its two marks."""
     before, begin, rest = page.partition(BEGIN)
     _old, end, after = rest.partition(END)
     if not begin or not end:
@@ -76,7 +79,3 @@ def rewritten(page: str) -> str:
     env_example, compose = (ROOT / name for name in (".env.example", "docker-compose.yml"))
     new = table(env_example.read_text(encoding="utf-8"), compose.read_text(encoding="utf-8"))
     return f"{before}{BEGIN}\n{new}\n{END}{after}"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`python main.py logs`: a day of the record as a table, or what changed between two, for who sits at this machine."""
+"""`python main.py logs`: prints a day of the daily log, or what changed between two days."""
 
 import os
 import shutil
@@ -21,13 +21,13 @@ DIFF_COLUMNS = ("change", "ref", "status", "priority", "assignee", "title")
 
 
 def print_logs(launch: LaunchSettings, log_date: date | None, diff_from: date | None) -> None:
-    """Raises StartError where there is no database to read, or nothing in it to show."""
+    """Raises StartError when there is no database to read, or the day has not been logged."""
     try:
         with serving_operator(launch) as services:
             for line in _lines(services, log_date, diff_from):
                 print(line, flush=True)
     except BrokenPipeError:
-        # Whoever reads, `head` say, has seen enough; Python would complain once more at its end.
+        # The reader, such as `head`, has seen enough. Python would complain about the pipe again as it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -49,12 +49,12 @@ def _lines(services: Services, log_date: date | None, diff_from: date | None) ->
 
 
 def _run_of(services: Services, log_date: date | None) -> dict[str, Any]:
-    """The newest where no day is named."""
+    """The run of that day, or the newest run if `log_date` is None."""
     runs = _items(lambda cursor: services.task_logs.list_runs(cursor=cursor, limit=MAX_PAGE_SIZE))
-    found = next((run for run in runs if log_date is None or run["log_date"] == str(log_date)), None)
-    if found is None:
+    run = next((run for run in runs if log_date is None or run["log_date"] == str(log_date)), None)
+    if run is None:
         raise StartError("no day has been logged" if log_date is None else f"{log_date} has not been logged")
-    return found
+    return run
 
 
 def _differences(services: Services, since: date, until: date) -> Iterator[dict[str, Any]]:
@@ -85,7 +85,7 @@ def _items(load: Callable[[str | None], Page]) -> Iterator[dict[str, Any]]:
 
 
 def _table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """As wide as the terminal at most; the last column gives way."""
+    """At most as wide as the terminal. The last column is shortened to fit."""
     cells = [[_shown(row[column]) for column in columns] for row in rows]
     widths = [max([len(column), *(len(row[index]) for row in cells)]) for index, column in enumerate(columns)]
     room = shutil.get_terminal_size((DEFAULT_WIDTH, 0)).columns - sum(widths[:-1]) - len(GAP) * (len(columns) - 1)
@@ -99,5 +99,5 @@ def _fitted(cell: str, width: int) -> str:
 
 
 def _shown(value: object) -> str:
-    """Without what a terminal would obey rather than show."""
+    """The value without control characters, which a terminal would obey rather than show."""
     return "".join(character for character in str(value if value is not None else "-") if character.isprintable())
