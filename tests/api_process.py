@@ -1,4 +1,4 @@
-"""A real api of its own, as a host runs it, on a database of its own; and who asks it."""
+"""A real api in processes of its own, as a host runs it, on a database of its own; and a client for it."""
 
 import json
 import os
@@ -32,7 +32,7 @@ class Answer:
 
 
 class ApiProcess:
-    """One supervising process with one child that serves."""
+    """A supervising process with one serving child."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, database_url: str, log: Path) -> None:
         self.process = process
@@ -45,7 +45,7 @@ class ApiProcess:
         return HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
-        """On a connection of its own."""
+        """Send a request on a connection of its own."""
         content = {"Content-Type": "application/json"} if body is not None else {}
         with closing(self.connect()) as connection:
             connection.request(method, path, body, {**self.headers, **content, **headers})
@@ -53,7 +53,7 @@ class ApiProcess:
             return Answer(response.status, response.headers, response.read())
 
     def log_in(self, username: str = USERNAME) -> str:
-        """The token is also sent with every request from now on."""
+        """Log in; every later request also sends the token."""
         credentials = {"username": username, "password": PASSWORD}
         token: str = json.loads(self.request("POST", "/login", json.dumps(credentials).encode()).body)["token"]
         self.headers = {"Authorization": f"Bearer {token}"}
@@ -66,7 +66,7 @@ class ApiProcess:
             return False
 
     def serving_pid(self) -> int:
-        """The child that serves; it is started last."""
+        """Return the serving child, which is started last."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return max(int(pid) for pid in children.split())
 
@@ -76,7 +76,7 @@ class ApiProcess:
         return int(line.split()[1]) / 1024
 
     def temporary_file(self) -> Path | None:
-        """One that is open and has no name, in the directory of the log; None while there is none."""
+        """Find an open file without a name in the directory of the log; None while there is none."""
         for link in Path(f"/proc/{self.serving_pid()}/fd").iterdir():
             with suppress(OSError):
                 if str(link.readlink()).startswith(f"{self.log.parent}/") and link.stat().st_nlink == 0:
@@ -86,7 +86,7 @@ class ApiProcess:
 
 @contextmanager
 def running_api(settings: Settings, directory: Path, **environment: str) -> Iterator[ApiProcess]:
-    """With an admin, who is logged in."""
+    """Run an api with an admin, who is logged in."""
     resources = Resources(settings, job_queue=FakeJobQueue())
     with serving(resources) as services:
         services.people.create_first_admin(username=USERNAME, email="admin@example.org", password=PASSWORD)

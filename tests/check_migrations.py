@@ -1,4 +1,4 @@
-"""`make check`: the models equal the migrations, there is one head, and the way down leads back to nothing."""
+"""`make check`: the models equal the migrations, there is one head, and downgrading leaves nothing behind."""
 
 import sys
 import tempfile

@@ -1,4 +1,4 @@
-"""How route tests ask: a JSON client that can act as any user."""
+"""A JSON client for tests of routes, which can act as any user."""
 
 from typing import Any
 

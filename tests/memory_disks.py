@@ -1,4 +1,4 @@
-"""Disks of a few megabytes, in memory, that a test may fill. Root alone can make one."""
+"""Disks of a few megabytes, in memory, that a test may fill. Only root can make one."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from psycopg2.extensions import connection as Connection  # noqa: N812 - a class that is named like a variable
+from psycopg2.extensions import connection as Connection  # noqa: N812 - a class with the name of a variable
 
 # More than a server keeps in files that it can use again.
 MOST_LOG_MEBIBYTES = 800
@@ -26,7 +26,7 @@ def mounted_memory(directory: Path, *, mebibytes: int) -> Iterator[None]:
 
 
 def fill(directory: Path, *, leave_mebibytes: int = 0) -> Path:
-    """Until nothing more fits, or until so much is left."""
+    """Fill the disk until nothing more fits, or until this much is left."""
     path = directory / "filling"
     with path.open("ab", buffering=0) as file, suppress(OSError):
         while os.statvfs(directory).f_bavail * os.statvfs(directory).f_frsize > leave_mebibytes * 1024 * 1024:
@@ -35,7 +35,7 @@ def fill(directory: Path, *, leave_mebibytes: int = 0) -> Path:
 
 
 def use_up_log(connection: Connection) -> None:
-    """Of a PostgreSQL on a full disk, as its superuser: without room for the next file of its log, the server ends."""
+    """Fill the log of a PostgreSQL on a full disk, as its superuser; the server ends when a log file has no room."""
     with suppress(psycopg2.Error), connection.cursor() as cursor:
         for _ in range(MOST_LOG_MEBIBYTES // 4):
             cursor.execute("SELECT pg_logical_emit_message(false, 'test', repeat('x', 4 * 1024 * 1024))")

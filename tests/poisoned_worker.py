@@ -1,4 +1,4 @@
-"""A worker whose process is killed by every block of a file called poison.csv. Not a test: Celery's `-A` names it."""
+"""A worker whose process is killed by every block of a file called poison.csv. Celery's `-A` names this module."""
 
 import os
 import signal

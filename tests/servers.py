@@ -1,4 +1,4 @@
-"""The servers that tests run on: bundled ones of their own, or yours by TEST_…_URL."""
+"""The servers that tests run on: bundled ones of their own, or the ones that TEST_…_URL names."""
 
 import os
 import pwd
@@ -26,12 +26,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def own_user() -> ServerUser:
-    """The one for all servers that tests start by themselves."""
+    """Return the system user for all servers that tests start by themselves."""
     return server_user(ROOT)
 
 
 def remove_system_users(below: Path) -> None:
-    """Where root starts a tracker, its data directory gets a system user, whose comment names the directory."""
+    """Remove the user that a tracker started by root gets; its comment names the data directory."""
     for entry in pwd.getpwall():
         if entry.pw_name.startswith("tasktracker-") and Path(entry.pw_gecos).is_relative_to(below.resolve()):
             subprocess.run(["userdel", entry.pw_name], check=True)
@@ -39,10 +39,10 @@ def remove_system_users(below: Path) -> None:
 
 @contextmanager
 def postgres(data_dir: Path) -> Iterator[str]:
-    """The URL of a database in which other databases may be made."""
-    given = os.environ.get("TEST_DATABASE_URL")
-    if given:
-        yield given
+    """Yield the URL of a database in which other databases may be created."""
+    own_url = os.environ.get("TEST_DATABASE_URL")
+    if own_url:
+        yield own_url
         return
     server = PostgresServer(data_dir, own_user())
     with running(server):
@@ -51,10 +51,10 @@ def postgres(data_dir: Path) -> Iterator[str]:
 
 @contextmanager
 def valkey(data_dir: Path) -> Iterator[str]:
-    """The URL of a Redis whose database may be emptied; of yours, one database each for the tests' processes."""
-    given = os.environ.get("TEST_REDIS_URL")
-    if given:
-        url = urlsplit(given)
+    """Yield the URL of a Redis that may be emptied; each test process gets a database of its own on your server."""
+    own_url = os.environ.get("TEST_REDIS_URL")
+    if own_url:
+        url = urlsplit(own_url)
         number = int(url.path.strip("/") or 0) + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
         yield urlunsplit(url._replace(path=f"/{number}"))
         return
@@ -64,7 +64,7 @@ def valkey(data_dir: Path) -> Iterator[str]:
 
 
 def broker(redis_url: str) -> str:
-    """Where jobs' messages go: your TEST_BROKER_URL, in one process at a time; else the Redis that there is anyway."""
+    """Return the broker: your TEST_BROKER_URL, for one test process at a time; otherwise the same Redis."""
     return os.environ.get("TEST_BROKER_URL") or redis_url
 
 
@@ -80,7 +80,7 @@ def running(server: PostgresServer | ValkeyServer) -> Iterator[subprocess.Popen[
         process.wait(timeout=20)
 
 
-# What tests say that the time is, as far as the record goes; the real one while they say nothing.
+# The time that tests set for history and the daily log; the real time until they set one.
 _SIMULATE_CLOCK = """
 CREATE TABLE test_clock (now timestamptz);
 INSERT INTO test_clock VALUES (NULL);
@@ -91,7 +91,7 @@ CREATE OR REPLACE FUNCTION record_now() RETURNS timestamptz LANGUAGE sql STABLE 
 
 @contextmanager
 def migrated_database(server_url: str, *, has_simulated_clock: bool = False) -> Iterator[str]:
-    """A fresh database with the real migrations run; dropped in the end."""
+    """Create a database with the real migrations, and drop it at the end."""
     name = f"test_{uuid4().hex[:12]}"
     url = make_url(psycopg2_url(server_url))
     with ExitStack() as stack:
@@ -127,7 +127,7 @@ def free_port() -> int:
 
 
 def wait_for(condition: object, *, seconds: float = 10.0) -> bool:
-    """Ask until it holds; for what another process does in its own time."""
+    """Wait until the condition holds; for changes that another process makes in its own time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():  # type: ignore[operator]

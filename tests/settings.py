@@ -1,4 +1,4 @@
-"""The settings that tests and measurements run under, unless they change some."""
+"""The settings that tests and measurements use by default."""
 
 from dataclasses import replace
 from typing import Any

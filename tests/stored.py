@@ -1,4 +1,4 @@
-"""Read what the database of a test holds."""
+"""Read rows from the database of a test."""
 
 from collections.abc import Sequence
 

@@ -9,29 +9,29 @@ from tests.servers import wait_for
 
 
 class TestRemember:
-    def test_the_second_look_is_a_hit_and_does_not_load(self, cache):
+    def test_the_second_call_is_a_hit_and_does_not_load(self, cache):
         first = cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
         second = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
 
         assert (first.value, first.was_cached) == (b"old", False)
         assert (second.value, second.was_cached) == (b"old", True)
 
-    def test_another_key_is_another_answer(self, cache):
+    def test_another_key_has_another_answer(self, cache):
         cache.remember(("tasks",), "page 1", Source(b"1"), ttl_seconds=30)
 
         assert cache.remember(("tasks",), "page 2", Source(b"2"), ttl_seconds=30).value == b"2"
 
-    def test_an_empty_answer_is_remembered_too(self, cache):
+    def test_an_empty_answer_is_remembered(self, cache):
         cache.remember(("tasks",), "page", Source(b""), ttl_seconds=30)
 
         assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).was_cached
 
-    def test_every_entry_and_every_generation_ends_by_itself(self, cache, redis):
+    def test_every_entry_and_every_generation_expires(self, cache, redis):
         cache.remember(("tasks", "task_logs"), "page", Source(b"old"), ttl_seconds=30)
 
         assert all(redis.ttl(name) > 0 for name in redis.scan_iter())
 
-    def test_a_load_that_fails_is_told_and_not_remembered(self, cache):
+    def test_a_failed_load_raises_and_is_not_remembered(self, cache):
         def fail():
             raise LookupError
 
@@ -40,7 +40,7 @@ class TestRemember:
 
         assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
 
-    def test_another_process_shares_what_is_remembered(self, cache, redis_url):
+    def test_another_process_shares_the_answers(self, cache, redis_url):
         cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
 
         other = Cache(make_redis(redis_url))
@@ -49,15 +49,15 @@ class TestRemember:
 
 
 class TestForget:
-    def test_what_was_remembered_is_loaded_again(self, cache):
+    def test_a_forgotten_answer_is_loaded_again(self, cache):
         cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
 
         cache.forget("tasks")
 
-        found = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
-        assert (found.value, found.was_cached) == (b"new", False)
+        answer = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
+        assert (answer.value, answer.was_cached) == (b"new", False)
 
-    def test_one_of_its_spaces_is_enough(self, cache):
+    def test_forgetting_one_of_several_spaces_is_enough(self, cache):
         cache.remember(("task_logs", "tasks"), "page", Source(b"old"), ttl_seconds=30)
 
         cache.forget("tasks")
@@ -71,24 +71,24 @@ class TestForget:
 
         assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).was_cached
 
-    def test_another_process_has_forgotten_too(self, cache, redis_url):
+    def test_another_process_forgets_as_well(self, cache, redis_url):
         cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
 
         Cache(make_redis(redis_url)).forget("tasks")
 
         assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
 
-    def test_what_was_loaded_before_and_stored_after_is_not_served(self, cache):
+    def test_an_answer_loaded_before_and_stored_after_is_not_served(self, cache):
         def load_while_somebody_writes():
             cache.forget("tasks")
             return b"old"
 
         cache.remember(("tasks",), "page", load_while_somebody_writes, ttl_seconds=30)
 
-        found = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
-        assert (found.value, found.was_cached) == (b"new", False)
+        answer = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
+        assert (answer.value, answer.was_cached) == (b"new", False)
 
-    def test_the_same_holds_when_nothing_was_remembered_yet_and_another_process_forgets(self, cache, redis_url):
+    def test_an_answer_loaded_before_another_process_forgets_is_not_served(self, cache, redis_url):
         other = Cache(make_redis(redis_url))
 
         def load_while_somebody_writes():
@@ -101,7 +101,7 @@ class TestForget:
 
 
 class TestFlushedRedis:
-    def test_is_a_miss_and_then_remembers_again(self, cache, redis):
+    def test_an_empty_redis_is_a_miss_and_then_remembers_again(self, cache, redis):
         cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
 
         redis.flushdb()
@@ -109,7 +109,7 @@ class TestFlushedRedis:
         assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
         assert cache.remember(("tasks",), "page", Source(b"newer"), ttl_seconds=30).value == b"new"
 
-    def test_while_loading_serves_nothing_old_afterwards(self, cache, redis):
+    def test_a_flush_during_a_load_serves_nothing_old_afterwards(self, cache, redis):
         def load_while_redis_loses_its_memory():
             redis.flushdb()
             cache.forget("tasks")
@@ -121,26 +121,26 @@ class TestFlushedRedis:
 
 
 class TestDeadRedis:
-    def test_is_a_miss_each_time(self, dead_client, ticker):
+    def test_every_call_is_a_miss(self, dead_client, ticker):
         cache = Cache(dead_client, now=ticker)
         source = Source(b"loaded")
 
-        found = [cache.remember(("tasks",), "page", source, ttl_seconds=30) for _ in range(3)]
+        answer = [cache.remember(("tasks",), "page", source, ttl_seconds=30) for _ in range(3)]
 
-        assert [each.value for each in found] == [b"loaded"] * 3
-        assert not any(each.was_cached for each in found)
+        assert [each.value for each in answer] == [b"loaded"] * 3
+        assert not any(each.was_cached for each in answer)
         assert source.loads == 3
 
     def test_forgetting_does_not_raise(self, dead_client):
         Cache(dead_client).forget("tasks", "actors")
 
-    def test_is_not_reachable(self, dead_client, cache):
+    def test_is_reported_as_unreachable(self, dead_client, cache):
         assert not Cache(dead_client).is_reachable()
         assert cache.is_reachable()
 
 
 class TestFrozenRedis:
-    """It takes connections and never answers."""
+    """It accepts connections and never answers."""
 
     def test_costs_one_timeout_and_is_then_left_alone(self, frozen, ticker):
         cache = Cache(make_redis(url_of(frozen)), now=ticker)
@@ -164,7 +164,7 @@ class TestFrozenRedis:
         cache.remember(("tasks",), "page", Source(b"loaded"), ttl_seconds=30)
         assert count_connections(frozen) == 1
 
-    def test_forgetting_costs_one_timeout_too(self, frozen, ticker):
+    def test_forgetting_costs_one_timeout(self, frozen, ticker):
         cache = Cache(make_redis(url_of(frozen)), now=ticker)
 
         for _ in range(5):
@@ -174,56 +174,56 @@ class TestFrozenRedis:
 
 
 class TestForgettingThatDidNotReachRedis:
-    def test_is_made_good_before_anything_is_served_again(self, client, ticker):
+    def test_is_repeated_before_anything_is_served_again(self, client, ticker):
         cache = Cache(client, now=ticker)
         cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
 
-        with away(client):
+        with stopped_server(client):
             cache.forget("tasks")
         ticker.seconds += REST_SECONDS
 
-        found = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
-        assert (found.value, found.was_cached) == (b"new", False)
+        answer = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
+        assert (answer.value, answer.was_cached) == (b"new", False)
         assert cache.remember(("tasks",), "page", Source(b"newer"), ttl_seconds=30).value == b"new"
 
     def test_nothing_is_served_while_redis_rests(self, client, ticker):
         cache = Cache(client, now=ticker)
         cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
 
-        with away(client):
+        with stopped_server(client):
             cache.forget("tasks")
 
         assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
 
-    def test_other_processes_see_it_as_soon_as_it_is_made_good(self, client, ticker, redis_url):
+    def test_other_processes_see_it_as_soon_as_it_is_repeated(self, client, ticker, redis_url):
         cache = Cache(client, now=ticker)
         other = Cache(make_redis(redis_url))
         other.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
 
-        with away(client):
+        with stopped_server(client):
             cache.forget("tasks")
         ticker.seconds += REST_SECONDS
         cache.forget("actors")
 
         assert other.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
 
-    def test_is_made_good_though_nobody_asks_this_process_again(self, client, redis_url):
+    def test_is_repeated_even_if_this_process_gets_no_request(self, client, redis_url):
         cache = Cache(client)
         other = Cache(make_redis(redis_url))
         other.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
 
-        with away(client):
+        with stopped_server(client):
             cache.forget("tasks")
 
         assert wait_for(
             lambda: other.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new", seconds=10
         )
 
-    def test_a_space_that_nobody_forgot_is_still_known_afterwards(self, client, ticker):
+    def test_other_spaces_are_still_known_afterwards(self, client, ticker):
         cache = Cache(client, now=ticker)
         cache.remember(("actors",), "actor", Source(b"old"), ttl_seconds=30)
 
-        with away(client):
+        with stopped_server(client):
             cache.forget("tasks")
         ticker.seconds += REST_SECONDS
 
@@ -241,8 +241,8 @@ class Source:
 
 
 @contextmanager
-def away(client):
-    """The client's server is dead meanwhile, and comes back with its memory whole."""
+def stopped_server(client):
+    """Shut down the client's server during the block, without a loss of its memory."""
     pool = client.connection_pool
     with closed_port() as port:
         client.connection_pool = make_redis(f"redis://127.0.0.1:{port}/0").connection_pool
@@ -252,7 +252,7 @@ def away(client):
 
 @contextmanager
 def closed_port():
-    """A port that is taken, so that nobody else gets it, and on which nobody listens."""
+    """A port where nobody listens; it is taken, so that nobody else gets it."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
@@ -263,7 +263,7 @@ def url_of(server):
 
 
 def count_connections(server):
-    """How many have come since the last time."""
+    """Count the connections since the last call."""
     count = 0
     while True:
         try:

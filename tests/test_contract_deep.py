@@ -1,4 +1,4 @@
-"""Promise 8 at length, against a real api: 200 examples an operation, and operations that follow one another."""
+"""Promise 8 with more examples, against a real api: 200 for each operation, and sequences of operations."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from tests.api_process import PASSWORD, running_api_on_new_database
 
 EXAMPLES = 200
-# Parsed by Hypothesis from several threads at once, Python 3.11 sometimes fails with "AST constructor recursion depth".
+# Python 3.11 sometimes fails with "AST constructor recursion depth" if Hypothesis parses code in several threads.
 WORKERS = 1
 CHECKS = [
     "not_a_server_error",
@@ -21,16 +21,16 @@ CHECKS = [
     "unsupported_method",
     "ignored_auth",
 ]
-# They end the session, or the account, that the examples after them need.
+# These operations end the session, or change the account, that later examples need.
 ENDS_THE_SESSION = ["/api/v1/auth/logout", "/api/v1/auth/password"]
 CHANGES_THE_ADMIN = ["PATCH /api/v1/users/{user_id}", "DELETE /api/v1/users/{user_id}"]
-# Without worker and beat it answers 503, and rightly.
+# This route rightly answers 503 without a worker and a beat.
 NOT_READY = ["/readyz"]
 
 
 @pytest.mark.deep
 @pytest.mark.parametrize("role", ["admin", "user"])
-def test_every_operation_keeps_its_word_at_length(base_settings, postgres_url, tmp_path, role):
+def test_every_operation_answers_as_documented_with_many_examples(base_settings, postgres_url, tmp_path, role):
     with running_api_on_new_database(base_settings, postgres_url, tmp_path, ACCESS_TOKEN_MINUTES="1440") as api:
         excluded = [("path", path) for path in ENDS_THE_SESSION + NOT_READY]
         if role == "admin":

@@ -1,4 +1,4 @@
-"""No client takes a part of a download for all of it: a real api, whose database or file fails on the way."""
+"""A client never takes an incomplete download for a complete one: a real api, whose database or file fails midway."""
 
 import csv
 import io
@@ -18,20 +18,20 @@ from tests.servers import wait_for
 pytestmark = pytest.mark.deep
 
 TASK_COUNT = 100_500
-# So little that the api cannot have sent everything when the client has read the first bytes.
+# The buffer is so small that the api cannot have sent everything when the client has read the first bytes.
 RECEIVE_BUFFER_BYTES = 64 * 1024
 PATHS = ["/api/v1/tasks/export", "/activetasks"]
 
 
 class TestWholeDownload:
-    def test_of_an_export_has_as_many_rows_as_it_says(self, api):
+    def test_an_export_has_as_many_rows_as_its_header_states(self, api):
         answer = api.request("GET", "/api/v1/tasks/export")
 
         _header, *rows = csv.reader(io.StringIO(answer.body.decode(), newline=""))
         assert (answer.status, len(rows)) == (200, TASK_COUNT)
         assert int(answer.headers["X-Row-Count"]) == TASK_COUNT
 
-    def test_of_the_active_tasks_has_as_many_as_it_says(self, api):
+    def test_the_active_tasks_are_as_many_as_their_header_states(self, api):
         answer = api.request("GET", "/activetasks")
 
         assert (answer.status, len(json.loads(answer.body))) == (200, TASK_COUNT)
@@ -40,7 +40,7 @@ class TestWholeDownload:
 
 class TestCutDownload:
     @pytest.mark.parametrize("path", PATHS)
-    def test_whose_file_cannot_be_read_to_its_end_breaks_the_connection(self, api, path):
+    def test_an_unreadable_file_breaks_the_connection(self, api, path):
         with slow_client(api, path) as response:
             assert (response.status, len(response.read(1000))) == (200, 1000)
             file = api.temporary_file()
@@ -49,9 +49,9 @@ class TestCutDownload:
             with pytest.raises(IncompleteRead):
                 response.read()
 
-    def test_that_fails_while_it_is_made_is_an_error(self, api, database):
+    def test_a_failure_while_the_file_is_made_is_an_error(self, api, database):
         with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(api.request, "GET", "/api/v1/tasks/export")
+            pending = pool.submit(api.request, "GET", "/api/v1/tasks/export")
             # The first pages are in the file.
             assert wait_for(api.temporary_file)
             with database.cursor() as cursor:
@@ -59,7 +59,7 @@ class TestCutDownload:
                 assert wait_for(lambda: blocked_backends(cursor))
                 cursor.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", (blocked_backends(cursor),))
             database.rollback()
-            answer = asked.result()
+            answer = pending.result()
 
         assert (answer.status, json.loads(answer.body)["code"]) == (503, "unavailable")
         assert answer.headers["Retry-After"]

@@ -1,4 +1,4 @@
-"""What the tracker promises while a server is gone, frozen or flushed."""
+"""The promises of the tracker while a server is gone, frozen or flushed."""
 
 import socket
 import time
@@ -32,7 +32,7 @@ class TestWithoutRedis:
         assert listed.headers["X-Cache"] == "miss"
         assert [item["title"] for item in listed.json["items"]] == ["Needs no Redis"]
 
-    def test_one_timeout_is_paid_and_not_one_for_each_request(self, client_without_redis, admin):
+    def test_several_requests_cost_one_timeout(self, client_without_redis, admin):
         client = client_without_redis().acting_as(admin)
         client.get("/api/v1/tasks")
 
@@ -40,10 +40,10 @@ class TestWithoutRedis:
         for _ in range(10):
             assert client.get("/api/v1/tasks").status_code == 200
 
-        # Ten frozen look-ups alone would be 2.5 s of waiting.
+        # Ten frozen look-ups would take 2.5 s of waiting.
         assert time.monotonic() - started < 2.0
 
-    def test_limits_still_bite(self, client_without_redis, admin, settings):
+    def test_limits_still_apply(self, client_without_redis, admin, settings):
         limits = replace(settings.rate_limits, tasks=RateLimit(3, 60))
         client = client_without_redis(limits).acting_as(admin)
 
@@ -51,7 +51,7 @@ class TestWithoutRedis:
 
         assert statuses == [200, 200, 200, 429, 429]
 
-    def test_log_ins_are_counted_all_the_same(self, client_without_redis, factories, settings):
+    def test_log_ins_are_still_counted(self, client_without_redis, factories, settings):
         user = factories.User()
         limits = replace(settings.rate_limits, login=RateLimit(2, 60))
         client = client_without_redis(limits)
@@ -60,7 +60,7 @@ class TestWithoutRedis:
 
         assert [answer.status_code for answer in answers] == [200, 200, 429]
 
-    def test_a_request_for_a_job_is_kept_though_nobody_can_be_woken(self, client_without_redis, admin, services):
+    def test_a_request_for_a_job_is_kept_when_no_worker_can_be_woken(self, client_without_redis, admin, services):
         answer = client_without_redis().acting_as(admin).post("/log-tasks")
 
         assert answer.status_code == 202
@@ -68,7 +68,7 @@ class TestWithoutRedis:
 
 
 class TestFlushedRedis:
-    def test_nothing_but_speed_is_lost(self, client, admin, redis, services):
+    def test_only_speed_is_lost(self, client, admin, redis, services):
         client = client.acting_as(admin)
         client.post("/api/v1/tasks", {"title": "Still here"})
         client.get("/api/v1/tasks")
@@ -83,7 +83,7 @@ class TestFlushedRedis:
 
 
 class TestWithoutPostgres:
-    def test_the_answer_is_503_soon_and_says_when_to_come_again(self, settings, closed_port, factories):
+    def test_the_answer_is_a_quick_503_with_a_time_to_retry(self, settings, closed_port, factories):
         away = replace(settings, database_url=f"postgresql+psycopg2://nobody@127.0.0.1:{closed_port}/none")
         client = Client(create_app(away)).acting_as(factories.User(role=Role.ADMIN))
 
@@ -101,7 +101,7 @@ class TestWithoutPostgres:
 
 
 class TestLockedTable:
-    def test_a_request_does_not_wait_for_it_as_long_as_a_job(self, settings):
+    def test_a_request_does_not_wait_as_long_as_a_job(self, settings):
         resources = Resources(settings, job_queue=FakeJobQueue())
         with resources.new_session() as session:
             assert session.scalar(text("SHOW lock_timeout")) == "2s"

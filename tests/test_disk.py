@@ -18,7 +18,7 @@ class TestRoom:
         assert not Room(size, enough).is_low
         assert Room(size, enough - MEBIBYTE).is_low
 
-    def test_is_that_of_the_disk_that_a_directory_is_on(self, tmp_path):
+    def test_is_measured_on_the_disk_of_a_directory(self, tmp_path):
         room = room_in(tmp_path)
 
         assert 0 < room.free_bytes <= room.size_bytes

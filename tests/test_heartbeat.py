@@ -13,12 +13,12 @@ import pytest
 from app.heartbeat import Heartbeats
 from tests.servers import ROOT, wait_for
 
-# More than a busy machine keeps a thread waiting.
+# A busy machine keeps a thread waiting for less than this.
 SILENT_SECONDS = 4.0
 
 
 class TestHeartbeats:
-    def test_one_that_is_stopped_is_killed_and_the_others_go_on(self, start):
+    def test_a_stopped_child_is_killed_and_the_others_go_on(self, start):
         frozen, sound = start(time.sleep, 60), start(time.sleep, 60)
         assert wait_for(lambda: {frozen.pid, sound.pid} <= start.heartbeats._heard_at.keys())
 
@@ -28,13 +28,13 @@ class TestHeartbeats:
         assert sound.is_alive()
 
     @pytest.mark.deep
-    def test_one_that_never_gives_the_interpreter_back_is_killed(self, start):
+    def test_a_child_that_never_releases_the_interpreter_is_killed(self, start):
         stuck = start(hold_interpreter)
 
         assert wait_for(lambda: stuck.exitcode == -signal.SIGKILL, seconds=20)
 
     @pytest.mark.deep
-    def test_one_that_has_ended_is_forgotten(self, start):
+    def test_an_ended_child_is_forgotten(self, start):
         ended = start(time.sleep, 0.5)
         assert wait_for(lambda: ended.pid in start.heartbeats._heard_at)
 
@@ -42,7 +42,7 @@ class TestHeartbeats:
         assert ended.exitcode == 0
 
     @pytest.mark.deep
-    def test_nobody_is_killed_when_all_were_suspended(self):
+    def test_no_child_is_killed_after_all_were_suspended(self):
         family = subprocess.Popen(
             [sys.executable, "-c", FAMILY.format(SILENT_SECONDS)],
             cwd=ROOT,
@@ -53,9 +53,9 @@ class TestHeartbeats:
         child = int(family.stdout.readline())
 
         os.killpg(family.pid, signal.SIGSTOP)
-        # Longer than a silence may be, and than a watcher may be late.
+        # This is longer than an allowed silence, and longer than a watcher may be late.
         time.sleep(SILENT_SECONDS + 2)
-        # The watcher goes on first.
+        # The watcher resumes first.
         os.kill(family.pid, signal.SIGCONT)
         os.kill(child, signal.SIGCONT)
 
@@ -64,7 +64,7 @@ class TestHeartbeats:
         family.communicate()
 
 
-# Prints its child's number; later, that the child was heard again a few times.
+# It prints the number of its child, and later that the child was heard again a few times.
 FAMILY = """
 import os, time
 from app.heartbeat import Heartbeats
@@ -90,7 +90,7 @@ time.sleep(60)
 
 def hold_interpreter():
     time.sleep(1.5)
-    # A call that keeps the lock.
+    # This call keeps the lock.
     ctypes.PyDLL(None).sleep(60)
 
 

@@ -1,4 +1,4 @@
-"""Clients that hold on to what they can, beside one that only wants its answers; a real api, real sockets."""
+"""Clients that hold on to whatever they can, beside one ordinary client; a real api and real sockets."""
 
 import json
 import select
@@ -20,9 +20,9 @@ from tests.servers import wait_for
 SILENT = 200
 READERS = 40
 EXPORTED_TASKS = 20_000
-# A held-up request would wait for as long as they hold on, which is for ever.
+# A blocked request would wait as long as the clients hold on, which is for ever.
 PATIENCE_SECONDS = 5.0
-# What a busy machine adds to a look a second.
+# A busy machine adds this to the one look a second.
 SLACK_SECONDS = 10.0
 
 HEAD = "POST /api/v1/tasks HTTP/1.1\r\nHost: tracker\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n"
@@ -34,7 +34,7 @@ class TestSilentClients:
     @pytest.mark.parametrize(
         ("head", "held_seconds"), [(HEAD, SILENCE_SECONDS), (f"{HEAD}Expect: 100-continue\r\n", IDLE_SECONDS)]
     )
-    def test_hold_up_nobody_and_are_ended(self, api, hold, head, held_seconds):
+    def test_block_nobody_and_are_cut_off(self, api, hold, head, held_seconds):
         held = hold(SILENT, head)
 
         with ordinary_client(api) as ordinary:
@@ -43,7 +43,7 @@ class TestSilentClients:
         assert ordinary.problems == []
         assert ordinary.slowest_seconds < PATIENCE_SECONDS
 
-    def test_that_drip_hold_up_nobody_and_are_ended(self, api, hold):
+    def test_clients_that_send_drop_by_drop_block_nobody_and_are_cut_off(self, api, hold):
         held = hold(SILENT, HEAD)
 
         with ordinary_client(api) as ordinary:
@@ -52,11 +52,11 @@ class TestSilentClients:
         assert ordinary.problems == []
         assert ordinary.slowest_seconds < PATIENCE_SECONDS
 
-    def test_that_never_read_hold_up_nobody_and_are_ended(self, api, hold):
+    def test_clients_that_never_read_block_nobody_and_are_cut_off(self, api, hold):
         held = hold(READERS, EXPORT, receive_buffer=4096)
 
         with ordinary_client(api) as ordinary:
-            # What they have not read hides the end from them, so the api's side of the connections is looked at.
+            # Unread data hides the end from these clients, so the test looks at the api's side of the connections.
             assert wait_for(lambda: not held_by(api, held), seconds=4 * WINDOW_SECONDS)
 
         assert ordinary.problems == []
@@ -65,14 +65,14 @@ class TestSilentClients:
 
 @pytest.mark.deep
 class TestLargeHead:
-    def test_is_refused_unread(self, api):
+    def test_is_refused_before_it_is_read(self, api):
         assert api.request("GET", "/ping", **{"X-Large": "x" * 4 * MAX_HEAD_BYTES}).status == 431
         assert api.request("GET", "/ping", **{"X-Usual": "x" * 8_000}).status == 200
 
 
 @pytest.mark.deep
 class TestLockedTasks:
-    def test_turn_requests_away_while_health_checks_are_answered(self, api):
+    def test_requests_are_refused_while_health_checks_are_answered(self, api):
         with closing(psycopg2.connect(api.database_url)) as locker, ExitStack() as clients:
             with locker.cursor() as cursor:
                 cursor.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
@@ -92,7 +92,7 @@ class TestLockedTasks:
 
 @pytest.mark.deep
 class TestKilledBackends:
-    def test_are_never_an_error_of_the_program(self, api):
+    def test_never_cause_an_internal_error(self, api):
         with ExitStack() as clients, closing(psycopg2.connect(api.database_url)) as connection:
             connection.autocommit = True
             ordinary = [clients.enter_context(ordinary_client(api, writes=True)) for _ in range(4)]
@@ -109,7 +109,7 @@ class TestKilledBackends:
 
 
 class OrdinaryClient:
-    """Asks for a page, again and again, as somebody at a desk does."""
+    """Asks for a page repeatedly, like a person at a desk."""
 
     def __init__(self, api, *, writes):
         self._api = api
@@ -157,7 +157,7 @@ def is_over(held):
 
 
 def held_by(api, held):
-    """Those whose connection the api's side still keeps, be it for what is unread."""
+    """List the clients whose connection the api still keeps, even if only for unread data."""
     ports = {one.getsockname()[1] for one in held}
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     ends = [(int(row[1].split(":")[1], 16), int(row[2].split(":")[1], 16)) for row in rows]
@@ -165,7 +165,7 @@ def held_by(api, held):
 
 
 def drip(held):
-    """Whether the other end still takes it."""
+    """Send one more byte; return True if the other end accepts it."""
     try:
         held.send(b" ")
     except OSError:
@@ -176,7 +176,7 @@ def drip(held):
 @pytest.fixture(scope="module")
 def api(base_settings, postgres_url, tmp_path_factory):
     directory = tmp_path_factory.mktemp("api")
-    # As many as a client of each kind may be served at once.
+    # All clients act as one user, who may run this many requests at once.
     with running_api_on_new_database(
         base_settings, postgres_url, directory, MAX_RUNNING_REQUESTS_PER_USER="100"
     ) as api:
@@ -192,7 +192,7 @@ def api(base_settings, postgres_url, tmp_path_factory):
 
 @pytest.fixture
 def hold(api):
-    """Begin so many requests that nobody goes on with."""
+    """Begin this many requests without continuing them."""
     with ExitStack() as stack:
 
         def begin(count, head, *, receive_buffer=None):

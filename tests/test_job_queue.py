@@ -12,13 +12,13 @@ from tests.fakes import Ticker
 
 class TestEnqueue:
     @pytest.mark.parametrize("name", list(JobName))
-    def test_the_message_is_in_the_broker_under_the_jobs_name(self, settings, redis, name):
+    def test_sends_a_message_with_the_name_of_the_job(self, settings, redis, name):
         CeleryJobQueue(make_celery(settings)).enqueue(name)
 
         (message,) = redis.lrange("tasktrackerpro", 0, -1)
         assert json.loads(message)["headers"]["task"] == name.value
 
-    def test_it_is_json_without_arguments_or_a_time_to_wait_for(self, settings, redis):
+    def test_the_message_is_json_without_arguments_or_a_delay(self, settings, redis):
         CeleryJobQueue(make_celery(settings)).enqueue(JobName.LOG_DUE_DAYS)
 
         message = json.loads(redis.lindex("tasktrackerpro", 0))
@@ -27,32 +27,32 @@ class TestEnqueue:
         assert message["headers"]["kwargsrepr"] == "{}"
         assert message["headers"]["eta"] is None
 
-    def test_it_carries_the_id_of_the_request_that_it_serves(self, settings, redis):
+    def test_the_message_has_the_id_of_its_request(self, settings, redis):
         CeleryJobQueue(make_celery(settings)).enqueue(JobName.LOG_DUE_DAYS, request_id="trace-me.1")
 
         message = json.loads(redis.lindex("tasktrackerpro", 0))
         assert message["headers"]["request_id"] == "trace-me.1"
-        # Beside the job's own, by which the broker knows it.
+        # This is not the job's own id, by which the broker knows it.
         assert message["headers"]["id"] != "trace-me.1"
 
-    def test_a_tick_serves_no_request(self, settings, redis):
+    def test_a_tick_has_no_request(self, settings, redis):
         CeleryJobQueue(make_celery(settings)).enqueue(JobName.LOG_DUE_DAYS)
 
         assert "request_id" not in json.loads(redis.lindex("tasktrackerpro", 0))["headers"]
 
 
 class TestCountWaiting:
-    def test_each_message_that_nobody_took_counts(self, settings, redis):
+    def test_counts_each_waiting_message(self, settings, redis):
         queue = CeleryJobQueue(make_celery(settings))
         for name in JobName:
             queue.enqueue(name)
 
         assert queue.count_waiting() == len(JobName)
 
-    def test_there_is_none_before_the_first_message(self, settings, redis):
+    def test_is_zero_before_the_first_message(self, settings, redis):
         assert CeleryJobQueue(make_celery(settings)).count_waiting() == 0
 
-    def test_there_is_none_after_the_last_was_taken(self, settings, redis, ticker):
+    def test_is_zero_after_the_last_message_was_taken(self, settings, redis, ticker):
         queue = CeleryJobQueue(make_celery(settings), now=ticker)
         queue.enqueue(JobName.LOG_DUE_DAYS)
         assert queue.count_waiting() == 1
@@ -62,7 +62,7 @@ class TestCountWaiting:
 
         assert queue.count_waiting() == 0
 
-    def test_looking_takes_and_leaves_nothing(self, settings, redis):
+    def test_counting_takes_and_leaves_no_message(self, settings, redis):
         assert CeleryJobQueue(make_celery(settings)).count_waiting() == 0
         assert redis.keys() == []
 
@@ -71,7 +71,7 @@ class TestCountWaiting:
         assert CeleryJobQueue(make_celery(settings)).count_waiting() == 1
         assert {key: redis.dump(key) for key in redis.scan_iter()} == before
 
-    def test_what_was_counted_is_told_again_for_a_second(self, settings, redis, ticker):
+    def test_a_count_is_reused_for_a_second(self, settings, redis, ticker):
         queue = CeleryJobQueue(make_celery(settings), now=ticker)
         queue.enqueue(JobName.LOG_DUE_DAYS)
         assert queue.count_waiting() == 1
@@ -96,10 +96,10 @@ class TestCountWaiting:
 
 
 class TestBrokerThatIsAway:
-    def test_nothing_is_raised(self, settings, taken):
+    def test_enqueueing_raises_nothing(self, settings, taken):
         queue_at(settings, taken).enqueue(JobName.LOG_DUE_DAYS)
 
-    def test_nobody_knows_what_waits_and_it_is_left_alone_for_a_while(self, settings, taken, ticker):
+    def test_the_count_is_unknown_and_the_broker_is_left_alone_for_a_while(self, settings, taken, ticker):
         queue = queue_at(settings, taken, now=ticker)
         assert queue.count_waiting() is None
         taken.listen()
@@ -114,7 +114,7 @@ class TestBrokerThatIsAway:
         assert queue.count_waiting() is None
         assert drain(taken) > 0
 
-    def test_who_could_not_ring_does_not_count_either(self, settings, taken, ticker):
+    def test_a_failed_message_keeps_the_next_count_from_trying(self, settings, taken, ticker):
         queue = queue_at(settings, taken, now=ticker)
         queue.enqueue(JobName.LOG_DUE_DAYS)
         taken.listen()
@@ -123,7 +123,7 @@ class TestBrokerThatIsAway:
         assert queue.count_waiting() is None
         assert drain(taken) == 0
 
-    def test_once_it_is_back_it_is_counted_again(self, settings, taken, redis, ticker):
+    def test_messages_are_counted_again_once_it_is_back(self, settings, taken, redis, ticker):
         celery_app = make_celery(replace(settings, celery_broker_url=url_of(taken)))
         queue = CeleryJobQueue(celery_app, now=ticker)
         assert queue.count_waiting() is None
@@ -133,7 +133,7 @@ class TestBrokerThatIsAway:
 
         assert queue.count_waiting() == 0
 
-    def test_it_is_left_alone_for_a_while_and_then_tried_again(self, settings, taken, ticker):
+    def test_is_left_alone_for_a_while_and_then_tried_again(self, settings, taken, ticker):
         queue = queue_at(settings, taken, now=ticker)
         queue.enqueue(JobName.LOG_DUE_DAYS)
         taken.listen()
@@ -150,7 +150,7 @@ class TestBrokerThatIsAway:
 
 
 class TestFrozenBroker:
-    def test_holds_up_one_publisher_and_is_then_left_alone(self, settings, taken, ticker):
+    def test_delays_one_publisher_and_is_then_left_alone(self, settings, taken, ticker):
         taken.listen()
         taken.setblocking(False)
         queue = queue_at(settings, taken, now=ticker)
@@ -161,7 +161,7 @@ class TestFrozenBroker:
 
         assert drain(taken) == 0
 
-    def test_holds_up_one_who_counts_and_is_then_left_alone(self, settings, taken, ticker):
+    def test_delays_one_count_and_is_then_left_alone(self, settings, taken, ticker):
         taken.listen()
         taken.setblocking(False)
         queue = queue_at(settings, taken, now=ticker)
@@ -201,7 +201,7 @@ def ticker():
 
 @pytest.fixture
 def taken():
-    """A port that nobody else gets; who connects is refused until the test listens."""
+    """A port that nobody else gets; connections are refused until the test listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken

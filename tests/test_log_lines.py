@@ -1,4 +1,4 @@
-"""What a line of the log says of a refused statement, with real errors of PostgreSQL: which, and none of its values."""
+"""The log describes a statement that PostgreSQL refused, and contains none of its values."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 from app.database.engine import JOB_TIMEOUTS, make_engine
 from app.log_lines import init_logging
 
-# What somebody wrote; no line may tell it.
+# A value that a user wrote; no log line may contain it.
 WRITTEN = "zebra"
 MANY_LINES = f"a first line\n{WRITTEN} in the second\nCONTEXT of the third: {WRITTEN}\n\n{WRITTEN} after an empty one"
 TABLES = """
@@ -27,7 +27,7 @@ CREATE TEMP TABLE letters (
 
 
 class TestRefusedStatement:
-    def test_a_row_that_is_there_already_is_told_by_its_constraint_alone(self, log, database):
+    def test_a_duplicate_row_is_described_only_by_its_constraint(self, log, database):
         add = text("INSERT INTO letters VALUES (:id, :words)")
         database.execute(add, {"id": 1, "words": WRITTEN})
 
@@ -37,7 +37,7 @@ class TestRefusedStatement:
         assert "uq_letters_words" in line["exception"]
         ensure_nothing_is_quoted(line)
 
-    def test_a_row_that_breaks_a_rule_is_told_by_the_rule_alone(self, log, database):
+    def test_a_row_that_breaks_a_check_is_described_only_by_the_check(self, log, database):
         add = text("INSERT INTO letters VALUES (:id, :words)")
 
         line = log.of(lambda: database.execute(add, {"id": 1, "words": WRITTEN * 50}), IntegrityError)
@@ -47,7 +47,7 @@ class TestRefusedStatement:
         ensure_nothing_is_quoted(line)
 
     @pytest.mark.parametrize("words", [MANY_LINES, MANY_LINES.replace("\n", "\r\n")], ids=["unix", "dos"])
-    def test_what_was_written_in_many_lines_is_left_out_to_the_last(self, log, database, words):
+    def test_a_value_of_many_lines_is_left_out_completely(self, log, database, words):
         add = text("INSERT INTO letters VALUES (:id, :words)")
         database.execute(add, {"id": 1, "words": words})
 
@@ -56,7 +56,7 @@ class TestRefusedStatement:
         assert "uq_letters_words" in line["exception"]
         ensure_nothing_is_quoted(line)
 
-    def test_a_row_of_many_lines_that_breaks_a_rule_is_left_out_to_the_last(self, log, database):
+    def test_a_row_of_many_lines_that_breaks_a_check_is_left_out_completely(self, log, database):
         add = text("INSERT INTO letters VALUES (:id, :words)")
 
         line = log.of(lambda: database.execute(add, {"id": 1, "words": f"a\n{WRITTEN}\n" * 50}), IntegrityError)
@@ -64,14 +64,14 @@ class TestRefusedStatement:
         assert "ck_letters_words_short" in line["exception"]
         ensure_nothing_is_quoted(line)
 
-    def test_a_statement_that_cannot_be_read_is_not_quoted(self, log, database):
+    def test_a_statement_with_a_syntax_error_is_not_quoted(self, log, database):
         line = log.of(lambda: database.execute(text("SELECT :words FRM letters"), {"words": WRITTEN}), ProgrammingError)
 
         assert "psycopg2.errors.SyntaxError" in line["exception"]
         assert 'syntax error at or near "letters"' in line["exception"]
         ensure_nothing_is_quoted(line)
 
-    def test_a_statement_of_many_lines_that_cannot_be_read_is_not_quoted(self, log, database):
+    def test_a_statement_of_many_lines_with_a_syntax_error_is_not_quoted(self, log, database):
         statement = text("SELECT 1,\n    :words AS words,\n    :other AS other FRM letters")
 
         line = log.of(lambda: database.execute(statement, {"words": "a\nb", "other": WRITTEN}), ProgrammingError)
@@ -79,14 +79,14 @@ class TestRefusedStatement:
         assert "psycopg2.errors.SyntaxError" in line["exception"]
         ensure_nothing_is_quoted(line)
 
-    def test_a_column_that_is_not_there_is_told_and_what_might_be_meant_is_not(self, log, database):
+    def test_a_missing_column_is_named_without_the_hint(self, log, database):
         line = log.of(lambda: database.execute(text("SELECT word FROM letters")), ProgrammingError)
 
         assert 'column "word" does not exist' in line["exception"]
         assert "HINT" not in line["exception"]
         assert "letters.words" not in line["exception"]
 
-    def test_a_copied_row_is_told_by_what_is_wrong_with_it_alone(self, log, cursor):
+    def test_a_copied_row_is_described_only_by_its_problem(self, log, cursor):
         rows = io.StringIO(f"1,{WRITTEN},{WRITTEN}\n")
 
         line = log.of(
@@ -96,7 +96,7 @@ class TestRefusedStatement:
         assert "psycopg2.errors.BadCopyFileFormat: extra data after last expected column" in line["exception"]
         ensure_nothing_is_quoted(line)
 
-    def test_a_copied_row_of_many_lines_is_left_out_to_the_last(self, log, cursor):
+    def test_a_copied_row_of_many_lines_is_left_out_completely(self, log, cursor):
         rows = io.StringIO(f'1,"a\n{WRITTEN}\n"\n2,"a\n{WRITTEN}\n"\n')
 
         line = log.of(
@@ -106,7 +106,7 @@ class TestRefusedStatement:
         assert "uq_letters_words" in line["exception"]
         ensure_nothing_is_quoted(line)
 
-    def test_a_copied_value_of_the_wrong_kind_is_not_quoted(self, log, cursor):
+    def test_a_copied_value_of_the_wrong_type_is_not_quoted(self, log, cursor):
         rows = io.StringIO(f"{WRITTEN},words\n")
 
         line = log.of(
@@ -119,7 +119,7 @@ class TestRefusedStatement:
 
 
 class TestChain:
-    def test_each_error_of_it_is_told_without_what_it_quotes(self, log, database):
+    def test_each_error_of_a_chain_is_logged_without_its_values(self, log, database):
         add = text("INSERT INTO letters VALUES (:id, :words)")
         database.execute(add, {"id": 1, "words": WRITTEN})
 
@@ -131,12 +131,12 @@ class TestChain:
 
         line = log.of(fail_twice, LookupError)
 
-        told = ("psycopg2.errors.UniqueViolation", "sqlalchemy.exc.IntegrityError", "the letter cannot be kept")
-        assert [words for words in told if words not in line["exception"]] == []
+        expected = ("psycopg2.errors.UniqueViolation", "sqlalchemy.exc.IntegrityError", "the letter cannot be kept")
+        assert [words for words in expected if words not in line["exception"]] == []
         assert line["exception"].count("uq_letters_words") == 2
         ensure_nothing_is_quoted(line)
 
-    def test_of_many_at_once_each_is_told_without_what_it_quotes(self, log, database):
+    def test_each_error_of_a_group_is_logged_without_its_values(self, log, database):
         add = text("INSERT INTO letters VALUES (:id, :words)")
         database.execute(add, {"id": 1, "words": WRITTEN})
 
@@ -163,7 +163,7 @@ class TestChain:
 
 
 class TestJob:
-    def test_that_fails_is_told_without_the_row_that_it_was_about(self, log, database):
+    def test_a_failed_job_is_logged_without_its_row(self, log, database):
         celery_app = Celery("letters", set_as_current=False)
         add = text("INSERT INTO letters VALUES (:id, :words)")
         database.execute(add, {"id": 1, "words": WRITTEN})
@@ -182,7 +182,7 @@ class TestJob:
 
 
 class TestFields:
-    def test_what_is_told_beside_the_words_is_in_the_line(self, log):
+    def test_extra_fields_are_in_the_line(self, log):
         logging.getLogger("letters").info("kept", extra={"path": "/letters", "status": 200, "user_id": None})
 
         (line,) = log.lines()
@@ -196,31 +196,31 @@ class TestFields:
             "user_id": None,
         }
 
-    def test_what_no_json_knows_is_told_in_words(self, log):
+    def test_a_value_that_json_does_not_know_becomes_text(self, log):
         logging.getLogger("letters").info("kept", extra={"path": ValueError("no path")})
 
         (line,) = log.lines()
         assert line["path"] == "no path"
 
-    def test_what_orjson_refuses_is_told_all_the_same(self, log):
+    def test_a_value_that_orjson_refuses_is_logged(self, log):
         logging.getLogger("letters").info("kept", extra={"path": "/\udc80"})
 
         assert [line["path"] for line in log.lines()] == ["/\udc80"]
 
-    def test_what_a_library_puts_beside_its_words_is_left_out(self, log):
+    def test_extra_fields_of_a_library_are_left_out(self, log):
         logging.getLogger("letters").info("kept", extra={"data": {"args": [WRITTEN]}})
 
         (line,) = log.lines()
         assert WRITTEN not in json.dumps(line)
 
-    def test_the_request_that_is_served_is_named(self, log):
+    def test_the_current_request_is_named(self, log):
         structlog.contextvars.bind_contextvars(request_id="request-7")
 
         logging.getLogger("letters").warning("kept")
 
         assert [line["request_id"] for line in log.lines()] == ["request-7"]
 
-    def test_a_request_that_is_told_wins_over_the_one_that_is_served(self, log):
+    def test_an_explicit_request_goes_before_the_current_one(self, log):
         structlog.contextvars.bind_contextvars(request_id="request-7")
 
         logging.getLogger("letters").warning("kept", extra={"request_id": "request-8"})
@@ -228,17 +228,17 @@ class TestFields:
 
         assert [line["request_id"] for line in log.lines()] == ["request-8", "request-7"]
 
-    def test_words_of_many_lines_are_one_line(self, log):
+    def test_a_message_of_many_lines_is_one_line(self, log):
         logging.getLogger("letters").warning("kept\nDETAIL: {}", extra={"path": "a\nb"})
 
         assert len(log.lines()) == 1
 
 
 def ensure_nothing_is_quoted(line):
-    told = json.dumps(line)
-    assert WRITTEN not in told
+    logged_text = json.dumps(line)
+    assert WRITTEN not in logged_text
     for heading in ("DETAIL:", "CONTEXT:", "LINE 1:", "HINT:"):
-        assert heading not in told
+        assert heading not in logged_text
 
 
 class Log:
@@ -249,7 +249,7 @@ class Log:
         return [json.loads(line) for line in self._output.getvalue().splitlines()]
 
     def of(self, fail, kind):
-        """The line of that error, logged as whoever catches what nobody foresaw logs it."""
+        """Log an error as the handler of unexpected errors does, and return its line."""
         with pytest.raises(kind) as caught:
             fail()
         logging.getLogger("letters").error("unforeseen error", exc_info=caught.value)
@@ -275,7 +275,7 @@ def log():
 
 @pytest.fixture
 def database(database_url):
-    """A connection as the product makes them, with a table that is gone afterwards."""
+    """A connection as the product makes it, with a table that is removed afterwards."""
     engine = make_engine(database_url, pool_size=1, timeouts=JOB_TIMEOUTS)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(TABLES))
@@ -286,6 +286,6 @@ def database(database_url):
 
 @pytest.fixture
 def cursor(database):
-    """Of the driver itself, for COPY."""
+    """A cursor of the driver itself, for COPY."""
     with database.connection.driver_connection.cursor() as cursor:
         yield cursor

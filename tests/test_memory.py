@@ -1,4 +1,4 @@
-"""What a flood of large requests leaves behind in the memory of a real api."""
+"""The memory that a flood of large requests leaves behind in a real api."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -32,7 +32,7 @@ def test_memory_returns_after_a_flood(base_settings, postgres_url, tmp_path, nam
         for answer in pool.map(
             lambda body: api.request("POST", "/api/v1/tasks", body), [BODIES[name]] * FLOOD_REQUESTS
         ):
-            # A busy machine sheds some of them.
+            # A busy machine refuses some of them.
             assert 400 <= answer.status < 500 or answer.status == 503
             assert len(answer.body) < MAX_ANSWER_BYTES
             during = max(during, api.resident_megabytes())

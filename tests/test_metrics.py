@@ -1,4 +1,4 @@
-"""Real processes that share a directory, and die: which class of values is used is the whole process's affair."""
+"""Real processes that share a directory, and die. A whole process uses one class of values, hence the processes."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from app.metrics import FILE_BYTES, Metrics
 from tests.memory_disks import fill, mounted_memory
 from tests.servers import ROOT, wait_for
 
-# Does what it reads, a word a line, and answers each with what all processes counted.
+# It does what it reads, one command a line, and answers each with the counts of all processes.
 COUNTING = """
 import json, os, signal, sys
 from pathlib import Path
@@ -70,7 +70,7 @@ LIMIT = "database_connections_limit"
 
 
 class TestOneDirectory:
-    def test_what_processes_count_adds_up_whichever_is_asked(self, start):
+    def test_the_counts_of_all_processes_add_up_in_each_of_them(self, start):
         first, second = start(), start()
 
         first.do("count", 3)
@@ -79,14 +79,14 @@ class TestOneDirectory:
         second.do("look")
         first.do("time", 0.5)
         second.do("time", 0.25)
-        told = first.do("tell")
+        figures = first.do("tell")
 
-        assert told == second.do("tell")
-        assert (told[REQUESTS], told["cache_lookups_total"]) == (7, 2)
-        assert told["http_request_duration_seconds_count"] == 2
-        assert told["http_request_duration_seconds_sum"] == 0.75
+        assert figures == second.do("tell")
+        assert (figures[REQUESTS], figures["cache_lookups_total"]) == (7, 2)
+        assert figures["http_request_duration_seconds_count"] == 2
+        assert figures["http_request_duration_seconds_sum"] == 0.75
 
-    def test_what_they_have_in_use_adds_up_and_goes_down_again(self, start):
+    def test_connections_in_use_add_up_and_go_down_again(self, start):
         first, second = start(), start()
 
         first.do("use", 2)
@@ -96,7 +96,7 @@ class TestOneDirectory:
         assert second.do("tell")[IN_USE] == 3
         assert second.do("tell")[LIMIT] == 10
 
-    def test_no_file_belongs_to_two_of_them(self, start, directory):
+    def test_no_file_belongs_to_two_processes(self, start, directory):
         for process in (start(), start()):
             process.do("count", 1)
 
@@ -105,7 +105,7 @@ class TestOneDirectory:
 
 
 class TestKilledProcess:
-    def test_what_it_counted_is_kept_by_the_next(self, start):
+    def test_its_counts_are_kept_by_the_next(self, start):
         first, second = start(), start()
         first.do("count", 3)
         second.do("count", 4)
@@ -117,7 +117,7 @@ class TestKilledProcess:
 
         assert second.do("tell")[REQUESTS] == 17
 
-    def test_what_it_had_in_use_is_gone_with_the_next(self, start):
+    def test_its_connections_in_use_are_gone_with_the_next(self, start):
         first, second = start(), start()
         first.do("use", 3)
         second.do("use", 1)
@@ -125,10 +125,10 @@ class TestKilledProcess:
         first.kill()
         third = start()
 
-        told = third.do("tell")
-        assert (told[IN_USE], told[LIMIT]) == (1, 10)
+        figures = third.do("tell")
+        assert (figures[IN_USE], figures[LIMIT]) == (1, 10)
 
-    def test_leaves_its_place_to_the_next_and_no_file(self, start, directory):
+    def test_leaves_its_slot_to_the_next_and_no_file(self, start, directory):
         start().die_after_counting()
         files_after_one = names_in(directory)
 
@@ -139,7 +139,7 @@ class TestKilledProcess:
         last = start().do("tell")
         assert (last[REQUESTS], last.get(IN_USE, 0), last[LIMIT]) == (20, 0, 5)
 
-    def test_does_not_leave_a_place_that_is_still_taken(self, start, directory):
+    def test_does_not_leave_a_slot_that_is_still_in_use(self, start, directory):
         alive = start()
         alive.do("count", 1)
         start().die_after_counting()
@@ -151,7 +151,7 @@ class TestKilledProcess:
 
 
 class TestRoom:
-    def test_the_files_have_theirs_before_anything_is_counted(self, start, directory):
+    def test_is_reserved_before_anything_is_counted(self, start, directory):
         start()
 
         files = [*directory.glob("*.db")]
@@ -166,7 +166,7 @@ class TestRoom:
 
         assert all(file.stat().st_size == FILE_BYTES for file in directory.glob("*.db"))
 
-    def test_that_cannot_be_had_lets_a_process_count_for_itself(self, start, directory):
+    def test_without_room_a_process_counts_by_itself(self, start, directory):
         directory.rmdir()
 
         process = start()
@@ -174,7 +174,7 @@ class TestRoom:
         assert process.do("count", 3)[REQUESTS] == 3
 
     @pytest.mark.deep
-    def test_that_others_take_kills_no_process(self, start, directory):
+    def test_room_taken_by_others_kills_no_process(self, start, directory):
         with mounted_memory(directory, mebibytes=8):
             process = start()
             fill(directory)
@@ -188,43 +188,43 @@ class TestRoom:
 
 
 class TestForkedChild:
-    def test_takes_a_place_of_its_own(self, start, directory):
+    def test_takes_a_slot_of_its_own(self, start, directory):
         parent = start()
         parent.do("count", 1)
 
         parent.do("fork", 10)
 
-        told = parent.do("count", 2)
-        assert (told[REQUESTS], told[IN_USE]) == (13, 10)
+        figures = parent.do("count", 2)
+        assert (figures[REQUESTS], figures[IN_USE]) == (13, 10)
         assert len([*directory.glob("place-*.lock")]) == 2
 
-    def test_that_is_killed_leaves_it_to_the_next(self, start, directory):
+    def test_leaves_its_slot_to_the_next_when_it_is_killed(self, start, directory):
         parent = start()
         child = parent.do("fork", 10)
         os.kill(child, signal.SIGKILL)
         assert wait_for(lambda: has_ended(child))
         parent.do("fork", 100)
 
-        told = parent.do("tell")
+        figures = parent.do("tell")
 
-        assert (told[REQUESTS], told[IN_USE]) == (110, 100)
+        assert (figures[REQUESTS], figures[IN_USE]) == (110, 100)
         assert len([*directory.glob("place-*.lock")]) == 2
 
-    def test_keeps_its_place_when_its_parent_is_killed_whose_place_is_free(self, start, directory):
+    def test_keeps_its_slot_when_its_parent_is_killed(self, start, directory):
         parent = start()
         parent.do("count", 1)
         child = parent.do("fork", 10)
         parent.kill()
 
-        told = start().do("count", 5)
+        figures = start().do("count", 5)
 
         os.kill(child, signal.SIGKILL)
-        assert (told[REQUESTS], told[IN_USE], told[LIMIT]) == (16, 10, 5)
+        assert (figures[REQUESTS], figures[IN_USE], figures[LIMIT]) == (16, 10, 5)
         assert len([*directory.glob("place-*.lock")]) == 2
 
 
 class TestWithoutDirectory:
-    def test_each_counts_for_itself_and_tells_so(self):
+    def test_each_process_counts_by_itself_and_says_so(self):
         first, second = Metrics(), Metrics()
 
         first.requests.labels("GET", "/here", "200").inc(3)
@@ -234,7 +234,7 @@ class TestWithoutDirectory:
         assert first.registry().get_sample_value("tasktrackerpro_http_requests_total", labels) == 3
         assert second.registry().get_sample_value("tasktrackerpro_http_requests_total", labels) == 4
 
-    def test_nothing_is_written(self, tmp_path, monkeypatch):
+    def test_no_file_is_written(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
 
         Metrics().count_lookup("tasks", was_cached=True)
@@ -266,7 +266,7 @@ class Process:
         self.kill()
 
     def kill(self):
-        """It alone, not its children."""
+        """Kill this process and not its children."""
         self._process.kill()
         self._process.wait()
 
@@ -279,7 +279,7 @@ class Process:
 
 
 def has_ended(pid):
-    """Whether nobody but its parent, which has not asked yet, knows of it any more."""
+    """Return True if only its parent, which has not waited for it yet, still knows of it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Output whose reader stops, goes, or has no room: whoever writes neither waits nor fails."""
+"""Output whose reader stops, leaves or has no room: its writer neither waits nor fails."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ MANY = MAX_WAITING_LINES * 3
 
 
 class TestOutput:
-    def test_lines_come_out_in_order(self, pipe):
+    def test_lines_arrive_in_order(self, pipe):
         output = pipe.output()
 
         for number in range(100):
@@ -24,7 +24,7 @@ class TestOutput:
 
         assert pipe.read_lines() == [f"line {number}" for number in range(100)]
 
-    def test_a_reader_that_stops_holds_up_nobody_and_learns_how_many_lines_it_missed(self, pipe):
+    def test_a_stopped_reader_blocks_nobody_and_learns_how_many_lines_it_missed(self, pipe):
         output = pipe.output()
         line = "x" * 200
 
@@ -38,11 +38,11 @@ class TestOutput:
         pipe.close_writer()
         reading.join()
 
-        told = [int(line.removeprefix("dropped ")) for line in pipe.lines if line != "x" * 200]
-        assert sum(told) > 0
-        assert pipe.lines.count(line) + sum(told) == MANY
+        missed_counts = [int(line.removeprefix("dropped ")) for line in pipe.lines if line != "x" * 200]
+        assert sum(missed_counts) > 0
+        assert pipe.lines.count(line) + sum(missed_counts) == MANY
 
-    def test_a_reader_that_is_gone_is_no_error(self, pipe):
+    def test_a_reader_that_left_is_not_an_error(self, pipe):
         output = pipe.output()
         pipe.close_reader()
 
@@ -50,7 +50,7 @@ class TestOutput:
             output.write_line("hello")
             output.flush()
 
-    def test_a_disk_that_fills_up_and_is_emptied_costs_the_lines_of_that_time(self, pipe, monkeypatch):
+    def test_a_full_disk_costs_only_the_lines_of_that_time(self, pipe, monkeypatch):
         with open("/dev/full", "wb") as full:  # noqa: PTH123
             output = Output(full.fileno(), describe_dropped=lambda count: f"dropped {count}")
             output.write_line("lost")
@@ -62,7 +62,7 @@ class TestOutput:
 
         assert pipe.read_lines() == ["kept", "dropped 1"]
 
-    def test_half_a_character_is_written_all_the_same(self, pipe):
+    def test_a_lone_surrogate_is_written(self, pipe):
         output = pipe.output()
         output.write_line("\udc80")
         output.flush()
@@ -79,8 +79,8 @@ class TestOutput:
         assert ended.stdout == "first\nlast\n"
         assert ended.stderr == ""
 
-    def test_a_process_whose_output_nobody_reads_ends_with_its_own_status(self):
-        process = subprocess.Popen([sys.executable, "-c", ENDLESS_WORDS], cwd=ROOT, stdout=subprocess.PIPE)
+    def test_a_process_with_unread_output_ends_with_its_own_status(self):
+        process = subprocess.Popen([sys.executable, "-c", ENDLESS_OUTPUT], cwd=ROOT, stdout=subprocess.PIPE)
 
         assert process.wait(timeout=30) == 3
         process.stdout.close()
@@ -93,7 +93,7 @@ output = Output(1, describe_dropped=str)
 output.write_line("first")
 output.write_line("last")
 """,
-    # As the api's server makes its workers, while the parent's own writer is at work.
+    # The server of the api starts its workers like this, while the parent's own writer is at work.
     "fork": """
 import multiprocessing
 from app.output import Output
@@ -105,7 +105,7 @@ child.start()
 child.join()
 """,
 }
-ENDLESS_WORDS = """
+ENDLESS_OUTPUT = """
 from app.output import Output
 output = Output(1, describe_dropped=str)
 for _ in range(100_000):

@@ -19,7 +19,7 @@ class TestReadSettings:
         assert settings.rate_limits.login == RateLimit(5, 60)
         assert settings.rate_limits.upload == RateLimit(10, 3600)
 
-    def test_all_problems_are_told_at_once(self, environment):
+    def test_all_problems_are_reported_at_once(self, environment):
         environment.delenv("DATABASE_URL")
         environment.delenv("REDIS_URL")
         environment.setenv("JWT_SECRET_KEY", "short")
@@ -73,7 +73,7 @@ class TestReadSettings:
         assert "zebra" not in repr(caught.value)
 
     @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "JWT_SECRET_KEY"])
-    def test_an_empty_one_is_as_bad_as_a_missing_one(self, environment, name):
+    def test_an_empty_variable_counts_as_missing(self, environment, name):
         environment.setenv(name, "")
 
         with pytest.raises(SettingsError) as caught:
@@ -81,19 +81,19 @@ class TestReadSettings:
 
         assert set(caught.value.problems) == {name}
 
-    def test_no_secret_is_shown_with_the_settings(self, environment):
+    def test_printed_settings_contain_no_secret(self, environment):
         environment.setenv("DATABASE_URL", "postgresql://app:hunter2@db/app")
         environment.setenv("REDIS_URL", "redis://:hunter2@cache/0")
         environment.setenv("JWT_SECRET_KEY", "hunter2" * 5)
 
         assert "hunter2" not in repr(read_settings())
 
-    def test_a_broker_of_its_own_is_taken(self, environment):
+    def test_a_separate_broker_is_used(self, environment):
         environment.setenv("CELERY_BROKER_URL", "amqp://rabbit//")
 
         assert read_settings().celery_broker_url == "amqp://rabbit//"
 
-    def test_self_registration_is_closed_in_production_unless_opened(self, environment):
+    def test_self_registration_is_closed_in_production_by_default(self, environment):
         environment.setenv("ENVIRONMENT", "production")
         assert not read_settings().self_registration_enabled
 
@@ -108,7 +108,7 @@ class TestSecret:
         with pytest.raises(SettingsError, match="JWT_SECRET_KEY: is shorter than 32 bytes"):
             read_settings()
 
-    def test_bytes_count_and_not_characters(self, environment):
+    def test_the_length_is_measured_in_bytes(self, environment):
         environment.setenv("JWT_SECRET_KEY", "ü" * 16)
 
         assert read_settings().jwt_secret_key == "ü" * 16
@@ -121,21 +121,21 @@ class TestSecret:
         with pytest.raises(SettingsError, match="JWT_SECRET_KEY: is a placeholder"):
             read_settings()
 
-    def test_development_takes_a_placeholder(self, environment):
+    def test_development_accepts_a_placeholder(self, environment):
         environment.setenv("JWT_SECRET_KEY", f"change-me-{LONG_SECRET}")
 
         assert read_settings().jwt_secret_key.startswith("change-me")
 
 
 class TestOperation:
-    def test_nothing_needs_to_be_said(self, environment):
+    def test_every_variable_has_a_default(self, environment):
         settings = read_settings()
 
         assert (settings.metrics_token, settings.metrics_dir, settings.alive_file) == (None, None, None)
         assert settings.watched_dir is None
         assert settings.drain_seconds == 5
 
-    def test_what_is_said_is_taken(self, environment):
+    def test_variables_override_the_defaults(self, environment):
         environment.setenv("METRICS_TOKEN", LONG_SECRET)
         environment.setenv("PROMETHEUS_MULTIPROC_DIR", "/run/numbers")
         environment.setenv("ALIVE_FILE", "/run/alive")
@@ -149,14 +149,14 @@ class TestOperation:
         assert settings.watched_dir == Path("/srv/data")
 
     @pytest.mark.parametrize("name", ["METRICS_TOKEN", "PROMETHEUS_MULTIPROC_DIR", "ALIVE_FILE"])
-    def test_an_empty_one_is_none(self, environment, name):
+    def test_an_empty_variable_means_none(self, environment, name):
         environment.setenv(name, "")
 
         settings = read_settings()
 
         assert (settings.metrics_token, settings.metrics_dir, settings.alive_file) == (None, None, None)
 
-    def test_a_short_token_is_refused_without_being_told(self, environment):
+    def test_a_short_token_is_refused_and_not_shown(self, environment):
         environment.setenv("METRICS_TOKEN", LONG_SECRET[:31])
 
         with pytest.raises(SettingsError, match="METRICS_TOKEN: is shorter than 32 bytes") as caught:
@@ -172,24 +172,24 @@ class TestOperation:
         with pytest.raises(SettingsError, match="METRICS_TOKEN: is a placeholder"):
             read_settings()
 
-    def test_production_takes_none(self, environment):
+    def test_production_does_not_need_a_token(self, environment):
         environment.setenv("ENVIRONMENT", "production")
 
         assert read_settings().metrics_token is None
 
-    def test_the_token_is_not_shown_with_the_settings(self, environment):
+    def test_printed_settings_do_not_contain_the_token(self, environment):
         environment.setenv("METRICS_TOKEN", LONG_SECRET[::-1])
 
         assert LONG_SECRET[::-1] not in repr(read_settings())
 
     @pytest.mark.parametrize("seconds", ["0", "20"])
-    def test_a_drain_may_last_from_nothing_to_twenty_seconds(self, environment, seconds):
+    def test_a_drain_may_last_from_zero_to_twenty_seconds(self, environment, seconds):
         environment.setenv("DRAIN_SECONDS", seconds)
 
         assert read_settings().drain_seconds == float(seconds)
 
     @pytest.mark.parametrize("seconds", ["-0.1", "60.1", "soon", "nan", "inf"])
-    def test_no_other_drain_is_taken(self, environment, seconds):
+    def test_another_drain_is_refused(self, environment, seconds):
         environment.setenv("DRAIN_SECONDS", seconds)
 
         with pytest.raises(SettingsError) as caught:
@@ -199,7 +199,7 @@ class TestOperation:
 
 
 class TestReadLaunchSettings:
-    def test_nothing_needs_to_be_said(self, environment):
+    def test_every_variable_has_a_default(self, environment):
         for name in ("DATABASE_URL", "REDIS_URL", "JWT_SECRET_KEY"):
             environment.delenv(name)
 
@@ -209,7 +209,7 @@ class TestReadLaunchSettings:
         assert settings.data_dir.is_absolute()
         assert settings.database_url is None
 
-    def test_all_problems_are_told_at_once(self, environment):
+    def test_all_problems_are_reported_at_once(self, environment):
         environment.setenv("PORT", "70000")
         environment.setenv("API_PROCESSES", "none")
         environment.setenv("WORKER_PROCESSES", "0")
@@ -220,7 +220,7 @@ class TestReadLaunchSettings:
         assert set(caught.value.problems) == {"PORT", "API_PROCESSES", "WORKER_PROCESSES"}
         assert "70000" not in str(caught.value)
 
-    def test_the_admins_password_is_not_shown(self, environment):
+    def test_printed_settings_do_not_contain_the_admins_password(self, environment):
         environment.setenv("ADMIN_PASSWORD", "hunter2hunter2")
 
         assert "hunter2" not in repr(read_launch_settings())
@@ -228,7 +228,7 @@ class TestReadLaunchSettings:
 
 class TestRateLimit:
     @pytest.mark.parametrize(
-        ("words", "expected"),
+        ("text", "expected"),
         [
             ("5/minute", RateLimit(5, 60)),
             ("600 per minute", RateLimit(600, 60)),
@@ -237,15 +237,15 @@ class TestRateLimit:
             ("1 per day", RateLimit(1, 86400)),
         ],
     )
-    def test_reads_as_people_write_it(self, words, expected):
-        assert RateLimit.parse(words) == expected
+    def test_accepts_limits_as_people_write_them(self, text, expected):
+        assert RateLimit.parse(text) == expected
 
-    @pytest.mark.parametrize("words", ["", "often", "5", "5/fortnight", "/minute", "-5/minute", "five/minute"])
-    def test_refuses_what_is_none(self, words):
+    @pytest.mark.parametrize("text", ["", "often", "5", "5/fortnight", "/minute", "-5/minute", "five/minute"])
+    def test_refuses_anything_else(self, text):
         with pytest.raises(ValueError):  # noqa: PT011 - the message is the library's
-            RateLimit.parse(words)
+            RateLimit.parse(text)
 
-    def test_what_it_prints_reads_back(self):
+    def test_a_printed_limit_reads_back_the_same(self):
         limit = RateLimit(60, 7200)
 
         assert RateLimit.parse(str(limit)) == limit
@@ -253,13 +253,13 @@ class TestRateLimit:
 
 class TestPsycopg2Url:
     @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
-    def test_every_spelling_becomes_the_drivers(self, scheme):
+    def test_every_spelling_becomes_that_of_the_driver(self, scheme):
         assert (
             psycopg2_url(f"{scheme}://app:p%40ss@db:5432/app?x=1") == "postgresql+psycopg2://app:p%40ss@db:5432/app?x=1"
         )
 
     @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
-    def test_the_settings_have_the_rewritten_one(self, environment, scheme):
+    def test_the_settings_contain_the_rewritten_url(self, environment, scheme):
         environment.setenv("DATABASE_URL", f"{scheme}://db/app")
 
         assert read_settings().database_url == "postgresql+psycopg2://db/app"
@@ -267,7 +267,7 @@ class TestPsycopg2Url:
 
 @pytest.fixture
 def environment(monkeypatch):
-    """Only what is needed, whatever the machine has set."""
+    """Only the required variables, whatever the machine has set."""
     for name in list(os.environ):
         if not name.startswith("PYTEST"):
             monkeypatch.delenv(name)

@@ -1,4 +1,4 @@
-"""Half a million active tasks, above the number at which plans tip: every job comes to its end, however often."""
+"""Half a million active tasks, more than the number at which plans change: every job ends, and ends again."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.deep
 
 
 class TestDailyLog:
-    def test_a_day_is_logged_again_and_again_and_then_closed(self, tracker):
+    def test_a_day_is_logged_repeatedly_and_then_closed(self, tracker):
         assert tracker.log_today() == TASK_COUNT
         first_ids = tracker.ids_of_rows()
 
@@ -63,7 +63,7 @@ class Tracker:
         return outcome
 
     def log_today(self):
-        """How many tasks its run counted."""
+        """Log today, and return the number of tasks that the run counted."""
         day = self.clock().date()
         self.execute("INSERT INTO log_requests (log_date, requested_by) VALUES (:day, 1)", day=day)
         self.clock.advance(minutes=1)

@@ -1,4 +1,4 @@
-"""Uploads to a real api process: what it keeps of their memory, and what a killed one leaves to the next."""
+"""Uploads to a real api process: its memory afterwards, and the locks that a killed process leaves behind."""
 
 import http.client
 import os
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.deep
 
 PASSWORD = "a password for the uploads"
 MEGABYTE = 1024 * 1024
-# An upload that has begun is over the first piece, which is read before anything is stored.
+# The first piece is read before anything is stored, so an upload has begun once it is longer than that.
 BEGUN_BYTES = 2 * MEGABYTE
 UPLOADS = 64
 UPLOAD_BYTES = 2 * MEGABYTE
@@ -32,7 +32,7 @@ MAX_KEPT_BYTES = 90 * MEGABYTE
 
 
 class TestMemory:
-    def test_of_many_uploads_at_once_is_given_back(self, api):
+    def test_many_uploads_at_once_release_their_memory(self, api):
         assert api.upload(rows_of(UPLOAD_BYTES, name="first"))[0] == 202
         before = api.private_bytes()
 
@@ -46,7 +46,7 @@ class TestMemory:
 
 
 class TestKilledApi:
-    def test_an_upload_that_it_cut_off_gives_way_to_the_next_with_its_key(self, api):
+    def test_an_upload_that_was_cut_off_gives_its_key_to_the_next(self, api):
         connection = api.begin_upload(rows_of(BEGUN_BYTES, name="cut off"), key="once")
         assert wait_for(lambda: api.ask("SELECT block_count > 0 FROM imports") == [(True,)])
         api.kill()
@@ -72,7 +72,7 @@ def rows_of(size: int, *, name: object) -> bytes:
 
 
 class Api:
-    """One process of the api under the server that starts it, on servers of the tests."""
+    """An api under the server that starts it, on servers of the tests."""
 
     def __init__(self, database_url: str, redis_url: str, metrics_dir: Path) -> None:
         self._database_url = database_url.replace("+psycopg2", "")
@@ -100,7 +100,7 @@ class Api:
         self._token = orjson.loads(self._ask("POST", "/login", {"username": "boss", "password": PASSWORD}))["token"]
 
     def kill(self) -> None:
-        """All of its processes, at once."""
+        """Kill all of its processes at once."""
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -119,7 +119,7 @@ class Api:
             connection.close()
 
     def begin_upload(self, rows: bytes, *, key: str) -> http.client.HTTPConnection:
-        """All of the form but its end."""
+        """Send the whole form except its end."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=120)
         connection.putrequest("POST", "/api/v1/imports")
         body = form_of(rows)
@@ -129,7 +129,7 @@ class Api:
         return connection
 
     def private_bytes(self) -> int:
-        """Of the process that serves, which is the youngest child of the one that was started."""
+        """Measure the process that serves, which is the youngest child of the one that was started."""
         assert self._process is not None
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         return max(_private_bytes(int(pid)) for pid in children)

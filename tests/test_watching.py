@@ -5,14 +5,14 @@ from app.watching import watch
 
 
 class TestWatch:
-    def test_goes_on_after_a_look_that_failed(self, caplog):
+    def test_goes_on_after_a_failed_look(self, caplog):
         looked_again, failures = Event(), iter([LookupError("on purpose")])
 
         def look():
             if failure := next(failures, None):
                 raise failure
             looked_again.set()
-            # Nobody needs the thread any more.
+            # The thread is no longer needed.
             Event().wait()
 
         with caplog.at_level(logging.ERROR):

@@ -1,4 +1,4 @@
-"""Settings for properties that Hypothesis tries with many examples."""
+"""Settings of Hypothesis for tests with many examples."""
 
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings

@@ -21,7 +21,7 @@ class TestJson:
         session_id=st.uuids(),
     )
     @UNHURRIED
-    def test_what_is_written_reads_back(self, user_id, username, role, project_ids, session_id):
+    def test_json_reads_back_as_the_same_actor(self, user_id, username, role, project_ids, session_id):
         actor = Actor(user_id, username, role, project_ids, session_id)
 
         assert Actor.from_json(actor.to_json()) == actor
@@ -33,7 +33,7 @@ class TestActor:
         assert not actor_of(role).sees_everything
         assert actor_of(Role.ADMIN).sees_everything
 
-    def test_does_not_change(self):
+    def test_an_actor_cannot_be_changed(self):
         with pytest.raises(FrozenInstanceError):
             actor_of(Role.USER).role = Role.ADMIN
 

@@ -26,7 +26,7 @@ class TestCleanAddress:
             ("192.0.2.1\n{}", "unknown"),
         ],
     )
-    def test_is_one_spelling_of_each(self, text, address):
+    def test_an_address_has_one_spelling(self, text, address):
         assert clean_address(text) == address
 
 
@@ -40,10 +40,10 @@ class TestNetworkOf:
             ("unknown", "unknown", "unknown"),
         ],
     )
-    def test_is_what_one_client_has(self, address, network, site):
+    def test_a_client_is_counted_by_its_network_and_site(self, address, network, site):
         assert (network_of(address), site_of(address)) == (network, site)
 
 
 class TestFingerprint:
-    def test_depends_on_the_key_and_on_where_the_parts_end(self):
+    def test_depends_on_the_key_and_on_where_each_value_ends(self):
         assert len({fingerprint(b"k", "ab", "c"), fingerprint(b"k", "a", "bc"), fingerprint(b"other", "ab", "c")}) == 3

@@ -30,7 +30,7 @@ class TestIsGuessable:
             "ada@analytical-engines.example",
         ],
     )
-    def test_what_is_tried_first_is(self, password):
+    def test_a_password_that_attackers_try_first_is_guessable(self, password):
         assert is_guessable(password, **ADA)
 
     @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ class TestIsGuessable:
             "пароль из слов",
         ],
     )
-    def test_what_is_not_tried_first_is_not(self, password):
+    def test_other_passwords_are_not_guessable(self, password):
         assert not is_guessable(password, **ADA)
 
-    def test_nobodys_address_is_no_word(self):
+    def test_a_user_without_an_address_adds_no_word(self):
         assert not is_guessable("x9284751!!", username="ada", email=None)

@@ -5,7 +5,7 @@ from app.auth.passwords import MAX_PASSWORD_LENGTH, hash_password, is_password, 
 
 
 class TestHashPassword:
-    def test_is_argon2id_with_the_minimum_that_owasp_asks_for(self):
+    def test_uses_argon2id_with_at_least_the_parameters_of_owasp(self):
         parameters = extract_parameters(hash_password("correct horse"))
 
         assert parameters.type is Type.ID
@@ -15,7 +15,7 @@ class TestHashPassword:
     def test_two_hashes_of_one_password_differ(self):
         assert hash_password("correct horse") != hash_password("correct horse")
 
-    def test_the_password_is_not_in_it(self):
+    def test_the_hash_does_not_contain_the_password(self):
         assert "correct" not in hash_password("correct horse")
 
 
@@ -27,26 +27,26 @@ class TestIsPassword:
         assert is_password(password, hash_password(password))
 
     @pytest.mark.parametrize("wrong", ["Correct horse", "correct horse ", "correct hors", ""])
-    def test_another_does_not(self, wrong):
+    def test_another_password_does_not_match(self, wrong):
         assert not is_password(wrong, hash_password("correct horse"))
 
     def test_the_whole_password_counts(self):
         assert not is_password("x" * MAX_PASSWORD_LENGTH, hash_password("x" * (MAX_PASSWORD_LENGTH - 1)))
 
     @pytest.mark.parametrize("guess", ["", "nobody has this password, and nobody may log in with it"])
-    def test_nobody_has_no_password(self, guess):
+    def test_no_password_matches_when_there_is_no_user(self, guess):
         assert not is_password(guess, None)
 
     @pytest.mark.parametrize("broken", ["", "plain text", "$argon2id$", "$2b$12$abcdefghijklmnopqrstuv"])
-    def test_a_hash_that_is_none_matches_nothing(self, broken):
+    def test_a_broken_hash_matches_nothing(self, broken):
         assert not is_password("correct horse", broken)
 
 
 class TestNeedsRehash:
-    def test_not_of_todays_parameters(self):
+    def test_todays_parameters_need_no_rehash(self):
         assert not needs_rehash(hash_password("correct horse"))
 
-    def test_of_weaker_ones(self):
+    def test_weaker_parameters_need_a_rehash(self):
         weaker = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash("correct horse")
 
         assert needs_rehash(weaker)

@@ -7,7 +7,7 @@ from app.models.projects.project import Project
 from app.models.tasks.task import Task
 from tests.auth.test_actor import actor_of
 
-# Written out again on purpose: who changes who may what has to say it twice.
+# The role table is written out a second time on purpose: a change of access has to be made in both places.
 MAY = {
     Permission.TASK_READ: "admin manager user viewer",
     Permission.TASK_CREATE: "admin manager user",
@@ -32,13 +32,13 @@ CELLS = [(role, permission) for role in Role for permission in Permission]
 
 class TestMay:
     @pytest.mark.parametrize(("role", "permission"), CELLS, ids=[f"{role}-{permission}" for role, permission in CELLS])
-    def test_every_cell_of_the_table(self, role, permission):
+    def test_each_role_has_exactly_its_permissions(self, role, permission):
         assert may(actor_of(role), permission) is (role.value in MAY[permission].split())
 
     def test_every_role_is_in_the_table(self):
         assert set(PERMISSIONS_OF) == set(Role)
 
-    def test_each_role_may_what_the_one_below_may(self):
+    def test_each_role_has_the_permissions_of_the_role_below(self):
         viewer, user, manager, admin = (
             PERMISSIONS_OF[role] for role in (Role.VIEWER, Role.USER, Role.MANAGER, Role.ADMIN)
         )
@@ -47,7 +47,7 @@ class TestMay:
 
 
 class TestEnsureMay:
-    def test_a_role_that_may_not_is_told_which_permission_it_lacks(self):
+    def test_the_error_names_the_role_and_the_missing_permission(self):
         with pytest.raises(ForbiddenError, match=r"the role viewer may not do this \(task:create\)"):
             ensure_may(actor_of(Role.VIEWER), Permission.TASK_CREATE)
 
@@ -55,21 +55,21 @@ class TestEnsureMay:
         ensure_may(actor_of(Role.USER, project_ids={7}), Permission.TASK_UPDATE, Task(project_id=7))
 
     @pytest.mark.parametrize("role", [Role.MANAGER, Role.USER])
-    def test_a_stranger_to_the_project_may_not(self, role):
+    def test_a_user_outside_the_project_may_not(self, role):
         with pytest.raises(ForbiddenError, match="not a member"):
             ensure_may(actor_of(role, project_ids={7}), Permission.TASK_UPDATE, Task(project_id=8))
 
     def test_an_admin_may_everywhere(self):
         ensure_may(actor_of(Role.ADMIN), Permission.TASK_DELETE, Task(project_id=8))
 
-    def test_being_a_member_does_not_make_up_for_the_role(self):
+    def test_membership_does_not_replace_a_permission(self):
         with pytest.raises(ForbiddenError):
             ensure_may(actor_of(Role.USER, project_ids={7}), Permission.TASK_DELETE, Task(project_id=7))
 
 
 class TestMayEnter:
     @pytest.mark.parametrize("role", [Role.MANAGER, Role.USER, Role.VIEWER])
-    def test_only_ones_own_projects(self, role):
+    def test_other_roles_enter_only_their_own_projects(self, role):
         actor = actor_of(role, project_ids={7})
 
         assert may_enter(actor, Project(id=7).id)
@@ -80,20 +80,20 @@ class TestMayEnter:
 
 
 class TestScope:
-    def test_who_is_in_the_same_projects_shares_a_scope(self):
+    def test_members_of_the_same_projects_share_a_scope(self):
         first = actor_of(Role.VIEWER, user_id=1, project_ids=[3, 1, 20])
         second = actor_of(Role.USER, user_id=2, project_ids=[20, 3, 1])
 
         assert scope_of(first) == scope_of(second)
 
-    def test_who_sees_deleted_tasks_shares_none_with_who_does_not(self):
+    def test_users_who_see_deleted_tasks_have_a_scope_of_their_own(self):
         assert scope_of(actor_of(Role.MANAGER, project_ids={1})) != scope_of(actor_of(Role.USER, project_ids={1}))
 
-    def test_other_projects_are_another_scope(self):
+    def test_other_projects_make_another_scope(self):
         assert scope_of(actor_of(Role.USER, project_ids={1, 23})) != scope_of(actor_of(Role.USER, project_ids={12, 3}))
 
-    def test_an_admin_sees_everything_whatever_projects_they_are_in(self):
+    def test_all_admins_share_one_scope(self):
         assert scope_of(actor_of(Role.ADMIN, project_ids={1})) == scope_of(actor_of(Role.ADMIN))
 
-    def test_nobody_elses_scope_is_an_admins(self):
+    def test_nobody_else_has_the_scope_of_an_admin(self):
         assert scope_of(actor_of(Role.USER)) != scope_of(actor_of(Role.ADMIN))

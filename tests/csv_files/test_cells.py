@@ -23,7 +23,7 @@ from app.models.tasks.fields import MAX_LABEL_LENGTH, MAX_LABELS, TaskPriority, 
 from tests.unhurried import UNHURRIED
 
 FORMULAS = ["=1+1", "+49 89", "-5", "@ada", "\tx", "\rx", "\nx", '=HYPERLINK("http://x")', '=cmd|" /C calc"!A0']
-FIRST_MOMENT, LAST_MOMENT = (datetime.fromisoformat(words) for words in ("0002-01-01", "9998-12-31T23:59:59.999999"))
+FIRST_MOMENT, LAST_MOMENT = (datetime.fromisoformat(text) for text in ("0002-01-01", "9998-12-31T23:59:59.999999"))
 NO_STATUS = "is not a status; say one of todo, in_progress, blocked, done, cancelled"
 NO_PRIORITY = "is not a priority; say one of low, medium, high, critical"
 LABELS = st.lists(
@@ -39,14 +39,14 @@ class TestTitle:
     def test_is_text(self):
         assert read("title", "Paint the shed") == "Paint the shed"
 
-    def test_has_to_be_there(self):
+    def test_is_required(self):
         assert refusal("title", "") == "is empty; a task needs a title"
 
-    def test_the_longest_is_still_good(self):
+    def test_the_longest_allowed_is_accepted(self):
         assert read("title", "x" * 255) == "x" * 255
         assert refusal("title", "x" * 256) == "has 256 characters; 255 are the most"
 
-    def test_length_is_that_of_what_is_kept(self):
+    def test_the_length_is_measured_after_trimming(self):
         assert read("title", "'=" + "x" * 254) == "=" + "x" * 254
 
     def test_a_nul_is_refused(self):
@@ -57,37 +57,37 @@ class TestDescription:
     def test_may_be_empty(self):
         assert read("description", "") == ""
 
-    def test_keeps_its_lines(self):
+    def test_keeps_its_line_breaks(self):
         assert read("description", "One\r\ntwo\n\tthree") == "One\r\ntwo\n\tthree"
 
-    def test_the_longest_is_still_good(self):
+    def test_the_longest_allowed_is_accepted(self):
         assert read("description", "x" * 20_000)
         assert refusal("description", "x" * 20_001) == "has 20001 characters; 20000 are the most"
 
 
 class TestStatus:
     @pytest.mark.parametrize(("word", "status"), STATUS_ALIASES.items())
-    def test_every_word_is_understood_in_any_writing(self, word, status):
+    def test_every_alias_is_understood_in_any_spelling(self, word, status):
         for writing in (word, word.upper(), word.replace("_", " "), word.replace("_", "-").title()):
             assert read("status", writing) is status
 
-    def test_nothing_said_is_to_do(self):
+    def test_an_empty_cell_means_todo(self):
         assert read("status", "") is TaskStatus.TODO
 
     @pytest.mark.parametrize("word", ["maybe", "2", "archived", "=done", "to\u00a0do"])
-    def test_another_word_is_refused_with_those_that_are_known(self, word):
+    def test_an_unknown_word_is_refused_with_a_list_of_the_known_ones(self, word):
         assert refusal("status", word) == f"{word!r} {NO_STATUS}"
 
 
 class TestDone:
-    """A column that says the opposite of one called active."""
+    """A column with the opposite meaning of one called active."""
 
     @pytest.mark.parametrize("word", ["true", "TRUE", "True", "1", "yes", "Yes"])
-    def test_said_of_it(self, word):
+    def test_true_means_done(self, word):
         assert read("is_done", word) is TaskStatus.DONE
 
     @pytest.mark.parametrize("word", ["false", "FALSE", "0", "no", ""])
-    def test_not_said_of_it(self, word):
+    def test_false_means_todo(self, word):
         assert read("is_done", word) is TaskStatus.TODO
 
     @pytest.mark.parametrize("word", ["done", "2", "x"])
@@ -97,24 +97,24 @@ class TestDone:
 
 class TestPriority:
     @pytest.mark.parametrize(("word", "priority"), PRIORITY_ALIASES.items())
-    def test_every_word_is_understood_in_any_writing(self, word, priority):
+    def test_every_alias_is_understood_in_any_spelling(self, word, priority):
         for writing in (word, word.upper(), word.title()):
             assert read("priority", writing) is priority
 
-    def test_nothing_said_is_medium(self):
+    def test_an_empty_cell_means_medium(self):
         assert read("priority", "") is TaskPriority.MEDIUM
 
     @pytest.mark.parametrize("word", ["asap", "6", "-1", "P1", "!"])
-    def test_another_word_is_refused_with_those_that_are_known(self, word):
+    def test_an_unknown_word_is_refused_with_a_list_of_the_known_ones(self, word):
         assert refusal("priority", word) == f"{word!r} {NO_PRIORITY}"
 
     @pytest.mark.parametrize(("number", "priority"), [*zip("1234", reversed(TaskPriority), strict=True)])
-    def test_numbers_of_todoist_count_downwards(self, number, priority):
+    def test_todoist_counts_downwards(self, number, priority):
         readers = CellReaders(ZoneInfo("UTC"), TRACKERS["todoist"].priorities, is_day_first=False)
 
         assert readers.by_name["priority"](number) is priority
 
-    def test_todoist_may_say_words_too(self):
+    def test_todoist_may_also_use_words(self):
         readers = CellReaders(ZoneInfo("UTC"), TRACKERS["todoist"].priorities, is_day_first=False)
 
         assert readers.by_name["priority"]("Urgent") is TaskPriority.CRITICAL
@@ -122,7 +122,7 @@ class TestPriority:
 
 class TestMoment:
     @pytest.mark.parametrize(
-        ("words", "expected"),
+        ("text", "expected"),
         [
             ("3/9/2026", datetime(2026, 3, 9, tzinfo=UTC)),
             ("12/31/2026", datetime(2026, 12, 31, tzinfo=UTC)),
@@ -140,11 +140,11 @@ class TestMoment:
             ("05/Mar/26", datetime(2026, 3, 5, tzinfo=UTC)),
         ],
     )
-    def test_is_read_as_people_and_trackers_write_it(self, words, expected):
-        assert read("due_at", words) == read("created_at", words) == expected
+    def test_is_read_in_the_formats_of_people_and_trackers(self, text, expected):
+        assert read("due_at", text) == read("created_at", text) == expected
 
     @pytest.mark.parametrize(
-        ("words", "expected"),
+        ("text", "expected"),
         [
             ("9.3.2026", datetime(2026, 3, 9, tzinfo=UTC)),
             ("9/3/2026", datetime(2026, 3, 9, tzinfo=UTC)),
@@ -154,20 +154,20 @@ class TestMoment:
             ("05/Mar/26 2:15 PM", datetime(2026, 3, 5, 14, 15, tzinfo=UTC)),
         ],
     )
-    def test_the_day_may_come_first(self, words, expected):
-        assert read("due_at", words, is_day_first=True) == expected
+    def test_the_day_may_come_first(self, text, expected):
+        assert read("due_at", text, is_day_first=True) == expected
 
-    def test_nothing_said_is_no_date(self):
+    def test_an_empty_cell_means_no_date(self):
         assert read("due_at", "") is None
 
-    def test_without_a_time_it_is_midnight_in_the_workspaces_zone(self):
+    def test_a_date_without_a_time_means_midnight_in_the_workspaces_zone(self):
         assert read("due_at", "7/1/2026", zone="Europe/Berlin") == datetime(2026, 6, 30, 22, tzinfo=UTC)
 
-    def test_an_offset_of_its_own_counts(self):
+    def test_its_own_offset_counts(self):
         assert read("due_at", "2026-07-01T00:00:00Z", zone="Europe/Berlin") == datetime(2026, 7, 1, tzinfo=UTC)
 
     @pytest.mark.parametrize(
-        "words",
+        "text",
         [
             "2/30/2026",
             "2/29/2026",
@@ -197,22 +197,22 @@ class TestMoment:
             "0001-01-01T00:00+14:00",
             "9999-12-31T23:59-14:00",
         ],
-        ids=lambda words: ascii(words)[:30],
+        ids=lambda text: ascii(text)[:30],
     )
-    def test_one_that_does_not_exist_or_cannot_be_kept_is_refused(self, words):
-        expected = f"{words[:200]!r} is not a date; write YYYY-MM-DD or M/D/YYYY"
+    def test_a_date_that_does_not_exist_or_cannot_be_stored_is_refused(self, text):
+        expected = f"{text[:200]!r} is not a date; write YYYY-MM-DD or M/D/YYYY"
 
-        assert refusal("due_at", words) == refusal("created_at", words) == expected
+        assert refusal("due_at", text) == refusal("created_at", text) == expected
 
-    @pytest.mark.parametrize("words", ["31.02.2026", "29.2.2026", "12/31/2026", "1.13.2026", "9.3.26", "2026.03.09"])
-    def test_with_the_day_first_one_that_does_not_exist_is_refused(self, words):
-        reason = refusal("due_at", words, is_day_first=True)
+    @pytest.mark.parametrize("text", ["31.02.2026", "29.2.2026", "12/31/2026", "1.13.2026", "9.3.26", "2026.03.09"])
+    def test_a_date_that_does_not_exist_is_refused_with_the_day_first(self, text):
+        reason = refusal("due_at", text, is_day_first=True)
 
-        assert reason == f"{words!r} is not a date; write YYYY-MM-DD or D.M.YYYY"
+        assert reason == f"{text!r} is not a date; write YYYY-MM-DD or D.M.YYYY"
 
     @given(day=st.dates(date(2, 1, 1), date(9998, 12, 31)), is_day_first=st.booleans())
     @UNHURRIED
-    def test_every_day_reads_in_each_writing(self, day, is_day_first):
+    def test_every_day_is_read_in_each_format(self, day, is_day_first):
         american, european = f"{day.month}/{day.day}/{day.year:04}", f"{day.day}.{day.month:02}.{day.year:04}"
         expected = datetime(day.year, day.month, day.day, tzinfo=UTC)
 
@@ -221,7 +221,7 @@ class TestMoment:
 
     @given(moment=st.datetimes(FIRST_MOMENT, LAST_MOMENT, timezones=st.just(UTC)))
     @UNHURRIED
-    def test_every_moment_that_we_write_reads_back_the_same(self, moment):
+    def test_every_moment_reads_back_as_we_wrote_it(self, moment):
         assert read("due_at", moment.isoformat(), zone="Europe/Berlin") == moment
 
 
@@ -234,7 +234,7 @@ class TestLabels:
             ("red", ["red"]),
             ("red, green;blue", ["red", "green", "blue"]),
             ("red; green ;red", ["red", "green"]),
-            ("two words, more", ["two words", "more"]),
+            ("two text, more", ["two text", "more"]),
             ('"a, b", c', ["a, b", "c"]),
             ('"a; b"; "c"', ["a; b", "c"]),
             ('"say ""hi""", c', ['say "hi"', "c"]),
@@ -246,17 +246,17 @@ class TestLabels:
             ("red,\ngreen", ["red", "green"]),
         ],
     )
-    def test_are_told_apart_by_commas_and_semicolons_outside_quotes(self, cell, labels):
+    def test_are_separated_by_commas_and_semicolons_outside_quotes(self, cell, labels):
         assert read("labels", cell) == labels
 
-    def test_as_many_as_a_task_may_have(self):
+    def test_a_task_may_have_twenty(self):
         assert len(read("labels", ",".join(f"label{n}" for n in range(20)))) == 20
         assert refusal("labels", ",".join(f"label{n}" for n in range(21))) == "holds 21 labels; 20 are the most"
 
-    def test_the_same_one_many_times_is_one(self):
+    def test_a_repeated_label_counts_once(self):
         assert read("labels", ",".join(["red"] * 1000)) == ["red"]
 
-    def test_the_longest_is_still_good(self):
+    def test_the_longest_allowed_is_accepted(self):
         assert read("labels", "x" * 50) == ["x" * 50]
         assert refusal("labels", "red," + "x" * 51) == "has 51 characters; 50 are the most"
 
@@ -271,14 +271,14 @@ class TestLabels:
     @example(labels=[',";"', '";'])
     @example(labels=['a"b', '"a" b'])
     @hypothesis_settings(UNHURRIED, max_examples=500)
-    def test_that_we_write_read_back_the_same(self, labels):
+    def test_read_back_as_we_wrote_them(self, labels):
         cell = defused(join_labels(labels))
 
         assert read("labels", cell.strip()) == labels
 
     @given(cell=st.text(st.sampled_from("\",; \n'=a"), max_size=40))
     @hypothesis_settings(UNHURRIED, max_examples=300)
-    def test_of_any_cell_read_back_the_same(self, cell):
+    def test_read_from_any_cell_read_back_the_same(self, cell):
         labels = read("labels", cell.strip())
 
         assert read("labels", defused(join_labels(labels)).strip()) == labels
@@ -293,28 +293,28 @@ class TestAssignee:
         assert read("assignee", cell) == name
 
     @pytest.mark.parametrize("name", ["me", "Me", "none", "NONE"])
-    def test_what_is_nobodys_name_is_refused(self, name):
+    def test_a_word_that_names_nobody_is_refused(self, name):
         assert refusal("assignee", name) == f"{name!r} is nobody's name; leave the cell empty for nobody"
 
-    def test_the_longest_is_still_good(self):
+    def test_the_longest_allowed_is_accepted(self):
         assert read("assignee", "x" * 64) == "x" * 64
         assert refusal("assignee", "x" * 65) == "has 65 characters; 64 are the most"
 
     @pytest.mark.parametrize("name", ["ada\nlovelace", "a\tb", "a\x00b", "\u202eada", "ada\u200f", "a\x1bb"])
-    def test_what_cannot_be_printed_is_refused(self, name):
+    def test_unprintable_characters_are_refused(self, name):
         assert refusal("assignee", name) == "holds characters that a name cannot have"
 
 
 class TestMember:
-    """Trello's cards have any number of them."""
+    """A card of Trello may have several members."""
 
-    def test_one_is_the_assignee(self):
+    def test_a_single_member_is_the_assignee(self):
         assert (read("one_member", "ada"), read("one_member", "")) == ("ada", None)
 
     def test_several_are_refused(self):
         assert refusal("one_member", "ada, bob") == "'ada, bob' are several people; a task has one assignee"
 
-    def test_has_a_name_as_any_assignee(self):
+    def test_the_rules_for_an_assignee_apply(self):
         assert refusal("one_member", "me") == "'me' is nobody's name; leave the cell empty for nobody"
 
 
@@ -325,10 +325,10 @@ class TestNumberedPerson:
         ("cell", "name"),
         [("Ada (123)", "Ada"), ("Ada Lovelace(7)", "Ada Lovelace"), ("Ada", "Ada"), ("Ada (x)", "Ada (x)"), ("", None)],
     )
-    def test_the_number_is_no_part_of_the_name(self, cell, name):
+    def test_the_number_does_not_belong_to_the_name(self, cell, name):
         assert read("numbered_person", cell) == name
 
-    def test_a_number_alone_is_nobody(self):
+    def test_a_number_alone_names_nobody(self):
         assert read("numbered_person", "(123)") is None
 
 
@@ -336,11 +336,11 @@ class TestExternalRef:
     def test_is_text_or_nothing(self):
         assert (read("external_ref", "OPS-42"), read("external_ref", "")) == ("OPS-42", None)
 
-    def test_the_longest_is_still_good(self):
+    def test_the_longest_allowed_is_accepted(self):
         assert read("external_ref", "x" * 255)
         assert refusal("external_ref", "x" * 256) == "has 256 characters; 255 are the most"
 
-    def test_what_a_spreadsheet_would_reckon_with_is_text(self):
+    def test_a_formula_is_text(self):
         assert read("external_ref", "'-5") == "-5"
 
 
@@ -348,39 +348,39 @@ class TestOnlyTasks:
     """Todoist's files hold sections and notes between the tasks."""
 
     @pytest.mark.parametrize("cell", ["task", "TASK", ""])
-    def test_a_task_is_good(self, cell):
+    def test_a_task_is_accepted(self, cell):
         assert read("only_tasks", cell) is None
 
     @pytest.mark.parametrize("cell", ["section", "note", "meta"])
-    def test_another_thing_is_refused(self, cell):
+    def test_another_type_is_refused(self, cell):
         assert refusal("only_tasks", cell) == f"{cell!r} is not a task"
 
 
 class TestDefused:
     @pytest.mark.parametrize("text", FORMULAS)
-    def test_what_a_spreadsheet_would_reckon_with_is_marked_as_text(self, text):
+    def test_a_formula_is_marked_as_text(self, text):
         assert defused(text) == "'" + text
 
     @pytest.mark.parametrize("text", ["", "Paint", "'quoted", "'", "''", "5-3", " =1+1", "a=b", "1"])
-    def test_other_text_is_left_alone(self, text):
+    def test_other_text_is_unchanged(self, text):
         assert defused(text) == restored(text) == text
 
     @pytest.mark.parametrize("text", ["'=1+1", "''=1", "'-5", "'''@x"])
-    def test_text_that_looks_marked_is_marked_once_more(self, text):
+    def test_text_that_looks_marked_is_marked_again(self, text):
         assert defused(text) == "'" + text
 
     @given(text=st.text(st.sampled_from("'=+-@\t\r\na\" "), max_size=6) | st.text())
     @hypothesis_settings(UNHURRIED, max_examples=500)
-    def test_is_taken_back_exactly(self, text):
+    def test_restoring_gives_back_the_same_text(self, text):
         assert restored(defused(text)) == text
 
     @given(text=st.text(st.sampled_from("'=+-@\t\r\na\" "), max_size=6) | st.text())
     @hypothesis_settings(UNHURRIED, max_examples=500)
-    def test_begins_with_nothing_that_a_spreadsheet_reckons_with(self, text):
+    def test_does_not_begin_like_a_formula(self, text):
         assert defused(text)[:1] not in set("=+-@\t\r\n")
 
     @pytest.mark.parametrize("formula", FORMULAS)
-    def test_a_title_reads_the_same_marked_or_not(self, formula):
+    def test_a_title_reads_the_same_with_and_without_the_mark(self, formula):
         text = formula.strip()
 
         assert read("title", text) == text
@@ -388,10 +388,10 @@ class TestDefused:
 
 
 class TestShown:
-    def test_is_the_cell_in_quotes_without_what_cannot_be_printed(self):
+    def test_quotes_the_cell_without_unprintable_characters(self):
         assert shown("a\x00b\n") == r"'a\x00b\n'"
 
-    def test_is_cut_to_what_one_wants_to_read(self):
+    def test_cuts_a_long_cell(self):
         assert len(shown("x" * 1000)) == MAX_SHOWN_LENGTH + 2
 
 

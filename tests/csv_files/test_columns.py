@@ -61,7 +61,7 @@ class TestName:
             ("external_ref", ["external_ref", "external_id"]),
         ],
     )
-    def test_a_column_has_many(self, field, names):
+    def test_a_column_has_several_names(self, field, names):
         for name in names:
             header = [name] if field == "title" else ["title", name]
 
@@ -70,19 +70,19 @@ class TestName:
     @pytest.mark.parametrize(
         "name", ["Task Name", "TASK-NAME", "task_name", "Title", " summary ", "Subject\t", "NAME", "\ntask\n"]
     )
-    def test_case_space_and_hyphens_do_not_count(self, name):
+    def test_ignores_case_spaces_and_hyphens(self, name):
         assert layout_of([name]).fields == {"title"}
 
-    def test_is_shown_as_the_file_has_it_but_for_space_around(self):
+    def test_is_shown_as_in_the_file_without_spaces_around_it(self):
         assert [column.name for column in layout_of(["Summary", " Due-Date "]).columns] == ["Summary", "Due-Date"]
 
-    def test_columns_stand_where_the_file_has_them(self):
+    def test_columns_keep_the_order_of_the_file(self):
         layout = layout_of(["colour", "status", "shape", "title"])
 
         assert [(column.index, column.reader) for column in layout.columns] == [(1, "status"), (3, "title")]
         assert layout.width == 4
 
-    def test_of_another_trackers_column_means_nothing_alone(self):
+    def test_of_another_trackers_column_is_unknown_by_itself(self):
         layout = layout_of(["title", "content", "members", "indent"])
 
         assert layout.fields == {"title"}
@@ -91,7 +91,7 @@ class TestName:
 
 class TestWithoutATitle:
     @pytest.mark.parametrize("header", [["status", "priority"], [], [""], ["card_name"], ["content"], ["A", "todo"]])
-    def test_a_header_is_refused_with_the_names_that_are_known(self, header):
+    def test_a_header_is_refused_with_a_list_of_the_known_names(self, header):
         with pytest.raises(UnreadableCsvError) as caught:
             layout_of(header)
 
@@ -102,37 +102,37 @@ class TestWithoutATitle:
 
 
 class TestIgnored:
-    def test_columns_are_named_as_the_file_has_them(self):
+    def test_columns_are_named_as_in_the_file(self):
         assert layout_of(["title", "Colour", " shape of it "]).ignored == ("Colour", "shape of it")
 
-    def test_a_name_that_comes_often_is_named_once(self):
+    def test_a_repeated_name_is_listed_once(self):
         assert layout_of(["title", "Comment", "Sprint", "Comment"]).ignored == ("Comment", "Sprint")
 
-    def test_a_column_without_a_name_is_one(self):
+    def test_a_column_without_a_name_is_listed(self):
         assert layout_of(["title", "", " "]).ignored == ("(no name)",)
 
-    def test_a_name_is_cut_to_what_one_wants_to_read(self):
+    def test_a_long_name_is_cut(self):
         assert layout_of(["title", "x" * 1000]).ignored == ("x" * MAX_SHOWN_NAME_LENGTH,)
 
-    def test_of_many_the_first_are_named_and_the_others_counted(self):
+    def test_the_first_names_are_listed_and_the_others_counted(self):
         names = [f"column {n}" for n in range(MAX_NAMED_COLUMNS + 480)]
 
         assert layout_of(["title", *names]).ignored == (*names[:MAX_NAMED_COLUMNS], "and 480 more")
         assert layout_of(["title", *names[:MAX_NAMED_COLUMNS]]).ignored == (*names[:MAX_NAMED_COLUMNS],)
 
     @pytest.mark.parametrize("filling", ["_", " ", "\u200b", "-"])
-    def test_a_known_name_in_a_long_disguise_is_shown_short_too(self, filling):
-        """It stands in the report with each thing wrong in its column."""
+    def test_a_known_name_with_a_long_filling_is_shown_short(self, filling):
+        """Each problem in the column's cells repeats the name in the report."""
         (column,) = layout_of(["title" + filling * 100_000]).columns
 
         assert column.reader == "title"
         assert len(column.name) <= MAX_SHOWN_NAME_LENGTH
 
-    def test_a_name_is_shown_without_what_cannot_be_printed(self):
+    def test_a_name_is_shown_without_unprintable_characters(self):
         assert layout_of(["title", "col\x1bo\u202eu\nr"]).ignored == ("colour",)
 
     @pytest.mark.parametrize("name", sorted(PASSED_OVER))
-    def test_what_our_own_files_hold_beyond_is_passed_over_without_a_word(self, name):
+    def test_the_other_columns_of_our_own_files_are_not_listed(self, name):
         layout = layout_of(["title", name])
 
         assert (layout.ignored, layout.fields) == ((), {"title"})
@@ -141,13 +141,13 @@ class TestIgnored:
         "name",
         ["colour", "id", "Assignee Id", "Assignee Email", "start_date", "updated", "due_complete", "stauts", "lables"],
     )
-    def test_what_is_like_no_known_name_is_no_slip(self, name):
+    def test_a_name_unlike_any_known_name_is_not_a_typing_error(self, name):
         assert layout_of(["title", name]).ignored == (name,)
 
 
-class TestSlipOfThePen:
+class TestTypingError:
     @pytest.mark.parametrize(
-        ("slip", "meant"),
+        ("typing_error", "intended"),
         [
             ("asignee", "assignee"),
             ("Assigne", "assignee"),
@@ -161,17 +161,17 @@ class TestSlipOfThePen:
             ("externalref", "external_ref"),
         ],
     )
-    def test_near_a_known_name_refuses_the_file(self, slip, meant):
+    def test_near_a_known_name_refuses_the_file(self, typing_error, intended):
         with pytest.raises(UnreadableCsvError) as caught:
-            layout_of(["title", slip])
+            layout_of(["title", typing_error])
 
-        assert caught.value.detail == f"unknown column {slip}; did you mean {meant}?"
+        assert caught.value.detail == f"unknown column {typing_error}; did you mean {intended}?"
 
     @pytest.mark.parametrize(
         "header",
         [["title", "asignee", "assignee"], ["title", "assigned_to", "asignee"], ["title", "titel", "task_nam"]],
     )
-    def test_of_a_field_that_another_column_fills_is_ignored(self, header):
+    def test_is_ignored_when_another_column_fills_the_field(self, header):
         assert layout_of(header).ignored != ()
 
     def test_near_another_trackers_name_is_ignored(self):
@@ -205,7 +205,7 @@ class TestTwice:
 
 
 class TestJira:
-    def test_its_header_is_understood(self):
+    def test_its_header_is_recognised(self):
         fields = fields_by_name(exported_by(JIRA))
 
         assert fields == {
@@ -220,10 +220,10 @@ class TestJira:
             "Description": "description",
         }
 
-    def test_each_of_its_labels_columns_is_read(self):
+    def test_all_of_its_labels_columns_are_read(self):
         assert [column.name for column in exported_by(JIRA).columns].count("Labels") == 3
 
-    def test_the_rest_is_ignored_and_named_once_each(self):
+    def test_the_other_columns_are_ignored_and_listed_once(self):
         ignored = exported_by(JIRA).ignored
 
         assert {"Issue Type", "Sprint", "Comment", "Project name", "Assignee Id"} <= set(ignored)
@@ -232,7 +232,7 @@ class TestJira:
 
 
 class TestTrello:
-    def test_its_header_is_understood(self):
+    def test_its_header_is_recognised(self):
         assert fields_by_name(exported_by(TRELLO)) == {
             "Card ID": "external_ref",
             "Card Name": "title",
@@ -245,7 +245,7 @@ class TestTrello:
 
 
 class TestTodoist:
-    def test_its_header_is_understood(self):
+    def test_its_header_is_recognised(self):
         assert fields_by_name(exported_by(TODOIST)) == {
             "TYPE": None,
             "CONTENT": "title",
@@ -255,7 +255,7 @@ class TestTodoist:
             "DATE": "due_at",
         }
 
-    def test_the_one_that_came_later_is_understood_too(self):
+    def test_its_newer_header_is_recognised(self):
         layout = exported_by(TODOIST + ",DURATION,DURATION_UNIT,DEADLINE,DEADLINE_LANG")
 
         assert fields_by_name(layout)["DATE"] == "due_at"
@@ -269,17 +269,17 @@ class TestTodoist:
         }
 
     @pytest.mark.parametrize("header", [JIRA, TRELLO, VIKUNJA, KANBOARD, "title,priority"])
-    def test_nobody_elses_do(self, header):
+    def test_the_priorities_of_other_files_do_not_count_downwards(self, header):
         assert exported_by(header).priorities == {}
 
-    def test_without_all_of_its_marks_it_is_not_todoist(self):
+    def test_a_header_without_all_of_its_marks_is_not_todoists(self):
         layout = layout_of(["title", "TYPE", "CONTENT"])
 
         assert layout.ignored == ("TYPE", "CONTENT")
 
 
 class TestVikunja:
-    def test_its_header_is_understood(self):
+    def test_its_header_is_recognised(self):
         layout = exported_by(VIKUNJA)
 
         assert fields_by_name(layout) == {
@@ -298,7 +298,7 @@ class TestVikunja:
 
 
 class TestKanboard:
-    def test_its_header_is_understood(self):
+    def test_its_header_is_recognised(self):
         assert fields_by_name(exported_by(KANBOARD)) == {
             "Task Id": "external_ref",
             "Title": "title",
@@ -312,22 +312,22 @@ class TestKanboard:
 
 
 class TestOurOwnFiles:
-    def test_an_export_is_read_without_a_word(self):
+    def test_no_column_of_an_export_is_ignored(self):
         layout = layout_of(EXPORTED)
 
         assert layout.ignored == ()
         assert layout.fields == set(FIELD_OF.values())
 
-    def test_a_report_is_read_without_a_word(self):
+    def test_no_column_of_a_report_is_ignored(self):
         assert layout_of(["task_name", "status", ERROR_COLUMN]).ignored == ()
 
 
 class TestNames:
-    def test_every_one_is_folded_as_headers_are(self):
+    def test_every_known_name_is_folded(self):
         for name in KNOWN_NAMES | PASSED_OVER:
             assert name == folded_name(name)
 
-    def test_every_reader_is_there_and_fills_a_field_or_refuses_rows(self):
+    def test_every_reader_exists_and_fills_a_field_or_refuses_rows(self):
         readers = CellReaders(ZoneInfo("UTC"), {}, is_day_first=False).by_name
         named = {
             *EVERYBODYS.values(),
@@ -337,12 +337,12 @@ class TestNames:
         assert named == set(readers)
         assert named - set(FIELD_OF) == {"only_tasks"}
 
-    def test_no_tracker_marks_itself_by_a_name_that_is_passed_over(self):
+    def test_no_tracker_is_recognised_by_a_name_that_is_skipped(self):
         for tracker in TRACKERS.values():
             assert not tracker.marks & PASSED_OVER
 
     @pytest.mark.parametrize("header", [JIRA, TRELLO, TODOIST, VIKUNJA, KANBOARD])
-    def test_no_file_is_of_two_trackers(self, header):
+    def test_no_header_belongs_to_two_trackers(self, header):
         folded = {folded_name(name) for name in header.split(",")}
 
         assert sum(tracker.marks <= folded for tracker in TRACKERS.values()) == 1
@@ -351,7 +351,7 @@ class TestNames:
 class TestAnyHeader:
     @given(header=st.lists(st.text(max_size=15) | st.sampled_from(sorted(KNOWN_NAMES)), max_size=8))
     @hypothesis_settings(UNHURRIED, max_examples=300)
-    def test_is_understood_or_refused(self, header):
+    def test_is_read_or_refused(self, header):
         with suppress(UnreadableCsvError):
             layout = layout_of(header)
             assert isinstance(layout, Layout)

@@ -17,12 +17,12 @@ from app.models.tasks.fields import TaskPriority, TaskStatus
 from tests.settings import CSV_LIMITS
 from tests.unhurried import UNHURRIED
 
-TABLE_HEADER = "task_name,description,status,priority,created_at,assigned_user"
+CLASSIC_HEADER = "task_name,description,status,priority,created_at,assigned_user"
 
 
 class TestGoodRow:
-    def test_every_column_of_the_table_is_read(self):
-        row = good(TABLE_HEADER, "Paint the shed,Green,in progress,urgent,3/9/2026,ada")
+    def test_every_column_of_the_classic_api_is_read(self):
+        row = good(CLASSIC_HEADER, "Paint the shed,Green,in progress,urgent,3/9/2026,ada")
 
         assert row.row_number == 1
         assert (row.title, row.description) == ("Paint the shed", "Green")
@@ -44,45 +44,45 @@ class TestGoodRow:
         assert (row.description, row.status, row.priority) == ("", TaskStatus.TODO, TaskPriority.MEDIUM)
         assert (row.created_at, row.due_at, row.labels, row.assignee, row.external_ref) == (None, None, [], None, None)
 
-    def test_empty_cells_are_what_is_absent(self):
-        row = good(TABLE_HEADER + ",due_at,labels,external_ref", "Paint,,,,,,,,")
+    def test_empty_cells_count_as_absent(self):
+        row = good(CLASSIC_HEADER + ",due_at,labels,external_ref", "Paint,,,,,,,,")
 
         assert row == good("task_name", "Paint")
 
-    def test_space_around_a_cell_does_not_count(self):
+    def test_spaces_around_a_cell_are_removed(self):
         row = good("task_name,status", "  Paint  ,\tdone ")
 
         assert (row.title, row.status) == ("Paint", TaskStatus.DONE)
 
     @pytest.mark.parametrize("title", ["=1+1", "+49 89", "-5", "@ada", '=HYPERLINK("http://x")', "'quoted"])
-    def test_what_a_spreadsheet_would_reckon_with_is_text(self, title):
+    def test_a_formula_is_text(self, title):
         cell = '"' + title.replace('"', '""') + '"'
 
         row = good("task_name,description", f"{cell},{cell}")
 
         assert (row.title, row.description) == (title, title)
 
-    def test_what_was_defused_for_a_spreadsheet_is_what_it_was(self):
+    def test_a_defused_formula_is_restored(self):
         row = good("title,labels,assignee", "'=1+1,\"'=a, b\",'@ada")
 
         assert (row.title, row.labels, row.assignee) == ("=1+1", ["=a", "b"], "@ada")
 
-    def test_columns_that_nobody_knows_are_passed_over(self):
+    def test_unknown_columns_are_skipped(self):
         row = good("colour,task_name,shape,status", "red,Paint,round,done")
 
         assert (row.title, row.status) == ("Paint", TaskStatus.DONE)
 
-    def test_its_cells_are_kept_for_the_case_that_it_is_refused_later(self):
+    def test_its_cells_are_kept_for_a_later_refusal(self):
         (row,) = read("colour,task_name", " red , Paint ")
 
         assert (row.line_number, row.cells) == (2, [" red ", " Paint "])
 
-    def test_an_apostrophe_of_its_own_stays(self):
+    def test_an_apostrophe_of_the_text_stays(self):
         assert good("task_name", "'quoted'").title == "'quoted'"
 
 
 class TestOtherTrackers:
-    def test_jiras_labels_are_those_of_all_columns(self):
+    def test_jiras_labels_come_from_all_columns(self):
         row = good("Summary,Labels,Issue key,Labels,Labels", "Paint,red,OPS-1,,green")
 
         assert (row.title, row.labels, row.external_ref) == ("Paint", ["red", "green"], "OPS-1")
@@ -94,12 +94,12 @@ class TestOtherTrackers:
 
         assert problem.reason == "holds 22 labels; 20 are the most"
 
-    def test_a_label_of_a_later_column_is_restored_as_one_of_the_first(self):
+    def test_a_defused_label_is_restored_in_every_column(self):
         row = good("Summary,Labels,Labels", "Paint,'=a,'=b")
 
         assert row.labels == ["=a", "=b"]
 
-    def test_trellos_members_have_to_be_one(self):
+    def test_several_members_of_trello_are_refused(self):
         header = "Card ID,Card Name,List Name,Members"
 
         assert good(header, "1,Paint,Doing,ada").assignee == "ada"
@@ -150,7 +150,7 @@ class TestBadCell:
         ],
         ids=lambda value: value[:20],
     )
-    def test_is_told_by_column_value_and_reason(self, column, cell, reason):
+    def test_is_reported_with_column_value_and_reason(self, column, cell, reason):
         other = "status" if column == "task_name" else "task_name"
 
         row = refused(f"{other},{column}", f"{'todo' if other == 'status' else 'Paint'},{cell}")
@@ -164,39 +164,39 @@ class TestBadCell:
         ("column", "length"),
         [("task_name", 255), ("description", 20_000), ("assigned_user", 64), ("labels", 50), ("external_ref", 255)],
     )
-    def test_the_longest_is_still_good(self, column, length):
+    def test_the_longest_allowed_is_accepted(self, column, length):
         header = "task_name" if column == "task_name" else f"task_name,{column}"
         cells = "x" * length if column == "task_name" else "Paint," + "x" * length
 
         assert good(header, cells)
 
-    def test_every_problem_of_a_row_is_told(self):
+    def test_every_problem_of_a_row_is_reported(self):
         row = refused("due_at,task_name,status,priority", "soon,,maybe,asap")
 
         assert {problem.column for problem in row.problems} == {"task_name", "status", "priority", "due_at"}
         assert len(row.problems) == 4
 
-    def test_the_column_is_called_what_the_file_calls_it(self):
+    def test_the_column_has_the_name_from_the_file(self):
         (problem,) = refused("Summary, State ", "Paint,maybe").problems
 
         assert problem.column == "State"
 
-    def test_the_whole_row_is_kept_as_it_came(self):
+    def test_the_row_keeps_all_of_its_cells(self):
         assert refused("task_name,status,colour", " Paint ,maybe, red").cells == [" Paint ", "maybe", " red"]
 
-    def test_the_rows_around_it_are_good(self):
+    def test_the_rows_around_it_are_accepted(self):
         first, second, third = read("task_name,status", "One,todo", "Two,maybe", "Three,done")
 
         assert (first.row.title, third.row.title) == ("One", "Three")
         assert isinstance(second, RefusedRow)
         assert third.row.row_number == 3
 
-    def test_the_same_one_many_times_is_refused_every_time(self):
+    def test_a_repeated_bad_cell_is_refused_each_time(self):
         rows = read("task_name,status", *["Paint,maybe"] * 5)
 
         assert [row.problems[0].reason.split(" ")[0] for row in rows] == ["'maybe'"] * 5
 
-    def test_more_different_ones_than_are_remembered_are_read_all_the_same(self):
+    def test_more_different_cells_than_the_memory_holds_are_read(self):
         numbers = range(MAX_REMEMBERED_CELLS + 10)
 
         rows = read("task_name,external_ref,assignee", *(f"T,r{n},a{n}" for n in numbers), f"T,,a{numbers[-1]}")
@@ -208,20 +208,20 @@ class TestWrongCells:
     @pytest.mark.parametrize(
         ("cells", "count"), [("Paint", "1 cell"), ("Paint,todo,high", "3 cells"), ("Paint,todo,", "3 cells")]
     )
-    def test_too_many_or_too_few_are_told_of_the_row(self, cells, count):
+    def test_too_many_or_too_few_are_reported_for_the_row(self, cells, count):
         (problem,) = refused("task_name,status", cells).problems
 
         assert (problem.column, problem.value) == (None, None)
         assert problem.reason == f"has {count}, the header has 2"
 
-    def test_many_empty_ones_are_a_blank_line_as_well(self):
+    def test_many_empty_cells_make_a_blank_line(self):
         assert read("task_name,status", ",,,,") == []
 
-    def test_columns_that_are_ignored_count(self):
+    def test_ignored_columns_count(self):
         assert refused("task_name,colour", "Paint").problems[0].reason == "has 1 cell, the header has 2"
 
     @pytest.mark.parametrize("column", ["description", "colour"])
-    def test_one_that_is_too_long_is_told_of_the_row_and_cut(self, column):
+    def test_a_cell_that_is_too_long_is_reported_for_the_row_and_cut(self, column):
         row = refused(f"task_name,{column}", "Paint," + "x" * 50_001)
 
         (problem,) = row.problems
@@ -229,12 +229,12 @@ class TestWrongCells:
         assert problem.reason == "has a cell of 50001 characters; 50000 are the most"
         assert row.cells == ["Paint", "x" * 50_000]
 
-    def test_the_longest_is_still_good(self):
+    def test_the_longest_allowed_is_accepted(self):
         assert good("task_name,colour", "Paint," + "x" * 50_000)
 
 
 class TestNul:
-    def test_behind_the_beginning_of_the_file_is_told_of_its_cell(self):
+    def test_after_the_first_piece_of_the_file_is_reported_for_its_cell(self):
         filler = "x" * 200
         lines = ["task_name,description", *[f"Task {n},{filler}" for n in range(2000)], "Bad \x00 one,", "Last,"]
 
@@ -244,7 +244,7 @@ class TestNul:
         assert last.row.title == "Last"
 
     @pytest.mark.parametrize("column", ["task_name", "description", "status", "due_at", "assigned_user", "labels"])
-    def test_in_wide_text_is_refused_in_every_column(self, column):
+    def test_in_utf_16_is_refused_in_every_column(self, column):
         header = "task_name,description,status,due_at,assigned_user,labels"
         cells = {"task_name": "Paint", column: "a\x00b"}
         line = ",".join(cells.get(name, "") for name in header.split(","))
@@ -255,42 +255,42 @@ class TestNul:
         assert problem.column == column
         assert "\x00" not in problem.reason
 
-    def test_in_a_column_that_is_ignored_does_no_harm(self):
+    def test_in_an_ignored_column_does_no_harm(self):
         (row,) = read_bytes("task_name,colour\nPaint,a\x00b\n".encode("utf-16"))
 
         assert row.row.title == "Paint"
 
 
 class TestLineNumber:
-    def test_quoted_newlines_count(self):
+    def test_counts_quoted_newlines(self):
         _, second, third = read("task_name,status", '"One\nover\nthree",todo', "Two,maybe", '"Thr\r\nee",maybe')
 
         assert second.line_number == 5
         assert (third.row_number, third.line_number) == (3, 6)
 
-    def test_is_where_a_row_of_many_lines_begins(self):
+    def test_is_the_first_line_of_a_row_of_several_lines(self):
         row = refused("task_name,status", '"One\nover\nthree",maybe')
 
         assert row.line_number == 2
 
-    def test_a_header_over_two_lines_counts(self):
+    def test_counts_both_lines_of_a_header(self):
         (row,) = read_bytes(b'task_name," status\n"\nPaint,maybe\n')
 
         assert row.line_number == 3
 
-    def test_blank_lines_count_and_are_no_rows(self):
+    def test_counts_blank_lines_which_are_not_rows(self):
         first, second = read("task_name,status", "", "One,maybe", "   ", ",", "Two,maybe", "")
 
         assert [row.row_number for row in (first, second)] == [1, 2]
         assert [row.line_number for row in (first, second)] == [3, 6]
 
     @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
-    def test_is_the_same_for_the_line_ends_of_any_machine(self, newline):
+    def test_is_the_same_for_every_line_end(self, newline):
         (row,) = read_bytes(newline.join(["task_name,status", "", '"One', 'two",maybe', ""]).encode())
 
         assert row.line_number == 3
 
-    def test_goes_on_over_blocks(self):
+    def test_continues_across_blocks(self):
         good_row = '"One\ntwo",todo'
 
         rows = read("task_name,status", *[good_row] * (BLOCK_ROWS + 5), "Bad,maybe")
@@ -300,13 +300,13 @@ class TestLineNumber:
 
 
 class TestReader:
-    def test_tells_the_fields_that_the_file_has_columns_for(self):
+    def test_lists_the_fields_of_the_files_columns(self):
         assert reader_of(opened(b"Summary,State,colour,Labels,Labels\n")).fields == {"title", "status", "labels"}
 
-    def test_tells_what_the_file_calls_the_assignee(self):
+    def test_knows_the_files_name_for_the_assignee(self):
         assert reader_of(opened(b"title, Assigned To \n")).assignee_column == "Assigned To"
 
-    def test_reads_the_same_block_again_the_same(self):
+    def test_reads_the_same_block_twice_with_the_same_result(self):
         file = opened(b"title,status,labels\nOne,todo,red\nTwo,maybe,red\n")
         reader, (block,) = reader_of(file), file.blocks()
 
@@ -318,7 +318,7 @@ class TestReader:
 
 
 class TestReadAhead:
-    def test_gives_the_rows_of_the_block_that_was_begun(self):
+    def test_returns_the_rows_of_the_block_that_was_started(self):
         file = opened(b"title,status\nOne,todo\nTwo,maybe\n")
         (block,) = file.blocks()
 
@@ -329,7 +329,7 @@ class TestReadAhead:
             assert not ahead.is_at(0)
             assert [type(row) for row in ahead.rows()] == [ReadRow, RefusedRow]
 
-    def test_has_to_be_begun(self):
+    def test_has_to_be_started(self):
         with ReadAhead(reader_of(opened(b"title\n"))) as ahead:
             assert not ahead.is_at(0)
             with pytest.raises(RuntimeError):
@@ -339,20 +339,20 @@ class TestReadAhead:
 class TestDates:
     @given(day=st.dates(date(2, 1, 1), date(9998, 12, 31)))
     @UNHURRIED
-    def test_every_day_reads_in_either_writing(self, day):
+    def test_every_day_is_read_in_both_formats(self, day):
         american = f"{day.month}/{day.day}/{day.year:04}"
 
         first, second = (each.row for each in read("task_name,due_at", f"A,{day.isoformat()}", f"B,{american}"))
 
         assert first.due_at == second.due_at == datetime(day.year, day.month, day.day, tzinfo=UTC)
 
-    def test_the_day_comes_first_where_the_upload_says_so(self):
+    def test_the_day_comes_first_if_the_upload_says_so(self):
         first, second = read("task_name,due_at", "A,3.9.2026", "B,12/31/2026", is_day_first=True)
 
         assert first.row.due_at == datetime(2026, 9, 3, tzinfo=UTC)
         assert second.problems[0].reason == "'12/31/2026' is not a date; write YYYY-MM-DD or D.M.YYYY"
 
-    def test_without_a_zone_it_is_the_workspaces(self):
+    def test_the_zone_of_the_workspace_is_the_default(self):
         (row,) = read("task_name,due_at", "Paint,7/1/2026", zone="Europe/Berlin")
 
         assert row.row.due_at == datetime(2026, 6, 30, 22, tzinfo=UTC)
@@ -367,13 +367,13 @@ class TestAnyBytes:
     @example(b"\r")
     @example(b"\x1c\n\x85")
     @hypothesis_settings(UNHURRIED, max_examples=300)
-    def test_give_rows_or_the_reason(self, content):
+    def test_are_read_or_refused(self, content):
         ensure_read_or_refused(content)
 
     @given(content=st.binary(max_size=400), encoding=st.sampled_from([None, Encoding.UTF_8, Encoding.CP1252]))
     @hypothesis_settings(UNHURRIED, max_examples=300)
-    def test_behind_a_header_give_rows_or_the_reason(self, content, encoding):
-        ensure_read_or_refused(TABLE_HEADER.encode() + b",due_at,labels,labels\n" + content, encoding=encoding)
+    def test_after_a_header_are_read_or_refused(self, content, encoding):
+        ensure_read_or_refused(CLASSIC_HEADER.encode() + b",due_at,labels,labels\n" + content, encoding=encoding)
 
     @given(
         rows=st.lists(
@@ -388,8 +388,8 @@ class TestAnyBytes:
         delimiter=st.sampled_from(",;\t|"),
     )
     @hypothesis_settings(UNHURRIED, max_examples=300)
-    def test_written_as_a_csv_give_rows_or_the_reason(self, rows, encoding, delimiter):
-        text = written([[*TABLE_HEADER.split(","), "due_at", "labels", "labels"], *rows], delimiter=delimiter)
+    def test_written_as_csv_are_read_or_refused(self, rows, encoding, delimiter):
+        text = written([[*CLASSIC_HEADER.split(","), "due_at", "labels", "labels"], *rows], delimiter=delimiter)
 
         ensure_read_or_refused(text.encode(encoding, errors="replace"))
 
@@ -404,7 +404,7 @@ class TestAnyBytes:
         encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
     )
     @UNHURRIED
-    def test_a_title_that_a_csv_writer_wrote_is_the_title_that_is_read(self, titles, encoding):
+    def test_titles_read_back_as_a_csv_writer_wrote_them(self, titles, encoding):
         text = written([["task_name", "status"], *([title, "todo"] for title in titles)])
 
         rows = read_bytes(text.encode(encoding))
@@ -412,13 +412,13 @@ class TestAnyBytes:
         assert [row.row.title for row in rows] == titles
 
 
-def read(*lines, **how):
-    return read_bytes("\n".join([*lines, ""]).encode(), **how)
+def read(*lines, **options):
+    return read_bytes("\n".join([*lines, ""]).encode(), **options)
 
 
-def read_bytes(content, *, encoding=None, **how):
+def read_bytes(content, *, encoding=None, **options):
     file = opened(content, encoding=encoding)
-    reader = reader_of(file, **how)
+    reader = reader_of(file, **options)
     return [
         row
         for block in file.blocks()

@@ -24,19 +24,19 @@ from tests.unhurried import UNHURRIED
 
 NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
 FORMULAS = ["=1+1", "+49 89", "-5", "@ada", '=cmd|" /C calc"!A0', "'=quoted"]
-FIRST_MOMENT, LAST_MOMENT = (datetime.fromisoformat(words) for words in ("0002-01-01", "9998-12-31T23:59:59.999999"))
+FIRST_MOMENT, LAST_MOMENT = (datetime.fromisoformat(text) for text in ("0002-01-01", "9998-12-31T23:59:59.999999"))
 
 
 class TestExport:
-    def test_a_header_names_the_columns(self):
+    def test_the_header_names_the_columns(self):
         assert export_header().text == ",".join(EXPORTED).encode() + b"\r\n"
 
-    def test_a_task_is_a_line(self):
+    def test_each_task_is_a_line(self):
         line = export_rows([task()]).text
 
         assert line == b"OPS-1,OPS,Paint,Green,in_progress,high,red,ada,,2026-03-09T12:00:00+00:00,JIRA-7\r\n"
 
-    def test_nothing_is_an_empty_cell(self):
+    def test_none_becomes_an_empty_cell(self):
         (cells,) = cells_of(export_rows([task(description="", assignee=None, labels=[], external_ref=None)]))
 
         by_name = dict(zip(EXPORTED, cells, strict=True))
@@ -48,17 +48,17 @@ class TestExport:
             "external_ref",
         }
 
-    def test_no_tasks_are_no_lines(self):
+    def test_no_tasks_make_no_lines(self):
         assert export_rows([]).text == b""
 
     @pytest.mark.parametrize("formula", FORMULAS)
     @pytest.mark.parametrize("column", ["title", "description", "assignee", "external_ref"])
-    def test_text_that_a_spreadsheet_would_reckon_with_is_defused(self, column, formula):
+    def test_formulas_are_defused(self, column, formula):
         (cells,) = cells_of(export_rows([task(**{column: formula})]))
 
         assert cells[EXPORTED.index(column)] == "'" + formula
 
-    def test_labels_are_defused_as_the_cell_that_they_make(self):
+    def test_labels_are_defused_as_one_cell(self):
         (cells,) = cells_of(export_rows([task(labels=["=a", "=b", "c, d"])]))
 
         assert cells[EXPORTED.index("labels")] == '\'=a, =b, "c, d"'
@@ -70,10 +70,10 @@ class TestExport:
 
         assert cells[EXPORTED.index("description")] == description
 
-    def test_everything_is_utf_8(self):
+    def test_the_text_is_utf_8(self):
         assert "Größe 😀".encode() in export_rows([task(title="Größe 😀")]).text
 
-    def test_reads_back_without_a_column_that_is_ignored(self):
+    def test_reads_back_without_an_ignored_column(self):
         file = opened(export_header().text + export_rows([task()]).text)
 
         assert file.layout.ignored == ()
@@ -108,25 +108,25 @@ class TestExport:
 
 
 class TestReport:
-    def test_is_the_header_of_the_file_and_a_column_of_errors(self):
+    def test_has_the_header_of_the_file_and_a_column_of_errors(self):
         assert report_header(["Summary", " State "]).text == b"Summary, State ,error\r\n"
 
-    def test_a_row_comes_as_it_came_with_what_is_wrong_with_it(self):
+    def test_a_row_keeps_its_cells_and_gets_its_errors(self):
         rows = [ReportedRow(3, [" Paint ", "maybe"], "line 4, column State: 'maybe' is not a status")]
 
         assert cells_of(report_rows(["Summary", "State"], rows)) == [
             [" Paint ", "maybe", "line 4, column State: 'maybe' is not a status"]
         ]
 
-    def test_the_columns_that_were_ignored_are_there(self):
+    def test_ignored_columns_are_included(self):
         rows = [ReportedRow(1, ["red", "", "x"], "bad")]
 
         assert cells_of(report_rows(["colour", "title", "colour"], rows)) == [["red", "", "x", "bad"]]
 
-    def test_a_row_with_too_few_cells_has_its_errors_in_their_column(self):
+    def test_a_row_with_too_few_cells_has_its_errors_in_the_column_of_errors(self):
         assert cells_of(report_rows(["title", "status"], [ReportedRow(1, ["Paint"], "bad")])) == [["Paint", "", "bad"]]
 
-    def test_a_row_with_too_many_cells_loses_none(self):
+    def test_a_row_with_too_many_cells_keeps_them_all(self):
         rows = [ReportedRow(1, ["Paint", "todo", "more"], "bad")]
 
         assert cells_of(report_rows(["title", "status"], rows)) == [["Paint", "todo", "more", "bad"]]
@@ -139,7 +139,7 @@ class TestReport:
         assert cells_of(report_rows(["title", name, "status"], rows)) == [["Paint", "maybe", "new"]]
 
     @pytest.mark.parametrize("formula", FORMULAS)
-    def test_cells_that_a_spreadsheet_would_reckon_with_are_defused_once(self, formula):
+    def test_formulas_in_cells_are_defused_once(self, formula):
         (cells,) = cells_of(report_rows(["title"], [ReportedRow(1, [formula], "bad")]))
         (again,) = cells_of(report_rows(["title"], [ReportedRow(1, cells[:1], "bad")]))
 
@@ -147,22 +147,22 @@ class TestReport:
         assert cells[0].startswith("'")
 
     @pytest.mark.parametrize("name", FORMULAS)
-    def test_names_of_columns_are_defused_too(self, name):
-        """Whoever opens the report need not be the one who sent the file."""
+    def test_column_names_are_defused(self, name):
+        """The reader of the report may be someone other than the sender of the file."""
         (header,) = cells_of(report_header(["title", name]))
 
         assert header[-1] == "error"
         assert not header[1].startswith(("=", "+", "-", "@"))
 
-    def test_what_is_wrong_is_never_reckoned_with(self):
+    def test_an_error_is_never_a_formula(self):
         (cells,) = cells_of(report_rows(["=A1"], [ReportedRow(1, ["x"], "line 2, column =A1: bad")]))
 
         assert cells[-1] == "line 2, column =A1: bad"
 
-    def test_no_rows_are_no_lines(self):
+    def test_no_rows_make_no_lines(self):
         assert report_rows(["title"], []).text == b""
 
-    def test_is_refused_for_the_same_reasons_until_it_is_mended(self):
+    def test_is_refused_for_the_same_reasons_until_it_is_corrected(self):
         content = b'task_name,status,colour\n=1+1,maybe,red\n"Two\nlines",never,\n'
 
         (first, second) = read_back(reported(content))
@@ -194,7 +194,7 @@ class TestReport:
         )
     )
     @hypothesis_settings(UNHURRIED, max_examples=200)
-    def test_any_cells_come_back_as_text_that_reads_the_same(self, cells):
+    def test_any_cells_read_back_the_same(self, cells):
         rows = [ReportedRow(number, each, "bad") for number, each in enumerate(cells, 1)]
 
         written = cells_of(report_rows(["title", "description"], rows))
@@ -248,7 +248,7 @@ def read_back(content):
 
 
 def reported(content):
-    """The report on what is refused of the file."""
+    """Write the report on the refused rows of a file."""
     refused = [row for row in read_back(content) if isinstance(row, RefusedRow)]
     rows = [ReportedRow(row.row_number, row.cells, row.problems[0].reason) for row in refused]
     header = opened(content).header

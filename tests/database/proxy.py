@@ -1,4 +1,4 @@
-"""A proxy before PostgreSQL that cuts its client off in the middle of a commit."""
+"""A proxy in front of PostgreSQL that cuts off its client in the middle of a commit."""
 
 import socket
 import threading
@@ -12,7 +12,7 @@ POSTGRES_PORT = 5432
 
 
 class Cut(Enum):
-    """What becomes of the next COMMIT: lost on its way, or carried out with its answer lost."""
+    """The fate of the next COMMIT: it never reaches PostgreSQL, or its answer never comes back."""
 
     BEFORE_THE_COMMIT = auto()
     AFTER_THE_COMMIT = auto()
@@ -39,7 +39,7 @@ class CuttingProxy:
         return url.render_as_string(hide_password=False)
 
     def cut(self, cut: Cut, *, for_good: bool = False) -> None:
-        """Once; `for_good` lets nobody connect afterwards."""
+        """Cut off the next COMMIT; after `for_good`, nobody can connect again."""
         self._next_cut, self._is_closed = cut, False
         self._closes_after = for_good
 
@@ -67,26 +67,26 @@ class CuttingProxy:
         return server
 
     def _relay(self, client: socket.socket, server: socket.socket) -> None:
-        answers = threading.Thread(target=_pass_on, args=(server, client), daemon=True)
+        answers = threading.Thread(target=_forward, args=(server, client), daemon=True)
         answers.start()
         with client, server, suppress(OSError):
-            while words := client.recv(65536):
-                cut = self._next_cut if b"COMMIT" in words else None
+            while chunk := client.recv(65536):
+                cut = self._next_cut if b"COMMIT" in chunk else None
                 if cut is not None:
                     self._next_cut, self._is_closed = None, self._closes_after
                     client.shutdown(socket.SHUT_RDWR)
                 if cut is Cut.BEFORE_THE_COMMIT:
                     break
-                server.sendall(words)
+                server.sendall(chunk)
             server.shutdown(socket.SHUT_WR)
             answers.join()
 
 
-def _pass_on(server: socket.socket, client: socket.socket) -> None:
+def _forward(server: socket.socket, client: socket.socket) -> None:
     with suppress(OSError):
-        while words := server.recv(65536):
+        while chunk := server.recv(65536):
             with suppress(OSError):
-                client.sendall(words)
+                client.sendall(chunk)
 
 
 @contextmanager

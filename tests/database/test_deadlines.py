@@ -1,4 +1,4 @@
-"""A server that is frozen: its sockets stand, its kernel accepts, and nobody answers."""
+"""A frozen server: its sockets stay open, its kernel accepts connections, and nobody answers."""
 
 import os
 import signal
@@ -19,49 +19,49 @@ from app.settings import psycopg2_url
 from tests import servers
 from tests.servers import own_user, wait_for
 
-# A promise of three seconds, and what a busy machine adds. A frozen server would keep everybody for ever.
+# The code promises three seconds; a busy machine needs more. Without a deadline a frozen server blocks for ever.
 SOON_SECONDS = 8.0
 
 
 class TestFrozenServer:
-    def test_a_statement_that_runs_as_it_freezes_is_given_up(self, engine, frozen, outcome_of):
-        waiting = outcome_of(lambda session: session.execute(text("SELECT pg_sleep(60)")))
+    def test_a_running_statement_is_given_up_when_the_server_freezes(self, engine, frozen, outcome_of):
+        outcome = outcome_of(lambda session: session.execute(text("SELECT pg_sleep(60)")))
         assert wait_for(lambda: engine.pool.checkedout() == 1)
 
         with frozen():
-            assert waiting.is_over_within(SOON_SECONDS)
+            assert outcome.is_over_within(SOON_SECONDS)
 
-        assert isinstance(waiting.error, UnavailableError)
+        assert isinstance(outcome.error, UnavailableError)
 
-    def test_a_statement_that_is_sent_to_it_is_given_up(self, engine, frozen, outcome_of):
+    def test_a_new_statement_is_given_up(self, engine, frozen, outcome_of):
         assert outcome_of(lambda session: session.execute(text("SELECT 1"))).is_over_within(SOON_SECONDS)
 
         with frozen():
-            waiting = outcome_of(lambda session: session.execute(text("SELECT 1")))
-            assert waiting.is_over_within(SOON_SECONDS)
+            outcome = outcome_of(lambda session: session.execute(text("SELECT 1")))
+            assert outcome.is_over_within(SOON_SECONDS)
 
-        assert isinstance(waiting.error, UnavailableError)
+        assert isinstance(outcome.error, UnavailableError)
 
-    def test_nobody_else_has_to_wait_and_it_is_back_by_itself(self, frozen, outcome_of):
+    def test_later_callers_are_refused_at_once_until_the_server_answers_again(self, frozen, outcome_of):
         with frozen():
             first = outcome_of(lambda session: session.execute(text("SELECT 1")))
             assert first.is_over_within(SOON_SECONDS)
             second = outcome_of(lambda session: session.execute(text("SELECT 1")))
             assert second.is_over_within(SOON_SECONDS)
-            # Refused before anything was sent.
+            # Refused before anything is sent.
             assert second.error.detail == "the database does not answer"
 
         assert wait_for(lambda: answers(outcome_of), seconds=SOON_SECONDS)
 
 
 class TestBusyServer:
-    def test_a_long_statement_of_a_server_that_answers_is_left_alone(self, engine, outcome_of):
+    def test_a_long_statement_may_finish_while_the_server_answers(self, engine, outcome_of):
         long = outcome_of(lambda session: session.scalar(text("SELECT 'done' FROM pg_sleep(3)")))
 
         assert long.is_over_within(SOON_SECONDS)
         assert long.error is None
 
-    def test_a_statement_over_the_limit_is_given_up_though_the_server_answers(self, engine):
+    def test_a_statement_over_the_limit_is_given_up(self, engine):
         now = time.monotonic()
         deadlines = Deadlines(engine, longest_seconds=30, now=lambda: now)
         failed = threading.Event()
@@ -85,7 +85,7 @@ class TestBusyServer:
 
 
 class TestEndedConnection:
-    def test_is_replaced_without_anybody_noticing(self, engine):
+    def test_is_replaced_before_the_next_use(self, engine):
         with engine.connect() as connection:
             pid = connection.scalar(text("SELECT pg_backend_pid()"))
         with engine.connect() as other, engine.connect() as connection:
@@ -98,7 +98,7 @@ class TestEndedConnection:
 
 
 class Outcome:
-    """What became of a use case that another thread tries."""
+    """The outcome of a use case that another thread tries."""
 
     def __init__(self, engine, use_case):
         self.error = None
@@ -149,8 +149,8 @@ def frozen(server):
 
     @contextmanager
     def freeze():
-        # The postmaster first: it forks nobody then. The list of its children leaves some out while others end, so
-        # those that were stopped are remembered.
+        # Stop the postmaster first, so that it forks no more children. Its list of children may miss some while others
+        # end, so we remember those that we stopped.
         stopped = [pid]
         os.kill(pid, signal.SIGSTOP)
         try:

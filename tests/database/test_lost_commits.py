@@ -20,7 +20,7 @@ from tests.servers import wait_for
 
 
 class TestLostCommit:
-    def test_whose_change_was_made_counts_as_made(self, proxy, uow, own_session, released, projects):
+    def test_counts_as_done_when_the_change_was_made(self, proxy, uow, own_session, released, count_projects):
         proxy.cut(Cut.AFTER_THE_COMMIT)
 
         with uow.transaction():
@@ -28,10 +28,10 @@ class TestLostCommit:
             uow.publish(TaskChanged(1))
             own_session.add(Project(key="OPS", name="Operations"))
 
-        assert projects("OPS") == 1
+        assert count_projects("OPS") == 1
         assert released == [TaskChanged(1)]
 
-    def test_whose_change_was_not_made_had_no_effect(self, proxy, uow, own_session, released, projects):
+    def test_has_no_effect_when_the_change_was_not_made(self, proxy, uow, own_session, released, count_projects):
         proxy.cut(Cut.BEFORE_THE_COMMIT)
 
         with pytest.raises(UnavailableError) as caught, uow.transaction():
@@ -40,11 +40,11 @@ class TestLostCommit:
             own_session.add(Project(key="OPS", name="Operations"))
 
         assert caught.value.code == "unavailable"
-        assert projects("OPS") == 0
+        assert count_projects("OPS") == 0
         assert released == []
 
     @pytest.mark.parametrize("cut", Cut)
-    def test_is_of_unknown_outcome_while_nobody_can_be_asked(self, proxy, uow, own_session, cut):
+    def test_has_an_unknown_outcome_while_the_server_is_away(self, proxy, uow, own_session, cut):
         proxy.cut(cut, for_good=True)
 
         with pytest.raises(OutcomeUnknownError) as caught, uow.transaction():
@@ -54,13 +54,13 @@ class TestLostCommit:
         assert caught.value.code == "outcome_unknown"
         assert caught.value.retry_after_seconds > 0
 
-    def test_is_of_unknown_outcome_where_the_transaction_has_no_number(self, proxy, uow, own_session):
+    def test_has_an_unknown_outcome_when_the_transaction_has_no_number(self, proxy, uow, own_session):
         proxy.cut(Cut.AFTER_THE_COMMIT)
 
         with pytest.raises(OutcomeUnknownError), uow.transaction():
             own_session.add(Project(key="OPS", name="Operations"))
 
-    def test_of_a_transaction_that_only_read_loses_nothing(self, proxy, uow, own_session):
+    def test_loses_nothing_when_the_transaction_only_read(self, proxy, uow, own_session):
         proxy.cut(Cut.BEFORE_THE_COMMIT)
 
         with pytest.raises(UnavailableError) as caught, uow.transaction():
@@ -68,7 +68,7 @@ class TestLostCommit:
 
         assert caught.value.code == "unavailable"
 
-    def test_leaves_a_session_that_goes_on(self, proxy, uow, own_session, projects):
+    def test_leaves_the_session_usable(self, proxy, uow, own_session, count_projects):
         proxy.cut(Cut.AFTER_THE_COMMIT)
         with uow.transaction():
             uow.sign(1)
@@ -77,13 +77,13 @@ class TestLostCommit:
         with uow.transaction():
             own_session.add(Project(key="DEV", name="Development"))
 
-        assert (projects("OPS"), projects("DEV")) == (1, 1)
+        assert (count_projects("OPS"), count_projects("DEV")) == (1, 1)
 
 
 class TestServerThatLostTheCommit:
-    """Its process dies before anything of the transaction is on the disk; another one then gets the same number."""
+    """The server process dies before the transaction reaches the disk; another one then gets the same number."""
 
-    def test_cannot_say_what_became_of_it(self, crashing_server, monkeypatch):
+    def test_the_outcome_is_unknown(self, crashing_server, monkeypatch):
         engine = make_engine(crashing_server, pool_size=1, timeouts=JOB_TIMEOUTS)
         with make_session_factory(engine)() as session:
             uow, released, numbers = UnitOfWork(session, lambda _event: released.append(1)), [], []
@@ -102,13 +102,13 @@ class TestServerThatLostTheCommit:
                 os.kill(session.scalar(text("SELECT pg_backend_pid()")), signal.SIGKILL)
         engine.dispose()
 
-        # Without that, the question would not have been asked of a number that was given twice.
+        # Both transactions had the same number, so the question really was ambiguous.
         assert numbers[0] == numbers[1]
         assert released == []
 
 
 def committed_number(url):
-    """The number of a transaction that commits as soon as the server takes one."""
+    """Commit a transaction as soon as the server accepts one, and return its number."""
     engine, numbers = create_engine(url), []
 
     def commit():
@@ -129,7 +129,7 @@ def crashing_server(tmp_path):
     with servers.running(server):
         engine = create_engine(url, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            # What no commit has flushed stays in memory until the test is over.
+            # Unflushed commits stay in memory until the test is over.
             for setting in ("wal_writer_delay = '10s'", "wal_writer_flush_after = '1GB'"):
                 connection.execute(text(f"ALTER SYSTEM SET {setting}"))
             connection.execute(text("SELECT pg_reload_conf()"))
@@ -160,8 +160,8 @@ def own_session(proxy):
 
 
 @pytest.fixture
-def projects(own_database_url):
-    """Count, past the proxy, the projects of that key."""
+def count_projects(own_database_url):
+    """Count the projects with a key, on a connection that does not use the proxy."""
     engine = make_engine(own_database_url, pool_size=1, timeouts=JOB_TIMEOUTS)
 
     def count(key):

@@ -23,7 +23,7 @@ class TestTransaction:
         assert not own_session.in_transaction()
         assert count_projects(session, "OPS") == 1
 
-    def test_rolls_all_of_it_back_when_the_block_raises(self, uow, own_session, session):
+    def test_rolls_everything_back_when_the_block_raises(self, uow, own_session, session):
         with pytest.raises(ZeroDivisionError), uow.transaction():
             own_session.add(Project(key="OPS", name="Operations"))
             own_session.flush()
@@ -31,7 +31,7 @@ class TestTransaction:
 
         assert count_projects(session, "OPS") == 0
 
-    def test_rolls_back_on_an_interrupt_too(self, uow, own_session, session):
+    def test_rolls_back_on_an_interrupt(self, uow, own_session, session):
         with pytest.raises(KeyboardInterrupt), uow.transaction():
             own_session.add(Project(key="OPS", name="Operations"))
             own_session.flush()
@@ -39,7 +39,7 @@ class TestTransaction:
 
         assert count_projects(session, "OPS") == 0
 
-    def test_does_not_nest_and_the_outer_one_is_rolled_back(self, uow, own_session, session):
+    def test_a_nested_transaction_is_refused_and_the_outer_one_rolled_back(self, uow, own_session, session):
         with pytest.raises(RuntimeError, match="do not nest"), uow.transaction():
             own_session.add(Project(key="OPS", name="Operations"))
             own_session.flush()
@@ -48,7 +48,7 @@ class TestTransaction:
 
         assert count_projects(session, "OPS") == 0
 
-    def test_one_may_follow_another_whatever_became_of_the_first(self, uow, own_session, session):
+    def test_a_transaction_may_follow_one_that_failed(self, uow, own_session, session):
         with pytest.raises(ZeroDivisionError), uow.transaction():
             raise ZeroDivisionError
 
@@ -57,7 +57,7 @@ class TestTransaction:
 
         assert count_projects(session, "OPS") == 1
 
-    def test_what_was_loaded_can_be_read_after_the_commit(self, uow, own_session):
+    def test_loaded_rows_can_be_read_after_the_commit(self, uow, own_session):
         project = Project(key="OPS", name="Operations")
         with uow.transaction():
             own_session.add(project)
@@ -85,7 +85,7 @@ class TestPublish:
 
         assert released == [TaskChanged(1), TaskChanged(2)]
 
-    def test_after_a_rollback_they_never_happened(self, uow, released):
+    def test_a_rollback_drops_the_events(self, uow, released):
         with pytest.raises(ZeroDivisionError), uow.transaction():
             uow.publish(TaskChanged(1))
             raise ZeroDivisionError
@@ -101,11 +101,11 @@ class TestPublish:
 
         assert released == []
 
-    def test_outside_of_a_transaction_is_a_mistake(self, uow):
+    def test_publishing_outside_a_transaction_is_a_mistake(self, uow):
         with pytest.raises(RuntimeError, match="inside a transaction"):
             uow.publish(TaskChanged(1))
 
-    def test_after_a_transaction_is_a_mistake_too(self, uow, released):
+    def test_publishing_after_a_transaction_is_a_mistake(self, uow, released):
         with uow.transaction():
             pass
 
@@ -128,7 +128,7 @@ class TestPublish:
 
 
 class TestSign:
-    def test_the_name_and_the_request_are_there_for_the_rest_of_the_transaction(self, own_session):
+    def test_the_signature_lasts_until_the_end_of_the_transaction(self, own_session):
         uow = UnitOfWork(own_session, print, request_id="request-7")
 
         with uow.transaction():
@@ -147,14 +147,14 @@ class TestSign:
         [lambda _session, task: setattr(task, "title", "Another"), lambda session, task: session.delete(task)],
         ids=["changed", "deleted"],
     )
-    def test_a_task_cannot_be_changed_in_nobodys_name(self, own_session, factories, change):
+    def test_a_task_cannot_be_changed_without_a_signature(self, own_session, factories, change):
         task = own_session.get(Task, factories.Task().id)
         uow = UnitOfWork(own_session, print)
 
         with pytest.raises(RuntimeError, match="needs an actor"), uow.transaction():
             change(own_session, task)
 
-    def test_a_task_cannot_be_made_in_nobodys_name(self, own_session):
+    def test_a_task_cannot_be_created_without_a_signature(self, own_session):
         task = Task(project_id=1, number=1, title="One", status=TaskStatus.TODO, priority=TaskPriority.LOW)
         uow = UnitOfWork(own_session, print)
 
@@ -169,7 +169,7 @@ class TestSign:
             assert signature(own_session) == ("42", "request-7")
 
     @pytest.mark.parametrize("error", [None, ZeroDivisionError])
-    def test_nobody_signs_for_the_next_transaction_of_the_connection(self, committing_engine, error):
+    def test_the_next_transaction_on_the_connection_is_unsigned(self, committing_engine, error):
         with make_session_factory(committing_engine)() as session:
             uow = UnitOfWork(session, print, request_id="request-7")
             with suppress(ZeroDivisionError), uow.transaction():
@@ -182,8 +182,8 @@ class TestSign:
 
 
 class TestUnavailable:
-    def test_a_server_that_is_away_is_told_with_when_to_try_again(self, engine_of_nobody, released):
-        with make_session_factory(engine_of_nobody)() as session:
+    def test_an_absent_server_is_reported_with_a_time_to_retry(self, unreachable_engine, released):
+        with make_session_factory(unreachable_engine)() as session:
             uow = UnitOfWork(session, released.append)
 
             with pytest.raises(UnavailableError) as caught, uow.transaction():
@@ -193,8 +193,8 @@ class TestUnavailable:
         assert caught.value.retry_after_seconds > 0
         assert released == []
 
-    def test_the_answer_does_not_name_the_server(self, engine_of_nobody):
-        with make_session_factory(engine_of_nobody)() as session:
+    def test_the_answer_does_not_name_the_server(self, unreachable_engine):
+        with make_session_factory(unreachable_engine)() as session:
             uow = UnitOfWork(session, print)
 
             with pytest.raises(UnavailableError) as caught, uow.transaction():
@@ -202,7 +202,7 @@ class TestUnavailable:
 
         assert "127.0.0.1" not in caught.value.detail
 
-    def test_a_connection_that_is_cut_is_replaced_by_the_next_transaction(self, committing_engine):
+    def test_the_next_transaction_replaces_a_broken_connection(self, committing_engine):
         with make_session_factory(committing_engine)() as session:
             uow = UnitOfWork(session, print)
 
@@ -213,12 +213,12 @@ class TestUnavailable:
 
         assert answer == 1
 
-    def test_a_statement_that_takes_too_long_is_given_up_and_says_so(self, uow, own_session):
+    def test_a_statement_that_takes_too_long_is_given_up(self, uow, own_session):
         with pytest.raises(StatementTooSlowError, match="ask for less"), uow.transaction():
             own_session.execute(text("SET LOCAL statement_timeout = '10ms'"))
             own_session.execute(text("SELECT pg_sleep(10)"))
 
-    def test_the_server_is_told_to_give_up_by_itself(self, committing_engine):
+    def test_the_server_has_a_time_limit_of_its_own(self, committing_engine):
         with committing_engine.connect() as connection:
             limits = [
                 connection.scalar(text(f"SHOW {name}"))
@@ -229,7 +229,7 @@ class TestUnavailable:
 
 
 class TestViolatedConstraint:
-    def test_is_the_name_that_postgresql_reports(self, own_session):
+    def test_returns_the_name_that_postgresql_reports(self, own_session):
         own_session.add(Project(key="GEN", name="A second one"))
 
         with pytest.raises(IntegrityError) as caught:
@@ -237,7 +237,7 @@ class TestViolatedConstraint:
 
         assert violated_constraint(caught.value) == "uq_projects_key"
 
-    def test_a_check_has_a_name_too(self, own_session):
+    def test_returns_the_name_of_a_check(self, own_session):
         own_session.add(Project(key="lower case", name="Not a key"))
 
         with pytest.raises(IntegrityError) as caught:
@@ -245,7 +245,7 @@ class TestViolatedConstraint:
 
         assert violated_constraint(caught.value) == "ck_projects_key_format"
 
-    def test_none_when_the_driver_does_not_say(self):
+    def test_returns_none_when_the_driver_reports_no_name(self):
         assert violated_constraint(IntegrityError("INSERT", None, ValueError("no diagnostics"))) is None
 
 
@@ -272,8 +272,8 @@ def committing_engine(database_url):
 
 
 @pytest.fixture
-def engine_of_nobody():
-    """Of a port that is taken, so that nobody else gets it, and on which nobody listens."""
+def unreachable_engine():
+    """An engine for a port where nobody listens; the port is taken, so that nobody else gets it."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         engine = make_engine(

@@ -1,4 +1,4 @@
-"""Valid rows with nothing said. `factories.Task(title="…")` in a test says what matters to it and no more."""
+"""Valid rows by default. `factories.Task(title="…")` in a test names only what matters to it."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -18,7 +18,7 @@ from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.models.tasks.task import Task as TaskModel
 
 PASSWORD = "correct horse battery"
-# Hashed once: each hash takes tens of milliseconds on purpose.
+# Hashed once, because each hash takes tens of milliseconds on purpose.
 PASSWORD_HASH = hash_password(PASSWORD)
 
 
@@ -64,7 +64,7 @@ class LoginSession(Base):
 
 
 class Task(Base):
-    """In GEN, by a user of its own, unless told otherwise."""
+    """A task in GEN, created by a user of its own by default."""
 
     class Meta:
         model = TaskModel

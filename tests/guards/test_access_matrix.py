@@ -1,4 +1,4 @@
-"""Promise 7: nobody reads or changes what their role and projects do not allow, asked of the app's own routes."""
+"""Promise 7: nobody reads or changes what their role and projects do not allow. The routes are read from the app."""
 
 import io
 import re
@@ -21,7 +21,7 @@ PUBLIC = {
     ("POST", "/login"),
     ("POST", "/api/v1/auth/register"),
     ("POST", "/api/v1/auth/login"),
-    # Takes a token of its own kind, which it reads itself.
+    # This route reads a token of another kind itself.
     ("POST", "/api/v1/auth/refresh"),
     ("GET", "/healthz"),
     ("GET", "/metrics"),
@@ -49,7 +49,7 @@ TASK_OPERATIONS = {
 EVERYBODY = frozenset(Role)
 WRITERS = EVERYBODY - {Role.VIEWER}
 MANAGERS = frozenset({Role.ADMIN, Role.MANAGER})
-# Said again, in so many words: the table of permissions is what is under test.
+# Written out a second time, because the table of permissions is under test.
 MAY = {
     "show": EVERYBODY,
     "history": EVERYBODY,
@@ -66,12 +66,12 @@ ROLES_BELOW_ADMIN = [role for role in Role if role is not Role.ADMIN]
 
 
 class TestEveryRoute:
-    def test_says_who_may_or_that_everybody_may(self, app):
+    def test_names_its_permission_or_is_listed_as_public(self, app):
         silent = [rule.rule for rule in app.url_map.iter_rules() if not hasattr(view_of(app, rule), "permission")]
 
         assert silent == []
 
-    def test_the_public_ones_are_these(self, app):
+    def test_exactly_these_are_public(self, app):
         public = {
             (method, rule.rule)
             for rule, method in operations(app)
@@ -80,12 +80,12 @@ class TestEveryRoute:
 
         assert public == PUBLIC
 
-    def test_every_permission_is_somebodys_and_is_asked_for(self, app):
+    def test_every_permission_has_a_role_and_a_route(self, app):
         asked_for = {permission_of(app, rule) for rule, _ in operations(app)} - {None}
 
         assert asked_for == PERMISSIONS_OF[Role.ADMIN]
 
-    def test_without_a_token_is_a_401(self, app, client, place):
+    def test_a_request_without_a_token_is_a_401(self, app, client, place):
         answers = {
             f"{method} {rule.rule}": place.ask(client, method, rule).status_code
             for rule, method in operations(app)
@@ -96,13 +96,13 @@ class TestEveryRoute:
         assert {name: status for name, status in answers.items() if status != 401} == {}
 
     @pytest.mark.parametrize("role", list(Role))
-    def test_is_open_to_the_roles_that_the_table_of_permissions_names(self, app, client, factories, place, role):
+    def test_is_open_to_exactly_the_roles_with_its_permission(self, app, client, factories, place, role):
         unexpected = {}
         for rule, method in operations(app):
             permission = permission_of(app, rule)
             if permission is None:
                 continue
-            # A user and a token for each: some of what is asked ends a session, or the user.
+            # Each role gets a user and a token of its own, because some requests end a session or a user.
             user = factories.User(role=role)
             factories.ProjectMember(project_id=place.project.id, user_id=user.id)
             response = place.ask(client.acting_as(user), method, rule)
@@ -113,9 +113,9 @@ class TestEveryRoute:
         assert unexpected == {}
 
     @pytest.mark.parametrize("role", ROLES_BELOW_ADMIN)
-    def test_who_may_not_is_refused_before_the_request_is_looked_at(self, app, client, factories, place, role):
-        """A 422 or a 404 would tell a stranger what is there and what it is made of."""
-        told = {}
+    def test_a_forbidden_role_is_refused_before_its_request_is_read(self, app, client, factories, place, role):
+        """A 422 or a 404 would show a stranger what exists and which fields it has."""
+        statuses = {}
         for rule, method in operations(app):
             permission = permission_of(app, rule)
             if permission is None or permission in PERMISSIONS_OF[role]:
@@ -123,15 +123,15 @@ class TestEveryRoute:
             asking = client.acting_as(factories.User(role=role))
             response = place.ask(asking, method, rule, body={"nonsense": True}, missing=True)
             if response.status_code != 403:
-                told[f"{method} {rule.rule}"] = response.status_code
+                statuses[f"{method} {rule.rule}"] = response.status_code
 
-        assert told == {}
+        assert statuses == {}
 
 
 class TestTasks:
     @pytest.mark.parametrize("role", list(Role))
     @pytest.mark.parametrize("operation", TASK_OPERATIONS)
-    def test_in_ones_own_project_ones_role_decides(self, client, factories, place, session, role, operation):
+    def test_the_role_decides_in_ones_own_project(self, client, factories, place, session, role, operation):
         user = factories.User(role=role)
         factories.ProjectMember(project_id=place.project.id, user_id=user.id)
         task = place.task_for(operation)
@@ -147,22 +147,22 @@ class TestTasks:
 
     @pytest.mark.parametrize("role", ROLES_BELOW_ADMIN)
     @pytest.mark.parametrize("operation", TASK_OPERATIONS)
-    def test_in_another_project_there_is_nothing(self, client, factories, place, session, role, operation):
+    def test_a_stranger_does_not_find_a_task_of_another_project(
+        self, client, factories, place, session, role, operation
+    ):
         task = place.task_for(operation)
         before = state_of(session, task)
 
         response = ask_for(client.acting_as(factories.User(role=role)), operation, task)
 
-        # Without the permission the answer is the same whatever the id: it tells nothing of the task.
+        # Without the permission the answer is the same for every id, so it reveals nothing about the task.
         assert response.status_code == (404 if role in MAY[operation] else 403)
         assert task.title not in response.text
         assert state_of(session, task) == before
 
     @pytest.mark.parametrize("role", ROLES_BELOW_ADMIN)
     @pytest.mark.parametrize("operation", TASK_OPERATIONS)
-    def test_what_is_there_and_hidden_answers_as_what_is_not_there(
-        self, client, factories, place, session, role, operation
-    ):
+    def test_a_hidden_task_is_answered_like_a_missing_one(self, client, factories, place, session, role, operation):
         stranger = client.acting_as(factories.User(role=role))
         hidden, absent = place.task_for(operation), Task(id=999_999_999)
 
@@ -175,7 +175,7 @@ class TestTasks:
         assert of_hidden == of_absent
 
     @pytest.mark.parametrize("operation", TASK_OPERATIONS)
-    def test_who_has_left_the_project_is_a_stranger_at_once(self, client, factories, place, session, admin, operation):
+    def test_a_removed_member_is_a_stranger_at_once(self, client, factories, place, session, admin, operation):
         manager = factories.User(role=Role.MANAGER)
         factories.ProjectMember(project_id=place.project.id, user_id=manager.id)
         task = place.task_for(operation)
@@ -203,8 +203,8 @@ class TestTasks:
             "/activetasks",
         ],
     )
-    def test_no_list_shows_anything_of_it(self, client, factories, place, role, path):
-        # An admin looks first: what the cache keeps for one must not be shown to another.
+    def test_no_list_shows_a_task_of_another_project(self, client, factories, place, role, path):
+        # An admin looks first: what the cache keeps for the admin must not reach others.
         seen_by_admin = client.acting_as(factories.User(role=Role.ADMIN)).get(path)
         assert seen_by_admin.status_code == 200
 
@@ -217,7 +217,7 @@ class TestTasks:
         assert "task_count" not in response.text
 
     @pytest.mark.parametrize("role", [Role.MANAGER])
-    def test_the_deleted_ones_of_it_are_not_listed_either(self, client, factories, place, role):
+    def test_no_list_shows_a_deleted_task_of_another_project(self, client, factories, place, role):
         place.task_for("restore")
 
         response = client.acting_as(factories.User(role=role)).get("/api/v1/tasks?deleted=true&include_total=true")
@@ -225,7 +225,7 @@ class TestTasks:
         assert response.json == {"items": [], "next_cursor": None, "total": 0, "total_is_capped": False}
 
     @pytest.mark.parametrize("role", sorted(WRITERS - {Role.ADMIN}))
-    def test_nothing_can_be_put_into_it(self, client, factories, place, session, role):
+    def test_no_task_can_be_created_in_another_project(self, client, factories, place, session, role):
         asking = client.acting_as(factories.User(role=role))
         mine = factories.Task()
         before = state_of(session, mine)
@@ -239,7 +239,7 @@ class TestTasks:
             assert response.json["errors"] == [{"pointer": "/project", "detail": "there is no project OPS"}]
         assert state_of(session, mine) == before
 
-    def test_no_csv_can_be_put_into_it(self, client, factories, place):
+    def test_no_csv_can_be_imported_into_another_project(self, client, factories, place):
         manager = client.acting_as(factories.User(role=Role.MANAGER))
         form = {"file": (io.BytesIO(b"task_name\nMine\n"), "mine.csv"), "project": "OPS"}
 
@@ -250,19 +250,19 @@ class TestTasks:
 
     @pytest.mark.parametrize("path", ["/api/v1/task-logs/{log}", "/task/{log}", "/tasklogger/{log}"])
     @pytest.mark.parametrize("role", ROLES_BELOW_ADMIN)
-    def test_no_row_of_its_record_is_shown(self, client, factories, place, path, role):
+    def test_no_row_of_another_projects_daily_log_is_shown(self, client, factories, place, path, role):
         response = client.acting_as(factories.User(role=role)).get(path.format(log=place.log_id))
 
         assert response.status_code == 404
 
     @pytest.mark.parametrize("path", ["/api/v1/imports/{id}", "/api/v1/imports/{id}/errors"])
-    def test_no_import_into_it_is_shown(self, client, factories, place, path):
+    def test_no_import_into_another_project_is_shown(self, client, factories, place, path):
         manager = client.acting_as(factories.User(role=Role.MANAGER))
 
         assert manager.get(path.format(id=place.import_id)).status_code == 404
         assert manager.get("/api/v1/imports").json["items"] == []
 
-    def test_one_cannot_be_given_something_to_do_there(self, client, factories, place):
+    def test_a_stranger_cannot_be_assigned_a_task_of_the_project(self, client, factories, place):
         member, stranger = factories.User(), factories.User()
         factories.ProjectMember(project_id=place.project.id, user_id=member.id)
 
@@ -273,7 +273,7 @@ class TestTasks:
 
 class TestUploads:
     @pytest.mark.parametrize("path", ["/upload-csv", "/api/v1/imports"])
-    def test_who_may_not_is_told_so_before_what_is_wrong_with_the_body(self, client, factories, path):
+    def test_a_forbidden_role_is_refused_before_its_body_is_checked(self, client, factories, path):
         viewer = client.acting_as(factories.User(role=Role.VIEWER))
 
         answers = [each.request("POST", path, data=b"no form", content_type="text/csv") for each in (client, viewer)]
@@ -281,9 +281,9 @@ class TestUploads:
         assert [answer.status_code for answer in answers] == [401, 403]
 
 
-class TestTheRecord:
+class TestTaskLogs:
     @pytest.mark.parametrize("path", ["/tasks", "/task/{}", "/tasklogger/{}"])
-    def test_it_does_not_show_what_a_task_says_since_it_moved_out_of_sight(
+    def test_do_not_show_the_fields_of_a_task_that_has_moved_to_a_hidden_project(
         self, client, factories, services, session, clock, admin, path
     ):
         task = factories.Task(description="for all to see")
@@ -317,7 +317,7 @@ def permission_of(app, rule):
 
 def ask_for(client, operation, task):
     method, path, body = TASK_OPERATIONS[operation]
-    # A request id of their own would make two answers differ.
+    # Request ids of their own would make two answers differ.
     return client.request(method, path.format(id=task.id), json=body, headers={"X-Request-ID": "the-same"})
 
 
@@ -327,7 +327,7 @@ def state_of(session, task):
 
 
 class Place:
-    """A project with one of everything in it that a path can name."""
+    """A project that contains one of everything that a path can name."""
 
     def __init__(self, factories, client, services, clock, session):
         self._factories = factories
@@ -349,13 +349,13 @@ class Place:
         self.import_id = admin.request("POST", "/api/v1/imports", data=form).json["id"]
 
     def task_for(self, operation):
-        """One more, deleted where the operation is about such."""
+        """Make another task, deleted if the operation needs a deleted one."""
         deleted_at = self._clock() - timedelta(minutes=1) if operation == "restore" else None
         return self._factories.Task(project_id=self.project.id, title="Another hidden one", deleted_at=deleted_at)
 
     def ask(self, client, method, rule, *, body=None, missing=False):
-        """A request to that route that makes sense, or one about what is `missing`."""
-        path = PATH_ARGUMENT.sub(lambda found: "999999999" if missing else self._named(found["name"]), rule.rule)
+        """Send a valid request to this route, or one about a `missing` resource."""
+        path = PATH_ARGUMENT.sub(lambda match: "999999999" if missing else self._named(match["name"]), rule.rule)
         if getattr(client.app.view_functions[rule.endpoint], "takes_file", False):
             return client.request(method, path, data={"file": (io.BytesIO(b"task_name\nOne\n"), "one.csv")})
         if method == "GET":
@@ -375,7 +375,7 @@ class Place:
         return str(known[name])
 
 
-# Where an empty body would not come as far as the service.
+# These routes need a valid body to reach the service.
 BODIES = {
     ("POST", "/api/v1/tasks"): {"title": "One"},
     ("PUT", "/api/v1/tasks/<id:task_id>"): {"title": "One"},

@@ -1,4 +1,4 @@
-"""docker-compose.yml and the Dockerfile, held against the app: settings, commands, ports, and what each may do."""
+"""docker-compose.yml and the Dockerfile, compared with the app: settings, commands, ports and privileges."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from app.settings import read_settings
 from tests.servers import ROOT
 
 OURS = {"migrate": "prepare", "api": "api", "worker": "worker", "beat": "beat"}
-# What each image of others reads, of which docker-compose.yml may set any.
+# The variables that each foreign image reads; docker-compose.yml may set any of them.
 READ_BY_IMAGES = {
     "postgres": {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "POSTGRES_INITDB_ARGS", "PGDATA"},
     "valkey/valkey": {"VALKEY_EXTRA_FLAGS"},
@@ -22,7 +22,7 @@ READ_BY_IMAGES = {
     "caddy": {"XDG_DATA_HOME", "XDG_CONFIG_HOME"},
 }
 READ_BY_OUR_IMAGE = {"PATH", "PYTHONUNBUFFERED"}
-# A word more is to be looked up in compose_spec.json of docker-compose 1.29 before it is written down here.
+# Look up another word in compose_spec.json of docker-compose 1.29 before you add it here.
 KEYS_OF_FILE = {"services", "networks", "volumes"}
 KEYS_OF_SERVICE = {
     "build",
@@ -54,16 +54,16 @@ CONDITIONS = {"service_started", "service_healthy", "service_completed_successfu
 INTERPOLATED = re.compile(r"\$\$|\$\{[A-Z][A-Z0-9_]*(?::[-?][^{}$]*)?\}")
 PINNED = re.compile(r"[a-z0-9/]+:\d+(\.\d+)*(-[a-z]+)?")
 INSTALLERS = re.compile(r"\b(pip3?|uv|apt|apt-get|apk|npm|curl|wget)\b")
-# The api may take this long after it has drained, to end its last requests and its processes.
+# The api may take this long after its drain to end its last requests and its processes.
 STOP_SECONDS = 20
 
 
 class TestEnvironment:
-    def test_of_our_services_is_of_settings(self, services, documented):
+    def test_of_our_services_contains_only_settings(self, services, documented):
         for name in OURS:
             assert services[name]["environment"].keys() <= documented, name
 
-    def test_of_others_is_what_their_images_read(self, services, documented):
+    def test_of_other_services_contains_only_variables_that_their_images_read(self, services, documented):
         asked_by_caddy = re.findall(r"\{\$([A-Z_]+)[:}]", (ROOT / "deploy/caddy/Caddyfile").read_text("utf-8"))
         read = READ_BY_IMAGES | {"caddy": READ_BY_IMAGES["caddy"] | (set(asked_by_caddy) & documented)}
 
@@ -73,14 +73,14 @@ class TestEnvironment:
                 assert service.get("environment", {}).keys() <= read[image], name
                 assert "env_file" not in service, name
 
-    def test_of_the_image_is_of_settings(self, final_stage, documented):
+    def test_of_the_image_contains_only_settings(self, final_stage, documented):
         names = {name for rest in final_stage["ENV"] for name in re.findall(r"(\w+)=\S+", rest)}
 
         assert names >= {"PATH", "HOST"}
         assert names <= documented | READ_BY_OUR_IMAGE
 
-    def test_the_admins_password_reaches_migrate_alone(self, services):
-        """All of ours are given .env, so it must be taken from the others."""
+    def test_the_admins_password_reaches_only_migrate(self, services):
+        """All of our services read .env, so the variable has to be emptied for the others."""
         assert services["migrate"]["environment"]["ADMIN_PASSWORD"].startswith("${ADMIN_PASSWORD:?")
         for name in OURS.keys() - {"migrate"}:
             assert services[name]["env_file"] == ".env"
@@ -88,11 +88,11 @@ class TestEnvironment:
         others = [service for name, service in services.items() if name != "migrate"]
         assert "${ADMIN_PASSWORD" not in json.dumps(others)
 
-    def test_is_one_that_production_starts_with(self, services, settings_in):
+    def test_production_starts_with_it(self, services, settings_in):
         for name in OURS:
             assert settings_in(services[name]).environment == "production"
 
-    def test_no_secret_stands_in_the_file(self, services):
+    def test_the_file_contains_no_secret(self, services):
         for name, service in services.items():
             for variable, value in service.get("environment", {}).items():
                 if re.search("PASS|SECRET|TOKEN", variable):
@@ -108,14 +108,14 @@ class TestNetworks:
         assert published == {"api", "proxy"}
         assert services["proxy"]["profiles"] == ["tls"]
 
-    def test_the_api_is_published_where_it_listens(self, services, final_stage):
+    def test_the_published_port_is_the_one_that_the_api_listens_on(self, services, final_stage):
         (port,) = services["api"]["ports"]
 
         assert final_stage["EXPOSE"] == [port.rpartition(":")[2]]
         assert final_stage["EXPOSE"] == [str(services["api"]["environment"]["PORT"])]
         assert services["api"]["environment"]["HOST"] == "0.0.0.0"  # noqa: S104
 
-    def test_database_and_redis_are_on_the_internal_one_alone(self, services, compose):
+    def test_database_and_redis_are_only_on_the_internal_network(self, services, compose):
         internal = {name for name, network in compose["networks"].items() if (network or {}).get("internal") is True}
 
         assert internal == {"inside"}
@@ -125,7 +125,7 @@ class TestNetworks:
 
 
 class TestServices:
-    def test_ours_may_write_to_tmp_alone_and_have_no_privilege(self, services):
+    def test_ours_may_write_only_to_tmp_and_have_no_privileges(self, services):
         for name in OURS:
             service = services[name]
             assert service["read_only"] is True, name
@@ -142,7 +142,7 @@ class TestServices:
             assert re.fullmatch(r"\d+m", service["logging"]["options"]["max-size"]), name
             assert int(service["logging"]["options"]["max-file"]) <= 10, name
 
-    def test_all_start_again_but_what_is_done_once(self, services):
+    def test_all_restart_except_the_ones_that_run_once(self, services):
         assert services["migrate"]["restart"] == "no"
         assert {service["restart"] for name, service in services.items() if name != "migrate"} == {"unless-stopped"}
 
@@ -154,7 +154,7 @@ class TestServices:
                 "redis": {"condition": "service_healthy"},
             }, name
 
-    def test_whom_another_waits_for_is_there_and_tells_its_health(self, services):
+    def test_a_service_that_others_wait_for_exists_and_has_a_health_check(self, services):
         for name, service in services.items():
             waits_for = service.get("depends_on", {})
             for other in waits_for:
@@ -162,7 +162,7 @@ class TestServices:
                 if isinstance(waits_for, dict) and waits_for[other]["condition"] == "service_healthy":
                     assert "test" in services[other]["healthcheck"], (name, other)
 
-    def test_every_command_is_one_of_the_program(self, services, final_stage):
+    def test_every_command_exists_in_the_program(self, services, final_stage):
         (of_image,) = final_stage["CMD"]
 
         for name, subcommand in OURS.items():
@@ -171,19 +171,19 @@ class TestServices:
             assert _parser().parse_args(arguments).command == subcommand, name
 
     def test_ours_are_built_here_and_all_others_are_pinned(self, services):
-        """Once: two that build one image under one name at the same time stand in each other's way."""
+        """Only one service builds the image, because two builds of one name at the same time would clash."""
         assert [name for name, service in services.items() if "build" in service] == ["migrate"]
         ours = {(services[name]["image"], services[name]["pull_policy"]) for name in OURS}
         assert ours == {("tasktrackerpro:latest", "never")}
         others = {service["image"] for name, service in services.items() if name not in OURS}
         assert {image for image in others if not PINNED.fullmatch(image)} == set()
 
-    def test_worker_and_beat_are_well_while_they_touch_their_file(self, services):
+    def test_worker_and_beat_are_healthy_while_they_touch_their_file(self, services):
         for name in ("worker", "beat"):
             (_shell, command) = services[name]["healthcheck"]["test"]
             assert f"find {services[name]['environment']['ALIVE_FILE']} " in command
 
-    def test_nothing_is_killed_before_it_may_be_done(self, services, settings_in):
+    def test_no_process_is_killed_before_its_time_to_stop_is_over(self, services, settings_in):
         settings = settings_in(services["worker"])
 
         assert seconds_of(services["worker"]["stop_grace_period"]) > make_celery(settings).conf.task_time_limit
@@ -199,7 +199,7 @@ class TestServices:
 
 class TestDockerCompose129:
     def test_can_read_every_key(self, compose, services):
-        """It refuses a file with a key that it does not know: `name`, `include`, `develop`, `pull_policy: daily`…"""
+        """It refuses a file with an unknown key, such as `name`, `include`, `develop` and `pull_policy: daily`."""
         assert {key for key in compose if not key.startswith("x-")} <= KEYS_OF_FILE
         for name, service in services.items():
             assert service.keys() <= KEYS_OF_SERVICE, name
@@ -227,7 +227,7 @@ class TestDockerCompose129:
 
 
 class TestDockerfile:
-    def test_ends_as_a_user_that_it_made_and_that_is_not_root(self, final_stage, final_steps):
+    def test_ends_as_a_new_user_that_is_not_root(self, final_stage, final_steps):
         (user,) = final_stage["USER"]
         (made,) = [rest for rest in final_stage["RUN"] if "useradd" in rest]
 
@@ -236,7 +236,7 @@ class TestDockerfile:
             step for step, _rest in final_steps[final_steps.index(("USER", user)) :] if step in {"RUN", "COPY"}
         ] == []
 
-    def test_installs_what_is_locked_alone_by_its_hashes(self, stages):
+    def test_installs_only_locked_packages_by_their_hashes(self, stages):
         installs = [rest for stage in stages for step, rest in stage if step == "RUN" and "install" in rest]
 
         assert len(installs) == 1
@@ -248,13 +248,13 @@ class TestDockerfile:
         assert [rest for rest in final_stage["RUN"] if INSTALLERS.search(rest)] == []
         assert "ADD" not in final_stage
 
-    def test_builds_on_a_pinned_python_the_same_in_each_stage(self, stages):
+    def test_builds_every_stage_on_the_same_pinned_python(self, stages):
         images = {rest.split()[0] for stage in stages for step, rest in stage if step == "FROM"}
 
         assert len(images) == 1
         assert PINNED.fullmatch(images.pop())
 
-    def test_starts_and_asks_for_its_health_with_python_alone(self, final_stage, app, services):
+    def test_starts_and_checks_its_health_with_python_only(self, final_stage, app, services):
         (command,) = final_stage["CMD"]
         (health,) = final_stage["HEALTHCHECK"]
 
@@ -266,12 +266,12 @@ class TestDockerfile:
         assert path in {rule.rule for rule in app.url_map.iter_rules()}
         assert "healthcheck" not in services["api"]
 
-    def test_stops_by_the_signal_that_the_program_heeds(self, final_stage):
+    def test_stops_with_a_signal_that_the_program_handles(self, final_stage):
         assert final_stage["STOPSIGNAL"] == ["SIGTERM"]
 
 
 class TestDockerignore:
-    def test_lets_in_exactly_what_is_copied(self, stages):
+    def test_admits_exactly_the_copied_files(self, stages):
         copied = {
             source
             for stage in stages
@@ -303,7 +303,7 @@ def strings_in(value):
 
 
 def steps_of(dockerfile):
-    """Each instruction and what follows it, on one line."""
+    """List each instruction and its arguments, joined into one line."""
     without_comments = re.sub(r"^\s*#.*\n", "", dockerfile, flags=re.MULTILINE)
     lines = re.sub(r"\\\n", " ", without_comments).splitlines()
     return [(line.split()[0].upper(), line.split(maxsplit=1)[1].strip()) for line in lines if line.strip()]
@@ -322,14 +322,14 @@ def services(compose):
 
 @pytest.fixture(scope="module")
 def stages():
-    """Of the Dockerfile, each as a list of its steps."""
-    found = []
+    """The stages of the Dockerfile, each as a list of its steps."""
+    stages = []
     for step, rest in steps_of((ROOT / "Dockerfile").read_text("utf-8")):
         if step == "FROM":
-            found.append([])
-        found[-1].append((step, rest))
-    assert len(found) == 2
-    return found
+            stages.append([])
+        stages[-1].append((step, rest))
+    assert len(stages) == 2
+    return stages
 
 
 @pytest.fixture(scope="module")
@@ -339,11 +339,11 @@ def final_steps(stages):
 
 @pytest.fixture(scope="module")
 def final_stage(final_steps):
-    """By instruction, what follows it each time."""
-    found = {"RUN": []}
+    """The arguments of each instruction, in order."""
+    arguments = {"RUN": []}
     for step, rest in final_steps:
-        found.setdefault(step, []).append(rest)
-    return found
+        arguments.setdefault(step, []).append(rest)
+    return arguments
 
 
 @pytest.fixture(scope="module")
@@ -353,7 +353,7 @@ def documented():
 
 @pytest.fixture
 def settings_in(monkeypatch):
-    """What a service reads: its environment, with secrets as they should be."""
+    """Read the settings of a service from its environment, with valid secrets."""
 
     def read(service):
         secret = "d41d8cd98f00b204e9800998ecf8427e"

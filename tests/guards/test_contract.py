@@ -1,4 +1,4 @@
-"""Promise 8: no input gives a 500, and what is answered is what the OpenAPI document says."""
+"""Promise 8: no input gives a 500, and every answer is as the OpenAPI document describes it."""
 
 import pytest
 import schemathesis
@@ -20,7 +20,7 @@ from tests.fakes import FakeJobQueue
 
 
 def described_api():
-    """The document alone: nothing is asked of the servers that these settings name."""
+    """Read the document without contacting the servers that these settings name."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("DATABASE_URL", "postgresql://nobody@localhost:1/nowhere")
         environment.setenv("REDIS_URL", "redis://localhost:1/0")
@@ -38,14 +38,14 @@ API = described_api()
     max_examples=15,
     derandomize=True,
     deadline=None,
-    # A transaction of its own for each operation is enough: its examples may meet each other's leavings.
+    # One transaction for each operation is enough: its examples may see the leftovers of each other.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-def test_every_operation_keeps_its_word(case, app, client, admin, services):
-    # A tracker that is not ready answers 503, and rightly.
+def test_every_operation_answers_as_documented(case, app, client, admin, services):
+    # A tracker that is not ready rightly answers 503.
     for part in BackgroundProcess:
         services.health.see(part)
-    # A token for each: some operations end the session, and that is no reason to refuse the next example.
+    # Each example gets a token of its own, because some operations end the session.
     response = case.call(app=app, headers={"Authorization": f"Bearer {client.token_of(admin)}"})
 
     checks = [
@@ -56,7 +56,7 @@ def test_every_operation_keeps_its_word(case, app, client, admin, services):
         response_schema_conformance,
         unsupported_method,
     ]
-    # A query knows words only: what should have been null or a list arrives as some, and they may be good ones.
+    # A query contains only text: a null or a list arrives as text, which may be valid.
     if not case.query:
         checks.append(negative_data_rejection)
     case.validate_response(response, checks=checks)

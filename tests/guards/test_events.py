@@ -27,7 +27,7 @@ DAY = date(2026, 3, 9)
 SESSION_ID = UUID("0e7a9b8a-6f3c-4b57-9d0a-3a2f1c5d7e90")
 SPACES = ("actors", "tasks", "task_logs")
 
-# What follows: spaces of the cache that are forgotten, and jobs that a worker is woken for.
+# The spaces of the cache that each event clears, and the jobs for which it wakes a worker.
 REACTIONS = {
     TaskChanged(task_id=1): {"tasks"},
     TasksImported(import_id=1, task_count=2): {"tasks"},
@@ -42,26 +42,26 @@ WITHOUT_REACTION: set[type] = set()
 
 
 class TestReactions:
-    def test_every_event_is_here(self):
+    def test_every_event_is_listed(self):
         assert {type(event) for event in REACTIONS} | WITHOUT_REACTION == set(get_args(Event))
 
     @pytest.mark.parametrize(
         ("event", "expected"), REACTIONS.items(), ids=[type(event).__name__ for event in REACTIONS]
     )
-    def test_what_follows_is_what_is_said_here(self, resources, job_queue, event, expected):
+    def test_each_event_has_the_listed_effects(self, resources, job_queue, event, expected):
         remember_all(resources.cache)
 
         react_to(resources, event)
 
-        assert forgotten(resources.cache) | set(job_queue.enqueued) == expected
+        assert cleared_spaces(resources.cache) | set(job_queue.enqueued) == expected
 
-    def test_each_is_a_frozen_value(self):
+    def test_each_event_is_a_frozen_value(self):
         for event_class in get_args(Event):
             assert is_dataclass(event_class)
             assert event_class.__dataclass_params__.frozen
 
     @pytest.mark.parametrize("event", REACTIONS, ids=[type(event).__name__ for event in REACTIONS])
-    def test_a_reaction_that_fails_stops_nothing(self, settings, caplog, event):
+    def test_a_failed_reaction_stops_no_other(self, settings, caplog, event):
         resources = Resources(settings, job_queue=BrokenJobQueue(), cache=BrokenCache(make_redis(settings.redis_url)))
 
         react_to(resources, event)
@@ -74,7 +74,7 @@ def remember_all(cache):
         cache.remember((space,), space, lambda: b"", ttl_seconds=30)
 
 
-def forgotten(cache):
+def cleared_spaces(cache):
     return {space for space in SPACES if not cache.remember((space,), space, lambda: b"", ttl_seconds=30).was_cached}
 
 

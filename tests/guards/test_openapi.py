@@ -1,40 +1,40 @@
-"""What the OpenAPI document says that no schema says by itself."""
+"""Statements of the OpenAPI document that no single schema makes."""
 
 import re
 
 import pytest
 
 
-def test_no_two_paths_differ_in_a_parameters_name_alone(document):
+def test_no_two_paths_differ_only_in_the_name_of_a_parameter(document):
     templates = [re.sub(r"\{\w+\}", "{}", path) for path in document["paths"]]
 
     assert len(templates) == len(set(templates))
 
 
-def test_the_classic_task_path_takes_all_three_methods(document):
+def test_the_classic_task_path_accepts_all_three_methods(document):
     assert {"get", "put", "delete"} <= set(document["paths"]["/task/{task_id}"])
 
 
 @pytest.mark.parametrize("path", ["/api/v1/tasks/export", "/api/v1/imports/{import_id}/errors"])
-def test_files_are_named_as_such(document, path):
+def test_downloads_are_described_as_files(document, path):
     response = document["paths"][path]["get"]["responses"]["200"]
 
     assert response["description"]
     assert "text/csv" in response["content"]
 
 
-def test_the_errors_of_an_import_are_json_too(document):
+def test_the_errors_of_an_import_may_also_be_json(document):
     content = document["paths"]["/api/v1/imports/{import_id}/errors"]["get"]["responses"]["200"]["content"]
 
     assert content["application/json"]["schema"]["$ref"].endswith("/ImportProblemPage")
 
 
 @pytest.mark.parametrize("schema", ["TaskPatch", "TaskStatusChange", "UserPatch"])
-def test_a_change_of_nothing_is_no_change(document, schema):
+def test_an_empty_change_is_refused(document, schema):
     assert document["components"]["schemas"][schema]["minProperties"] == 1
 
 
-def test_other_trackers_words_are_allowed(document):
+def test_the_words_of_other_trackers_are_allowed(document):
     ours, others = document["components"]["schemas"]["TaskInput"]["properties"]["status"]["anyOf"]
 
     assert ours["enum"] == ["todo", "in_progress", "blocked", "done", "cancelled"]

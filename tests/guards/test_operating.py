@@ -1,4 +1,4 @@
-"""What the documents tell people to type and where they lead, held against the repository."""
+"""The commands and links in the documents, compared with the repository."""
 
 import re
 
@@ -15,10 +15,10 @@ NOT_OURS = {".venv", ".data", ".git", "node_modules"}
 
 CODE_BLOCK = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]+`")
-# With or without a title; what has a scheme leads elsewhere.
+# A link with or without a title; a link with a scheme leads elsewhere.
 LINK = re.compile(r"\]\((?![a-z]+:)([^)\s]+)(?: \"[^\"]*\")?\)")
 HEADING = re.compile(r"^#{1,6} (.+?) *$", re.MULTILINE)
-# In code, where a command begins a line, or follows another one or a variable's value.
+# A command in code: at the start of a line, after another command, or after the value of a variable.
 MAKE = re.compile(r"(?:^|`|[;&|(]|=\S+) *make ([a-z][a-z-]*)", re.MULTILINE)
 SUBCOMMAND = re.compile(r"python3? main\.py ([a-z]+)")
 TARGET = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)
@@ -26,7 +26,7 @@ DEPLOYED = re.compile(r"`(deploy/[^`\s]*)`")
 
 
 class TestSettings:
-    def test_every_setting_says_what_it_means(self):
+    def test_every_setting_has_a_description(self):
         settings = list(settings_table.settings_of((ROOT / ".env.example").read_text("utf-8")))
 
         assert settings
@@ -34,30 +34,30 @@ class TestSettings:
 
 
 class TestAlerts:
-    def test_each_has_a_heading_and_each_heading_an_alert(self):
+    def test_each_alert_has_a_heading_and_each_heading_an_alert(self):
         groups = yaml.safe_load(ALERTS.read_text("utf-8"))["groups"]
 
-        told = section_of(PAGE.read_text("utf-8"), "Alerts")
+        documented = section_of(PAGE.read_text("utf-8"), "Alerts")
 
-        assert re.findall(r"^### (.+)$", told, re.MULTILINE) == [
+        assert re.findall(r"^### (.+)$", documented, re.MULTILINE) == [
             rule["alert"] for group in groups for rule in group["rules"]
         ]
 
-    def test_each_says_how_bad_it_is_what_to_look_at_to_do_and_what_is_lost(self):
+    def test_each_section_has_severity_checks_actions_and_losses(self):
         groups = yaml.safe_load(ALERTS.read_text("utf-8"))["groups"]
         severities = {rule["alert"]: rule["labels"]["severity"] for group in groups for rule in group["rules"]}
 
-        told = section_of(PAGE.read_text("utf-8"), "Alerts").split("\n### ")[1:]
+        documented = section_of(PAGE.read_text("utf-8"), "Alerts").split("\n### ")[1:]
 
-        assert len(told) == len(severities)
-        for section in told:
+        assert len(documented) == len(severities)
+        for section in documented:
             name, _, text = section.partition("\n")
             assert text.strip().startswith(f"*{severities[name]}.*"), name
             assert re.findall(r"^- \*\*(.+?):\*\*", text, re.MULTILINE) == ["Look", "Do", "Lost meanwhile"], name
 
 
 class TestCommands:
-    def test_every_target_of_make_is_one(self, pages):
+    def test_every_target_of_make_exists(self, pages):
         targets = set(TARGET.findall((ROOT / "Makefile").read_text("utf-8")))
 
         named = {(path, target) for path, text in pages.items() for target in MAKE.findall(code_of(text))}
@@ -65,18 +65,18 @@ class TestCommands:
         assert len(named) > 10
         assert sorted((str(path), target) for path, target in named if target not in targets) == []
 
-    def test_every_subcommand_of_the_program_is_one(self, pages):
+    def test_every_subcommand_of_the_program_exists(self, pages):
         named = {(path, word) for path, text in pages.items() for word in SUBCOMMAND.findall(text)}
 
         assert {word for _path, word in named} >= {"prepare", "logs"}
         for path, word in sorted(named):
             with pytest.raises(SystemExit) as ended:
                 _parser().parse_args([word, "--help"])
-            assert ended.value.code == 0, f"{path} tells of `python main.py {word}`"
+            assert ended.value.code == 0, f"{path} names `python main.py {word}`"
 
 
 class TestLinks:
-    def test_every_link_leads_to_a_file_and_a_heading_of_it(self, pages):
+    def test_every_link_leads_to_a_file_and_to_one_of_its_headings(self, pages):
         broken = [
             f"{path}: {link}"
             for path, text in pages.items()
@@ -86,7 +86,7 @@ class TestLinks:
 
         assert broken == []
 
-    def test_every_file_of_deploy_that_is_named_is_there(self, pages):
+    def test_every_file_of_deploy_that_is_named_exists(self, pages):
         named = {(path, name) for path, text in pages.items() for name in DEPLOYED.findall(text)}
 
         assert named
@@ -99,7 +99,7 @@ def section_of(page, heading):
 
 
 def prose_of(page):
-    """Without code, where brackets and number signs are none of Markdown's."""
+    """Remove code, where brackets and number signs do not belong to Markdown."""
     return CODE.sub("", CODE_BLOCK.sub("", page))
 
 
@@ -116,20 +116,20 @@ def leads_somewhere(path, link):
 
 
 def anchors_of(page):
-    """As GitHub names headings; a name that was there before gets a number."""
+    """List the anchors that GitHub makes; a repeated heading gets a number."""
     anchors: list[str] = []
     for heading in HEADING.findall(CODE_BLOCK.sub("", page)):
-        words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
-        name = re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
-        again = sum(1 for anchor in anchors if re.fullmatch(rf"{re.escape(name)}(-\d+)?", anchor))
-        anchors.append(f"{name}-{again}" if again else name)
+        text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
+        name = re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+        repetition = sum(1 for anchor in anchors if re.fullmatch(rf"{re.escape(name)}(-\d+)?", anchor))
+        anchors.append(f"{name}-{repetition}" if repetition else name)
     return anchors
 
 
 @pytest.fixture
 def pages():
     """Each Markdown file of the repository, by its path in it."""
-    found = {path.relative_to(ROOT): path for path in ROOT.rglob("*.md")}
-    own = {name: path.read_text("utf-8") for name, path in found.items() if not NOT_OURS & set(name.parts)}
+    headings = {path.relative_to(ROOT): path for path in ROOT.rglob("*.md")}
+    own = {name: path.read_text("utf-8") for name, path in headings.items() if not NOT_OURS & set(name.parts)}
     assert {str(name) for name in own} >= {"README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/operating.md"}
     return own

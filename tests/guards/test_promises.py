@@ -1,4 +1,4 @@
-"""The page of promises, held against the tests and files that it names."""
+"""The page of promises, compared with the tests and files that it names."""
 
 import ast
 import re
@@ -22,22 +22,22 @@ def test_every_row_names_a_test():
 
 
 @pytest.mark.parametrize(("file", "name", "deep"), NAMED)
-def test_a_test_that_is_named_is_there_and_as_deep_as_the_page_says(file, name, deep):
+def test_every_named_test_exists_and_has_the_mark_that_the_page_states(file, name, deep):
     module = ast.parse((ROOT / file).read_text())
-    found = next((node for node in module.body if getattr(node, "name", None) == name), None)
+    definition = next((node for node in module.body if getattr(node, "name", None) == name), None)
 
-    assert isinstance(found, ast.ClassDef | ast.FunctionDef)
-    if isinstance(found, ast.ClassDef):
-        assert [node for node in found.body if getattr(node, "name", "").startswith("test_")]
-    marks = [*found.decorator_list, *(node.value for node in module.body if is_mark_of_all(node))]
+    assert isinstance(definition, ast.ClassDef | ast.FunctionDef)
+    if isinstance(definition, ast.ClassDef):
+        assert [node for node in definition.body if getattr(node, "name", "").startswith("test_")]
+    marks = [*definition.decorator_list, *(node.value for node in module.body if is_mark_of_the_module(node))]
     assert any(ast.unparse(mark) == "pytest.mark.deep" for mark in marks) == bool(deep)
 
 
-def test_a_file_that_is_named_is_there():
-    named = set(re.findall(r"`((?:app|deploy|migrations)/[^`\s]+)`", PAGE))
+def test_every_named_file_exists():
+    paths = set(re.findall(r"`((?:app|deploy|migrations)/[^`\s]+)`", PAGE))
 
-    assert [path for path in named if not (ROOT / path).exists()] == []
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
-def is_mark_of_all(node):
+def is_mark_of_the_module(node):
     return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"

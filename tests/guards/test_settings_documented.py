@@ -1,4 +1,4 @@
-"""`.env.example` names exactly the variables that are read, with the values that they have where nothing is said."""
+"""`.env.example` names exactly the variables that the app reads, with their default values."""
 
 import os
 import re
@@ -17,15 +17,15 @@ DOCUMENTED = re.compile(r"^(?:# ?)?([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
 
 
 class TestEnvExample:
-    def test_names_every_variable_that_is_read_and_no_other(self, documented):
+    def test_names_exactly_the_variables_that_are_read(self, documented):
         assert {name for name, _value in documented} == variables_of_the_settings() | variables_of_compose()
 
-    def test_names_each_once(self, documented):
+    def test_names_each_variable_once(self, documented):
         names = [name for name, _value in documented]
 
         assert sorted(name for name in set(names) if names.count(name) > 1) == []
 
-    def test_a_value_in_it_is_the_default(self, documented, bare_environment):
+    def test_its_values_are_the_defaults(self, documented, bare_environment):
         by_default = read_settings(), read_launch_settings()
 
         for name, value in documented:
@@ -34,20 +34,20 @@ class TestEnvExample:
 
         assert (read_settings(), read_launch_settings()) == by_default
 
-    def test_holds_no_secret(self, documented):
+    def test_contains_no_secret(self, documented):
         secrets = {name: value for name, value in documented if re.search("PASSWORD|SECRET|_URL$", name)}
 
         assert set(secrets.values()) == {""}
 
 
 class TestOtherModules:
-    def test_nothing_else_reads_the_environment(self):
-        """But `local`, which makes the environment of the processes that it starts."""
+    def test_no_other_module_reads_the_environment(self):
+        """Only `local` may, because it makes the environment of the processes that it starts."""
         modules = [path for path in (ROOT / "app").rglob("*.py") if path.parent.name != "local"]
 
-        found = {path.relative_to(ROOT).as_posix() for path in modules if ENVIRONMENT.search(path.read_text("utf-8"))}
+        readers = {path.relative_to(ROOT).as_posix() for path in modules if ENVIRONMENT.search(path.read_text("utf-8"))}
 
-        assert found <= {"app/settings.py"}
+        assert readers <= {"app/settings.py"}
 
 
 def variables_of_the_settings():
@@ -68,7 +68,7 @@ def documented():
 
 @pytest.fixture
 def bare_environment(monkeypatch):
-    """What has no default, and nothing else."""
+    """The variables without a default, and no others."""
     for name in variables_of_the_settings() & set(os.environ):
         monkeypatch.delenv(name)
     monkeypatch.setenv("DATABASE_URL", "postgresql://db/app")

@@ -26,9 +26,9 @@ class TestGate:
         gate.enter()
         gate.enter()
 
-        assert not comes_through(gate)
+        assert not may_enter(gate)
 
-    def test_the_next_in_line_gets_the_permit_of_who_leaves(self):
+    def test_a_returned_permit_goes_to_the_next_in_line(self):
         gate = Gate(1, longest_wait_seconds=30)
         gate.enter()
         order = []
@@ -42,7 +42,7 @@ class TestGate:
         gate.leave(held_seconds=0.01)
         gate.enter()
 
-    def test_refuses_at_once_when_nobody_left_for_longer_than_a_wait_may_be(self, stopwatch):
+    def test_refuses_at_once_when_nobody_has_left_for_the_longest_wait(self, stopwatch):
         gate = Gate(1, longest_wait_seconds=30, now=stopwatch)
         gate.enter()
         stopwatch.now += 31
@@ -50,7 +50,7 @@ class TestGate:
         with pytest.raises(BusyError):
             gate.enter()
 
-    def test_a_process_that_was_idle_for_long_is_not_stuck(self, stopwatch):
+    def test_lets_callers_through_after_a_long_idle_time(self, stopwatch):
         gate = Gate(1, longest_wait_seconds=30, now=stopwatch)
         stopwatch.now += 3600
         gate.enter()
@@ -82,16 +82,16 @@ class TestGate:
         gate.leave(held_seconds=0.01)
         waiting.join(10)
 
-    def test_one_who_gave_up_takes_no_permit(self):
+    def test_a_caller_who_gave_up_takes_no_permit(self):
         gate = Gate(1, longest_wait_seconds=0.01)
         gate.enter()
-        assert not comes_through(gate)
+        assert not may_enter(gate)
 
         gate.leave(held_seconds=0.001)
 
-        assert comes_through(gate)
+        assert may_enter(gate)
 
-    def test_says_when_to_come_again(self, stopwatch):
+    def test_says_when_to_retry(self, stopwatch):
         gate = Gate(1, now=stopwatch)
         gate.enter()
         stopwatch.now += LONGEST_WAIT_SECONDS * 2
@@ -104,7 +104,7 @@ class TestGate:
 
 
 class TestSlots:
-    def test_refuse_one_too_many(self):
+    def test_refuse_one_caller_too_many(self):
         slots = Slots(1)
 
         with slots.taken(), pytest.raises(BusyError):
@@ -113,7 +113,7 @@ class TestSlots:
         with slots.taken():
             pass
 
-    def test_refuse_what_is_too_much_at_once(self):
+    def test_refuse_a_caller_who_needs_more_than_is_left(self):
         slots = Slots(10, amount=100)
 
         with slots.taken(60):
@@ -122,7 +122,7 @@ class TestSlots:
             with slots.taken(40):
                 pass
 
-    def test_are_given_back_whatever_happens(self):
+    def test_are_returned_after_success_and_failure(self):
         slots = Slots(1, amount=10)
 
         with pytest.raises(ZeroDivisionError), slots.taken(10):
@@ -131,11 +131,11 @@ class TestSlots:
         with slots.taken(10):
             pass
 
-    def test_may_be_waited_for(self):
+    def test_are_passed_on_to_a_caller_who_waits(self):
         slots = Slots(1, max_waiting=1, longest_wait_seconds=30)
         slots.take()
-        got = threading.Event()
-        thread = threading.Thread(target=lambda: (slots.take(), got.set()))
+        received = threading.Event()
+        thread = threading.Thread(target=lambda: (slots.take(), received.set()))
         thread.start()
         assert wait_for(lambda: slots._waiting == 0)
 
@@ -144,18 +144,18 @@ class TestSlots:
         slots.give_back()
 
         thread.join(10)
-        assert got.is_set()
+        assert received.is_set()
 
 
 class TestThreads:
-    def test_all_bounds_together_leave_some_for_health_checks(self):
+    def test_all_bounds_together_leave_threads_for_health_checks(self):
         bounds = MAX_WAITING + MAX_BODIES + MAX_UPLOADS + MAX_WAITING_UPLOADS + MAX_DOWNLOADS
 
         assert threads_for(10) > 10 + bounds
 
 
 class TestRequests:
-    def test_one_that_finds_no_permit_is_told_to_come_again(self, busy_app, client, admin):
+    def test_a_request_without_a_permit_is_refused_with_a_time_to_retry(self, busy_app, client, admin):
         answer = client.acting_as(admin).get("/api/v1/tasks")
 
         assert answer.status_code == 503
@@ -163,7 +163,7 @@ class TestRequests:
         assert answer.json["code"] == "too_busy"
         assert answer.json["request_id"]
 
-    def test_one_of_the_classic_routes_is_told_in_its_own_format(self, busy_app, client, admin):
+    def test_a_classic_route_refuses_in_its_own_format(self, busy_app, client, admin):
         answer = client.acting_as(admin).get("/tasks")
 
         assert answer.status_code == 503
@@ -173,10 +173,10 @@ class TestRequests:
     def test_health_checks_need_no_permit(self, busy_app, client, path):
         assert client.get(path).status_code == 200
 
-    def test_what_is_not_there_needs_no_permit(self, busy_app, client):
+    def test_an_unknown_path_needs_no_permit(self, busy_app, client):
         assert client.get("/api/v1/nothing").status_code == 404
 
-    def test_a_permit_comes_back_whatever_became_of_its_request(self, app, client, admin):
+    def test_a_permit_comes_back_after_success_and_failure(self, app, client, admin):
         admission = app.extensions["admission"]
         client = client.acting_as(admin)
 
@@ -204,7 +204,7 @@ class TestRequests:
         assert answer.status_code == 201
         assert seen == [True]
 
-    def test_bodies_that_are_being_received_have_a_bound(self, app, client, admin):
+    def test_the_number_of_bodies_being_received_is_limited(self, app, client, admin):
         admission = app.extensions["admission"]
         for _ in range(MAX_BODIES):
             admission.bodies.take(1)
@@ -223,7 +223,7 @@ class Stopwatch:
         return self.now
 
 
-def comes_through(gate):
+def may_enter(gate):
     try:
         gate.enter()
     except BusyError:
@@ -232,7 +232,7 @@ def comes_through(gate):
 
 
 def waiter(gate, order, number):
-    """A thread that stands in line by the time that this returns."""
+    """Start a thread, and return it once it waits in line."""
     length = len(gate._line)
     thread = threading.Thread(target=lambda: (gate.enter(), order.append(number)))
     thread.start()

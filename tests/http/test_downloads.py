@@ -11,7 +11,7 @@ EXPORT = "/api/v1/tasks/export"
 
 
 class TestDownload:
-    def test_says_how_long_it_is_and_how_many_rows_it_has(self, client, admin, factories):
+    def test_states_its_length_and_its_number_of_rows(self, client, admin, factories):
         for _ in range(3):
             factories.Task(description="a line\nand another")
 
@@ -20,7 +20,7 @@ class TestDownload:
         assert answer.headers["Content-Length"] == str(len(answer.get_data()))
         assert answer.headers["X-Row-Count"] == "3"
 
-    def test_one_that_cannot_be_finished_is_an_error_and_no_file(self, client, admin, factories, monkeypatch):
+    def test_an_unfinished_download_is_an_error_and_not_a_file(self, client, admin, factories, monkeypatch):
         monkeypatch.setattr("app.services.tasks.export.PAGE_ROWS", 1)
         for _ in range(3):
             factories.Task()
@@ -32,7 +32,7 @@ class TestDownload:
         assert answer.json["code"] == "unavailable"
         assert "Content-Disposition" not in answer.headers
 
-    def test_a_large_one_is_whole(self, client, admin, factories):
+    def test_a_large_download_is_complete(self, client, admin, factories):
         description = "x" * 20_000
         count = MAX_MEMORY_BYTES // len(description) + 2
         for _ in range(count):
@@ -42,7 +42,7 @@ class TestDownload:
 
         assert answer.get_data().count(description.encode()) == count
 
-    def test_of_errors_says_the_same(self, client, admin):
+    def test_a_download_of_errors_states_the_same(self, client, admin):
         client = client.acting_as(admin)
         file = io.BytesIO(b"title,status\nPaint,maybe\nSand,todo\n")
         created = client.request("POST", "/api/v1/imports", data={"file": (file, "tasks.csv")})
@@ -55,7 +55,7 @@ class TestDownload:
 
 class TestActiveTasks:
     @pytest.mark.parametrize("task_count", [0, 1, 3, 7])
-    def test_are_one_array_however_many_pages_they_take(self, client, admin, factories, monkeypatch, task_count):
+    def test_are_one_array_over_any_number_of_pages(self, client, admin, factories, monkeypatch, task_count):
         monkeypatch.setattr("app.services.tasks.read.ACTIVE_PAGE_ROWS", 3)
         tasks = [factories.Task(title=f'T"{number}') for number in range(task_count)]
         factories.Task(status="done")
@@ -69,7 +69,7 @@ class TestActiveTasks:
 
 
 class TestBounds:
-    def test_one_too_many_is_told_to_come_again(self, app, client, admin):
+    def test_one_download_too_many_is_refused_with_a_time_to_retry(self, app, client, admin):
         for _ in range(MAX_DOWNLOADS):
             app.extensions["admission"].downloads.take()
 
@@ -78,7 +78,7 @@ class TestBounds:
         assert answer.status_code == 503
         assert answer.json["code"] == "too_busy"
 
-    def test_a_place_comes_back_whatever_became_of_the_download(self, app, client, admin, factories, monkeypatch):
+    def test_a_place_comes_back_after_success_and_failure(self, app, client, admin, factories, monkeypatch):
         client = client.acting_as(admin)
         for _ in range(MAX_DOWNLOADS):
             assert client.get(EXPORT).get_data()
@@ -96,7 +96,7 @@ class TestBounds:
         for _ in range(admission.permits):
             admission.gate.enter()
 
-    def test_one_that_is_being_sent_holds_its_place_and_no_permit(self, app, client, admin):
+    def test_a_download_that_is_being_sent_holds_its_place_and_no_permit(self, app, client, admin):
         admission = app.extensions["admission"]
         answer = client.acting_as(admin).get(EXPORT, buffered=False)
 
@@ -111,7 +111,7 @@ class TestBounds:
 
 
 def fail_after(monkeypatch, *, pages):
-    """The database is gone after so many pages of the export."""
+    """Make the database fail after this number of pages of the export."""
     list_page, left = TaskExportRepository.list_page, [pages]
 
     def fail(*args, **kwargs):

@@ -7,19 +7,19 @@ LONG = 60.0
 
 
 class TestDraining:
-    def test_is_off_until_somebody_begins_it(self):
+    def test_is_off_until_it_begins(self):
         draining = Draining()
 
         assert (draining.is_on, draining.is_about_to_end) == (False, False)
 
-    def test_is_on_from_its_begin(self):
+    def test_is_on_once_it_has_begun(self):
         draining = Draining()
 
         draining.begin(LONG)
 
         assert (draining.is_on, draining.is_about_to_end) == (True, False)
 
-    def test_is_about_to_end_in_its_last_moment_and_stays_so(self):
+    def test_is_about_to_end_from_its_last_moment_on(self):
         now = 0.0
         draining = Draining(now=lambda: now)
         draining.begin(LONG)
@@ -33,7 +33,7 @@ class TestDraining:
         now += LONG
         assert (draining.is_on, draining.is_about_to_end) == (True, True)
 
-    def test_ends_when_its_first_begin_said(self):
+    def test_a_second_begin_does_not_move_its_end(self):
         now = 0.0
         draining = Draining(now=lambda: now)
         draining.begin(LONG)
@@ -45,14 +45,14 @@ class TestDraining:
 
 
 class TestAnswers:
-    def test_keep_the_connection_while_nobody_stops(self, client):
+    def test_keep_the_connection_before_a_drain(self, client):
         assert "Connection" not in client.get("/healthz").headers
 
     @pytest.mark.parametrize(
         ("path", "status"),
         [("/healthz", 200), ("/readyz", 503), ("/nowhere", 404), ("/api/v1/tasks", 401), ("/broken", 500)],
     )
-    def test_send_every_client_away_once_the_drain_has_begun(self, app, client, draining, path, status):
+    def test_close_every_connection_during_a_drain(self, app, client, draining, path, status):
         app.add_url_rule("/broken", "broken", broken)
         draining.begin(LONG)
 
@@ -60,24 +60,24 @@ class TestAnswers:
 
         assert (answer.status_code, answer.headers["Connection"]) == (status, "close")
 
-    def test_are_whole_all_the_same(self, client, admin, draining):
+    def test_are_complete_during_a_drain(self, client, admin, draining):
         draining.begin(LONG)
 
         answer = client.acting_as(admin).post("/api/v1/tasks", {"title": "Taken while stopping"})
 
         assert (answer.status_code, answer.json["title"]) == (201, "Taken while stopping")
 
-    def test_are_not_held_back_before_the_last_moment(self, client, draining, holds):
+    def test_are_not_held_back_before_the_last_moment(self, client, draining, held_seconds):
         draining.begin(LONG)
 
         assert client.get("/healthz").headers["Connection"] == "close"
-        assert holds == []
+        assert held_seconds == []
 
-    def test_are_held_back_in_the_last_moment(self, client, draining, holds):
+    def test_are_held_back_in_the_last_moment(self, client, draining, held_seconds):
         draining.begin(0.0)
 
         assert client.get("/healthz").headers["Connection"] == "close"
-        assert holds == [HOLD_SECONDS]
+        assert held_seconds == [HOLD_SECONDS]
 
 
 def broken():
@@ -96,8 +96,8 @@ def draining(app):
 
 
 @pytest.fixture
-def holds(draining, monkeypatch):
-    """For how long each answer was held back. Nobody waits."""
+def held_seconds(draining, monkeypatch):
+    """Record how long each answer was held back, without waiting."""
     seconds = []
     monkeypatch.setattr(draining, "_sleep", seconds.append)
     return seconds

@@ -34,7 +34,7 @@ class TestRequests:
         }
 
     @pytest.mark.parametrize("path", ["/api/v1/tasks/123456", "/api/v1/tasks/123456?zebra=1"])
-    def test_go_by_the_template_and_never_by_the_path(self, client, admin, numbers, path):
+    def test_are_labelled_with_the_template_and_never_with_the_path(self, client, admin, numbers, path):
         client.acting_as(admin).get(path)
 
         assert numbers.requests() == {("GET", TASK_ROUTE, "404"): 1}
@@ -42,25 +42,25 @@ class TestRequests:
         assert "zebra" not in numbers.labels()
 
     @pytest.mark.parametrize("path", ["/zebra", "/api/v1/zebra/7", "/api/v1/tasks/zebra", "/%00zebra"])
-    def test_for_what_nobody_routed_are_all_one(self, client, numbers, path):
+    def test_for_unknown_paths_share_one_label(self, client, numbers, path):
         status = client.get(path).status_code
 
         assert numbers.requests() == {("GET", "unmatched", str(status)): 1}
         assert "zebra" not in numbers.labels()
 
-    def test_with_a_method_that_the_route_does_not_take_are_unmatched(self, client, numbers):
+    def test_with_a_method_that_the_route_does_not_allow_are_unmatched(self, client, numbers):
         client.delete("/healthz")
 
         assert numbers.requests() == {("DELETE", "unmatched", "405"): 1}
 
     @pytest.mark.parametrize("method", ["BREW", "X" * 1000])
-    def test_with_methods_that_nobody_knows_are_all_one(self, client, numbers, method):
+    def test_with_unknown_methods_share_one_label(self, client, numbers, method):
         client.request(method, "/healthz")
 
         ((counted_method, _, _),) = numbers.requests()
         assert counted_method == "OTHER"
 
-    def test_that_break_are_counted_too(self, app, client, numbers):
+    def test_that_fail_are_counted(self, app, client, numbers):
         app.add_url_rule("/broken", "broken", broken)
 
         client.get("/broken")
@@ -82,7 +82,7 @@ class TestRequests:
 
 
 class TestCacheLookups:
-    def test_are_hits_or_misses_of_their_space(self, client, admin, numbers):
+    def test_are_counted_as_hits_or_misses_by_space(self, client, admin, numbers):
         as_admin = client.acting_as(admin)
         for _ in range(3):
             as_admin.get("/api/v1/tasks")
@@ -92,7 +92,7 @@ class TestCacheLookups:
         assert numbers.lookups("task_logs") == (0, 1)
         assert numbers.lookups("actors") == (3, 1)
 
-    def test_after_a_change_are_misses_again(self, client, admin, numbers):
+    def test_are_misses_again_after_a_change(self, client, admin, numbers):
         as_admin = client.acting_as(admin)
         as_admin.get("/api/v1/tasks")
         as_admin.post("/api/v1/tasks", {"title": "New"})
@@ -102,55 +102,55 @@ class TestCacheLookups:
 
 
 class TestConnections:
-    def test_are_in_use_during_a_request_and_not_after_it(self, own):
+    def test_are_in_use_during_a_request_only(self, own_api):
         in_use = []
-        own.route("/busy", lambda: (own.take_connection(), in_use.append(own.in_use()), "done")[-1])
+        own_api.route("/busy", lambda: (own_api.take_connection(), in_use.append(own_api.in_use()), "done")[-1])
 
-        own.client.get("/busy")
-        own.client.get("/readyz")
+        own_api.client.get("/busy")
+        own_api.client.get("/readyz")
 
         assert in_use == [1]
-        assert own.in_use() == 0
+        assert own_api.in_use() == 0
 
-    def test_are_not_in_use_after_a_request_that_broke(self, own):
+    def test_are_not_in_use_after_a_failed_request(self, own_api):
         in_use = []
 
         def break_in_a_transaction():
-            own.take_connection()
-            in_use.append(own.in_use())
+            own_api.take_connection()
+            in_use.append(own_api.in_use())
             broken()
 
-        own.route("/broken", break_in_a_transaction)
+        own_api.route("/broken", break_in_a_transaction)
 
-        assert own.client.get("/broken").status_code == 500
+        assert own_api.client.get("/broken").status_code == 500
 
         assert in_use == [1]
-        assert own.in_use() == 0
+        assert own_api.in_use() == 0
 
-    def test_are_not_in_use_after_their_server_closed_them(self, own):
-        own.client.get("/readyz")
+    def test_are_not_in_use_after_the_server_closed_them(self, own_api):
+        own_api.client.get("/readyz")
 
-        own.hang_up()
+        own_api.hang_up()
 
-        assert own.client.get("/readyz").json["checks"]["database"]["ok"]
-        assert own.in_use() == 0
+        assert own_api.client.get("/readyz").json["checks"]["database"]["ok"]
+        assert own_api.in_use() == 0
 
-    def test_are_none_and_not_fewer_while_the_database_is_away_and_after_it(self, own):
-        own.client.get("/readyz")
-        with own.database_away():
+    def test_count_as_zero_while_the_database_is_away_and_afterwards(self, own_api):
+        own_api.client.get("/readyz")
+        with own_api.database_away():
             for _ in range(3):
-                assert not own.client.get("/readyz").json["checks"]["database"]["ok"]
-            assert own.in_use() == 0
+                assert not own_api.client.get("/readyz").json["checks"]["database"]["ok"]
+            assert own_api.in_use() == 0
 
-        assert own.client.get("/readyz").json["checks"]["database"]["ok"]
-        assert own.in_use() == 0
+        assert own_api.client.get("/readyz").json["checks"]["database"]["ok"]
+        assert own_api.in_use() == 0
 
-    def test_are_told_with_how_many_there_may_be(self, own):
-        assert own.limit() == own.resources.settings.database_pool_size
+    def test_have_a_metric_for_their_limit(self, own_api):
+        assert own_api.limit() == own_api.resources.settings.database_pool_size
 
 
 class TestLogLine:
-    def test_says_what_was_asked_and_answered(self, client, admin, log):
+    def test_describes_the_request_and_its_answer(self, client, admin, log):
         answer = client.acting_as(admin).get("/api/v1/tasks/123456?zebra=1", headers={"X-Request-ID": "trace-me.1"})
 
         (line,) = log.requests()
@@ -170,20 +170,20 @@ class TestLogLine:
         }
         assert answer.headers["X-Request-ID"] == "trace-me.1"
 
-    @pytest.mark.parametrize("given", [None, "", "two words", "x" * 65, 'quo"te'])
-    def test_carries_the_id_that_the_answer_carries(self, client, log, given):
-        answer = client.get("/api/v1/tasks", headers={} if given is None else {"X-Request-ID": given})
+    @pytest.mark.parametrize("sent_id", [None, "", "two words", "x" * 65, 'quo"te'])
+    def test_has_the_same_id_as_the_answer(self, client, log, sent_id):
+        answer = client.get("/api/v1/tasks", headers={} if sent_id is None else {"X-Request-ID": sent_id})
 
         (line,) = log.requests()
-        assert line["request_id"] == answer.headers["X-Request-ID"] != given
+        assert line["request_id"] == answer.headers["X-Request-ID"] != sent_id
 
-    def test_names_nobody_where_nobody_is_known(self, client, log):
+    def test_has_no_user_when_the_user_is_unknown(self, client, log):
         client.get("/api/v1/tasks")
 
         (line,) = log.requests()
         assert (line["status"], line["user_id"]) == (401, None)
 
-    def test_is_there_for_what_nobody_routed_and_for_what_broke(self, app, client, log):
+    def test_is_written_for_unknown_paths_and_failed_requests(self, app, client, log):
         app.add_url_rule("/broken", "broken", broken)
 
         client.get("/zebra")
@@ -196,7 +196,7 @@ class TestLogLine:
             ("GET", "/broken", "/broken", 500),
         ]
 
-    def test_of_what_broke_stands_by_the_error_under_the_same_id(self, app, client, log):
+    def test_of_a_failed_request_shares_its_id_with_the_error(self, app, client, log):
         app.add_url_rule("/broken", "broken", broken)
 
         client.get("/broken", headers={"X-Request-ID": "trace-me.2"})
@@ -205,19 +205,19 @@ class TestLogLine:
         assert error["request_id"] == "trace-me.2"
         assert "broken on purpose" in error["exception"]
 
-    def test_is_one_line_whatever_is_in_the_path(self, client, log):
+    def test_is_one_line_for_any_path(self, client, log):
         client.get('/zebra%0A{"event": "forged"}%0D%1b[31m')
 
         (line,) = log.requests()
         assert line["path"] == '/zebra\n{"event": "forged"}\r\x1b[31m'
 
     @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/readyz?exclude=beat", "/metrics"])
-    def test_is_not_written_for_what_machines_ask_all_the_time(self, client, log, path):
+    def test_is_not_written_for_probes(self, client, log, path):
         client.get(path)
 
         assert log.requests() == []
 
-    def test_is_left_out_above_its_level(self, client, log):
+    def test_is_not_written_above_its_level(self, client, log):
         log.set_level("WARNING")
 
         client.get("/api/v1/tasks")
@@ -225,10 +225,10 @@ class TestLogLine:
         assert log.requests() == []
 
 
-class TestWhatIsNotLogged:
-    """At the level that says most."""
+class TestPrivateValues:
+    """Nothing secret is logged, even at the level that logs most."""
 
-    def test_a_password(self, client, factories, log):
+    def test_a_password_is_not_logged(self, client, factories, log):
         user = factories.User()
 
         for password in (PASSWORD, "zebra-password"):
@@ -240,7 +240,7 @@ class TestWhatIsNotLogged:
         for word in (PASSWORD, "zebra", user.password_hash, "argon2"):
             assert word not in log.text()
 
-    def test_a_token(self, client, admin, factories, log):
+    def test_a_token_is_not_logged(self, client, admin, factories, log):
         login = {"username": factories.User().username, "password": PASSWORD}
         pair = client.post("/api/v1/auth/login", login).json
         as_admin = client.acting_as(admin)
@@ -257,13 +257,13 @@ class TestWhatIsNotLogged:
         assert "Bearer" not in log.text()
 
     @pytest.mark.parametrize("query", ["assignee=zebra", "zebra=1", "status=zebra", "cursor=zebra", "zebra%00=1"])
-    def test_a_query_string(self, client, admin, log, query):
+    def test_a_query_string_is_not_logged(self, client, admin, log, query):
         client.acting_as(admin).get(f"/api/v1/tasks?{query}")
 
         assert len(log.requests()) == 1
         assert "zebra" not in log.text()
 
-    def test_a_body(self, client, admin, log):
+    def test_a_body_is_not_logged(self, client, admin, log):
         as_admin = client.acting_as(admin)
         as_admin.post("/api/v1/tasks", {"title": "zebra", "description": "zebra"})
         as_admin.post("/api/v1/tasks", {"title": "zebra", "zebra": "zebra"})
@@ -272,7 +272,7 @@ class TestWhatIsNotLogged:
         assert len(log.requests()) == 3
         assert "zebra" not in log.text().lower()
 
-    def test_a_header(self, client, log):
+    def test_a_header_is_not_logged(self, client, log):
         client.get("/api/v1/tasks", headers={"Cookie": "zebra=1", "Referer": "http://zebra/", "User-Agent": "zebra"})
 
         assert len(log.requests()) == 1
@@ -289,7 +289,7 @@ def wait_for_the_database():
 
 
 class Numbers:
-    """What has been counted so far."""
+    """The values of the metrics so far."""
 
     def __init__(self, metrics):
         self._metrics = metrics
@@ -305,9 +305,9 @@ class Numbers:
         }
 
     def lookups(self, space):
-        """Hits and misses."""
-        found = (self.get("tasktrackerpro_cache_lookups_total", space=space, result=each) for each in ("hit", "miss"))
-        return tuple(int(count or 0) for count in found)
+        """Return the hits and the misses of a space."""
+        counts = (self.get("tasktrackerpro_cache_lookups_total", space=space, result=each) for each in ("hit", "miss"))
+        return tuple(int(count or 0) for count in counts)
 
     def labels(self):
         return " ".join(value for sample in self._samples() for value in sample.labels.values())
@@ -317,7 +317,7 @@ class Numbers:
 
 
 class Log:
-    """What has been written to the log, since its level was set."""
+    """The log since its level was last set."""
 
     def set_level(self, level):
         self._output = io.StringIO()
@@ -333,8 +333,8 @@ class Log:
         return [line for line in self.lines() if line["logger"] == "tasktrackerpro.requests"]
 
 
-class OwnDatabase:
-    """An api with connections of its own to a database that may be closed to it."""
+class OwnApi:
+    """An api with connections of its own to a database that can be closed to it."""
 
     def __init__(self, settings, server_url, url):
         self.resources = Resources(replace(settings, database_url=url), job_queue=FakeJobQueue())
@@ -359,10 +359,10 @@ class OwnDatabase:
         self._administer(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._name}'")
 
     def database_away(self):
-        return _Closed(self)
+        return _ClosedDatabase(self)
 
-    def let_connect(self, may):
-        self._administer(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS {str(may).lower()}")
+    def allow_connections(self, is_allowed):
+        self._administer(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS {str(is_allowed).lower()}")
 
     def close(self):
         self.resources.engine.dispose()
@@ -373,16 +373,16 @@ class OwnDatabase:
             connection.execute(text(statement))
 
 
-class _Closed:
-    def __init__(self, own):
-        self._own = own
+class _ClosedDatabase:
+    def __init__(self, own_api):
+        self._own = own_api
 
     def __enter__(self):
-        self._own.let_connect(False)
+        self._own.allow_connections(False)
         self._own.hang_up()
 
     def __exit__(self, *_args):
-        self._own.let_connect(True)
+        self._own.allow_connections(True)
 
 
 @pytest.fixture
@@ -409,8 +409,8 @@ def log(client):
 
 
 @pytest.fixture
-def own(base_settings, postgres_url, redis):
+def own_api(base_settings, postgres_url, redis):
     with servers.migrated_database(postgres_url) as url:
-        own = OwnDatabase(base_settings, postgres_url, url)
-        yield own
-        own.close()
+        own_api = OwnApi(base_settings, postgres_url, url)
+        yield own_api
+        own_api.close()

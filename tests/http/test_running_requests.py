@@ -12,27 +12,27 @@ TASKS = "/api/v1/tasks"
 
 
 class TestRunningRequests:
-    def test_as_many_run_as_the_limit_says(self, running):
+    def test_one_over_the_limit_is_refused(self, running):
         running.begin(7)
         running.begin(7)
 
         with pytest.raises(TooManyRunningRequestsError, match="2 of your requests are running"):
             running.begin(7)
 
-    def test_one_that_ended_makes_room(self, running):
+    def test_a_request_that_ended_makes_room(self, running):
         running.begin(7)
         running.begin(7)
         running.end(7)
 
         running.begin(7)
 
-    def test_each_user_has_their_own(self, running):
+    def test_each_user_has_a_limit_of_their_own(self, running):
         running.begin(7)
         running.begin(7)
 
         running.begin(8)
 
-    def test_a_refused_one_takes_no_room(self, running):
+    def test_a_refused_request_takes_no_room(self, running):
         for _ in range(2):
             running.begin(7)
         for _ in range(3):
@@ -45,58 +45,58 @@ class TestRunningRequests:
 
 
 class TestAnswers:
-    """One request a user, and an export that nobody has read yet is one."""
+    """Each user may run one request, and an unread export is one."""
 
-    def test_one_too_many_is_refused_with_the_reason(self, own):
-        with closing(own.get(EXPORT)):
-            answer = own.get(TASKS)
+    def test_one_request_too_many_is_refused_with_the_reason(self, own_client):
+        with closing(own_client.get(EXPORT)):
+            answer = own_client.get(TASKS)
 
         assert (answer.status_code, answer.content_type) == (429, "application/problem+json")
         assert answer.json["code"] == "too_many_running_requests"
         assert answer.json["detail"] == "1 of your requests are running; wait for one of them to end"
         assert answer.headers["Retry-After"] == "1"
 
-    def test_the_table_says_it_in_its_own_shape(self, own):
-        with closing(own.get(EXPORT)):
-            answer = own.get("/activetasks")
+    def test_a_classic_route_refuses_in_its_own_format(self, own_client):
+        with closing(own_client.get(EXPORT)):
+            answer = own_client.get("/activetasks")
 
         assert (answer.status_code, list(answer.json)) == (429, ["error"])
 
-    def test_another_user_is_answered(self, own, client, factories):
-        with closing(own.get(EXPORT)):
+    def test_another_user_is_answered(self, own_client, client, factories):
+        with closing(own_client.get(EXPORT)):
             assert client.acting_as(factories.User(role=Role.MANAGER)).get(TASKS).status_code == 200
 
-    def test_so_is_who_has_no_token(self, own, client):
-        with closing(own.get(EXPORT)):
+    def test_a_client_without_a_token_is_answered(self, own_client, client):
+        with closing(own_client.get(EXPORT)):
             assert client.get("/ping").status_code == 200
             assert client.get(TASKS).status_code == 401
 
     @pytest.mark.parametrize("path", [TASKS, f"{TASKS}/999999", "/nowhere", f"{TASKS}?limit=0", EXPORT])
-    def test_whatever_was_answered_makes_room(self, own, path):
+    def test_every_answered_request_makes_room(self, own_client, path):
         for _ in range(2):
-            with closing(own.get(path)) as answer:
+            with closing(own_client.get(path)) as answer:
                 answer.get_data()
 
-            assert own.get(TASKS).status_code == 200
+            assert own_client.get(TASKS).status_code == 200
 
-    def test_a_request_whose_body_is_still_being_received_takes_no_room(self, own):
+    def test_a_request_whose_body_is_still_being_received_takes_no_room(self, own_client):
         answered = []
 
         class Body:
             def read(self, _size):
-                answered.append(own.get(TASKS).status_code)
+                answered.append(own_client.get(TASKS).status_code)
                 return b'{"title": "Late"}'
 
         environ = {"wsgi.input": Body(), "CONTENT_LENGTH": "17", "CONTENT_TYPE": "application/json"}
 
-        assert own.post(TASKS, environ_overrides=environ).status_code == 201
+        assert own_client.post(TASKS, environ_overrides=environ).status_code == 201
         assert answered == [200]
 
 
 class TestWithoutLimits:
-    def test_nobody_is_counted(self, own):
-        with closing(own.get(EXPORT)):
-            assert own.get(TASKS).status_code == 200
+    def test_no_request_is_refused(self, own_client):
+        with closing(own_client.get(EXPORT)):
+            assert own_client.get(TASKS).status_code == 200
 
     @pytest.fixture
     def settings(self, settings):
@@ -109,7 +109,7 @@ def running():
 
 
 @pytest.fixture
-def own(client, admin):
+def own_client(client, admin):
     return client.acting_as(admin)
 
 

@@ -1,4 +1,4 @@
-"""Real sockets, whose counts the kernel keeps; only the time between two looks is made up."""
+"""Real sockets and the counts that the kernel keeps of them; only the time between two looks is simulated."""
 
 import socket
 import time
@@ -17,12 +17,12 @@ from app.http.slow_clients import (
 from tests.servers import wait_for
 
 MINUTE = 60
-# More than the buffers of both ends take.
+# More than the buffers of both ends hold.
 LARGE = bytes(16 * 1024 * 1024)
 
 
 class TestSilentClient:
-    def test_one_that_begins_a_request_and_stops_is_ended(self, pair, watch):
+    def test_a_client_that_stops_in_a_request_is_cut_off(self, pair, watch):
         client, _server = pair()
         client.sendall(b"POST /api/v1/tasks HTTP/1.1\r\nContent-Length: 100\r\n\r\n")
 
@@ -32,7 +32,7 @@ class TestSilentClient:
 
         assert is_ended(client)
 
-    def test_one_that_waits_for_its_answer_is_left_alone(self, pair, watch, work):
+    def test_a_client_that_waits_for_its_answer_is_left_alone(self, pair, watch, work):
         client, server = pair()
         client.sendall(b"GET /api/v1/reports/flow HTTP/1.1\r\n\r\n")
         work.oldest_seconds = SILENCE_SECONDS + 1
@@ -42,7 +42,7 @@ class TestSilentClient:
         server.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 200")
 
-    def test_one_that_is_silent_for_longer_than_anything_is_worked_on_is_ended(self, pair, watch, work):
+    def test_a_client_that_is_silent_for_longer_than_any_work_takes_is_cut_off(self, pair, watch, work):
         client, _server = pair()
         client.sendall(b"POST /api/v1/tasks HTTP/1.1\r\nContent-Length: 100\r\n\r\n")
         work.oldest_seconds = 20
@@ -51,7 +51,7 @@ class TestSilentClient:
 
         assert is_ended(client)
 
-    def test_one_that_drips_is_ended(self, pair, watch):
+    def test_a_client_that_sends_drop_by_drop_is_cut_off(self, pair, watch):
         client, _server = pair()
         for _ in range(int(WINDOW_SECONDS)):
             client.sendall(b"x")
@@ -61,7 +61,7 @@ class TestSilentClient:
 
         assert is_ended(client)
 
-    def test_one_that_sends_steadily_is_left_alone(self, pair, watch):
+    def test_a_client_that_sends_steadily_is_left_alone(self, pair, watch):
         client, server = pair()
         for _ in range(2 * int(WINDOW_SECONDS)):
             client.sendall(bytes(1000))
@@ -72,7 +72,7 @@ class TestSilentClient:
 
 
 class TestClientThatDoesNotRead:
-    def test_is_ended(self, pair, watch):
+    def test_is_cut_off(self, pair, watch):
         client, server = pair()
         fill(server)
         assert wait_for(lambda: stands_still(server))
@@ -84,7 +84,7 @@ class TestClientThatDoesNotRead:
         assert is_shut(server)
         client.close()
 
-    def test_one_that_reads_steadily_is_left_alone(self, pair, watch):
+    def test_a_client_that_reads_steadily_is_left_alone(self, pair, watch):
         client, server = pair()
         fill(server)
         for _ in range(2 * int(WINDOW_SECONDS)):
@@ -106,7 +106,7 @@ class TestIdleConnection:
 
         assert is_ended(client)
 
-    def test_one_that_asks_again_and_again_is_left_alone(self, pair, watch):
+    def test_a_client_that_keeps_asking_is_left_alone(self, pair, watch):
         client, server = pair()
         for _ in range(5):
             exchange(client, server)
@@ -116,21 +116,21 @@ class TestIdleConnection:
 
 
 class TestStandstill:
-    def test_of_the_process_itself_is_not_held_against_its_clients(self, pair, clients, clock_of_ours):
+    def test_a_standstill_of_the_process_does_not_count_against_its_clients(self, pair, clients, stopwatch):
         client, _server = pair()
         client.sendall(b"GET / HTTP/1.1\r\n\r\n")
         clients.look()
-        clock_of_ours.now += 10 * MINUTE
+        stopwatch.now += 10 * MINUTE
 
         clients.look()
 
         assert not is_ended(client)
 
-    def test_what_is_no_connection_of_ours_is_not_touched(self, watch, listener):
+    def test_other_connections_of_the_process_are_not_touched(self, watch, listener):
         with socket.create_server(("127.0.0.1", 0)) as elsewhere:
             ours = socket.create_connection(elsewhere.getsockname())
             theirs, _address = elsewhere.accept()
-            # The process may speak to servers of its own for as long as it likes.
+            # The process may talk to other servers for as long as it likes.
             elsewhere.close()
             ours.sendall(b"SELECT 1")
             watch(10 * MINUTE)
@@ -140,7 +140,7 @@ class TestStandstill:
             theirs.close()
 
 
-class ClockOfOurs:
+class Stopwatch:
     def __init__(self):
         self.now = time.monotonic()
 
@@ -166,7 +166,7 @@ def exchange(client, server):
     server.recv(100)
     server.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
     client.recv(100)
-    # The kernel acknowledges in its own time, which the made-up seconds know nothing of.
+    # The kernel sends its acknowledgements in real time, which the simulated seconds do not advance.
     assert wait_for(lambda: Counts.of(server).state is State.IDLE)
 
 
@@ -177,7 +177,7 @@ def stands_still(server):
 
 
 def is_ended(client):
-    """Whether the other end was shut."""
+    """Return True if the other end was shut."""
     client.setblocking(False)
     try:
         return client.recv(1, socket.MSG_PEEK) == b""
@@ -200,8 +200,8 @@ def is_shut(server):
 
 
 @pytest.fixture
-def clock_of_ours():
-    return ClockOfOurs()
+def stopwatch():
+    return Stopwatch()
 
 
 @pytest.fixture
@@ -210,17 +210,17 @@ def work():
 
 
 @pytest.fixture
-def clients(work, clock_of_ours):
-    return SlowClients(lambda: work.oldest_seconds, now=clock_of_ours)
+def clients(work, stopwatch):
+    return SlowClients(lambda: work.oldest_seconds, now=stopwatch)
 
 
 @pytest.fixture
-def watch(clients, clock_of_ours):
-    """Let that many seconds pass, with a look at each."""
+def watch(clients, stopwatch):
+    """Let this number of seconds pass, with a look at each."""
 
     def look(seconds):
         for _ in range(int(seconds)):
-            clock_of_ours.now += 1
+            stopwatch.now += 1
             clients.look()
 
     return look

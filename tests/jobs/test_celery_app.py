@@ -15,18 +15,18 @@ from tests.servers import wait_for
 
 
 class TestRegisteredJobs:
-    def test_every_name_has_a_job_and_every_job_a_name(self, celery_app):
+    def test_every_name_has_a_job_and_every_job_has_a_name(self, celery_app):
         registered = {name for name in celery_app.tasks if not name.startswith("celery.")}
 
         assert registered == {name.value for name in JobName}
 
     @pytest.mark.parametrize("name", list(JobName))
-    def test_with_nothing_to_do_it_does_nothing_however_often(self, celery_app, name):
+    def test_a_job_without_work_may_run_twice(self, celery_app, name):
         for _ in range(2):
             assert celery_app.tasks[name.value]() is None
 
     @pytest.mark.parametrize("name", list(JobName))
-    def test_none_has_its_own_mind_about_being_lost(self, celery_app, name):
+    def test_every_job_comes_back_when_its_worker_dies(self, celery_app, name):
         job = celery_app.tasks[name.value]
 
         assert (job.acks_late, job.reject_on_worker_lost, job.ignore_result) == (True, True, True)
@@ -36,30 +36,30 @@ class TestSchedule:
     def test_every_entry_names_a_job(self):
         assert {entry["task"] for entry in SCHEDULE.values()} <= {name.value for name in JobName}
 
-    def test_the_record_is_looked_after_at_least_every_ten_minutes(self):
+    def test_due_days_are_logged_at_least_every_ten_minutes(self):
         assert min(seconds_of(entry) for entry in SCHEDULE.values() if entry["task"] == JobName.LOG_DUE_DAYS) <= 600
 
-    def test_a_tick_is_of_no_use_after_the_next_one(self):
+    def test_a_tick_expires_before_the_next_one(self):
         for entry in SCHEDULE.values():
             assert entry["options"]["expires"] <= seconds_of(entry)
 
-    def test_ticks_carry_nothing(self):
+    def test_ticks_carry_no_arguments(self):
         for entry in SCHEDULE.values():
             assert set(entry) == {"task", "schedule", "options"}
 
     @pytest.mark.parametrize("jump", [timedelta(hours=-2), timedelta(hours=2)])
-    def test_a_clock_that_is_set_changes_nothing(self, scheduler, jump):
+    def test_setting_the_clock_does_not_disturb_the_ticks(self, scheduler, jump):
         assert wait_for(lambda: scheduler.tick_on() >= 1)
 
-        # What every schedule asks for the time that is given no clock of its own.
+        # Schedules without a clock of their own ask the app for the time.
         scheduler.app.now = lambda: datetime.now(UTC) + jump
 
-        before, began = scheduler.tick_on(), time.monotonic()
+        before, started_at = scheduler.tick_on(), time.monotonic()
         assert wait_for(lambda: scheduler.tick_on() >= before + 2)
-        # Each half a second after the one before it, not both at once.
-        assert time.monotonic() - began > 0.5
+        # One tick comes half a second after the other; they do not come at once.
+        assert time.monotonic() - started_at > 0.5
 
-    def test_it_is_what_beat_reads(self, celery_app):
+    def test_beat_reads_the_schedule_in_utc(self, celery_app):
         assert celery_app.conf.beat_schedule == SCHEDULE
         assert celery_app.conf.timezone == "UTC"
 
@@ -72,7 +72,7 @@ class TestSettings:
         assert conf.task_time_limit < VISIBILITY_TIMEOUT_SECONDS
         assert conf.broker_transport_options["visibility_timeout"] == VISIBILITY_TIMEOUT_SECONDS
 
-    def test_work_that_cannot_be_cut_gets_more_time(self, celery_app):
+    def test_jobs_that_cannot_be_cut_get_more_time(self, celery_app):
         for name in (JobName.LOG_DUE_DAYS, JobName.RUN_IMPORTS):
             job = celery_app.tasks[name.value]
 
@@ -91,7 +91,7 @@ class TestSettings:
         assert celery_app.conf.task_serializer == "json"
         assert list(celery_app.conf.accept_content) == ["json"]
 
-    def test_results_are_kept_nowhere(self, celery_app):
+    def test_results_are_not_stored(self, celery_app):
         assert celery_app.conf.task_ignore_result
         assert celery_app.conf.result_backend is None
 
@@ -103,7 +103,7 @@ class TestSettings:
         assert options["socket_timeout"] <= 2
         assert options["socket_connect_timeout"] <= 2
 
-    def test_another_broker_gets_none_of_the_options_of_redis(self, settings):
+    def test_another_broker_gets_no_options_for_redis(self, settings):
         celery_app = make_celery(replace(settings, celery_broker_url="amqp://rabbit//"))
 
         assert celery_app.conf.broker_transport_options == {"max_retries": 0, "read_timeout": 2, "write_timeout": 2}
@@ -115,10 +115,10 @@ def seconds_of(entry):
 
 
 class CountingScheduler(Scheduler):
-    """Counts what it would send."""
+    """Counts the ticks that it would send."""
 
     sent = 0
-    # The real one would open a connection for it.
+    # The real method would open a connection.
     producer = None
 
     def apply_async(self, entry, producer=None, advance=True, **kwargs):
@@ -138,7 +138,7 @@ def scheduler(settings):
 
 @pytest.fixture
 def celery_app(settings, engine):
-    """Its jobs commit for real, and so do the counts of them."""
+    """A Celery app whose jobs, and the counts of them, commit for real."""
     yield create_celery(settings)
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM job_counts"))

@@ -1,4 +1,4 @@
-"""What a real worker and a real beat leave behind of each job: lines of the log, numbers, sightings, a touched file."""
+"""The traces that a real worker and a real beat leave of each job: log lines, metrics, sightings and a touched file."""
 
 import json
 import os
@@ -25,39 +25,42 @@ LOG_DAYS = JobName.LOG_DUE_DAYS.value
 
 
 class TestReadiness:
-    def test_comes_with_worker_and_beat(self, stage):
+    def test_needs_a_worker_and_a_beat(self, stage):
         before = stage.client.get("/readyz")
-        assert (before.status_code, stage.wrong()) == (503, {"worker": "was never seen", "beat": "was never seen"})
+        assert (before.status_code, stage.failed_checks()) == (
+            503,
+            {"worker": "was never seen", "beat": "was never seen"},
+        )
 
         stage.start("worker")
-        assert wait_for(lambda: stage.wrong() == {"beat": "was never seen"}, seconds=30)
+        assert wait_for(lambda: stage.failed_checks() == {"beat": "was never seen"}, seconds=30)
         stage.start("beat")
-        assert wait_for(lambda: stage.wrong() == {}, seconds=30)
+        assert wait_for(lambda: stage.failed_checks() == {}, seconds=30)
 
         answer = stage.client.get("/readyz")
         assert (answer.status_code, answer.json["status"]) == (200, "ready")
 
-    def test_of_beat_comes_without_a_worker(self, stage):
+    def test_beat_is_ready_without_a_worker(self, stage):
         stage.start("beat")
 
-        assert wait_for(lambda: stage.wrong() == {"worker": "was never seen"}, seconds=30)
-        # It rings, and nobody comes.
+        assert wait_for(lambda: stage.failed_checks() == {"worker": "was never seen"}, seconds=30)
+        # Beat sends messages, and no worker takes them.
         assert wait_for(lambda: stage.number("job_queue_length") > 0, seconds=30)
 
 
 class TestAliveFile:
-    @pytest.mark.parametrize("part", ["worker", "beat"])
-    def test_is_touched_again_and_again(self, stage, part):
-        stage.start(part)
+    @pytest.mark.parametrize("process_name", ["worker", "beat"])
+    def test_is_touched_again_and_again(self, stage, process_name):
+        stage.start(process_name)
 
-        assert wait_for(stage.alive_file(part).exists, seconds=30)
-        stage.alive_file(part).unlink()
+        assert wait_for(stage.alive_file(process_name).exists, seconds=30)
+        stage.alive_file(process_name).unlink()
 
-        assert wait_for(stage.alive_file(part).exists, seconds=30)
+        assert wait_for(stage.alive_file(process_name).exists, seconds=30)
 
 
 class TestRequestId:
-    def test_goes_with_the_job_that_the_request_asks_for(self, stage):
+    def test_follows_the_request_into_its_job(self, stage):
         stage.start("worker")
         stage.wait_for_first_jobs()
 
@@ -68,7 +71,7 @@ class TestRequestId:
         (line,) = stage.lines(request_id="trace-me.1")
         assert (line["job"], line["level"], line["logger"]) == (LOG_DAYS, "info", "app.services.daily_log.days")
 
-    def test_is_that_of_one_request_and_not_of_the_one_before(self, stage):
+    def test_each_job_has_the_id_of_its_own_request(self, stage):
         stage.start("worker")
         stage.wait_for_first_jobs()
 
@@ -78,11 +81,11 @@ class TestRequestId:
 
         assert [line["request_id"] for line in stage.lines(job=LOG_DAYS)] == ["trace-me.0", "trace-me.1", "trace-me.2"]
 
-    def test_every_line_of_a_worker_and_a_beat_is_json_and_none_is_a_warning(self, stage):
+    def test_worker_and_beat_log_only_json_without_warnings(self, stage):
         stage.start("worker")
         stage.start("beat")
         stage.wait_for_first_jobs()
-        assert wait_for(lambda: stage.wrong() == {}, seconds=30)
+        assert wait_for(lambda: stage.failed_checks() == {}, seconds=30)
 
         assert {line["event"] for line in stage.lines()} >= {"worker is ready", "beat is ready"}
         assert not [line for line in stage.lines() if line["level"] != "info"]
@@ -101,7 +104,7 @@ class TestJobCounts:
         assert stage.number("job_seconds_total", name=LOG_DAYS, result="succeeded") > seconds_before
         assert stage.jobs(LOG_DAYS, "failed") == 0
 
-    def test_tell_a_job_that_failed_and_its_line_says_whose_it_was(self, stage):
+    def test_count_a_failed_job_whose_log_line_names_the_request(self, stage):
         stage.start("worker")
         stage.wait_for_first_jobs()
         before = stage.jobs(LOG_DAYS, "succeeded")
@@ -116,7 +119,7 @@ class TestJobCounts:
         assert "UndefinedTable" in line["exception"]
         assert stage.jobs(LOG_DAYS, "succeeded") == before
 
-    def test_that_cannot_be_kept_fail_no_job(self, stage):
+    def test_a_job_succeeds_when_its_count_cannot_be_stored(self, stage):
         stage.start("worker")
         stage.wait_for_first_jobs()
         stage.execute("ALTER TABLE job_counts RENAME TO hidden")
@@ -124,14 +127,14 @@ class TestJobCounts:
         stage.ask_for_log("trace-me.1")
 
         assert wait_for(lambda: stage.ask("SELECT count(*) FROM log_requests") == [(0,)], seconds=30)
-        # The next one is done after whatever became of the first.
+        # The next job runs, whatever happened to the first.
         stage.ask_for_log("trace-me.2")
         assert wait_for(lambda: stage.lines(request_id="trace-me.2", level="info"), seconds=30)
         assert {line["logger"] for line in stage.lines(level="error")} == {"app.jobs.observed"}
 
 
 class Stage:
-    """An api in this process, and a worker and a beat of their own, on a database of their own."""
+    """An api in this process, with a worker and a beat in processes of their own, on a database of their own."""
 
     def __init__(self, directory, settings, stack):
         self._directory = directory
@@ -140,7 +143,7 @@ class Stage:
         self._connection.autocommit = True
         stack.callback(self._connection.close)
         celery_app = make_celery(settings)
-        # What an earlier stage left in a broker that outlives it.
+        # The broker outlives a stage and may still hold messages of an earlier one.
         celery_app.control.purge()
         self._resources = Resources(settings, job_queue=CeleryJobQueue(celery_app))
         stack.callback(self._resources.engine.dispose)
@@ -160,13 +163,16 @@ class Stage:
             "WORKER_PROCESSES": "1",
         }
 
-    def start(self, part):
-        # What is no line of the log, such as a warning of Python's, goes the other way.
-        with self._log(part).open("w") as output, self._log(part).with_suffix(".err").open("w") as errors:
+    def start(self, process_name):
+        # Output that is not a log line, such as a warning of Python, goes to another file.
+        with (
+            self._log(process_name).open("w") as output,
+            self._log(process_name).with_suffix(".err").open("w") as errors,
+        ):
             process = subprocess.Popen(
-                [sys.executable, "main.py", part],
+                [sys.executable, "main.py", process_name],
                 cwd=ROOT,
-                env={**self._environment, "ALIVE_FILE": str(self.alive_file(part))},
+                env={**self._environment, "ALIVE_FILE": str(self.alive_file(process_name))},
                 process_group=0,
                 stdout=output,
                 stderr=errors,
@@ -174,18 +180,18 @@ class Stage:
         self._stack.callback(kill_group, process)
         return process
 
-    def alive_file(self, part):
-        return self._directory / f"{part}.alive"
+    def alive_file(self, process_name):
+        return self._directory / f"{process_name}.alive"
 
     def wait_for_first_jobs(self):
-        """Those that a worker rings for when it comes."""
-        rung = (JobName.LOG_DUE_DAYS, JobName.RUN_IMPORTS)
-        assert wait_for(lambda: all(self.jobs(name.value, "succeeded") for name in rung), seconds=30)
+        """Wait for the jobs that a worker asks for when it starts."""
+        first_jobs = (JobName.LOG_DUE_DAYS, JobName.RUN_IMPORTS)
+        assert wait_for(lambda: all(self.jobs(name.value, "succeeded") for name in first_jobs), seconds=30)
 
     def ask_for_log(self, request_id):
         return self._as_admin.post("/log-tasks", headers={"X-Request-ID": request_id})
 
-    def wrong(self):
+    def failed_checks(self):
         checks = self.client.get("/readyz").json["checks"]
         return {name: check["reason"] for name, check in checks.items() if not check["ok"]}
 
@@ -193,19 +199,19 @@ class Stage:
         return self.number("jobs_total", name=name, result=result)
 
     def number(self, metric, /, **labels):
-        """0 where there is none."""
-        spelt = ",".join(f'{label}="{value}"' for label, value in labels.items())
-        wanted = f"tasktrackerpro_{metric}" + (f"{{{spelt}}}" if spelt else "")
-        told = dict(line.rsplit(" ", 1) for line in self.client.get("/metrics").text.splitlines() if line[0] != "#")
-        return float(told.get(wanted, 0))
+        """Read a metric; 0 where it is missing."""
+        spelled_labels = ",".join(f'{label}="{value}"' for label, value in labels.items())
+        series = f"tasktrackerpro_{metric}" + (f"{{{spelled_labels}}}" if spelled_labels else "")
+        values = dict(line.rsplit(" ", 1) for line in self.client.get("/metrics").text.splitlines() if line[0] != "#")
+        return float(values.get(series, 0))
 
     def lines(self, **fields):
-        """Of the log of worker and beat, those that say so."""
-        logs = (self._log(part) for part in ("worker", "beat") if self._log(part).exists())
-        # The last line of each may be half written.
-        whole = [line for log in logs for line in log.read_text().split("\n")[:-1]]
-        read = [json.loads(line) for line in whole]
-        return [line for line in read if fields.items() <= line.items()]
+        """List the log lines of worker and beat that have all of these fields."""
+        logs = (self._log(process_name) for process_name in ("worker", "beat") if self._log(process_name).exists())
+        # The last line of each file may be incomplete.
+        complete_lines = [line for log in logs for line in log.read_text().split("\n")[:-1]]
+        lines_read = [json.loads(line) for line in complete_lines]
+        return [line for line in lines_read if fields.items() <= line.items()]
 
     def execute(self, statement):
         with self._connection.cursor() as cursor:
@@ -216,8 +222,8 @@ class Stage:
             cursor.execute(statement)
             return cursor.fetchall()
 
-    def _log(self, part):
-        return self._directory / f"{part}.log"
+    def _log(self, process_name):
+        return self._directory / f"{process_name}.log"
 
 
 def kill_group(process):

@@ -1,4 +1,4 @@
-"""What a start does with files that are damaged, missing, or somebody else's: mends what is safe, names the rest."""
+"""A start with files that are damaged, missing, or another user's: it repairs what is safe and names the rest."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files
 
 class TestValkey:
     @pytest.mark.parametrize("damage", ["garbage in the first file", "no manifest", "garbage in the manifest"])
-    def test_files_that_it_cannot_read_are_set_aside(self, valkey, start, damage):
+    def test_unreadable_files_are_set_aside(self, valkey, start, damage):
         part = start(valkey)
         assert valkey.is_ready()
         stop_all([part], seconds=10)
@@ -39,7 +39,7 @@ class TestValkey:
         assert valkey.is_ready()
         assert (valkey._dir / "appendonlydir.broken").is_dir()
 
-    def test_one_that_is_killed_at_work_keeps_its_files(self, valkey, start, monkeypatch):
+    def test_a_killed_valkey_keeps_its_files(self, valkey, start, monkeypatch):
         monkeypatch.setattr("app.local.supervisor.STARTING_SECONDS", 0.0)
         part = start(valkey)
         os.kill(valkey.running_pid(), signal.SIGKILL)
@@ -52,38 +52,38 @@ class TestValkey:
 
 class TestPostgres:
     @pytest.mark.parametrize("content", ["", "\n", "gar\0bage"])
-    def test_a_pid_file_that_says_nothing_is_removed(self, cluster, start, content):
+    def test_a_pid_file_without_a_number_is_removed(self, cluster, start, content):
         (cluster._cluster / "data" / "postmaster.pid").write_text(content)
 
         start(cluster)
 
         assert cluster.is_ready()
 
-    def test_the_pid_file_of_one_that_runs_is_left(self, cluster):
+    def test_the_pid_file_of_a_running_server_is_left(self, cluster):
         with running(cluster):
             path = cluster._cluster / "data" / "postmaster.pid"
-            words = path.read_text()
+            text = path.read_text()
             path.write_text("")
 
             cluster.prepare()
 
             assert path.exists()
-            path.write_text(words)
+            path.write_text(text)
 
     @pytest.mark.parametrize(
-        ("version", "told"),
+        ("version", "message"),
         [
             ("99", "belongs to PostgreSQL 99 and this release has 18"),
             ("", "belongs to PostgreSQL of an unknown version"),
         ],
     )
-    def test_a_cluster_of_another_version_is_refused(self, cluster, version, told):
+    def test_a_cluster_of_another_version_is_refused(self, cluster, version, message):
         (cluster._cluster / "data" / "PG_VERSION").write_text(version)
 
-        with pytest.raises(StartError, match=told):
+        with pytest.raises(StartError, match=message):
             cluster.prepare()
 
-    def test_a_cluster_that_lacks_its_version_is_refused_and_kept(self, cluster):
+    def test_a_cluster_without_a_version_is_refused_and_kept(self, cluster):
         (cluster._cluster / "data" / "PG_VERSION").unlink()
 
         with pytest.raises(StartError, match="is not a complete PostgreSQL database"):
@@ -92,7 +92,7 @@ class TestPostgres:
         assert (cluster._cluster / "data" / "base").is_dir()
 
     @as_root
-    def test_a_cluster_of_somebody_else_is_refused_by_name(self, cluster):
+    def test_a_cluster_of_another_user_is_refused_with_the_users_name(self, cluster):
         os.chown(cluster._cluster / "data", NOBODY, NOBODY)
 
         with pytest.raises(
@@ -100,7 +100,7 @@ class TestPostgres:
         ):
             cluster.prepare()
 
-    def test_what_an_interrupted_first_run_left_is_cleared_away(self, tmp_path):
+    def test_the_files_of_an_interrupted_first_run_are_removed(self, tmp_path):
         draft = tmp_path / "postgres" / "data.new-0123"
         draft.mkdir(parents=True)
         (draft / "PG_VERSION").write_text("18")
@@ -116,13 +116,13 @@ class TestSecrets:
         "content",
         ["", "{", "[]", "null", "{}", '{"jwt_secret_key": "x"}', '{"jwt_secret_key": 1, "valkey_password": 2}', "\0"],
     )
-    def test_that_cannot_be_read_are_named_with_what_to_do(self, tmp_path, content):
+    def test_unreadable_secrets_are_reported_with_a_way_out(self, tmp_path, content):
         (tmp_path / "secrets.json").write_text(content)
 
         with pytest.raises(StartError, match=r"secrets\.json cannot be read; restore it from a backup, or remove it"):
             read_or_make_secrets(tmp_path)
 
-    def test_a_directory_in_their_place_is_named(self, tmp_path):
+    def test_a_directory_in_their_place_is_reported(self, tmp_path):
         (tmp_path / "secrets.json").mkdir()
 
         with pytest.raises(StartError, match=r"secrets\.json cannot be read"):
@@ -130,32 +130,32 @@ class TestSecrets:
 
 
 class TestDirectory:
-    def test_a_file_in_its_place_is_named(self, tmp_path):
+    def test_a_file_in_its_place_is_reported(self, tmp_path):
         (tmp_path / "data").write_text("")
 
         with pytest.raises(StartError, match="cannot be used: File exists"), locked(tmp_path / "data"):
             pass
 
     @pytest.mark.parametrize("name", ["postgres", "valkey.port"])
-    def test_a_file_where_a_directory_should_be_or_the_other_way_is_named(self, tmp_path, name):
+    def test_a_file_instead_of_a_directory_or_the_reverse_is_reported(self, tmp_path, name):
         (tmp_path / "lock").touch()
         path = tmp_path / name
         path.mkdir() if "." in name else path.touch()
 
-        told = start_whole(tmp_path)
+        message = start_tracker(tmp_path)
 
-        assert told.startswith(f"The tracker did not start: {path}")
-        assert "Traceback" not in told
+        assert message.startswith(f"The tracker did not start: {path}")
+        assert "Traceback" not in message
 
     @as_root
-    def test_one_of_somebody_else_is_named(self, tmp_path, monkeypatch):
+    def test_a_directory_of_another_user_is_reported(self, tmp_path, monkeypatch):
         monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
 
         with pytest.raises(StartError, match="belongs to root; start the tracker as that user"), locked(tmp_path):
             pass
 
     @as_root
-    def test_one_that_is_read_only_is_named(self, tmp_path):
+    def test_a_read_only_directory_is_reported(self, tmp_path):
         subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(tmp_path)], check=True)
         try:
             with pytest.raises(StartError, match="cannot be used: Read-only file system"), locked(tmp_path):
@@ -164,8 +164,8 @@ class TestDirectory:
             subprocess.run(["umount", str(tmp_path)], check=True)
 
 
-def start_whole(data_dir):
-    """What `python main.py` says of a directory that it cannot use."""
+def start_tracker(data_dir):
+    """Run `python main.py` on a directory that it cannot use, and return its message."""
     inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     ended = subprocess.run(
         [sys.executable, "main.py"],
@@ -182,7 +182,7 @@ def start_whole(data_dir):
 
 @pytest.fixture
 def start():
-    """Like a tracker, which waits until the server is ready."""
+    """Start a server and wait until it is ready, as a tracker does."""
     parts = []
 
     def start_server(server):

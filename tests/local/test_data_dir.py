@@ -8,7 +8,7 @@ from app.local.errors import StartError
 
 
 class TestLocked:
-    def test_a_second_tracker_is_told_who_has_the_directory(self, tmp_path):
+    def test_a_second_tracker_learns_which_process_has_the_directory(self, tmp_path):
         holder = subprocess.Popen(
             [sys.executable, "-c", HOLD_THE_LOCK.format(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -30,7 +30,7 @@ class TestLocked:
         with locked(tmp_path):
             pass
 
-    def test_a_directory_that_cannot_be_made_is_named(self, tmp_path):
+    def test_a_directory_that_cannot_be_created_is_reported(self, tmp_path):
         (tmp_path / "file").write_text("")
 
         with pytest.raises(StartError, match="cannot be used"), locked(tmp_path / "file" / "below"):
@@ -38,7 +38,7 @@ class TestLocked:
 
 
 class TestSecrets:
-    def test_they_are_kept(self, tmp_path):
+    def test_the_second_start_reads_the_same_secrets(self, tmp_path):
         assert read_or_make_secrets(tmp_path) == read_or_make_secrets(tmp_path)
 
     def test_nobody_else_can_read_them(self, tmp_path):

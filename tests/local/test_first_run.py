@@ -1,4 +1,4 @@
-"""What a release does to the schema that it finds as it starts: older, its own, that of a later one, or none."""
+"""What a release does at its start to the schema: an older one, its own, a later one, or none."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ LATER = "of_a_later_release"
 APPLIED = "SELECT version_num FROM alembic_version"
 ADMINS = "SELECT username FROM users WHERE role = 'admin'"
 NEWEST = known_migrations()[0]
-# What a later release might have added, as its release notes promise: nothing that this one stumbles over.
+# A later release may add these, as its release notes promise; this release must not fail on them.
 LATER_SCHEMA = f"""
 CREATE TABLE letters (id bigint PRIMARY KEY);
 ALTER TABLE tasks ADD COLUMN weight integer NOT NULL DEFAULT 1;
@@ -41,14 +41,14 @@ WHERE table_schema = 'public' ORDER BY table_name, column_name
 
 
 class TestMigrate:
-    def test_an_empty_database_gets_this_release_s_schema(self, database):
+    def test_an_empty_database_gets_the_schema_of_this_release(self, database):
         migrate(database.settings)
 
         assert database.ask(APPLIED) == [(NEWEST,)]
         assert database.why_not_ready() is None
 
     @pytest.mark.parametrize("revision", known_migrations()[1:])
-    def test_one_of_an_earlier_release_is_brought_up_to_date(self, database, revision):
+    def test_the_schema_of_an_earlier_release_is_brought_up_to_date(self, database, revision):
         database.upgrade(revision)
 
         migrate(database.settings)
@@ -56,7 +56,7 @@ class TestMigrate:
         assert database.ask(APPLIED) == [(NEWEST,)]
         assert database.why_not_ready() is None
 
-    def test_one_of_this_release_stays_as_it_is(self, database):
+    def test_the_schema_of_this_release_is_unchanged(self, database):
         migrate(database.settings)
         before = database.ask(SCHEMA)
 
@@ -64,7 +64,7 @@ class TestMigrate:
 
         assert (database.ask(APPLIED), database.ask(SCHEMA)) == ([(NEWEST,)], before)
 
-    def test_one_of_a_later_release_stays_as_it_is_and_is_ready(self, database):
+    def test_the_schema_of_a_later_release_is_unchanged_and_ready(self, database):
         migrate(database.settings)
         database.ask(LATER_SCHEMA)
         before = database.ask(SCHEMA)
@@ -75,12 +75,12 @@ class TestMigrate:
         assert ("letters", "id") in [row[:2] for row in before]
         assert database.why_not_ready() is None
 
-    def test_an_earlier_one_without_the_migrations_is_not_ready(self, database):
+    def test_the_schema_of_an_earlier_release_is_not_ready_without_migrations(self, database):
         database.upgrade(known_migrations()[1])
 
         assert database.why_not_ready()
 
-    def test_one_with_two_migrations_that_know_nothing_of_each_other_is_refused(self, database):
+    def test_a_database_with_two_unrelated_migrations_is_refused(self, database):
         migrate(database.settings)
         database.ask(f"INSERT INTO alembic_version VALUES ('{LATER}')")
 
@@ -89,7 +89,7 @@ class TestMigrate:
 
         assert sorted(database.ask(APPLIED)) == sorted([(NEWEST,), (LATER,)])
 
-    def test_one_of_another_application_is_refused_and_stays_as_it_is(self, database):
+    def test_a_database_of_another_application_is_refused_and_unchanged(self, database):
         database.ask("CREATE TABLE alembic_version (version_num varchar(32)); INSERT INTO alembic_version VALUES ('x')")
 
         with pytest.raises(StartError, match="cannot be migrated"):
@@ -97,16 +97,16 @@ class TestMigrate:
 
         assert (database.ask(APPLIED), {row[0] for row in database.ask(SCHEMA)}) == ([("x",)], {"alembic_version"})
 
-    def test_a_server_that_is_away_is_told_in_a_sentence(self, base_settings):
+    def test_an_absent_server_is_reported_in_a_sentence(self, base_settings):
         url = f"postgresql+psycopg2://ada:secret@127.0.0.1:{free_port()}/tasktracker"
 
         with pytest.raises(StartError) as caught:
             migrate(replace(base_settings, database_url=url))
 
-        told = str(caught.value)
-        assert told.startswith("the database of DATABASE_URL does not answer: connection to server at")
-        assert told.endswith("Connection refused")
-        assert "secret" not in told
+        message = str(caught.value)
+        assert message.startswith("the database of DATABASE_URL does not answer: connection to server at")
+        assert message.endswith("Connection refused")
+        assert "secret" not in message
 
 
 class TestPrepare:
@@ -117,7 +117,7 @@ class TestPrepare:
         assert "Log in: admin, with the password of ADMIN_PASSWORD" in answer.stdout
         assert (database.ask(APPLIED), database.ask(ADMINS)) == ([(NEWEST,)], [("admin",)])
 
-    def test_one_of_a_later_release_keeps_its_schema_and_its_admins(self, database):
+    def test_a_database_of_a_later_release_keeps_its_schema_and_its_admins(self, database):
         database.prepare()
         database.ask(LATER_SCHEMA)
         before = database.ask(SCHEMA)
@@ -129,7 +129,7 @@ class TestPrepare:
         assert (database.ask(APPLIED), database.ask(SCHEMA)) == ([(LATER,)], before)
         assert database.ask(ADMINS) == [("admin",)]
 
-    def test_two_that_start_at_once_make_one_schema_and_one_admin(self, database):
+    def test_two_starts_at_once_create_one_schema_and_one_admin(self, database):
         both = [database.start_preparing() for _ in range(2)]
 
         answers = [process.communicate(timeout=60) for process in both]
@@ -160,7 +160,7 @@ class OwnDatabase:
         engine.dispose()
 
     def why_not_ready(self):
-        """What an api on it says of its migrations; None where they are all that it needs."""
+        """Return what an api says about its migrations; None if it needs no others."""
         resources = Resources(self.settings, job_queue=FakeJobQueue())
         try:
             client = create_app(self.settings, resources=resources).test_client()
@@ -207,7 +207,7 @@ def empty_database(server_url):
 
 @pytest.fixture
 def database(postgres_url, base_settings, redis, monkeypatch):
-    """An empty one, which DATABASE_URL names."""
+    """An empty database that DATABASE_URL names."""
     with empty_database(postgres_url) as url:
         monkeypatch.setenv("DATABASE_URL", url.replace("+psycopg2", ""))
         yield OwnDatabase(url, base_settings)

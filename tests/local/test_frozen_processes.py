@@ -1,4 +1,4 @@
-"""A part that is stopped while the tracker runs: it is noticed as its death would be, and replaced."""
+"""A process that is stopped while the tracker runs: the supervisor notices and replaces it, like a dead one."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.deep
 
 
 class TestFrozenProcess:
-    def test_one_process_of_the_api_is_replaced_and_every_request_is_answered_again(self, tracker):
+    def test_one_process_of_the_api_is_replaced_and_requests_are_answered_again(self, tracker):
         run = tracker.start(API_PROCESSES="2", RATE_LIMIT_ENABLED="false")
         run.wait_until_ready()
         main, *workers = tracker.pids_of(run, COMMANDS["api"])
@@ -26,17 +26,19 @@ class TestFrozenProcess:
         assert tracker.pids_of(run, COMMANDS["api"])[0] == main
         assert wait_for(lambda: all(tracker.answers() for _ in range(20)), seconds=60)
 
-    @pytest.mark.parametrize("part", ["api", "worker", "beat"])
-    def test_the_process_that_a_part_began_with_is_replaced(self, tracker, part):
+    @pytest.mark.parametrize("process_name", ["api", "worker", "beat"])
+    def test_the_first_process_is_replaced(self, tracker, process_name):
         run = tracker.start()
         run.wait_until_ready()
-        pids = tracker.pids_of(run, COMMANDS[part])
+        pids = tracker.pids_of(run, COMMANDS[process_name])
 
         os.kill(pids[0], signal.SIGSTOP)
 
-        assert wait_for(lambda: f"{part:<8} | has been stopped for 15 s and is killed" in run.output(), seconds=40)
         assert wait_for(
-            lambda: any(COMMANDS[part] in command and pid not in pids for pid, command in tracker.processes()),
+            lambda: f"{process_name:<8} | has been stopped for 15 s and is killed" in run.output(), seconds=40
+        )
+        assert wait_for(
+            lambda: any(COMMANDS[process_name] in command and pid not in pids for pid, command in tracker.processes()),
             seconds=60,
         )
         assert wait_for(tracker.answers, seconds=60)

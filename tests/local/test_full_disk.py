@@ -21,14 +21,14 @@ DISK_MEBIBYTES = 600
 
 
 class TestFullDisk:
-    def test_costs_writes_alone_and_nothing_that_was_acknowledged(self, tracker):
+    def test_costs_only_writes_and_nothing_that_was_acknowledged(self, tracker):
         run = tracker.start(RATE_LIMIT_ENABLED="false", API_PROCESSES="2")
         run.wait_until_ready()
         token = tracker.log_in()
         acknowledged = [create(tracker, token, number) for number in range(100)]
         assert disk_check(tracker) == {"ok": True, "reason": None}
 
-        # Low, while there is room yet for what people write.
+        # Room is low, but there is still enough for what people write.
         filling = fill(tracker.data_dir, leave_mebibytes=50)
         assert disk_check(tracker)["reason"].endswith("soon nothing more can be saved")
         acknowledged.append(create(tracker, token, 100))
@@ -37,16 +37,16 @@ class TestFullDisk:
         statuses, deadline = [], time.monotonic() + 30
         while statuses.count(503) < 20 and time.monotonic() < deadline:
             try:
-                # Text that no compression makes small.
+                # Text that does not compress.
                 acknowledged.append(create(tracker, token, os.urandom(9000).hex()))
                 statuses.append(201)
             except urllib.error.HTTPError as error:
                 statuses.append(error.code)
-                told = error.read().decode()
+                message = error.read().decode()
             fill(tracker.data_dir)
-        assert set(statuses) <= {201, 503}, told
+        assert set(statuses) <= {201, 503}, message
         assert statuses.count(503) == 20
-        assert "disk is full" in told
+        assert "disk is full" in message
 
         assert read(tracker, token, acknowledged[0])
         kill_api_processes(tracker, run)
@@ -59,8 +59,8 @@ class TestFullDisk:
         run.process.send_signal(signal.SIGTERM)
         assert run.process.wait(timeout=30) == 0
 
-    def test_that_ends_postgresql_itself_costs_nothing_either(self, tracker):
-        """Without room for its log it does not even start, so the supervisor tries again until there is some."""
+    def test_loses_nothing_when_postgresql_itself_ends(self, tracker):
+        """Without room for its log PostgreSQL does not even start, so the supervisor retries until there is room."""
         tracker.start(RATE_LIMIT_ENABLED="false").wait_until_ready()
         token = tracker.log_in()
         acknowledged = [create(tracker, token, number) for number in range(20)]
@@ -79,7 +79,7 @@ class TestFullDisk:
         assert wait_for(lambda: writes(tracker, token), seconds=60)
         assert [task_id for task_id in acknowledged if not read(tracker, token, task_id)] == []
 
-    def test_a_tracker_starts_on_one_that_is_nearly_full(self, tracker):
+    def test_a_tracker_starts_on_a_nearly_full_disk(self, tracker):
         tracker.start().wait_until_ready()
         tracker.stop()
         fill(tracker.data_dir, leave_mebibytes=40)
@@ -113,7 +113,7 @@ def disk_check(tracker):
 
 
 def kill_api_processes(tracker, run):
-    """All but the one that starts them."""
+    """Kill every api process except the one that starts the others."""
     _main, *workers = tracker.pids_of(run, "main.py api")
     for pid in workers:
         os.kill(pid, signal.SIGKILL)

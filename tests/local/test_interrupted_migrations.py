@@ -17,34 +17,34 @@ from migrations.timeouts import Timeouts
 from tests.local.test_first_run import OwnDatabase, empty_database
 from tests.servers import wait_for
 
-# Every few statements in the ordinary suite; `make test-deep` takes each.
+# The ordinary suite tries every 17th statement; `make test-deep` tries each.
 SAMPLE_STEP = 17
 
 
 class TestKilledMigration:
     @pytest.mark.parametrize("how", ["process", "connection"])
-    def test_is_finished_by_the_next_start(self, how, postgres_url, base_settings, whole_schema):
+    def test_is_finished_by_the_next_start(self, how, postgres_url, base_settings, complete_schema):
         for moment in count(SAMPLE_STEP, SAMPLE_STEP):
-            if not is_finished_after(moment, how, postgres_url, base_settings, whole_schema):
+            if not is_finished_after(moment, how, postgres_url, base_settings, complete_schema):
                 break
 
     @pytest.mark.deep
     @pytest.mark.parametrize("how", ["process", "connection"])
-    def test_is_finished_by_the_next_start_whichever_statement_it_died_at(
-        self, how, postgres_url, base_settings, whole_schema
+    def test_is_finished_by_the_next_start_after_a_death_at_any_statement(
+        self, how, postgres_url, base_settings, complete_schema
     ):
         for moment in count(1):
-            if not is_finished_after(moment, how, postgres_url, base_settings, whole_schema):
+            if not is_finished_after(moment, how, postgres_url, base_settings, complete_schema):
                 break
         assert moment > 40
 
     @pytest.mark.deep
-    def test_is_finished_whichever_ddl_command_it_died_behind(self, postgres_url, base_settings, whole_schema):
-        """Many commands are sent as one string: the server itself ends the connection between two of them."""
+    def test_is_finished_after_a_death_between_any_two_ddl_commands(self, postgres_url, base_settings, complete_schema):
+        """Many commands are sent as one string; the server itself ends the connection between two of them."""
         for moment in count(1):
             with empty_database(postgres_url) as url:
                 database = OwnDatabase(url, base_settings)
-                database.ask(END_BEHIND_A_COMMAND.format(moment))
+                database.ask(END_AFTER_A_COMMAND.format(moment))
                 try:
                     migrate(database.settings)
                 except StartError as error:
@@ -53,11 +53,11 @@ class TestKilledMigration:
                     break
                 database.ask("DROP EVENT TRIGGER end_behind_a_command; DROP SCHEMA tests CASCADE")
                 migrate(database.settings)
-                assert schema_of(database) == whole_schema, moment
+                assert schema_of(database) == complete_schema, moment
         assert moment > 70
 
     @pytest.mark.parametrize("how", ["process", "connection"])
-    def test_in_the_middle_of_an_index_build_is_finished_by_the_next_start(self, how, database, whole_schema):
+    def test_in_the_middle_of_an_index_build_is_finished_by_the_next_start(self, how, database, complete_schema):
         database.upgrade("2026_11_21_imports_in_pieces")
         with connection_to(database.url) as ask:
             ask(f"BEGIN; {WRITE}")
@@ -74,14 +74,14 @@ class TestKilledMigration:
 
         migrate(database.settings)
 
-        assert schema_of(database) == whole_schema
+        assert schema_of(database) == complete_schema
 
 
 class TestStuckMigration:
-    """An earlier release committed the tables of an import before it noted the revision."""
+    """An earlier release committed the tables of imports before it noted the revision."""
 
     @pytest.mark.parametrize("index", ["missing", "there", "invalid"])
-    def test_is_finished(self, database, whole_schema, index):
+    def test_is_finished(self, database, complete_schema, index):
         database.upgrade("2026_11_21_imports_in_pieces")
         if index != "missing":
             database.ask(
@@ -97,11 +97,11 @@ class TestStuckMigration:
 
         migrate(database.settings)
 
-        assert schema_of(database) == whole_schema
+        assert schema_of(database) == complete_schema
 
 
 class TestMigrateAmongWriters:
-    def test_an_index_build_waits_longer_than_other_statements_do(self, database, whole_schema, impatient):
+    def test_an_index_build_waits_longer_than_other_statements(self, database, complete_schema, short_lock_timeout):
         database.upgrade("2026_11_21_imports_in_pieces")
         with connection_to(database.url) as ask, ThreadPoolExecutor(1) as threads:
             ask(f"BEGIN; {WRITE}")
@@ -110,10 +110,10 @@ class TestMigrateAmongWriters:
             ask("COMMIT")
             migrating.result(timeout=30)
 
-        assert schema_of(database) == whole_schema
+        assert schema_of(database) == complete_schema
 
     @pytest.mark.deep
-    def test_an_index_build_waits_for_a_transaction_of_eight_seconds(self, database, whole_schema):
+    def test_an_index_build_waits_for_a_transaction_of_eight_seconds(self, database, complete_schema):
         database.upgrade("2026_11_21_imports_in_pieces")
         with connection_to(database.url) as ask, ThreadPoolExecutor(1) as threads:
             ask(f"BEGIN; {WRITE}")
@@ -122,9 +122,9 @@ class TestMigrateAmongWriters:
             ask("COMMIT")
             migrating.result(timeout=30)
 
-        assert schema_of(database) == whole_schema
+        assert schema_of(database) == complete_schema
 
-    def test_a_locked_table_is_asked_for_again(self, database, whole_schema, impatient):
+    def test_a_migration_retries_a_locked_table(self, database, complete_schema, short_lock_timeout):
         database.upgrade("2026_11_21_import_checking")
         with connection_to(database.url) as ask, ThreadPoolExecutor(1) as threads:
             ask("BEGIN; LOCK TABLE tasks IN SHARE MODE")
@@ -135,10 +135,10 @@ class TestMigrateAmongWriters:
             ask("COMMIT")
             migrating.result(timeout=30)
 
-        assert schema_of(database) == whole_schema
+        assert schema_of(database) == complete_schema
 
-    def test_a_table_that_stays_locked_is_told_in_a_sentence_and_the_next_start_works(
-        self, database, whole_schema, impatient, monkeypatch
+    def test_a_lasting_lock_is_reported_and_the_next_start_works(
+        self, database, complete_schema, short_lock_timeout, monkeypatch
     ):
         monkeypatch.setattr("app.local.first_run.LOCKED_TABLES_SECONDS", 1.0)
         database.upgrade("2026_11_21_import_checking")
@@ -150,11 +150,11 @@ class TestMigrateAmongWriters:
 
         migrate(database.settings)
 
-        assert schema_of(database) == whole_schema
+        assert schema_of(database) == complete_schema
 
 
-def is_finished_after(moment, how, postgres_url, settings, whole_schema):
-    """False when the migrations have fewer moments than that."""
+def is_finished_after(moment, how, postgres_url, settings, complete_schema):
+    """Return False if the migrations have fewer moments than this."""
     with empty_database(postgres_url) as url:
         database = OwnDatabase(url, settings)
         migrating = start_migrating(database.settings, moment, how)
@@ -163,7 +163,7 @@ def is_finished_after(moment, how, postgres_url, settings, whole_schema):
             return False
         assert migrating.exitcode == (-signal.SIGKILL if how == "process" else CUT_OFF)
         migrate(database.settings)
-        assert schema_of(database) == whole_schema, moment
+        assert schema_of(database) == complete_schema, moment
         return True
 
 
@@ -174,7 +174,7 @@ def start_migrating(settings, moment=None, how="process"):
 
 
 def migrate_until(settings, moment, how):
-    """Runs in a process of its own, which ends at that statement or commit; None: at none."""
+    """Run the migrations in a process of its own, which ends at this statement or commit; at none if it is None."""
     reached = 0
 
     def reach(connection, *_):
@@ -215,7 +215,7 @@ CUT_OFF = 75
 forkserver = multiprocessing.get_context("forkserver")
 forkserver.set_forkserver_preload(["tests.local.test_interrupted_migrations"])
 
-# What every transaction that writes a task holds.
+# Every transaction that writes a task holds this lock.
 WRITE = "LOCK TABLE tasks IN ROW EXCLUSIVE MODE"
 WAITING_CHANGES = """
 SELECT pid, query_start FROM pg_stat_activity
@@ -226,7 +226,7 @@ SELECT pid FROM pg_stat_activity
  WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'
 """
 INVALID_INDEXES = "SELECT count(*) FROM pg_index WHERE NOT indisvalid HAVING count(*) > 0"
-END_BEHIND_A_COMMAND = """
+END_AFTER_A_COMMAND = """
 CREATE SCHEMA tests;
 CREATE SEQUENCE tests.commands;
 CREATE FUNCTION tests.end_behind_a_command() RETURNS event_trigger LANGUAGE plpgsql AS $$
@@ -268,7 +268,7 @@ SELECT 'boundary', closed_until::text, '', '' FROM record_boundary
 
 
 @pytest.fixture(scope="module")
-def whole_schema(postgres_url, base_settings):
+def complete_schema(postgres_url, base_settings):
     with empty_database(postgres_url) as url:
         database = OwnDatabase(url, base_settings)
         migrate(database.settings)
@@ -282,6 +282,6 @@ def database(postgres_url, base_settings):
 
 
 @pytest.fixture
-def impatient(monkeypatch):
-    """Who migrates gives up an ordinary lock after a second."""
+def short_lock_timeout(monkeypatch):
+    """Make a migration give up an ordinary lock after a second."""
     monkeypatch.setattr("migrations.timeouts.ORDINARY", Timeouts(lock_seconds=1, statement_seconds=300))

@@ -1,4 +1,4 @@
-"""A first run that is killed at any moment, while it makes the database, its tables or the first admin."""
+"""A first run that is killed at any moment, while it creates the database, its tables or the first admin."""
 
 import os
 import re
@@ -27,7 +27,7 @@ class TestKilledFirstRun:
         for moment in range(MOMENTS):
             tracker = tracker_in(tmp_path / str(moment))
             first = tracker.start(ADMIN_PASSWORD="")
-            # The moment is what is tested: nothing that could be waited for happens then.
+            # The test is about a moment in time, at which no event happens to wait for.
             with suppress(subprocess.TimeoutExpired):
                 first.process.wait(timeout=seconds * (moment + 1) / (MOMENTS + 1))
             kill(tracker, first, with_servers=moment % 2 == 0)
@@ -42,19 +42,19 @@ class TestKilledFirstRun:
 
 def time_of_a_first_run(directory):
     tracker = tracker_in(directory)
-    began = time.monotonic()
+    started_at = time.monotonic()
     run = tracker.start(ADMIN_PASSWORD="")
     assert wait_for(lambda: is_ready(run), seconds=READY_SECONDS), run.output()
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - started_at
     tracker.stop()
     return seconds
 
 
 def kill(tracker, run, *, with_servers):
-    """As `kill -9` of what was started does, which leaves its servers; or as a machine does that loses its power."""
+    """Kill only the process that was started, as `kill -9` does, or its servers too, as a loss of power does."""
     run.process.kill()
     run.process.wait()
-    # Twice, for what was just being started.
+    # Kill twice, to catch processes that were just starting.
     for _ in range(2 if with_servers else 0):
         for pid, _command in tracker.processes():
             with suppress(ProcessLookupError):
@@ -62,7 +62,7 @@ def kill(tracker, run, *, with_servers):
 
 
 def why_not_usable(tracker, first):
-    """None when it is."""
+    """Return None if the tracker is usable."""
     second = tracker.start(ADMIN_PASSWORD="")
     try:
         if not wait_for(lambda: is_ready(second) or second.process.poll() is not None, seconds=READY_SECONDS):

@@ -1,4 +1,4 @@
-"""`make env` in a directory that holds the two files that it needs, with no package at hand."""
+"""`make env` in a directory that holds the two files that it needs, without any package installed."""
 
 import os
 import re
@@ -12,12 +12,12 @@ from app.settings import read_launch_settings, read_settings
 from tests.servers import ROOT
 
 SECRETS = {"JWT_SECRET_KEY", "POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "ADMIN_PASSWORD"}
-# What needs no quoting: in URLs, in .env as docker compose reads it, and in a shell.
+# Text like this needs no quoting in a URL, in the .env of docker compose, or in a shell.
 PLAIN = re.compile(r"[A-Za-z0-9_-]{32,}")
 
 
 class TestMakeEnv:
-    def test_writes_what_production_starts_with(self, directory, environment):
+    def test_writes_settings_that_production_starts_with(self, directory, environment):
         made = make_env(directory)
 
         assert (made.returncode, made.stderr) == (0, "")
@@ -30,7 +30,7 @@ class TestMakeEnv:
         assert read_settings().jwt_secret_key == written["JWT_SECRET_KEY"]
         assert read_launch_settings().admin_password == written["ADMIN_PASSWORD"]
 
-    def test_every_secret_is_another_and_long(self, directory):
+    def test_the_secrets_are_long_and_different(self, directory):
         make_env(directory)
 
         written = values_of(directory / ".env")
@@ -57,12 +57,12 @@ class TestMakeEnv:
         changed = {(old, new.partition("=")[0]) for old, new in zip(example, written, strict=True) if old != new}
         assert changed == {(f"{name}=", name) for name in SECRETS}
 
-    def test_is_readable_by_its_owner_alone(self, directory):
+    def test_is_readable_by_its_owner_only(self, directory):
         make_env(directory, umask=0o000)
 
         assert (directory / ".env").stat().st_mode & 0o777 == 0o600
 
-    def test_tells_no_secret(self, directory):
+    def test_prints_no_secret(self, directory):
         made = make_env(directory)
 
         written = values_of(directory / ".env")
@@ -72,14 +72,14 @@ class TestMakeEnv:
         make_env(directory)
         before = contents_of(directory)
 
-        again = make_env(directory)
+        second_run = make_env(directory)
 
-        assert (again.returncode, again.stdout) == (1, "")
-        assert "exists already" in again.stderr
+        assert (second_run.returncode, second_run.stdout) == (1, "")
+        assert "exists already" in second_run.stderr
         assert contents_of(directory) == before
 
-    def test_an_env_that_leads_elsewhere_is_not_followed(self, directory):
-        """A link to a file that is still to come is one that is there, too."""
+    def test_a_link_in_place_of_the_env_is_not_followed(self, directory):
+        """A link to a file that does not exist yet counts as an existing .env."""
         (directory / ".env").symlink_to(directory / "elsewhere")
 
         made = make_env(directory)
@@ -87,7 +87,7 @@ class TestMakeEnv:
         assert made.returncode == 1
         assert not (directory / "elsewhere").exists()
 
-    def test_an_example_that_lacks_a_secret_makes_no_env(self, directory):
+    def test_an_example_without_a_secret_makes_no_env(self, directory):
         example = directory / ".env.example"
         example.write_text(example.read_text("utf-8").replace("\nPOSTGRES_PASSWORD=\n", "\n"), "utf-8")
 
@@ -99,7 +99,7 @@ class TestMakeEnv:
 
 
 def make_env(directory, *, umask=0o022):
-    """With the standard library alone, from somewhere else, in an environment that says nothing."""
+    """Run `make env` with the standard library only, from another directory, in an empty environment."""
     return subprocess.run(
         [sys.executable, "-I", "-S", directory / "deploy" / "make_env.py"],
         cwd="/",
@@ -131,7 +131,7 @@ def directory(tmp_path):
 
 @pytest.fixture
 def environment(monkeypatch):
-    """Only what the test says, whatever the machine has set."""
+    """Only the variables that the test sets, whatever the machine has set."""
     for name in list(os.environ):
         if not name.startswith("PYTEST"):
             monkeypatch.delenv(name)

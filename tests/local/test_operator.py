@@ -1,4 +1,4 @@
-"""`python main.py password` and `python main.py database`, beside a tracker that runs and without one."""
+"""`python main.py password` and `python main.py database`, with and without a running tracker."""
 
 import os
 import re
@@ -23,7 +23,7 @@ ASK_PUBLIC_TABLES = ("psql", "-Atc", PUBLIC_TABLES)
 
 
 class TestPassword:
-    def test_the_shown_one_logs_in_and_the_old_one_and_what_it_opened_do_not(self, running, ina):
+    def test_the_shown_password_logs_in_and_the_old_one_and_its_sessions_end(self, running, ina):
         before = running.call("POST", "/api/v1/auth/login", {"username": ina, "password": OLD_PASSWORD}, None)
         assert running.call("GET", "/api/v1/users/me", None, before["access_token"])["username"] == ina
 
@@ -36,7 +36,7 @@ class TestPassword:
         assert status_of(running, "/login", None, {"username": ina, "password": OLD_PASSWORD}, method="POST") == 401
         assert running.call("POST", "/login", {"username": ina, "password": password}, None)["token"]
 
-    def test_each_is_another_and_the_last_one_counts(self, running, ina):
+    def test_each_password_is_new_and_only_the_last_one_counts(self, running, ina):
         first, second = (shown(run(running, "password", ina), ina) for _ in range(2))
 
         assert first != second
@@ -44,36 +44,36 @@ class TestPassword:
         assert status_of(running, "/login", None, {"username": ina, "password": first}, method="POST") == 401
         assert running.call("POST", "/login", {"username": ina, "password": second}, None)["token"]
 
-    def test_a_name_is_found_however_it_is_capitalised(self, running, ina):
+    def test_the_case_of_the_name_does_not_matter(self, running, ina):
         answer = run(running, "password", ina.upper())
 
         password = shown(answer, ina.upper())
         assert running.call("POST", "/login", {"username": ina, "password": password}, None)["token"]
 
-    def test_is_in_no_line_of_the_tracker(self, running, ina):
+    def test_is_not_in_the_log_of_the_tracker(self, running, ina):
         password = shown(run(running, "password", ina), ina)
 
         assert password not in running.output()
 
-    def test_of_nobody_ends_with_a_sentence(self, running):
+    def test_an_unknown_user_is_reported_in_a_sentence(self, running):
         answer = run(running, "password", "nobody")
 
         assert (answer.returncode, answer.stdout, answer.stderr) == (1, "", "there is no user nobody.\n")
 
-    def test_without_a_name_is_told_how_to_ask(self, running):
+    def test_a_missing_name_is_answered_with_the_usage(self, running):
         answer = run(running, "password")
 
         assert (answer.returncode, answer.stdout) == (2, "")
         assert "username" in answer.stderr
 
-    def test_where_no_tracker_runs_ends_with_a_sentence_and_makes_nothing(self, stopped):
+    def test_a_missing_tracker_is_reported_in_a_sentence_and_nothing_is_made(self, stopped):
         answer = run(stopped, "password", "admin")
 
         assert (answer.returncode, answer.stdout) == (1, "")
         assert answer.stderr == f"no tracker runs on {stopped.data_dir}, and DATABASE_URL is not set.\n"
         assert not stopped.data_dir.exists()
 
-    def test_of_a_database_that_is_away_ends_with_a_sentence(self, stopped, base_settings):
+    def test_an_absent_database_is_reported_in_a_sentence(self, stopped, base_settings):
         away = f"postgresql://ada:secret@127.0.0.1:{servers.free_port()}/tasktracker"
         names = {"REDIS_URL": base_settings.redis_url, "JWT_SECRET_KEY": base_settings.jwt_secret_key}
 
@@ -84,7 +84,7 @@ class TestPassword:
         assert "secret" not in answer.stderr
         assert "Traceback" not in answer.stderr
 
-    def test_of_a_database_of_ones_own_needs_no_tracker(self, running, stopped, ina, base_settings):
+    def test_a_database_of_ones_own_needs_no_tracker(self, running, stopped, ina, base_settings):
         url = PostgresServer(running.data_dir, ServerUser()).url
         names = {"REDIS_URL": base_settings.redis_url, "JWT_SECRET_KEY": base_settings.jwt_secret_key}
 
@@ -94,34 +94,34 @@ class TestPassword:
 
 
 class TestDatabaseOfARunningTracker:
-    def test_a_program_finds_it_and_the_programs_that_come_with_it(self, running):
+    def test_a_program_finds_the_database_and_the_bundled_programs(self, running):
         answer = run(running, "database", "psql", "-Atc", "SELECT username FROM users WHERE role = 'admin'")
 
         assert (answer.returncode, answer.stdout, answer.stderr) == (0, "admin\n", "")
 
-    def test_its_address_is_told_as_ours_and_as_postgresql_s(self, running):
+    def test_its_address_is_in_our_variables_and_in_those_of_postgresql(self, running):
         script = 'command -v pg_dump; echo "$DATABASE_URL"; echo "$PGHOST,$PGUSER,$PGDATABASE"'
 
-        told = run(running, "database", "sh", "-c", script).stdout.splitlines()
+        message = run(running, "database", "sh", "-c", script).stdout.splitlines()
 
         server = PostgresServer(running.data_dir, ServerUser())
         names = server.environment
-        assert told == [
+        assert message == [
             str(server.programs / "pg_dump"),
             server.url,
             f"{names['PGHOST']},{names['PGUSER']},{names['PGDATABASE']}",
         ]
 
-    def test_without_a_program_psql_reads_what_is_typed(self, running):
+    def test_psql_reads_the_input_by_default(self, running):
         answer = run(running, "database", typed="SELECT 6 * 7 AS answer \\gset\n\\echo answer :answer\n")
 
         assert (answer.returncode, answer.stdout) == (0, "answer 42\n")
 
     @pytest.mark.parametrize("status", [0, 1, 7])
-    def test_the_status_is_the_program_s(self, running, status):
+    def test_the_exit_status_is_that_of_the_program(self, running, status):
         assert run(running, "database", "sh", "-c", f"exit {status}").returncode == status
 
-    def test_a_program_that_is_not_there_is_told_in_a_sentence(self, running):
+    def test_a_missing_program_is_reported_in_a_sentence(self, running):
         answer = run(running, "database", "no-such-program")
 
         assert answer.returncode not in {0, 2}
@@ -131,25 +131,25 @@ class TestDatabaseOfARunningTracker:
     @pytest.mark.parametrize(
         "elsewhere", [{"PGPORT": "6543"}, {"PGHOSTADDR": "192.0.2.1"}, {"PGHOST": "192.0.2.1", "PGDATABASE": "other"}]
     )
-    def test_what_the_shell_says_of_another_server_leads_nobody_there(self, running, elsewhere):
+    def test_variables_for_another_server_are_ignored(self, running, elsewhere):
         answer = run(running, "database", "psql", "-Atc", "SELECT 42", PGCONNECT_TIMEOUT="2", **elsewhere)
 
         assert (answer.returncode, answer.stdout) == (0, "42\n"), answer.stderr
 
-    def test_it_runs_on_afterwards(self, running):
+    def test_the_tracker_keeps_running_afterwards(self, running):
         run(running, "database", "psql", "-c", "SELECT 1")
 
         assert running.answers()
 
 
 class TestDatabaseOfAStoppedTracker:
-    def test_an_empty_one_is_made_where_there_is_none_and_no_process_is_left(self, stopped):
+    def test_an_empty_database_is_created_when_there_is_none_and_no_process_is_left(self, stopped):
         answer = run(stopped, "database", *ASK_PUBLIC_TABLES)
 
         assert (answer.returncode, answer.stdout, answer.stderr) == (0, "0\n", "")
         assert stopped.processes() == []
 
-    def test_what_is_written_is_there_the_next_time(self, stopped):
+    def test_written_rows_are_there_the_next_time(self, stopped):
         run(stopped, "database", "psql", "-qc", "CREATE TABLE letters AS SELECT 'Dear Ada' AS words")
 
         answer = run(stopped, "database", "psql", "-Atc", "SELECT words FROM letters")
@@ -157,42 +157,43 @@ class TestDatabaseOfAStoppedTracker:
         assert answer.stdout == "Dear Ada\n"
         assert stopped.processes() == []
 
-    def test_the_status_is_the_program_s(self, stopped):
+    def test_the_exit_status_is_that_of_the_program(self, stopped):
         answer = run(stopped, "database", "sh", "-c", "exit 7")
 
         assert answer.returncode == 7
         assert stopped.processes() == []
 
-    def test_a_program_that_is_not_there_leaves_no_process(self, stopped):
+    def test_a_missing_program_leaves_no_process(self, stopped):
         assert run(stopped, "database", "no-such-program").returncode != 0
 
         assert stopped.processes() == []
 
-    def test_ctrl_c_is_for_the_program_and_leaves_no_process(self, stopped, tmp_path):
-        begun, said = tmp_path / "begun", tmp_path / "said"
-        script = f'trap "psql -Atc \\"SELECT 42\\" >{said}; exit 3" INT; touch {begun}; while :; do sleep 0.05; done'
+    def test_ctrl_c_goes_to_the_program_and_leaves_no_process(self, stopped, tmp_path):
+        started, output = tmp_path / "started", tmp_path / "output"
+        query = 'psql -Atc "SELECT 42"'
+        script = f"trap '{query} >{output}; exit 3' INT; touch {started}; while :; do sleep 0.05; done"
         session = start(stopped, "database", "sh", "-c", script)
-        assert wait_for(begun.exists, seconds=30)
+        assert wait_for(started.exists, seconds=30)
 
         os.killpg(session.pid, signal.SIGINT)
 
         session.communicate(timeout=20)
-        # The server was still there for it.
-        assert (session.returncode, said.read_text()) == (3, "42\n")
+        # The server was still running for the program's last command.
+        assert (session.returncode, output.read_text()) == (3, "42\n")
         assert stopped.processes() == []
 
-    def test_to_be_told_to_end_leaves_no_process(self, stopped, tmp_path):
+    def test_a_signal_to_end_leaves_no_process(self, stopped, tmp_path):
         session = start_waiting(stopped, tmp_path / "session", then="true")
 
         session.terminate()
-        # Whether the program is ended or waited for.
+        # The end comes whether the program is ended or waited for.
         wait_for(lambda: session.poll() is not None, seconds=1)
         (tmp_path / "session.go").touch()
 
         session.communicate(timeout=20)
         assert wait_for(lambda: stopped.processes() == [])
 
-    def test_no_tracker_starts_meanwhile_and_one_starts_afterwards(self, stopped, tmp_path):
+    def test_a_tracker_starts_only_afterwards(self, stopped, tmp_path):
         session = start_waiting(stopped, tmp_path / "session", then="true")
 
         meanwhile = stopped.start()
@@ -203,7 +204,7 @@ class TestDatabaseOfAStoppedTracker:
         session.communicate(timeout=20)
         stopped.start().wait_until_ready()
 
-    def test_a_directory_of_other_things_is_left_as_it_is(self, stopped):
+    def test_a_directory_with_other_files_is_unchanged(self, stopped):
         stopped.data_dir.mkdir()
         (stopped.data_dir / "letters.txt").write_text("Dear Ada")
 
@@ -215,7 +216,7 @@ class TestDatabaseOfAStoppedTracker:
 
 
 class TestDatabaseOfOnesOwn:
-    def test_is_asked_without_us(self, stopped, tmp_path):
+    def test_is_left_to_its_own_programs(self, stopped, tmp_path):
         url = "postgresql://ada:secret@127.0.0.1:1/tasktracker"
 
         answer = run(stopped, "database", "touch", str(tmp_path / "ran"), DATABASE_URL=url)
@@ -227,9 +228,9 @@ class TestDatabaseOfOnesOwn:
 
 
 def shown(answer, username):
-    found = re.fullmatch(rf"The new password of {username}: (\S+)\n", answer.stdout)
-    assert found, answer
-    return found[1]
+    match = re.fullmatch(rf"The new password of {username}: (\S+)\n", answer.stdout)
+    assert match, answer
+    return match[1]
 
 
 def status_of(tracker, path, token, body=None, *, method="GET"):
@@ -242,7 +243,7 @@ def status_of(tracker, path, token, body=None, *, method="GET"):
 
 
 def start(tracker, *arguments, **environment):
-    """`main.py` with those arguments and what is said of the environment, in a process group of its own."""
+    """Start `main.py` with these arguments and this environment, in a process group of its own."""
     inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     return subprocess.Popen(
         [sys.executable, "main.py", *arguments],
@@ -263,7 +264,7 @@ def run(tracker, *arguments, typed="", **environment):
 
 
 def start_waiting(tracker, name, *, then):
-    """Returns when the program runs; it goes on to `then` when there is a file `name`.go."""
+    """Return when the program runs; it goes on to `then` when there is a file `name`.go."""
     script = f"touch {name}.begun; until [ -e {name}.go ]; do sleep 0.05; done; {then}"
     session = start(tracker, "database", "sh", "-c", script)
     assert wait_for(name.with_suffix(".begun").exists, seconds=30)
@@ -272,7 +273,7 @@ def start_waiting(tracker, name, *, then):
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
-    """One for all: nothing that is done to it here hinders the next test."""
+    """One tracker for all tests; none of them leaves anything that disturbs the next."""
     tracker = Tracker(tmp_path_factory.mktemp("running"))
     try:
         run = tracker.start(RATE_LIMIT_ENABLED="false")
@@ -285,11 +286,11 @@ def running(tmp_path_factory):
 
 @pytest.fixture
 def stopped(tmp_path):
-    """One that was never started."""
+    """A tracker that was never started."""
     tracker = Tracker(tmp_path)
     yield tracker
     tracker.stop()
-    # What a test found left behind is not left behind by the test too.
+    # A test that finds left processes must not leave them itself.
     for pid, _command in tracker.processes():
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -297,7 +298,7 @@ def stopped(tmp_path):
 
 @pytest.fixture
 def ina(running):
-    """The name of somebody new."""
+    """The name of a new user."""
     name = f"ina{uuid4().hex[:8]}"
     body = {"username": name, "email": f"{name}@example.org", "password": OLD_PASSWORD, "role": "user"}
     running.call("POST", "/user", body, running.log_in())

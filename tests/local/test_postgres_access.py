@@ -1,4 +1,4 @@
-"""Who gets into the bundled PostgreSQL, should they get at its socket."""
+"""Access to the bundled PostgreSQL for users who can reach its socket."""
 
 import os
 import shutil
@@ -23,24 +23,24 @@ except psycopg2.OperationalError as error:
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 class TestPeer:
     @pytest.mark.parametrize("role", ["postgres", "tasktracker"])
-    def test_a_stranger_who_gets_at_the_socket_is_refused(self, opened, role):
-        assert "Peer authentication failed" in ask(opened, NOBODY, role).stderr
+    def test_another_user_who_reaches_the_socket_is_refused(self, open_server, role):
+        assert "Peer authentication failed" in ask(open_server, NOBODY, role).stderr
 
-    def test_the_servers_own_user_is_no_superuser(self, opened):
+    def test_the_user_of_the_server_is_not_a_superuser(self, open_server):
         own = own_user().uid
 
-        assert ask(opened, own, "tasktracker").returncode == 0
-        assert "Peer authentication failed" in ask(opened, own, "postgres").stderr
+        assert ask(open_server, own, "tasktracker").returncode == 0
+        assert "Peer authentication failed" in ask(open_server, own, "postgres").stderr
 
-    def test_whoever_starts_the_tracker_gets_in(self, opened):
-        assert ask(opened, 0, "tasktracker").returncode == ask(opened, 0, "postgres").returncode == 0
+    def test_the_user_who_starts_the_tracker_gets_in(self, open_server):
+        assert ask(open_server, 0, "tasktracker").returncode == ask(open_server, 0, "postgres").returncode == 0
 
 
 class TestOlderCluster:
-    def test_one_that_trusted_everybody_is_guarded_from_the_next_start_on(self, tmp_path):
+    def test_a_cluster_that_trusted_everybody_is_guarded_after_the_next_start(self, tmp_path):
         data_dir = tmp_path / "older"
         data_dir.mkdir()
         data_dir.chmod(0o711)
@@ -60,8 +60,8 @@ def ask(socket_dir: Path, uid: int, role: str) -> subprocess.CompletedProcess[st
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory):
-    """A server whose socket anybody can reach, in a directory that is open to everybody."""
+def open_server(tmp_path_factory):
+    """A server in a directory that is open to everybody, so that anybody can reach its socket."""
     data_dir = Path("/tmp") / f"tasktracker-peer-{os.getpid()}"  # noqa: S108
     data_dir.mkdir()
     data_dir.chmod(0o711)

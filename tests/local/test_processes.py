@@ -27,18 +27,18 @@ from tests.servers import ROOT, free_port, wait_for
 
 PASSWORD = "a password of the tests"
 DRAIN_SECONDS = 1.5
-# What an api takes to end beside its drain: the hold, a slow request of the tests, and a busy machine.
+# An api needs this long to end beside its drain: the hold, a slow request of the tests, and a busy machine.
 SLACK_SECONDS = 6.0
 CLIENTS = 8
 PAUSE_SECONDS = 0.05
-# As Linux spells it in /proc/net/tcp.
+# The state LISTEN in /proc/net/tcp.
 TCP_LISTEN = "0A"
 DRAINS = 3
 
 
 class TestDrain:
     @pytest.mark.parametrize("_number", range(DRAINS))
-    def test_loses_no_request_of_clients_that_keep_their_connection(self, stage, _number):
+    def test_loses_no_request_on_kept_connections(self, stage, _number):
         api = stage.start_api(DRAIN_SECONDS=str(DRAIN_SECONDS))
         clients = [Client(stage, number, is_busy=number % 2 == 0) for number in range(CLIENTS)]
         for client in clients:
@@ -46,20 +46,20 @@ class TestDrain:
         assert wait_for(lambda: all(len(client.acknowledged) >= 5 for client in clients))
         slow = stage.slow_request()
 
-        told_at = time.monotonic()
+        signalled_at = time.monotonic()
         api.send_signal(signal.SIGTERM)
         assert wait_for(lambda: not stage.listens(), seconds=DRAIN_SECONDS + SLACK_SECONDS)
-        stopped_listening_after = time.monotonic() - told_at
+        stopped_listening_after = time.monotonic() - signalled_at
         still_ran = not slow.is_answered()
-        slow.let_go()
+        slow.release()
 
         assert api.wait(timeout=SLACK_SECONDS) == 0
-        ended_after = time.monotonic() - told_at
+        ended_after = time.monotonic() - signalled_at
         for client in clients:
             client.join(timeout=10)
         assert [client.lost for client in clients] == [None] * CLIENTS
-        # While everybody was still served, and so had somewhere to come back to.
-        assert max(client.sent_away_at for client in clients) < told_at + DRAIN_SECONDS - HOLD_SECONDS
+        # Every client was sent away while the others were still served, so it could come back.
+        assert max(client.sent_away_at for client in clients) < signalled_at + DRAIN_SECONDS - HOLD_SECONDS
         acknowledged = {title for client in clients for title in client.acknowledged}
         assert acknowledged == stage.titles()
         assert (still_ran, slow.status()) == (True, 200)
@@ -75,7 +75,7 @@ class TestDrain:
         assert wait_for(lambda: stage.get("/readyz")[1].get("status") == "stopping")
         assert stage.get("/readyz?exclude=worker&exclude=beat")[0] == 503
         assert stage.get("/healthz")[0] == 200
-        # Somebody lost patience.
+        # A second signal ends the drain early.
         api.send_signal(signal.SIGINT)
         assert api.wait(timeout=SLACK_SECONDS) == 0
         assert stage.processes() == []
@@ -85,24 +85,24 @@ class TestDrain:
 
         api.send_signal(signal.SIGTERM)
 
-        # Each connection is taken by any of them: thirty in a row leave none out. The drain itself is the time limit.
+        # Any process may take a connection; thirty in a row reach them all. The drain itself is the time limit.
         in_a_row = 0
         while in_a_row < 30:
             in_a_row = in_a_row + 1 if stage.get("/healthz")[2] == "close" else 0
         api.send_signal(signal.SIGINT)
         assert api.wait(timeout=SLACK_SECONDS) == 0
 
-    def test_of_nothing_is_none(self, stage):
+    def test_a_drain_of_zero_seconds_ends_at_once(self, stage):
         api = stage.start_api(DRAIN_SECONDS="0")
         idle = stage.connect()
         idle.request("GET", "/healthz")
         assert idle.getresponse().read()
 
-        told_at = time.monotonic()
+        signalled_at = time.monotonic()
         api.send_signal(signal.SIGTERM)
 
         assert api.wait(timeout=SLACK_SECONDS) == 0
-        assert time.monotonic() - told_at < 3
+        assert time.monotonic() - signalled_at < 3
         assert stage.processes() == []
         idle.close()
 
@@ -111,20 +111,20 @@ class TestApi:
     @pytest.mark.parametrize(
         ("stop_signal", "drain_seconds"), [(signal.SIGTERM, "1"), (signal.SIGTERM, "0"), (signal.SIGINT, "1")]
     )
-    def test_that_is_stopped_while_it_starts_ends_and_leaves_no_process(self, stage, stop_signal, drain_seconds):
+    def test_a_stop_during_the_start_leaves_no_process(self, stage, stop_signal, drain_seconds):
         api = stage.start("api", DRAIN_SECONDS=drain_seconds)
         assert wait_for(lambda: len(stage.processes()) == 2, seconds=30)
 
-        told_at = time.monotonic()
+        signalled_at = time.monotonic()
         api.send_signal(stop_signal)
 
         assert api.wait(timeout=30) == 0
         assert stage.processes() == []
-        assert time.monotonic() - told_at < 1 + SLACK_SECONDS
+        assert time.monotonic() - signalled_at < 1 + SLACK_SECONDS
 
     @pytest.mark.parametrize("drain_seconds", ["0", "1"])
-    def test_that_is_told_to_stop_many_times_at_once_ends_all_the_same(self, stage, drain_seconds):
-        """A killed supervisor's children are told once for each of its threads."""
+    def test_many_stop_signals_at_once_end_it(self, stage, drain_seconds):
+        """The children of a killed supervisor get the signal once for each of its threads."""
         api = stage.start_api(DRAIN_SECONDS=drain_seconds)
 
         for _ in range(200):
@@ -134,29 +134,29 @@ class TestApi:
         assert api.wait(timeout=30) == 0
         assert stage.processes() == []
 
-    def test_that_is_stopped_while_a_process_comes_back_ends_and_leaves_no_process(self, stage):
+    def test_a_stop_while_a_process_is_replaced_leaves_no_process(self, stage):
         api = stage.start_api(DRAIN_SECONDS=str(DRAIN_SECONDS))
         before = stage.processes()
         os.kill(before[0], signal.SIGKILL)
         assert wait_for(lambda: set(stage.processes()) - set(before), seconds=20)
 
-        told_at = time.monotonic()
+        signalled_at = time.monotonic()
         api.send_signal(signal.SIGTERM)
 
         assert wait_for(lambda: stage.get("/readyz")[1].get("status") == "stopping", seconds=5), stage.complaints("api")
         assert api.wait(timeout=30) == 0
         assert stage.processes() == []
-        assert time.monotonic() - told_at < DRAIN_SECONDS + SLACK_SECONDS
+        assert time.monotonic() - signalled_at < DRAIN_SECONDS + SLACK_SECONDS
 
-    def test_a_process_that_is_killed_is_replaced_and_its_counts_are_kept(self, stage, tmp_path):
+    def test_a_killed_process_is_replaced_and_its_counts_are_kept(self, stage, tmp_path):
         numbers = tmp_path / "numbers"
         numbers.mkdir()
         api = stage.start_api(PROMETHEUS_MULTIPROC_DIR=str(numbers))
-        asked = 'tasktrackerpro_http_requests_total{method="GET",route="/api/v1/tasks",status="401"}'
+        pending = 'tasktrackerpro_http_requests_total{method="GET",route="/api/v1/tasks",status="401"}'
         for _ in range(20):
             stage.get("/api/v1/tasks")
-        # Whichever of the two is asked tells of both.
-        assert [stage.number(asked) for _ in range(6)] == [20] * 6
+        # Each of the two processes reports the counts of both.
+        assert [stage.number(pending) for _ in range(6)] == [20] * 6
 
         first, second = stage.processes()
         os.kill(first, signal.SIGKILL)
@@ -165,7 +165,7 @@ class TestApi:
         for _ in range(20):
             stage.get("/api/v1/tasks")
 
-        assert [stage.number(asked) for _ in range(6)] == [40] * 6
+        assert [stage.number(pending) for _ in range(6)] == [40] * 6
         assert len([*numbers.glob("place-*.lock")]) == 2
         api.send_signal(signal.SIGINT)
         api.wait(timeout=SLACK_SECONDS)
@@ -184,39 +184,39 @@ class TestApi:
 
 
 class TestWorkerAndBeat:
-    @pytest.mark.parametrize("part", ["worker", "beat"])
-    def test_end_when_they_are_told_and_leave_no_process(self, stage, part):
-        process = stage.start(part)
-        assert wait_for(lambda: f"{part} is ready" in stage.output(part), seconds=30)
+    @pytest.mark.parametrize("process_name", ["worker", "beat"])
+    def test_end_on_a_signal_and_leave_no_process(self, stage, process_name):
+        process = stage.start(process_name)
+        assert wait_for(lambda: f"{process_name} is ready" in stage.output(process_name), seconds=30)
 
         process.send_signal(signal.SIGTERM)
 
         assert process.wait(timeout=20) == 0
         assert stage.processes() == []
-        # Celery takes leave in its own words.
-        lines = [line for line in stage.output(part).splitlines() if not line.startswith("{")]
+        # Celery says goodbye in its own format.
+        lines = [line for line in stage.output(process_name).splitlines() if not line.startswith("{")]
         assert set(lines) <= {"", "worker: Warm shutdown (MainProcess)"}
 
 
 class TestSettings:
-    @pytest.mark.parametrize("part", ["api", "worker", "beat"])
-    def test_that_are_wrong_are_all_named_and_nothing_starts(self, stage, part):
-        process = stage.start(part, DRAIN_SECONDS="zebra", METRICS_TOKEN="zebra", REDIS_URL="")
+    @pytest.mark.parametrize("process_name", ["api", "worker", "beat"])
+    def test_wrong_settings_are_all_reported_and_nothing_starts(self, stage, process_name):
+        process = stage.start(process_name, DRAIN_SECONDS="zebra", METRICS_TOKEN="zebra", REDIS_URL="")
 
         assert process.wait(timeout=30) == 2
-        complaints = stage.complaints(part)
+        complaints = stage.complaints(process_name)
         for name in ("DRAIN_SECONDS", "METRICS_TOKEN", "REDIS_URL"):
             assert name in complaints
         assert "zebra" not in complaints
         assert "Traceback" not in complaints
-        assert stage.output(part) == ""
+        assert stage.output(process_name) == ""
 
 
 class Client(Thread):
     """Posts tasks, one after the other, on a connection that it keeps until it is sent away; retries nothing.
 
-    A busy one comes back until nobody listens any more. Another pauses now and then, so that its connection is idle
-    when it might be closed, and goes elsewhere when it is sent away.
+    A busy client comes back until nobody listens any more. Other clients pause now and then, so that their connection
+    is idle when it might be closed, and stay away once they are sent away.
     """
 
     def __init__(self, stage, number, *, is_busy):
@@ -225,9 +225,9 @@ class Client(Thread):
         self._number = number
         self._is_busy = is_busy
         self.acknowledged = []
-        # When it heard so first.
+        # The time at which it was sent away for the first time.
         self.sent_away_at = None
-        # What went wrong with a request that was sent.
+        # The error of a request that was sent.
         self.lost = None
 
     def run(self):
@@ -262,16 +262,16 @@ class Client(Thread):
 
 
 class SlowRequest:
-    """Changes a task that somebody else has locked, until they let go."""
+    """Changes a task that another transaction has locked, until the lock is released."""
 
-    def __init__(self, stage, locker, asked):
+    def __init__(self, stage, locker, pending):
         self._locker = locker
-        self._asked = asked
+        self._asked = pending
 
     def is_answered(self):
         return self._asked.done()
 
-    def let_go(self):
+    def release(self):
         self._locker.rollback()
 
     def status(self):
@@ -286,7 +286,7 @@ class Answer:
 
 
 class Stage:
-    """Parts, each on its own, with a database of their own; and who asks them."""
+    """The api, worker and beat, each started by itself, with a database of their own, and their clients."""
 
     def __init__(self, directory, settings, stack):
         self._directory = directory
@@ -315,10 +315,10 @@ class Stage:
         }
         self._token = None
 
-    def start(self, part, **environment):
-        with self._log(part).open("w") as output, self._errors(part).open("w") as errors:
+    def start(self, process_name, **environment):
+        with self._log(process_name).open("w") as output, self._errors(process_name).open("w") as errors:
             process = subprocess.Popen(
-                [sys.executable, "main.py", part],
+                [sys.executable, "main.py", process_name],
                 cwd=ROOT,
                 env=self._environment | environment,
                 stdout=output,
@@ -330,10 +330,10 @@ class Stage:
         return process
 
     def start_api(self, **environment):
-        """And wait until each of its processes answers."""
+        """Start an api and wait until each of its processes answers."""
         api = self.start("api", **environment)
-        wanted = int((self._environment | environment)["API_PROCESSES"])
-        assert wait_for(lambda: self.count_listening() == wanted, seconds=30), self.output("api")
+        process_count = int((self._environment | environment)["API_PROCESSES"])
+        assert wait_for(lambda: self.count_listening() == process_count, seconds=30), self.output("api")
         credentials = {"username": "admin", "password": PASSWORD}
         connection = self.connect()
         self._token = self.ask(connection, "POST", "/login", credentials).body["token"]
@@ -351,7 +351,7 @@ class Stage:
         return True
 
     def count_listening(self):
-        """Each process of the api has a socket of its own on the port."""
+        """Count the listening sockets; each process of the api has one of its own on the port."""
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
         return sum(row[1].endswith(f":{self._port:04X}") and row[3] == TCP_LISTEN for row in rows)
 
@@ -366,7 +366,7 @@ class Stage:
         return Answer(connection.getresponse())
 
     def get(self, path):
-        """As somebody else, on a connection of its own; status, body and whether the connection is closed."""
+        """Ask on a connection of its own; return status, body and whether the connection is closed."""
         connection = self.connect()
         try:
             connection.request("GET", path)
@@ -382,11 +382,11 @@ class Stage:
             lines = connection.getresponse().read().decode().splitlines()
         finally:
             connection.close()
-        told = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
-        return float(told.get(metric, 0))
+        values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return float(values.get(metric, 0))
 
     def slow_request(self):
-        """Returns when it waits."""
+        """Return once the request waits for the lock."""
         connection = self.connect()
         self._stack.callback(connection.close)
         task_id = self.ask(connection, "POST", "/api/v1/tasks", {"title": "Slow"}).body["id"]
@@ -395,10 +395,10 @@ class Stage:
         with locker.cursor() as cursor:
             cursor.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", (task_id,))
         path, change = f"/api/v1/tasks/{task_id}", {"description": "changed"}
-        asked = self._threads.submit(self.ask, connection, "PATCH", path, change)
+        pending = self._threads.submit(self.ask, connection, "PATCH", path, change)
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%tasks%%'"
         assert wait_for(lambda: self.query(waiting) == [(1,)])
-        return SlowRequest(self, locker, asked)
+        return SlowRequest(self, locker, pending)
 
     def titles(self):
         return {title for (title,) in self.query("SELECT title FROM tasks WHERE title <> 'Slow'")}
@@ -412,31 +412,31 @@ class Stage:
         finally:
             connection.close()
 
-    def output(self, part):
-        return self._log(part).read_text()
+    def output(self, process_name):
+        return self._log(process_name).read_text()
 
     def processes(self):
-        """What runs beside those that were started here: their children, which have the mark from them."""
+        """List the processes that the started ones have left running; children inherit a mark."""
         ours = {process.pid for process in self._started if process.poll() is None}
-        found = []
+        pids = []
         for entry in Path("/proc").iterdir():
             try:
                 is_ours = entry.name.isdecimal() and os.fsencode(self._mark) in (entry / "environ").read_bytes()
             except OSError:
                 continue
             if is_ours and int(entry.name) not in ours:
-                found.append(int(entry.name))
-        return sorted(found)
+                pids.append(int(entry.name))
+        return sorted(pids)
 
-    def complaints(self, part):
-        """What is no line of its log."""
-        return self._errors(part).read_text()
+    def complaints(self, process_name):
+        """List the lines of output that are not log lines."""
+        return self._errors(process_name).read_text()
 
-    def _log(self, part):
-        return self._directory / f"{part}.log"
+    def _log(self, process_name):
+        return self._directory / f"{process_name}.log"
 
-    def _errors(self, part):
-        return self._directory / f"{part}.err"
+    def _errors(self, process_name):
+        return self._directory / f"{process_name}.err"
 
 
 def kill_group(process):

@@ -16,7 +16,7 @@ REQUESTS = 6_000
 
 
 class TestOutput:
-    def test_a_pipe_that_nobody_reads_stops_nothing(self, tracker):
+    def test_an_unread_pipe_stops_nothing(self, tracker):
         read_end, write_end = os.pipe()
         run = tracker.start(stdout=write_end, RATE_LIMIT_ENABLED="false")
         os.close(write_end)
@@ -43,7 +43,7 @@ class TestOutput:
         assert tracker.answers()
 
     @pytest.mark.parametrize("reader", ["gone", "on a full disk"])
-    def test_no_death_of_a_part_ends_a_tracker_that_cannot_say_so(self, tracker, reader):
+    def test_the_death_of_a_process_does_not_end_a_tracker_without_a_reader(self, tracker, reader):
         read_end, write_end = os.pipe()
         os.close(read_end)
         where = write_end if reader == "gone" else os.open("/dev/full", os.O_WRONLY)
@@ -72,7 +72,7 @@ def answers_of_many(tracker):
 
 
 def kill_worker(tracker):
-    """And wait for the next one."""
+    """Kill a worker and wait for the next one."""
     workers = worker_pids(tracker)
     for pid in workers:
         os.kill(pid, signal.SIGKILL)

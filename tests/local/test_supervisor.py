@@ -12,7 +12,7 @@ from tests.servers import wait_for
 
 
 class TestPart:
-    def test_what_it_says_is_prefixed_with_its_name(self, start, capfd):
+    def test_its_output_is_prefixed_with_its_name(self, start, capfd):
         start("print('hello from inside', flush=True)")
 
         assert wait_for(lambda: "speaker  | hello from inside" in collected(capfd))
@@ -22,7 +22,7 @@ class TestPart:
 
         assert part.is_ready.wait(10)
 
-    def test_it_is_started_again_when_it_dies(self, start, tmp_path):
+    def test_it_is_restarted_when_it_dies(self, start, tmp_path):
         part = start(f"open({str(tmp_path / 'starts')!r}, 'a').write('x'); raise SystemExit(3)")
 
         def has_started_twice():
@@ -31,7 +31,7 @@ class TestPart:
 
         assert wait_for(has_started_twice)
 
-    def test_it_waits_longer_after_each_death_that_follows_soon(self, start, capfd):
+    def test_the_pause_grows_with_each_early_death(self, start, capfd):
         part = start("raise SystemExit(3)")
 
         def has_died_twice():
@@ -40,7 +40,7 @@ class TestPart:
 
         assert wait_for(has_died_twice)
 
-    def test_one_that_is_stopped_is_replaced(self, start, tmp_path, monkeypatch):
+    def test_a_stopped_process_is_replaced(self, start, tmp_path, monkeypatch):
         monkeypatch.setattr("app.local.supervisor.STOPPED_SECONDS", 0.5)
         part = start(f"import time; open({str(tmp_path / 'starts')!r}, 'a').write('x'); time.sleep(60)")
         assert wait_for((tmp_path / "starts").exists)
@@ -52,7 +52,7 @@ class TestPart:
 
         assert wait_for(has_started_twice)
 
-    def test_one_that_was_stopped_with_its_supervisor_is_left(self, start, monkeypatch):
+    def test_a_process_that_was_stopped_with_its_supervisor_is_left_alone(self, start, monkeypatch):
         monkeypatch.setattr("app.local.supervisor.STOPPED_SECONDS", 0.5)
         monkeypatch.setattr("app.local.supervisor.LATE_SECONDS", 0.2)
         part = start("import time; time.sleep(60)")
@@ -61,14 +61,14 @@ class TestPart:
         assert wait_for(lambda: _is_stopped(part._process.pid))
         part.keep_running()
 
-        # Nobody looks for a while, as nobody does who is stopped.
+        # Nobody looks for a while, because the supervisor is stopped too.
         threading.Event().wait(1)
         part.keep_running()
 
         assert part.is_running()
         os.kill(part._process.pid, signal.SIGCONT)
 
-    def test_what_it_started_dies_with_it(self, start, tmp_path):
+    def test_its_children_die_with_it(self, start, tmp_path):
         child = "import time; time.sleep(60)"
         part = start(
             "import subprocess, sys, time\n"
@@ -83,8 +83,8 @@ class TestPart:
         assert wait_for(lambda: not is_alive(int((tmp_path / "pid").read_text())))
 
     @pytest.mark.parametrize("reader", ["stopped", "gone", "on a full disk"])
-    def test_it_goes_on_whatever_became_of_who_reads_the_output(self, start, tmp_path, monkeypatch, reader):
-        """So much is said that it fits no pipe and no queue."""
+    def test_it_goes_on_without_a_reader_of_the_output(self, start, tmp_path, monkeypatch, reader):
+        """The output is longer than any pipe or queue can hold."""
         read_end, write_end = os.pipe()
         if reader == "gone":
             os.close(read_end)
@@ -98,19 +98,19 @@ class TestPart:
         assert wait_for(lambda: not part.is_running())
         part.keep_running()
 
-    def test_a_server_goes_on_while_nobody_reads_what_it_says(self, start, tmp_path, monkeypatch):
-        """The supervisor is suspended, say."""
+    def test_a_server_goes_on_while_nobody_reads_its_output(self, start, tmp_path, monkeypatch):
+        """The supervisor may be suspended."""
         is_over, done = threading.Event(), tmp_path / "done"
         monkeypatch.setattr(SupervisedProcess, "_relay", lambda _part, lines: (is_over.wait(), lines.close()))
 
-        start(WORDY_SERVER.format(str(done)), dies_with_us=False)
+        start(CHATTY_SERVER.format(str(done)), dies_with_us=False)
 
         assert wait_for(done.exists)
         is_over.set()
 
 
 class TestStopAll:
-    def test_one_that_will_not_go_is_killed(self, start, capfd):
+    def test_a_process_that_does_not_stop_is_killed(self, start, capfd):
         part = start(
             "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('stubborn', flush=True); "
             "time.sleep(60)",
@@ -123,7 +123,7 @@ class TestStopAll:
         assert not part.is_running()
         assert wait_for(lambda: "did not stop within 0.3 s and is killed" in collected(capfd))
 
-    def test_one_that_goes_by_itself_is_left_to_finish(self, start, tmp_path):
+    def test_a_process_that_stops_by_itself_may_finish(self, start, tmp_path):
         part = start(
             "import signal, sys, time\n"
             f"path = {str(tmp_path / 'end')!r}\n"
@@ -140,7 +140,7 @@ class TestStopAll:
         assert (tmp_path / "end").read_text() == "in order"
 
 
-WORDY_SERVER = """
+CHATTY_SERVER = """
 import os
 from contextlib import suppress
 for _ in range(2_000):
@@ -148,12 +148,12 @@ for _ in range(2_000):
         os.write(2, b"x" * 200)
 open({!r}, "w")
 """
-_heard: list[str] = []
+_captured: list[str] = []
 
 
 def collected(capfd):
-    _heard.append(capfd.readouterr().out)
-    return "".join(_heard)
+    _captured.append(capfd.readouterr().out)
+    return "".join(_captured)
 
 
 def is_alive(pid):
@@ -167,7 +167,7 @@ def is_alive(pid):
 @pytest.fixture
 def start():
     parts = []
-    _heard.clear()
+    _captured.clear()
 
     def start_part(code, **kwargs):
         part = SupervisedProcess("speaker", lambda: [sys.executable, "-c", code], **kwargs)

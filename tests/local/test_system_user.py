@@ -1,4 +1,4 @@
-"""Each tracker that root starts has a system user of its own, which can do nothing to the other tracker's."""
+"""Each tracker that root starts has a system user of its own, which cannot harm another tracker."""
 
 import os
 import pwd
@@ -16,7 +16,7 @@ from tests.local.test_command import Tracker
 from tests.servers import remove_system_users
 
 NOBODY = 65534
-# As somebody else: a signal that changes nothing, a file of the database, and the database.
+# Another user tries a signal that changes nothing, a file of the database, and the database.
 TRY = """
 import os, pwd, sys
 import psycopg2
@@ -44,9 +44,9 @@ class TestTwoTrackers:
         try:
             for tracker in trackers:
                 tracker.start().wait_until_ready()
-            owners = [owners_of_parts(tracker) for tracker in trackers]
+            owners = [owners_of_processes(tracker) for tracker in trackers]
 
-            can_do = [[tried(owner, tracker) for tracker in trackers] for (owner,) in owners]
+            can_do = [[actions_possible(owner, tracker) for tracker in trackers] for (owner,) in owners]
         finally:
             for tracker in trackers:
                 tracker.stop()
@@ -56,7 +56,7 @@ class TestTwoTrackers:
 
 
 class TestServerUser:
-    def test_is_the_same_for_one_directory_and_another_for_another(self, tmp_path):
+    def test_each_directory_has_a_user_of_its_own(self, tmp_path):
         one, same, other = (server_user(tmp_path / name) for name in ("one", "other/../one", "other"))
 
         assert one == same != other
@@ -65,32 +65,32 @@ class TestServerUser:
         assert entry.pw_shell == "/usr/sbin/nologin"
 
     @pytest.mark.parametrize("server", ["postgres", "valkey"])
-    def test_of_a_directory_that_was_moved_stays(self, tmp_path, server):
+    def test_a_moved_directory_keeps_its_user(self, tmp_path, server):
         before = server_user(tmp_path / "before")
         before.own(tmp_path / "before" / server)
         (tmp_path / "before").rename(tmp_path / "after")
 
         assert server_user(tmp_path / "after") == before
 
-    def test_of_an_older_installation_stays_the_one_that_all_shared(self, tmp_path, shared):
+    def test_an_older_installation_keeps_the_shared_user(self, tmp_path, shared):
         shared.own(tmp_path / "postgres")
 
         assert server_user(tmp_path) == shared
 
     @pytest.mark.parametrize("owner", [0, NOBODY])
-    def test_is_nobody_else_because_they_own_the_directory(self, tmp_path, owner):
+    def test_the_owner_of_the_directory_does_not_become_the_user(self, tmp_path, owner):
         ServerUser(owner, owner).own(tmp_path / "postgres")
 
         assert pwd.getpwuid(server_user(tmp_path).uid).pw_gecos == str(tmp_path)
 
 
-def owners_of_parts(tracker):
+def owners_of_processes(tracker):
     parts = [pid for pid, command in tracker.processes() if "main.py api" in command or "celery" in command]
     return {Path(f"/proc/{pid}").stat().st_uid for pid in parts}
 
 
-def tried(user, tracker):
-    """What that user can do to the tracker."""
+def actions_possible(user, tracker):
+    """Return what this user can do to the tracker."""
     server = PostgresServer(tracker.data_dir, ServerUser())
     file = tracker.data_dir / "postgres/data/PG_VERSION"
     pid = next(pid for pid, command in tracker.processes() if "main.py api" in command)
@@ -102,7 +102,7 @@ def tried(user, tracker):
 
 @pytest.fixture
 def open_dir():
-    """Everybody can enter it: from a closed one, the parts may read whatever root may read."""
+    """A directory that everybody can enter; in a closed one, the processes may read whatever root may read."""
     path = Path(tempfile.mkdtemp(prefix="tasktracker-users-"))
     path.chmod(0o711)
     for name in ("one", "other"):
@@ -115,7 +115,7 @@ def open_dir():
 
 @pytest.fixture
 def shared():
-    """The user that all trackers of a machine had."""
+    """The user that all trackers of a machine used to share."""
     try:
         entry = pwd.getpwnam(NAME)
     except KeyError:

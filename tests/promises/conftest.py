@@ -7,13 +7,13 @@ from tests.promises.stage import Stage
 
 @pytest.fixture
 def stage(bare_stage):
-    """Servers with the schema and an admin; no part runs."""
+    """Servers with the schema and an admin, and no process of the tracker."""
     bare_stage.prepare()
     return bare_stage
 
 
 @pytest.fixture
 def bare_stage(tmp_path_factory):
-    """Servers alone."""
+    """Servers without a schema."""
     with ExitStack() as stack:
         yield Stage(tmp_path_factory.mktemp("stage"), stack)

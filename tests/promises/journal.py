@@ -1,7 +1,7 @@
-"""What writers were told of each of their writes, held against what the history says became of it.
+"""The answers that writers got to each of their writes, compared with the history.
 
-Every write gives a task a title that no other write uses, so each leaves exactly one version behind, or none. A write
-that was acknowledged left one; one that was refused left none; one whose answer was lost left one or none.
+Every write gives a task a title that no other write uses, so each leaves exactly one version or none: an
+acknowledged write leaves one, a refused one leaves none, and a write whose answer was lost leaves one or none.
 """
 
 import json
@@ -14,15 +14,15 @@ from uuid import uuid4
 
 from tests.promises.stage import Served
 
-# A client gives up after this; a request that takes so long hangs.
+# A client gives up after this time; a longer request counts as hanging.
 HANG_SECONDS = 60.0
 PAUSE_SECONDS = 0.01
-# While nobody listens.
+# The pause while no process listens.
 AWAY_PAUSE_SECONDS = 0.2
 
 
 class Writer(Thread):
-    """Creates a task, changes it twice, creates the next; takes a new connection when one is lost, repeats nothing."""
+    """Creates a task, changes it twice, creates the next; replaces a lost connection and repeats no write."""
 
     def __init__(self, stage: Served, *, pause_seconds: float) -> None:
         super().__init__(daemon=True)
@@ -33,7 +33,7 @@ class Writer(Thread):
         self.acknowledged: set[str] = set()
         self.refused: set[str] = set()
         self.unknown: set[str] = set()
-        # How often each other answer came, and what no answer should be.
+        # The number of each other answer, and the answers that should never come.
         self.statuses: Counter[str] = Counter()
         self.problems: list[str] = []
         self.slowest_seconds = 0.0
@@ -66,7 +66,7 @@ class Writer(Thread):
                 acknowledged_at = time.monotonic()
 
     def _send(self, method: str, path: str, title: str) -> dict | None:
-        """The answer of a write that was acknowledged."""
+        """Return the answer of an acknowledged write, or None."""
         try:
             connection = self._connect()
         except OSError:
@@ -118,7 +118,7 @@ class Writer(Thread):
 
 
 class Journal:
-    """Of all writers together."""
+    """The writes of all writers together."""
 
     def __init__(self, writers: list[Writer]) -> None:
         self._writers = writers
@@ -136,14 +136,14 @@ class Journal:
         return max(writer.slowest_seconds for writer in self._writers)
 
     def statuses(self) -> Counter[str]:
-        """Of everything that was not acknowledged."""
+        """Count the answers of all writes that were not acknowledged."""
         return sum((writer.statuses for writer in self._writers), Counter())
 
     def count_acknowledged(self) -> int:
         return sum(len(writer.acknowledged) for writer in self._writers)
 
     def goes_on(self) -> bool:
-        """Whether every writer is acknowledged a write from now on. Waits for it; False after half a minute."""
+        """Return True once every writer gets another write acknowledged; False after half a minute."""
         before = [len(writer.acknowledged) for writer in self._writers]
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
@@ -154,7 +154,7 @@ class Journal:
         return False
 
     def ensure_kept(self, stage: Served, *, besides: str = "") -> None:
-        """Once the writers are over. `besides` is a pattern of the titles that others wrote."""
+        """Compare with the history after the writers have ended. `besides` is a pattern of titles that others wrote."""
         rows = stage.query("SELECT title, count(*) FROM task_history WHERE title NOT LIKE %s GROUP BY 1", besides)
         versions = Counter(dict(rows))
         refused = set().union(*(writer.refused for writer in self._writers))
@@ -164,7 +164,7 @@ class Journal:
         assert [title for title in refused if versions[title]] == []
         assert [title for title in unknown if versions[title] > 1] == []
         assert versions.keys() <= self.acknowledged | unknown
-        # What the tasks say is what their histories end with, and those have no gap.
+        # The current tasks equal the last versions of their histories, which have no gaps.
         assert stage.query(
             "SELECT count(*) FROM tasks AS t"
             " LEFT JOIN task_history AS h ON h.task_id = t.id AND h.valid_to = 'infinity'"
@@ -188,7 +188,7 @@ class Journal:
 
 @contextmanager
 def writing(stage: Served, *, writers: int = 6, pause_seconds: float = PAUSE_SECONDS):
-    """Writers that work until the block ends; all of them were acknowledged a write when it begins."""
+    """Run writers until the block ends; it begins when each of them has had a write acknowledged."""
     threads = [Writer(stage, pause_seconds=pause_seconds) for _ in range(writers)]
     journal = Journal(threads)
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""The parts of a tracker as a host runs them, on servers of their own that a test may kill, freeze and restart."""
+"""The processes of a tracker as a host runs them, on servers of their own that a test may kill, freeze and restart."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from tests.servers import ROOT, free_port, wait_for
 
 PASSWORD = "a password of the tests"
 SECRET = "a secret of the tests that is long enough"
-# As Linux spells it in /proc/net/tcp.
+# The state LISTEN in /proc/net/tcp.
 TCP_LISTEN = "0A"
 
 
@@ -27,14 +27,14 @@ class Server:
     """A bundled server that keeps its address through every restart."""
 
     def __init__(self, server: PostgresServer | ValkeyServer, environment: dict[str, str]) -> None:
-        """`environment` is the server's own: the program that changes to the server's user does not see it."""
+        """`environment` is for the server; the program that changes to the server's user does not see it."""
         self.server = server
         self._environment = [f"{name}={value}" for name, value in environment.items()]
         self._process: subprocess.Popen[bytes] | None = None
         server.prepare()
 
     def start(self) -> None:
-        """And wait until it answers: after a kill, its children have to end first, so it may need a second try."""
+        """Start and wait until it answers. After a kill its children end first, so a second try may be needed."""
         deadline = time.monotonic() + 60
         while not self.server.is_ready():
             assert time.monotonic() < deadline, f"{self.server.name} does not start"
@@ -55,7 +55,7 @@ class Server:
 
     @contextmanager
     def frozen(self):
-        """All of its processes; whoever connects is accepted by the kernel and answered by nobody."""
+        """Freeze all of its processes; the kernel accepts connections and nobody answers them."""
         assert self._process is not None
         pids = (self._process.pid, *children_of(self._process.pid))
         signal_all(pids, signal.SIGSTOP)
@@ -92,7 +92,7 @@ class Served:
         return HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        """On a connection of its own."""
+        """Ask on a connection of its own."""
         connection = self.connect()
         try:
             headers = {**self.headers, "Content-Type": "application/json"}
@@ -103,14 +103,14 @@ class Served:
             connection.close()
 
     def upload(self, lines: list[str]) -> int:
-        """The id of an import whose rows a worker will take up."""
+        """Upload a file for a worker to import, and return the import's id."""
         status, body = self.send_file("rows.csv", lines)
         assert status in {201, 202}, (status, body)
         import_id: int = body["id"]
         return import_id
 
     def send_file(self, filename: str, lines: list[str], headers: dict[str, str] | None = None) -> tuple[int, Any]:
-        """Titles alone, one a line."""
+        """Send a file that contains only titles, one a line."""
         connection = self.connect()
         parts = (
             f'--border\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n'
@@ -139,13 +139,13 @@ class Served:
 
 
 class Stage(Served):
-    """Start the parts that a test needs; all of them, and the servers, end with the stack."""
+    """Starts the processes that a test needs; all of them, and the servers, end with the stack."""
 
     def __init__(self, directory: Path, stack: ExitStack, **environment: str) -> None:
-        """`environment` is seen by the servers too."""
+        """`environment` is for the servers too."""
         self._directory = directory
         self._stack = stack
-        # The one that a tracker started here has for its parts: the database lets nobody else in.
+        # A tracker started here gives this user to its processes; the database admits nobody else.
         user = server_user(directory / "data")
         postgres = PostgresServer(directory, user)
         valkey = ValkeyServer(directory, user, "test-password")
@@ -171,14 +171,14 @@ class Stage(Served):
             "RATE_LIMIT_ENABLED": "false",
             "LOG_LEVEL": "WARNING",
             "DRAIN_SECONDS": "1.5",
-            # A token has to outlive the clocks that a test sets, and the longest of them.
+            # A token has to outlive the clocks that a test sets, even the furthest of them.
             "CLASSIC_TOKEN_MINUTES": "1440",
             # Its name in the previous release.
             "TABLE_TOKEN_MINUTES": "1440",
         }
 
     def prepare(self, release: Path = ROOT) -> None:
-        """The schema of that release, and the first admin."""
+        """Create the schema of this release and the first admin."""
         done = subprocess.run(
             [sys.executable, "main.py", "prepare"],
             cwd=release,
@@ -190,10 +190,10 @@ class Stage(Served):
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def start(self, part: str, *, release: Path = ROOT, **environment: str) -> subprocess.Popen[bytes]:
-        with self._log(part).open("a") as output:
+    def start(self, process_name: str, *, release: Path = ROOT, **environment: str) -> subprocess.Popen[bytes]:
+        with self._log(process_name).open("a") as output:
             process = subprocess.Popen(
-                [sys.executable, "main.py", part],
+                [sys.executable, "main.py", process_name],
                 cwd=release,
                 env=self.environment | environment,
                 stdout=output,
@@ -204,18 +204,18 @@ class Stage(Served):
         return process
 
     def start_api(self, *, release: Path = ROOT, **environment: str) -> subprocess.Popen[bytes]:
-        """Beside those that run, and wait until each of its processes listens on the port that all share."""
-        wanted = self.count_listening() + int((self.environment | environment)["API_PROCESSES"])
+        """Start another api beside those that run, and wait until each of its processes listens on the shared port."""
+        process_count = self.count_listening() + int((self.environment | environment)["API_PROCESSES"])
         api = self.start("api", release=release, **environment)
-        assert wait_for(lambda: self.count_listening() >= wanted, seconds=90), self.output("api")
+        assert wait_for(lambda: self.count_listening() >= process_count, seconds=90), self.output("api")
         if not self.headers:
             self.log_in()
         return api
 
     def start_tracker(self) -> subprocess.Popen[bytes]:
-        """Api, worker and beat under the supervisor, which starts again what ends."""
+        """Start api, worker and beat under the supervisor, which restarts what ends."""
         tracker = self.start("run")
-        # Its parts have groups of their own; they are stopped in order.
+        # Its processes have groups of their own; they are stopped in order.
         self._stack.callback(stop, tracker)
         assert wait_for(lambda: "TaskTrackerPro is ready" in self.output("run"), seconds=120), self.output("run")
         self.log_in()
@@ -226,15 +226,15 @@ class Stage(Served):
         assert wait_for(lambda: "worker is ready" in self.output("worker"), seconds=90), self.output("worker")
         return worker
 
-    def output(self, part: str) -> str:
-        return self._log(part).read_text()
+    def output(self, process_name: str) -> str:
+        return self._log(process_name).read_text()
 
-    def _log(self, part: str) -> Path:
-        return self._directory / f"{part}.log"
+    def _log(self, process_name: str) -> Path:
+        return self._directory / f"{process_name}.log"
 
 
 def children_of(pid: int | None) -> list[int]:
-    """None has none, nor has a process that is gone."""
+    """Return an empty list for None and for a process that is gone."""
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
@@ -247,11 +247,14 @@ def signal_all(pids: tuple[int, ...] | list[int], number: int) -> None:
             os.kill(pid, number)
 
 
-def part_of(tracker: subprocess.Popen[bytes], part: str) -> int | None:
-    """The process of a part that the tracker keeps running; None while it is away."""
+def pid_of(tracker: subprocess.Popen[bytes], process_name: str) -> int | None:
+    """Return the process of this name that the tracker keeps running; None while it is away."""
     for pid in children_of(tracker.pid):
         with suppress(OSError):
-            if Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")[-2:] == [b"main.py", part.encode()]:
+            if Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")[-2:] == [
+                b"main.py",
+                process_name.encode(),
+            ]:
                 return pid
     return None
 

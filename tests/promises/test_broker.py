@@ -1,4 +1,4 @@
-"""Restarts and flaps of the broker under a worker that stays: no job is lost or done twice, and all go on soon."""
+"""Restarts of the broker under a running worker: no job is lost or done twice, and all go on soon."""
 
 import time
 from itertools import count
@@ -13,24 +13,24 @@ RESTARTS = 20
 GAPS_SECONDS = (0.1, 2.0, 10.0)
 FLAPS = 3
 FLAP_GAP_SECONDS = 0.1
-# The promise of going on; a worker that stopped listening would never go on.
+# The worker goes on within this time; one that stopped listening would never go on.
 GO_ON_SECONDS = 30.0
 START_AGAIN_SECONDS = 90.0
-# So many rows that the api leaves them to a worker.
+# This many rows, so that the api leaves them to a worker.
 ROWS = BLOCK_ROWS + 1
 
 pytestmark = pytest.mark.deep
 
 
 class TestRestartedBroker:
-    def test_is_found_again_by_the_same_worker_and_beat_and_every_job_is_done_once(self, stage):
+    def test_the_same_worker_and_beat_reconnect_and_every_job_is_done_once(self, stage):
         stage.start_api()
         worker, beat = stage.start_worker(), stage.start("beat")
         jobs, slowest = Jobs(stage), 0.0
 
         for number in range(RESTARTS):
             jobs.post()
-            # With what it had written down, or with what it knew at the end.
+            # The broker restarts with its file, or with everything that it knew at the end.
             (stage.valkey.kill if number % 2 else stage.valkey.stop)()
             jobs.post()
             time.sleep(GAPS_SECONDS[number % len(GAPS_SECONDS)])
@@ -40,7 +40,7 @@ class TestRestartedBroker:
         assert (worker.poll(), beat.poll()) == (None, None)
         jobs.ensure_done_once()
 
-    def test_that_flaps_is_found_again(self, stage):
+    def test_the_same_worker_and_beat_reconnect_after_several_short_restarts(self, stage):
         stage.start_api()
         worker, beat = stage.start_worker(), stage.start("beat")
         jobs, slowest = Jobs(stage), 0.0
@@ -62,8 +62,8 @@ class TestRestartedBroker:
 
 
 class TestFullBroker:
-    def test_refuses_what_is_new_and_costs_the_api_nothing_but_speed(self, stage):
-        """A worker that cannot note what it took ends, and the tracker starts it again."""
+    def test_refuses_new_messages_and_costs_the_api_only_speed(self, stage):
+        """A worker that cannot note a job that it took ends, and the supervisor restarts it."""
         stage.start_tracker()
         jobs = Jobs(stage)
         with Redis.from_url(stage.environment["REDIS_URL"]) as valkey:
@@ -79,7 +79,7 @@ class TestFullBroker:
 
 
 class Jobs:
-    """Imports that a worker has to do."""
+    """Imports for a worker."""
 
     def __init__(self, stage):
         self._stage = stage
@@ -92,7 +92,7 @@ class Jobs:
         self.posted += 1
 
     def seconds_until_done_from(self, broker):
-        """The start of the broker, with one more job that is posted right after it."""
+        """Restart the broker and post one more job; return the seconds until all jobs are done."""
         broker.start()
         began_at = time.monotonic()
         self.post()
@@ -105,7 +105,7 @@ class Jobs:
         return self._stage.query("SELECT count(*) FROM imports WHERE finished_at IS NULL") == [(0,)]
 
     def ensure_done_once(self, *, besides=0):
-        """`besides` counts tasks that came otherwise."""
+        """`besides` counts the tasks that came from elsewhere."""
         ask = self._stage.query
         assert ask("SELECT state, count(*), min(created_count), max(created_count) FROM imports GROUP BY 1") == [
             ("finished", self.posted, ROWS, ROWS)

@@ -1,6 +1,6 @@
 """Clocks that are set back and forward under the whole tracker: every past day is logged once and as it was.
 
-All processes live by another clock, PostgreSQL's and Valkey's among them. Only the time since a process began is real.
+All processes, PostgreSQL and Valkey among them, use another clock. Only the time since a process began is real.
 """
 
 import os
@@ -22,13 +22,13 @@ from tests.promises.stage import Stage, kill_group
 from tests.servers import ROOT, wait_for
 
 ZONE = ZoneInfo("Europe/Berlin")
-# How long a process may go on with an earlier setting of its clock.
+# A process may use an earlier setting of its clock for this time.
 CACHED_SECONDS = 1
-# Before a midnight that passes by itself: time for some changes.
+# The time before a midnight that passes by itself, for some changes.
 LEAD = timedelta(seconds=25)
 LOGGED_SECONDS = 60
 READY_SECONDS = 90
-# Beat as it is, but that it rings for the day every two seconds.
+# The real beat, except that it asks for due days every two seconds.
 BEAT = """
 import sys
 from app.job_queue import JobName
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.deep
 
 class TestSetClocks:
     def test_every_past_day_is_logged_once_and_as_it_was(self, tracker):
-        # A midnight that passes by itself.
+        # A midnight passes by itself.
         tracker.set_clock(local(2026, 10, 25) - LEAD)
         tracker.change_tasks()
         tracker.pass_midnight(date(2026, 10, 24))
@@ -57,7 +57,7 @@ class TestSetClocks:
         tracker.change_tasks()
         tracker.pass_midnight(date(2026, 10, 25))
 
-        # Back into a day that is closed: it stays as it is, and what is changed now belongs to the next.
+        # Set the clock back into a closed day: the day is unchanged, and new changes belong to the next one.
         tracker.change_tasks()
         tracker.set_clock(tracker.now() - timedelta(hours=2))
         tracker.change_tasks()
@@ -66,7 +66,7 @@ class TestSetClocks:
         tracker.change_tasks()
         tracker.ensure_days_are_as_they_were()
 
-        # Forward over four midnights that nobody saw.
+        # Set it forward over four midnights that no process saw.
         before = date(2026, 10, 26)
         tracker.set_clock(local(2026, 10, 26) + timedelta(hours=9))
         tracker.change_tasks()
@@ -77,7 +77,7 @@ class TestSetClocks:
         tracker.ensure_days_are_as_they_were()
         assert tracker.is_ready_within(READY_SECONDS), tracker.readiness()
 
-        # A whole winter, and a day of 23 hours.
+        # Pass a whole winter, and a day of 23 hours.
         winter = (date(2027, 3, 28) - date(2026, 10, 31)).days
         for missed in range(winter):
             tracker.end_day(date(2026, 10, 31) + timedelta(days=missed))
@@ -93,7 +93,7 @@ class TestSetClocks:
 
 
 class Tracker:
-    """Everything that runs, the clock that it goes by, and what each day should be logged like."""
+    """All running processes, the clock that they use, and the expected log of each day."""
 
     def __init__(self, stage, clock_file):
         self._stage = stage
@@ -104,13 +104,11 @@ class Tracker:
         self.expected = {}
         self.changes = 0
 
-    # --- the clock
-
     def now(self):
         return datetime.now(UTC) + self._offset
 
     def set_clock(self, moment):
-        """And log in anew: tokens go by the clock too."""
+        """Set the clock and log in again, because tokens use the clock too."""
         self._offset = timedelta(seconds=round((moment - datetime.now(UTC)).total_seconds()))
         write_clock(self._clock_file, self._offset)
         time.sleep(2 * CACHED_SECONDS + 0.5)
@@ -127,10 +125,8 @@ class Tracker:
         self.change_tasks()
         self.ensure_days_are_as_they_were()
 
-    # --- tasks
-
     def change_tasks(self):
-        """Create one, finish one, rename one, delete and restore one."""
+        """Create a task, finish one, rename one, delete and restore one."""
         self.changes += 1
         title = f"Task {self.changes}"
         created = self._ask("POST", "/api/v1/tasks", {"title": title})
@@ -150,8 +146,6 @@ class Tracker:
         status, answer = self._stage.ask(method, path, body)
         assert status in {200, 201, 204}, (method, path, status, answer)
         return answer
-
-    # --- days
 
     def end_day(self, day):
         self.expected[day] = {
@@ -181,10 +175,8 @@ class Tracker:
         assert self._closed.items() <= fingerprints.items()
         self._closed = fingerprints
 
-    # --- health
-
     def is_beat_seen_again_within(self, seconds):
-        """It says so every 15 seconds. Twice, because others may put a time that is still to come back to now."""
+        """Beat reports every 15 seconds. Wait twice, because others may correct a time in the future to now."""
         sighting = "SELECT seen_at FROM sightings WHERE part = 'beat'"
         for _ in range(2):
             before = self._stage.query(sighting)
@@ -208,7 +200,7 @@ def local_end(day):
 
 
 def write_clock(file, offset):
-    """At once for all: whoever reads it meanwhile reads the old one whole."""
+    """Replace the file at once, so that every reader sees the old or the new text completely."""
     draft = file.with_suffix(".new")
     draft.write_text(f"{offset.total_seconds():+.0f}\n")
     draft.chmod(0o644)
@@ -216,7 +208,7 @@ def write_clock(file, offset):
 
 
 def forget_ended_processes():
-    """The library leaves two files of shared memory behind for each process that was killed."""
+    """Remove the two files of shared memory that the library leaves behind for each killed process."""
     for file in Path("/dev/shm").glob("*faketime_*"):  # noqa: S108 - where the library puts them
         if not Path(f"/proc/{file.name.rsplit('_', 1)[1]}").exists():
             file.unlink(missing_ok=True)
@@ -224,7 +216,7 @@ def forget_ended_processes():
 
 @pytest.fixture
 def clock_directory():
-    """Where the servers' own user finds the clock and the library too."""
+    """A directory in which the servers' own user finds the clock and the library."""
     directory = Path(tempfile.mkdtemp(prefix="tasktracker-clock-"))
     directory.chmod(0o755)
     yield directory

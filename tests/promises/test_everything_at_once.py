@@ -29,20 +29,20 @@ from tests.promises.stage import Served, children_of, signal_all
 from tests.servers import wait_for
 
 CHAOS_SECONDS = 80.0
-# The supervisor waits longer after each death that follows soon, for up to half a minute.
+# The supervisor waits longer after each early death, up to half a minute.
 BACK_SECONDS = 90.0
 DONE_SECONDS = 60.0
 DISK_MEBIBYTES = 1500
 WRITERS = 4
-# So many that the api leaves them to a worker.
+# This many rows, so that the api leaves them to a worker.
 ROWS = BLOCK_ROWS + 1
-PARTS = ("main.py api", "celery_worker worker", "celery_worker beat")
+PROCESSES = ("main.py api", "celery_worker worker", "celery_worker beat")
 
 pytestmark = pytest.mark.deep
 
 
 class TestEverythingAtOnce:
-    def test_loses_doubles_and_forgets_nothing(self, tracker):
+    def test_loses_and_doubles_nothing(self, tracker):
         seed = int(os.environ.get("CHAOS_SEED") or time.time_ns() % 1_000_000)
         print(f"\nCHAOS_SEED={seed}")
         faults = [
@@ -86,7 +86,7 @@ class TestEverythingAtOnce:
 
 
 class Fault:
-    """Strikes again and again, after pauses of random length."""
+    """Strikes repeatedly, after pauses of random length."""
 
     def __init__(self, cause: Callable[[random.Random], None], longest_pause_seconds: float) -> None:
         self.name = cause.__name__.replace("_", " ")
@@ -102,7 +102,7 @@ class Fault:
 
 
 class WholeTracker(Served):
-    """`python main.py` with the servers that it brings, on a small disk."""
+    """`python main.py` with its bundled servers, on a small disk."""
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
@@ -122,8 +122,6 @@ class WholeTracker(Served):
 
     def output(self) -> str:
         return self._run.output()
-
-    # --- faults
 
     def fill_disk(self, moments: random.Random) -> None:
         ends_at = time.monotonic() + moments.uniform(1.0, 6.0)
@@ -155,23 +153,21 @@ class WholeTracker(Served):
         self._run.process.send_signal(signal.SIGCONT)
 
     def kill_a_process(self, moments: random.Random) -> None:
-        """Of the api, the worker or beat: the one that the part began with, or one of those that it made."""
-        pids = self._tracker.pids_of(self._run, moments.choice(PARTS))
-        # Another kind of death: the supervisor waits longer each time before it starts the part again.
+        """Kill a process of the api, the worker or beat: the first one, or one of its children."""
+        pids = self._tracker.pids_of(self._run, moments.choice(PROCESSES))
+        # This kind of death makes the supervisor wait longer each time before it restarts the process.
         if len(pids) > 1 and moments.random() < 0.75:
             pids = pids[1:]
         if pids:
             signal_all([moments.choice(pids)], signal.SIGKILL)
 
     def pass_midnight(self, _moments: random.Random) -> None:
-        """Where the database lets us."""
+        """Move the clock past midnight, if the database lets us."""
         with suppress(psycopg2.Error):
             self.query("UPDATE test_clock SET shift = shift + interval '1 day'")
 
     def panics(self) -> int:
         return self.output().count("PANIC:")
-
-    # --- what became of it
 
     def has_done_all_imports(self) -> bool:
         return self.unfinished_imports() == []
@@ -230,7 +226,7 @@ class WholeTracker(Served):
         )
 
     def _connect_as_superuser(self, stack):
-        """None where the database does not let us."""
+        """Return None if the database does not let us."""
         url = self._postgres.url.replace("//tasktracker@/tasktracker", "//postgres@/postgres")
         try:
             connection = psycopg2.connect(url, connect_timeout=2)
@@ -283,7 +279,7 @@ class Importer(Thread):
         self.join(HANG_SECONDS + 10)
 
     def ensure_done_once(self) -> None:
-        """Also those whose answer was lost, if they were accepted at all."""
+        """Check also the files whose answer was lost, if they were accepted."""
         imports = self._tracker.query(
             "SELECT filename, id, state, created_count, failure FROM imports WHERE state <> 'staging'"
         )

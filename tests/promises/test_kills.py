@@ -1,4 +1,4 @@
-"""What was acknowledged is kept, whichever process is killed, restarted or frozen under those who write."""
+"""Acknowledged writes are kept, whichever process is killed, restarted or frozen while clients write."""
 
 import os
 import random
@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.promises.journal import writing
-from tests.promises.stage import children_of, part_of
+from tests.promises.stage import children_of, pid_of
 from tests.servers import wait_for
 
 API_KILLS = 20
@@ -18,20 +18,20 @@ FREEZES_SECONDS = (5.0, 10.0)
 # The promise is three seconds; a busy machine adds to it. A request that hangs would wait for the end of the freeze,
 # or for its client to give up.
 SOON_SECONDS = 9.0
-# So soon after the server accepts again.
+# All writers are back this soon after the server accepts connections again.
 BACK_SECONDS = 20.0
 
 pytestmark = pytest.mark.deep
 
 
 class TestKilledApiProcesses:
-    def test_lose_and_double_nothing_that_was_acknowledged(self, stage):
+    def test_lose_and_double_no_acknowledged_write(self, stage):
         tracker = stage.start_tracker()
         moments = random.Random(1)  # noqa: S311 - when to kill is no secret
 
         with writing(stage) as journal:
             for _ in range(API_KILLS):
-                # Nobody learns anything from the death of one that does not serve yet.
+                # The death of a process that does not serve yet would show nothing.
                 assert wait_for(lambda: stage.count_listening() > 0, seconds=60)
                 time.sleep(moments.uniform(0.5, 2.0))
                 os.kill(moments.choice(wait_for_processes(tracker)), signal.SIGKILL)
@@ -43,7 +43,7 @@ class TestKilledApiProcesses:
 
 
 class TestKilledPostgres:
-    def test_loses_nothing_is_answered_503_and_is_back_by_itself(self, stage):
+    def test_loses_nothing_and_clients_get_503_until_it_is_back(self, stage):
         stage.start_api()
         moments = random.Random(2)  # noqa: S311 - when to kill is no secret
         back = []
@@ -67,7 +67,7 @@ class TestKilledPostgres:
 
 
 class TestFrozenPostgres:
-    def test_keeps_nobody_waiting_loses_nothing_and_is_back_by_itself(self, stage):
+    def test_keeps_nobody_waiting_and_loses_nothing(self, stage):
         stage.start_api()
         back = []
 
@@ -92,6 +92,6 @@ class TestFrozenPostgres:
 
 
 def wait_for_processes(tracker):
-    """Those of the api that serve; none for a moment, when two that died soon after each other took the api along."""
-    assert wait_for(lambda: children_of(part_of(tracker, "api")), seconds=60)
-    return children_of(part_of(tracker, "api"))
+    """Wait for the serving processes of the api; there may be none for a moment, after two early deaths."""
+    assert wait_for(lambda: children_of(pid_of(tracker, "api")), seconds=60)
+    return children_of(pid_of(tracker, "api"))

@@ -1,4 +1,4 @@
-"""How old a list may be while its cache is killed, restarted and frozen under those who read and write."""
+"""The age of a list while its cache is killed, restarted and frozen, and clients read and write."""
 
 import json
 import random
@@ -11,9 +11,9 @@ import pytest
 WRITERS = 4
 READERS = 3
 CHAOS_SECONDS = 60.0
-# What the cache may be behind for those who did not write; its entries themselves last 30 s.
+# The cache may be this old for clients that did not write; its entries themselves last 30 s.
 FEW_SECONDS = 5.0
-# After it answers again, until what could not be forgotten meanwhile is: a fifth of a second, and a busy machine.
+# After Redis answers again, pending clearing takes a fifth of a second, and longer on a busy machine.
 BACK_SECONDS = 2.0
 LIST = "/api/v1/tasks?sort=id&limit=50"
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.deep
 
 
 class TestListCache:
-    def test_shows_everybody_their_own_writes_while_it_works_and_nobody_an_old_list_ever(self, stage):
+    def test_shows_clients_their_own_writes_while_it_works_and_never_an_old_list(self, stage):
         stage.start_api()
         moments = random.Random(3)  # noqa: S311 - when to kill is no secret
         writers = [Writer(stage) for _ in range(WRITERS)]
@@ -63,7 +63,7 @@ class TestListCache:
 
 
 class Client(threading.Thread):
-    """Each request on a connection of its own: any process of the api may answer it."""
+    """Sends each request on a connection of its own, so that any process of the api may answer it."""
 
     def __init__(self, stage):
         super().__init__(daemon=True)
@@ -80,7 +80,7 @@ class Client(threading.Thread):
             self.problems.append(repr(error))
 
     def list_numbers(self):
-        """What the list says that each task's number is."""
+        """Return the number that the list shows for each task."""
         connection = self._stage.connect()
         try:
             connection.request("GET", LIST, headers=self._stage.headers)
@@ -94,7 +94,7 @@ class Client(threading.Thread):
 
 
 class Writer(Client):
-    """Counts in the title of a task, and looks for it in the list."""
+    """Counts in the title of a task, and looks for the number in the list."""
 
     def __init__(self, stage):
         super().__init__(stage)
@@ -126,7 +126,7 @@ class Reader(Client):
         self._reads.append((began_at, self.list_numbers()))
 
     def ages(self, acknowledged):
-        """For how long each number had been out of date when its list was asked for."""
+        """List how long each number had been out of date when its list was requested."""
         for began_at, numbers in self._reads:
             for task_id, shown in numbers.items():
                 later = acknowledged[task_id][shown + 1 : shown + 2]

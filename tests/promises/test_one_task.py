@@ -12,8 +12,8 @@ pytestmark = pytest.mark.deep
 
 
 class TestOneTask:
-    def test_loses_no_change_of_those_who_say_what_they_read(self, stage):
-        """Each adds one to the number that they read; every sum that was acknowledged is there in the end."""
+    def test_loses_no_change_made_with_a_precondition(self, stage):
+        """Each person adds one to the number that they read; every acknowledged sum must be there in the end."""
         stage.start_api()
         _, task = stage.ask("POST", "/api/v1/tasks", {"title": "0"})
 

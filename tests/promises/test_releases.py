@@ -1,4 +1,4 @@
-"""An upgrade and a rollback while people write: the release before and this one take turns on one database."""
+"""An upgrade and a rollback while people write: two releases take turns on one database."""
 
 import signal
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from tests.promises.journal import writing
 from tests.servers import ROOT, wait_for
 
-# The release that installations upgrade from: the last commit that it is made of.
+# Installations upgrade from this release; this is its last commit.
 RELEASE_BEFORE = "92e3b4b"
 STOP_SECONDS = 60
 
@@ -18,21 +18,21 @@ pytestmark = pytest.mark.deep
 
 
 class TestUpgrade:
-    def test_and_rollback_under_writers_lose_nothing(self, bare_stage, release_before):
+    def test_an_upgrade_and_a_rollback_under_writers_lose_nothing(self, bare_stage, release_before):
         stage = bare_stage
         stage.prepare(release_before)
         old = stage.start_api(release=release_before)
 
         with writing(stage, writers=4) as journal:
-            # The schema first: the old code goes on with the new one.
+            # The schema comes first; the old code works with the new schema.
             stage.prepare()
             assert journal.goes_on(), journal.problems
-            # New beside old, then new alone.
+            # The new release runs beside the old one, and then by itself.
             new = stage.start_api()
             assert journal.goes_on(), journal.problems
             stop(old)
             assert journal.goes_on(), journal.problems
-            # And back, on the new schema.
+            # Go back to the old release, on the new schema.
             old = stage.start_api(release=release_before)
             stop(new)
             assert journal.goes_on(), journal.problems

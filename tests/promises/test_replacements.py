@@ -15,18 +15,18 @@ pytestmark = pytest.mark.deep
 
 
 class TestRollingReplacement:
-    def test_of_ten_apis_in_turn_fails_no_request(self, stage):
-        """The next one listens on the same port before the one before is told to drain."""
+    def test_replacing_ten_apis_in_turn_fails_no_request(self, stage):
+        """The next api listens on the same port before the current one gets the signal to drain."""
         api = stage.start_api()
         drains = []
 
         with writing(stage, writers=4) as journal:
             for _ in range(REPLACEMENTS):
                 following = stage.start_api()
-                told_at = time.monotonic()
+                signalled_at = time.monotonic()
                 api.send_signal(signal.SIGTERM)
                 assert wait_for(lambda api=api: api.poll() is not None, seconds=STOP_SECONDS)
-                drains.append(time.monotonic() - told_at)
+                drains.append(time.monotonic() - signalled_at)
                 assert api.returncode == 0
                 assert journal.goes_on(), journal.problems
                 api = following

@@ -26,7 +26,7 @@ from app.queries.pages import (
 )
 from app.repositories.pages import count_up_to_max, page_of
 
-# How long an example takes is the machine's affair, and what one leaves behind does not matter to the next.
+# An example has no deadline, because its time depends on the machine; it may also see leftovers of earlier examples.
 UNHURRIED = hypothesis_settings(
     deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
@@ -39,12 +39,12 @@ json_values = st.recursive(
     max_leaves=8,
 )
 
-# What Python reads in some way as a date, a time or a number and PostgreSQL may not.
+# Python reads these as a date, a time or a number, and PostgreSQL may not.
 HOSTILE_KEYS = [
     "",
     " ",
     "1_000",
-    "１２",  # noqa: RUF001 - digits, to Python
+    "１２",  # noqa: RUF001 - Python reads these as digits
     "1e400",
     "1e-400",
     "-0",
@@ -84,38 +84,38 @@ HOSTILE_KEYS = [
 class TestCursor:
     @given(sort=any_text, key=any_text, row_id=st.integers(-MAX_BIGINT, MAX_BIGINT))
     @UNHURRIED
-    def test_what_is_encoded_decodes(self, sort, key, row_id):
+    def test_an_encoded_cursor_decodes_to_the_same_position(self, sort, key, row_id):
         cursor = encode_cursor(sort, Position(key, row_id))
 
         assert decode_cursor(cursor, sort, lambda _key: True) == Position(key, row_id)
 
     @given(sort=any_text, key=any_text, row_id=st.integers(-MAX_BIGINT, MAX_BIGINT))
     @UNHURRIED
-    def test_it_needs_no_escaping_in_a_url(self, sort, key, row_id):
+    def test_a_cursor_needs_no_escaping_in_a_url(self, sort, key, row_id):
         cursor = encode_cursor(sort, Position(key, row_id))
 
         assert cursor.isascii()
         assert cursor.replace("-", "").replace("_", "").isalnum()
 
-    def test_of_another_sort_is_refused_with_what_to_do(self):
+    def test_a_cursor_of_another_sort_is_refused_with_a_hint(self):
         cursor = encode_cursor("id", Position("7", 7))
 
         with pytest.raises(InvalidError, match="another sort order"):
             decode_cursor(cursor, "-id", is_integer)
 
-    def test_a_key_of_another_kind_is_refused(self):
+    def test_a_key_of_another_type_is_refused(self):
         cursor = encode_cursor("due_at", Position("seven", 7))
 
         with pytest.raises(InvalidError, match="not a cursor of this list"):
             decode_cursor(cursor, "due_at", is_timestamp)
 
     @pytest.mark.parametrize("row_id", [True, None, 1.5, "7", MAX_BIGINT + 1, -MAX_BIGINT - 1, [7], {}])
-    def test_an_id_that_no_row_has_is_refused(self, row_id):
+    def test_an_impossible_id_is_refused(self, row_id):
         with pytest.raises(InvalidError):
             decode_cursor(encoded(["id", "7", row_id]), "id", is_integer)
 
     @pytest.mark.parametrize("key", [7, None, True, ["7"], {}])
-    def test_a_key_that_is_no_text_is_refused(self, key):
+    def test_a_key_that_is_not_text_is_refused(self, key):
         with pytest.raises(InvalidError):
             decode_cursor(encoded(["id", key, 7]), "id", is_text)
 
@@ -127,13 +127,13 @@ class TestGarbageCursor:
     @example("====")
     @example("A" * 100_000)
     @UNHURRIED
-    def test_any_text_is_invalid_and_nothing_worse(self, cursor):
+    def test_any_text_is_invalid(self, cursor):
         with pytest.raises(InvalidError):
             decode_cursor(cursor, "id", is_integer)
 
     @given(raw=st.binary())
     @UNHURRIED
-    def test_any_bytes_are_invalid_and_nothing_worse(self, raw):
+    def test_any_bytes_are_invalid(self, raw):
         with pytest.raises(InvalidError):
             decode_cursor(base64.urlsafe_b64encode(raw).decode(), "id", is_integer)
 
@@ -166,11 +166,11 @@ KINDS = {
 
 
 class TestValidKeys:
-    """A key that is let through is cast by PostgreSQL: what it cannot read there would be an error of ours."""
+    """PostgreSQL casts every accepted key; a key that it cannot read would be our error."""
 
     @pytest.mark.parametrize("key", HOSTILE_KEYS, ids=lambda key: ascii(key)[:40])
     @pytest.mark.parametrize("kind", KINDS)
-    def test_what_is_valid_here_is_valid_there(self, session, kind, key):
+    def test_postgresql_reads_every_hostile_key_that_we_accept(self, session, kind, key):
         is_valid, column_type = KINDS[kind]
 
         if is_valid(key):
@@ -179,7 +179,7 @@ class TestValidKeys:
     @pytest.mark.parametrize("kind", KINDS)
     @given(key=any_text | st.text("0123456789-+:.,TZWe_ /", max_size=30))
     @UNHURRIED
-    def test_whatever_is_valid_here_is_valid_there(self, session, kind, key):
+    def test_postgresql_reads_any_key_that_we_accept(self, session, kind, key):
         is_valid, column_type = KINDS[kind]
 
         if is_valid(key):
@@ -191,12 +191,12 @@ class TestValidKeys:
     @example(5e-324)
     @example(-0.0)
     @UNHURRIED
-    def test_every_number_that_a_row_can_have_is_valid_as_postgresql_prints_it(self, session, position):
+    def test_we_accept_every_number_as_postgresql_prints_it(self, session, position):
         assert is_number(session.scalar(select(cast(cast(literal(repr(position), Text), Double), Text))))
 
     @given(moment=st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001
     @UNHURRIED
-    def test_every_moment_that_a_row_can_have_is_valid_as_postgresql_prints_it(self, session, moment):
+    def test_we_accept_every_moment_as_postgresql_prints_it(self, session, moment):
         assert is_timestamp(session.scalar(select(cast(literal(moment, DateTime(timezone=True)), Text))))
 
     @pytest.mark.parametrize(
@@ -212,12 +212,12 @@ class TestValidKeys:
             (is_text, "any words, ünïcode too"),
         ],
     )
-    def test_what_postgresql_prints_is_valid_here(self, is_valid, key):
+    def test_we_accept_keys_as_postgresql_prints_them(self, is_valid, key):
         assert is_valid(key)
 
 
 class TestPageOf:
-    def test_the_row_too_many_says_that_there_is_a_next_page(self):
+    def test_one_row_too_many_means_a_next_page(self):
         page = page_of(
             [('{"id":1}', "1", 1), ('{"id":2}', "2", 2), ('{"id":3}', "3", 3)],
             limit=2,
@@ -234,12 +234,12 @@ class TestPageOf:
         }
         assert decode_cursor(page.next_cursor, "id", is_integer) == Position("2", 2)
 
-    def test_the_last_page_has_no_next_one(self):
+    def test_the_last_page_has_no_next_cursor(self):
         page = page_of([('{"id":1}', "1", 1)], limit=1, sort="id", total=None)
 
         assert orjson.loads(envelope_of(page)) == {"items": [{"id": 1}], "next_cursor": None}
 
-    def test_an_empty_list_is_a_page_too(self):
+    def test_an_empty_list_is_a_page(self):
         assert orjson.loads(envelope_of(page_of([], limit=1, sort="id", total=Total(0, False)))) == {
             "items": [],
             "next_cursor": None,
@@ -247,14 +247,14 @@ class TestPageOf:
             "total_is_capped": False,
         }
 
-    def test_a_total_that_is_capped_says_so(self):
+    def test_a_capped_total_is_marked(self):
         body = orjson.loads(envelope_of(page_of([], limit=1, sort="id", total=Total(MAX_TOTAL, True))))
 
         assert (body["total"], body["total_is_capped"]) == (10_000, True)
 
     @pytest.mark.parametrize("total", [None, Total(3, False), Total(MAX_TOTAL, True)])
     @pytest.mark.parametrize("next_cursor", [None, "WyJpZCJd"])
-    def test_as_it_is_stored_it_is_read_again(self, next_cursor, total):
+    def test_a_stored_page_reads_back_the_same(self, next_cursor, total):
         page = Page(b'["two\nlines"]', next_cursor, total)
 
         assert Page.from_bytes(page.to_bytes()) == page
@@ -270,8 +270,8 @@ class TestCountUpToMax:
             (10**15, Total(MAX_TOTAL, is_capped=True)),
         ],
     )
-    def test_looks_at_one_row_more_than_it_says(self, session, rows, total):
-        # So many rows that whoever counted them all would never end.
+    def test_reads_one_row_more_than_the_maximum(self, session, rows, total):
+        # A count of all of these rows would never end.
         numbers = select(func.generate_series(1, rows))
 
         assert count_up_to_max(session, numbers) == total

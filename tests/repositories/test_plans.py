@@ -1,4 +1,4 @@
-"""How PostgreSQL would run statements that touch every task: a loop inside one is quick in a small table only."""
+"""PostgreSQL's plans for statements that touch every task: an inner loop is fast only in a small table."""
 
 import re
 from datetime import UTC, date, datetime
@@ -11,7 +11,7 @@ from tests.servers import ROOT
 
 DAY = date(2026, 3, 10)
 MIDNIGHT = datetime(2026, 3, 11, tzinfo=UTC)
-# `x NOT IN (SELECT …)` is hashed as long as the answer fits into work_mem, and a loop over both sides from then on.
+# PostgreSQL hashes `x NOT IN (SELECT …)` only while the result fits into work_mem; then it loops over both sides.
 UNSAFE = re.compile(r"NOT\s+IN\s*\(\s*SELECT|\.not_in\(|\.notin_\(|<>\s*ALL\s*\(\s*SELECT", re.IGNORECASE)
 
 
@@ -30,7 +30,7 @@ class TestDayThatIsLoggedAgain:
 
 
 class TestSources:
-    def test_none_asks_for_what_is_not_in_a_query(self):
+    def test_no_statement_uses_not_in_with_a_query(self):
         sources = [*(ROOT / "app/repositories").glob("*.py"), *(ROOT / "migrations/versions").glob("*.py")]
         assert sources
 
@@ -44,7 +44,7 @@ def logs(session):
 
 @pytest.fixture
 def plans(connection):
-    """What is written while it is open is explained first, with what is in the tables and the settings of then."""
+    """Explain each statement before it runs, with the rows and settings of that moment."""
 
     class Plans(list):
         def __call__(self):

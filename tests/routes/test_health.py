@@ -21,20 +21,20 @@ CHECKS = ["database", "migrations", "redis", "broker", "worker", "beat", "daily_
 
 
 class TestHealthz:
-    def test_a_process_that_answers_is_well(self, client):
+    def test_a_process_that_answers_is_healthy(self, client):
         answer = client.get("/healthz")
 
         assert (answer.status_code, answer.json) == (200, {"status": "ok"})
 
 
 class TestReadyz:
-    def test_where_all_is_there_it_is_ready(self, client, everybody_at_work):
+    def test_is_ready_when_every_check_passes(self, client, all_processes_seen):
         answer = client.get("/readyz")
 
         assert answer.status_code == 200
         assert answer.json == {"status": "ready", "checks": {name: {"ok": True, "reason": None} for name in CHECKS}}
 
-    def test_what_is_missing_is_named_with_the_reason(self, client, everybody_at_work, connection):
+    def test_a_failed_check_is_reported_with_its_reason(self, client, all_processes_seen, connection):
         connection.execute(text("DELETE FROM sightings WHERE part = 'beat'"))
 
         answer = client.get("/readyz")
@@ -43,7 +43,7 @@ class TestReadyz:
         assert answer.json["checks"]["beat"] == {"ok": False, "reason": "was never seen"}
         assert [name for name, check in answer.json["checks"].items() if check["ok"]] == [*CHECKS[:-2], "daily_log"]
 
-    def test_what_the_caller_can_do_without_is_left_out(self, client):
+    def test_excluded_checks_are_left_out(self, client):
         assert client.get("/readyz?exclude=worker").status_code == 503
 
         answer = client.get("/readyz?exclude=worker&exclude=beat")
@@ -51,18 +51,18 @@ class TestReadyz:
         assert (answer.status_code, answer.json["status"]) == (200, "ready")
         assert list(answer.json["checks"]) == ["database", "migrations", "redis", "broker", "daily_log"]
 
-    def test_all_may_be_left_out(self, client):
+    def test_all_checks_may_be_excluded(self, client):
         answer = client.get("/readyz?" + "&".join(f"exclude={name}" for name in CHECKS))
 
         assert (answer.status_code, answer.json) == (200, {"status": "ready", "checks": {}})
 
     @pytest.mark.parametrize("query", ["exclude=printer", "exclude=worker&exclude=printer", "exclude=", "without=beat"])
-    def test_what_is_not_known_cannot_be_left_out(self, client, query):
+    def test_an_unknown_check_cannot_be_excluded(self, client, query):
         answer = client.get(f"/readyz?{query}")
 
         assert (answer.status_code, answer.content_type) == (422, "application/problem+json")
 
-    def test_who_stops_is_not_ready_whatever_is_there(self, client, app, everybody_at_work):
+    def test_a_stopping_process_is_not_ready(self, client, app, all_processes_seen):
         app.extensions["draining"].begin(60)
 
         answer = client.get("/readyz")
@@ -73,7 +73,7 @@ class TestReadyz:
 
 
 class TestMetrics:
-    def test_are_text_unless_somebody_asks_for_more(self, client, everybody_at_work):
+    def test_are_text_by_default(self, client, all_processes_seen):
         answer = client.get("/metrics")
 
         assert answer.status_code == 200
@@ -81,7 +81,7 @@ class TestMetrics:
         families = {family.name: family for family in parse_text(answer.text)}
         assert values_of(families["tasktrackerpro_up"], "check") == dict.fromkeys(CHECKS, 1.0)
 
-    def test_are_openmetrics_for_who_asks_for_it(self, client, everybody_at_work):
+    def test_are_openmetrics_on_request(self, client, all_processes_seen):
         answer = client.get("/metrics", headers={"Accept": OPENMETRICS})
 
         assert answer.content_type.startswith("application/openmetrics-text; version=1.0.0")
@@ -89,45 +89,45 @@ class TestMetrics:
         families = {family.name: family for family in parse_openmetrics(answer.text)}
         assert values_of(families["tasktrackerpro_up"], "check") == dict.fromkeys(CHECKS, 1.0)
 
-    def test_what_was_done_is_there(self, client, services, job_queue):
+    def test_contain_what_has_happened(self, client, services, job_queue):
         services.health.count_job("imports.run_waiting", JobResult.SUCCEEDED, seconds=1.5)
         services.health.count_job("imports.run_waiting", JobResult.FAILED, seconds=0.5)
         job_queue.enqueue(JobName.RUN_IMPORTS)
         client.get("/healthz")
 
-        found = samples(client)
+        values = samples(client)
 
         job = (("name", "imports.run_waiting"),)
-        assert found["tasktrackerpro_jobs_total", (*job, ("result", "succeeded"))] == 1
-        assert found["tasktrackerpro_jobs_total", (*job, ("result", "failed"))] == 1
-        assert found["tasktrackerpro_job_seconds_total", (*job, ("result", "succeeded"))] == 1.5
-        assert found["tasktrackerpro_job_queue_length", ()] == 1
-        assert found["tasktrackerpro_import_rows_total", (("result", "created"),)] == 0
-        assert found["tasktrackerpro_imports", (("state", "loading"),)] == 0
-        asked = (("method", "GET"), ("route", "/healthz"), ("status", "200"))
-        assert found["tasktrackerpro_http_requests_total", asked] == 1
+        assert values["tasktrackerpro_jobs_total", (*job, ("result", "succeeded"))] == 1
+        assert values["tasktrackerpro_jobs_total", (*job, ("result", "failed"))] == 1
+        assert values["tasktrackerpro_job_seconds_total", (*job, ("result", "succeeded"))] == 1.5
+        assert values["tasktrackerpro_job_queue_length", ()] == 1
+        assert values["tasktrackerpro_import_rows_total", (("result", "created"),)] == 0
+        assert values["tasktrackerpro_imports", (("state", "loading"),)] == 0
+        labels = (("method", "GET"), ("route", "/healthz"), ("status", "200"))
+        assert values["tasktrackerpro_http_requests_total", labels] == 1
 
-    def test_every_family_is_told_once(self, client, everybody_at_work):
+    def test_every_family_appears_once(self, client, all_processes_seen):
         answer = client.get("/metrics")
 
         names = [line.split()[2] for line in answer.text.splitlines() if line.startswith("# TYPE")]
         assert len(names) == len(set(names))
 
-    def test_are_there_while_the_schema_is_behind(self, client, connection):
+    def test_are_available_while_the_schema_is_outdated(self, client, connection):
         connection.execute(text("DELETE FROM alembic_version"))
 
-        found = samples(client)
+        values = samples(client)
 
-        assert found["tasktrackerpro_up", (("check", "migrations"),)] == 0
-        assert not [name for name, _ in found if name == "tasktrackerpro_import_rows_total"]
+        assert values["tasktrackerpro_up", (("check", "migrations"),)] == 0
+        assert not [name for name, _ in values if name == "tasktrackerpro_import_rows_total"]
 
-    def test_say_nothing_of_a_queue_that_cannot_be_looked_into(self, make_client):
-        found = samples(make_client(job_queue=SilentJobQueue()))
+    def test_leave_out_a_queue_that_cannot_be_measured(self, make_client):
+        values = samples(make_client(job_queue=SilentJobQueue()))
 
-        assert found["tasktrackerpro_up", (("check", "broker"),)] == 0
-        assert ("tasktrackerpro_job_queue_length", ()) not in found
+        assert values["tasktrackerpro_up", (("check", "broker"),)] == 0
+        assert ("tasktrackerpro_job_queue_length", ()) not in values
 
-    def test_tell_nothing_of_people_their_tasks_or_our_secrets(self, make_client, admin, settings):
+    def test_contain_no_names_titles_or_secrets(self, make_client, admin, settings):
         client = make_client(metrics_token=TOKEN)
         as_admin = client.acting_as(admin)
         task_id = as_admin.post("/api/v1/tasks", {"title": "Zebra crossing"}).json["id"]
@@ -135,22 +135,22 @@ class TestMetrics:
         client.get("/zebra")
         client.post("/login", {"username": admin.username, "password": PASSWORD})
 
-        told = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
+        text = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
 
-        assert 'route="/api/v1/tasks/<id:task_id>"' in told
+        assert 'route="/api/v1/tasks/<id:task_id>"' in text
         secrets = (TOKEN, settings.jwt_secret_key, settings.database_url, settings.redis_url, PASSWORD)
         for word in (*secrets, "test-password", "zebra", admin.username, admin.email, f"/{task_id}"):
-            assert word not in told.lower()
+            assert word not in text.lower()
 
 
 class TestMetricsToken:
-    def test_where_none_is_set_nobody_is_asked(self, client):
+    def test_is_not_required_when_none_is_set(self, client):
         assert client.get("/metrics").status_code == 200
         assert client.get("/metrics", headers={"Authorization": "Bearer whatever"}).status_code == 200
 
     @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-    def test_with_the_right_one_the_numbers_are_told(self, make_client, scheme):
-        """The name of a scheme is the same in any case (RFC 9110 §11.1)."""
+    def test_the_right_token_opens_the_metrics(self, make_client, scheme):
+        """The name of a scheme has no case (RFC 9110 §11.1)."""
         answer = make_client(metrics_token=TOKEN).get("/metrics", headers={"Authorization": f"{scheme} {TOKEN}"})
 
         assert answer.status_code == 200
@@ -172,7 +172,7 @@ class TestMetricsToken:
         ],
         ids=["none", "empty", "no token", "wrong", "cut", "longer", "upper case", "basic", "no scheme", "not ASCII"],
     )
-    def test_without_it_nothing_is_told(self, make_client, headers):
+    def test_any_other_header_is_refused(self, make_client, headers):
         answer = make_client(metrics_token=TOKEN).get("/metrics", headers=headers)
 
         assert (answer.status_code, answer.content_type) == (401, "application/problem+json")
@@ -181,10 +181,10 @@ class TestMetricsToken:
         assert "tasktrackerpro_up" not in answer.text
         assert TOKEN not in answer.text
 
-    def test_a_users_token_is_none(self, make_client, admin):
+    def test_the_token_of_a_user_is_refused(self, make_client, admin):
         assert make_client(metrics_token=TOKEN).acting_as(admin).get("/metrics").status_code == 401
 
-    def test_it_opens_nothing_else(self, make_client):
+    def test_the_metrics_token_opens_nothing_else(self, make_client):
         client = make_client(metrics_token=TOKEN)
 
         assert client.get("/api/v1/tasks", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 401
@@ -196,7 +196,7 @@ def values_of(family, label):
 
 
 def samples(client):
-    """The value of each sample by its name and its labels."""
+    """Return the value of each sample by its name and its labels."""
     answer = client.get("/metrics")
     assert answer.status_code == 200
     return {
@@ -207,14 +207,14 @@ def samples(client):
 
 
 @pytest.fixture
-def everybody_at_work(services):
+def all_processes_seen(services):
     for part in BackgroundProcess:
         services.health.see(part)
 
 
 @pytest.fixture
 def make_client(settings, connection, factories, redis):
-    """Of an api with other settings, or with another queue."""
+    """Make a client of an api with other settings, or with another queue."""
     with ExitStack() as stack:
 
         def make(*, job_queue=None, **changes):

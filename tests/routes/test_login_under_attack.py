@@ -1,4 +1,4 @@
-"""Somebody who does not know the password tries to keep its owner out, or to try more passwords than they may."""
+"""Attackers who do not know a password try to lock out its owner, or to try more passwords than allowed."""
 
 from dataclasses import replace
 
@@ -27,13 +27,13 @@ class TestFourAddressesThatFailAllDay:
 
         assert refused == 0
 
-    def test_do_not_keep_the_owner_out_elsewhere_either(self, client, ann, clock):
+    def test_do_not_keep_the_owner_out_elsewhere(self, client, ann, clock):
         for _minute in attack(client, clock, minutes=3):
             pass
 
         assert log_in(client, address=ELSEWHERE).status_code == 200
 
-    def test_get_to_try_a_few_passwords_only(self, client, ann, clock):
+    def test_can_try_only_a_few_passwords(self, client, ann, clock):
         tried = 0
         for _minute in range(30):
             for address in ATTACKERS:
@@ -42,7 +42,7 @@ class TestFourAddressesThatFailAllDay:
 
         assert tried <= 50
 
-    def test_are_made_to_wait_for_names_that_nobody_has_too(self, client, ann):
+    def test_also_have_to_wait_for_unknown_names(self, client, ann):
         def answers(name):
             return [
                 log_in(client, "a wrong password", login=name, address=f"203.0.113.{number}") for number in range(8)
@@ -57,7 +57,7 @@ class TestFourAddressesThatFailAllDay:
 
 
 class TestTwentyAddressesThatFailAllDay:
-    def test_keep_the_owner_out_elsewhere_for_a_quarter_of_an_hour_at_most(self, client, ann, clock):
+    def test_keep_the_owner_out_elsewhere_for_at_most_a_quarter_of_an_hour(self, client, ann, clock):
         fail_from_twenty(client, clock)
         first = log_in(client, address=ELSEWHERE)
         assert first.status_code == 429
@@ -77,7 +77,7 @@ class TestTwentyAddressesThatFailAllDay:
 
 
 class TestOneClientWithManyAddresses:
-    def test_a_64_is_counted_as_one(self, client, ann):
+    def test_an_ipv6_network_of_64_bits_counts_as_one_client(self, client, ann):
         statuses = [
             log_in(client, "a wrong password", login=f"guess{number}", address=f"2001:db8::{number:x}").status_code
             for number in range(1, 21)
@@ -85,7 +85,7 @@ class TestOneClientWithManyAddresses:
 
         assert statuses == [401] * 5 + [429] * 15
 
-    def test_a_48_gets_four_times_as_many(self, client, ann):
+    def test_an_ipv6_network_of_48_bits_gets_four_times_as_many(self, client, ann):
         statuses = [
             log_in(client, "a wrong password", login=f"guess{number}", address=f"2001:db8:0:{number:x}::1").status_code
             for number in range(30)
@@ -100,7 +100,7 @@ class TestOneClientWithManyAddresses:
         assert log_in(client, address="192.0.2.7").status_code == 429
 
     @pytest.mark.parametrize("form", ["198.51.100.9:{port}", "[2001:db8::9]:{port}", '"[2001:db8::9]:{port}"'])
-    def test_a_port_that_a_proxy_adds_makes_no_other_client(self, client_behind_proxy, ann, form):
+    def test_a_port_added_by_a_proxy_does_not_make_another_client(self, client_behind_proxy, ann, form):
         statuses = [
             client_behind_proxy.post(
                 "/api/v1/auth/login",
@@ -112,7 +112,7 @@ class TestOneClientWithManyAddresses:
 
         assert statuses == [401] * 5 + [429] * 3
 
-    def test_what_is_no_address_is_one_client(self, client_behind_proxy, ann):
+    def test_all_invalid_addresses_count_as_one_client(self, client_behind_proxy, ann):
         statuses = [
             client_behind_proxy.post(
                 "/api/v1/auth/login",
@@ -126,7 +126,7 @@ class TestOneClientWithManyAddresses:
 
 
 class TestAnOfficeBehindOneAddress:
-    def test_everybody_who_was_there_before_gets_in_at_nine(self, client, factories, clock):
+    def test_everybody_who_logged_in_before_gets_in_at_nine(self, client, factories, clock):
         colleagues = [factories.User(username=f"colleague-{number}") for number in range(8)]
         for colleague in colleagues:
             clock.advance(seconds=61)
@@ -137,7 +137,7 @@ class TestAnOfficeBehindOneAddress:
 
         assert statuses == [200] * 8
 
-    def test_a_colleague_who_guesses_is_held_to_the_limit(self, client, ann, clock):
+    def test_a_colleague_who_guesses_is_limited(self, client, ann, clock):
         assert log_in(client, address=HOME).status_code == 200
 
         statuses = [log_in(client, "a wrong password", address=HOME).status_code for _ in range(12)]
@@ -146,7 +146,7 @@ class TestAnOfficeBehindOneAddress:
         clock.advance(seconds=LIMIT.seconds)
         assert log_in(client, address=HOME).status_code == 200
 
-    def test_the_classic_log_in_takes_five_a_minute_whoever_asks(self, client, ann):
+    def test_the_classic_log_in_accepts_five_a_minute_from_one_address(self, client, ann):
         statuses = [
             client.post(
                 "/login", {"username": "ann", "password": PASSWORD}, environ_overrides={"REMOTE_ADDR": HOME}
@@ -157,15 +157,15 @@ class TestAnOfficeBehindOneAddress:
         assert statuses == [200] * 5 + [429] * 2
 
 
-class TestWhatIsKept:
-    def test_a_password_typed_as_a_name_is_not(self, client, session):
+class TestStoredAttempts:
+    def test_a_password_typed_as_a_name_is_not_stored(self, client, session):
         log_in(client, "x", login="hunter2-hunter2", address=HOME)
 
         subjects = session.scalars(select(LoginAttempt.subject)).all()
         assert subjects
         assert not any("hunter2" in subject for subject in subjects)
 
-    def test_a_refused_address_leaves_no_count_of_the_names_it_makes_up(self, client, session):
+    def test_a_refused_address_stores_no_counts_for_invented_names(self, client, session):
         for number in range(20):
             log_in(client, "x", login=f"made-up-{number}", address=HOME)
 
@@ -173,7 +173,7 @@ class TestWhatIsKept:
 
 
 def attack(client, clock, *, minutes):
-    """Each address tries a wrong password as often as it may, while the minutes pass."""
+    """Each address tries a wrong password as often as allowed while the minutes pass."""
     for minute in range(minutes):
         for address in ATTACKERS:
             for _ in range(3):
@@ -183,7 +183,7 @@ def attack(client, clock, *, minutes):
 
 
 def fail_from_twenty(client, clock):
-    """Each waits as long as it is told to, and fails then."""
+    """Each address waits as long as it has to, and then fails."""
     for number in range(20):
         address = f"203.0.113.{100 + number}"
         answer = log_in(client, "a wrong password", address=address)

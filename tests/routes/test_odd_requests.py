@@ -1,4 +1,4 @@
-"""What no client of good will sends: each is answered with a clear 4xx, or like anything else."""
+"""Requests that no well-behaved client sends: each gets a clear 4xx or an ordinary answer."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ TASKS = "/api/v1/tasks"
 
 class TestSearch:
     @pytest.mark.parametrize("q", ["-" * 33, "-" * 200, "- " * 100, '"' * 200, '-"' * 100, "!&|()<->:*'\\", "or or or"])
-    def test_signs_alone_find_nothing_or_something_and_break_nothing(self, reader, q):
+    def test_punctuation_alone_breaks_nothing(self, reader, q):
         assert reader.get(TASKS, query_string={"q": q}).status_code == 200
 
     @examples(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -25,10 +25,10 @@ class TestSearch:
             max_size=90,
         ).map("".join)
     )
-    def test_no_words_break_it(self, reader, q):
+    def test_no_text_breaks_it(self, reader, q):
         assert reader.get(TASKS, query_string={"q": q}).status_code == 200
 
-    def test_a_word_behind_many_signs_is_still_looked_for(self, reader, factories):
+    def test_a_word_after_much_punctuation_is_found(self, reader, factories):
         factories.Task(title="Repair the roof")
 
         assert len(reader.get(TASKS, query_string={"q": "roof"}).json["items"]) == 1
@@ -38,7 +38,7 @@ class TestSearch:
 
 class TestPaths:
     @pytest.mark.parametrize("path", ["/api//v1/tasks", "//api/v1/tasks", "/api/v1//tasks"])
-    def test_doubled_slashes_lead_nowhere_else(self, client, path):
+    def test_doubled_slashes_do_not_redirect(self, client, path):
         response = client.get(path, headers={"Host": "evil.example"})
 
         assert response.status_code == 404
@@ -56,19 +56,19 @@ class TestQueries:
             ("/api/v1/task-logs", "project=GEN&project=GEN", "/project"),
         ],
     )
-    def test_a_parameter_that_is_one_may_not_be_two(self, reader, path, query, pointer):
+    def test_a_single_parameter_may_not_be_repeated(self, reader, path, query, pointer):
         response = reader.get(f"{path}?{query}")
 
         assert response.status_code == 422
         assert [problem["pointer"] for problem in response.json["errors"]] == [pointer]
 
-    def test_the_classic_list_refuses_it_in_its_own_words(self, reader):
+    def test_the_classic_list_refuses_it_in_its_own_format(self, reader):
         response = reader.get("/tasks?page=1&page=2")
 
         assert response.status_code == 422
         assert response.json["error"].startswith("page: ")
 
-    def test_one_that_is_a_list_may_come_in_pieces_or_not(self, reader):
+    def test_a_list_parameter_may_be_repeated_or_joined(self, reader):
         assert reader.get(f"{TASKS}?status=todo,done").status_code == 200
 
 
@@ -95,7 +95,7 @@ class TestBodies:
     @pytest.mark.parametrize(
         "due_at", ["2026-12-31", "2026-12-31T10:00", "2026-12-31T10:00:00.5+01:00", "2026-12-31 10:00:00Z"]
     )
-    def test_a_time_as_people_write_it_is_taken(self, writer, due_at):
+    def test_a_time_as_people_write_it_is_accepted(self, writer, due_at):
         assert writer.post(TASKS, {"title": "fine", "due_at": due_at}).status_code == 201
 
     @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ class TestBodies:
             ("POST", "{tasks}"),
         ],
     )
-    def test_a_body_that_is_missing_is_missed(self, writer, factories, method, path):
+    def test_a_missing_body_is_refused(self, writer, factories, method, path):
         task = factories.Task()
 
         response = writer.request(method, path.format(tasks=TASKS, id=task.id))
@@ -117,7 +117,7 @@ class TestBodies:
         assert "A JSON body is needed." in response.text
 
     @pytest.mark.parametrize("body", ["[]", '"text"', "7", "null"])
-    def test_a_body_that_is_no_object_is_refused(self, writer, body):
+    def test_a_body_that_is_not_an_object_is_refused(self, writer, body):
         response = writer.request("POST", TASKS, data=body, content_type="application/json")
 
         assert response.status_code == 422
@@ -135,13 +135,13 @@ class TestRefusalsAreCounted:
             (lambda client: client.post("/api/v1/auth/login", data="x", content_type="text/plain"), 415),
         ],
     )
-    def test_a_scanner_is_told_to_wait(self, client, request_of, status):
+    def test_a_scanner_has_to_wait(self, client, request_of, status):
         answers = [request_of(client) for _ in range(5)]
 
         assert [answer.status_code for answer in answers] == [status] * 3 + [429] * 2
         assert int(answers[-1].headers["Retry-After"]) > 0
 
-    def test_health_is_free(self, client):
+    def test_health_checks_are_not_counted(self, client):
         assert {client.get("/healthz").status_code for _ in range(5)} == {200}
 
     @pytest.fixture

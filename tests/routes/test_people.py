@@ -10,7 +10,7 @@ NEW_USER = {"username": "ann", "email": "ann@example.org", "password": PASSWORD,
 
 
 class TestList:
-    def test_managers_see_everybody_by_id(self, manager, factories):
+    def test_managers_see_everybody_in_order_of_id(self, manager, factories):
         ids = [factories.User().id for _ in range(3)]
 
         response = manager.get(f"{USERS}?limit=200")
@@ -28,17 +28,17 @@ class TestList:
         assert (response.status_code, response.json["code"]) == (403, "forbidden")
 
     @pytest.mark.parametrize(
-        ("part", "found"), [("ALM", ["Salma"]), ("al", ["Salma", "al_b"]), ("%", []), ("l_b", ["al_b"])]
+        ("fragment", "found"), [("ALM", ["Salma"]), ("al", ["Salma", "al_b"]), ("%", []), ("l_b", ["al_b"])]
     )
-    def test_by_a_part_of_the_username(self, manager, factories, part, found):
+    def test_searches_by_a_fragment_of_the_username(self, manager, factories, fragment, found):
         for username in ("Salma", "al_b", "Bob"):
             factories.User(username=username)
 
-        response = manager.get(USERS, query_string={"q": part})
+        response = manager.get(USERS, query_string={"q": fragment})
 
         assert [user["username"] for user in response.json["items"]] == found
 
-    def test_pages_join_without_a_gap_or_a_double(self, manager, factories):
+    def test_pages_join_without_gaps_or_duplicates(self, manager, factories):
         expected = [factories.User(username=f"paged{number}").id for number in range(5)]
 
         seen, path = [], f"{USERS}?q=paged&limit=2"
@@ -52,20 +52,20 @@ class TestList:
     @pytest.mark.parametrize(
         "query", ["limit=0", "limit=201", "limit=x", "cursor=garbage", "role=admin", "q=" + "a" * 65]
     )
-    def test_a_question_that_it_does_not_answer_is_refused(self, manager, query):
+    def test_an_invalid_query_is_refused(self, manager, query):
         response = manager.get(f"{USERS}?{query}")
 
         assert (response.status_code, response.json["code"]) == (422, "invalid")
 
 
 class TestCreate:
-    def test_an_admin_makes_a_user_with_a_role(self, as_admin, client):
+    def test_an_admin_creates_a_user_with_a_role(self, as_admin, client):
         response = as_admin.post(USERS, {**NEW_USER, "time_zone": "Europe/Berlin"})
 
         assert response.status_code == 201
         assert set(response.json) == FIELDS
-        said = ("username", "email", "role", "time_zone", "is_active")
-        assert [response.json[name] for name in said] == ["ann", "ann@example.org", "manager", "Europe/Berlin", True]
+        names = ("username", "email", "role", "time_zone", "is_active")
+        assert [response.json[name] for name in names] == ["ann", "ann@example.org", "manager", "Europe/Berlin", True]
         assert client.post("/api/v1/auth/login", {"username": "ann", "password": PASSWORD}).status_code == 200
 
     @pytest.mark.parametrize("role", [Role.MANAGER, Role.USER, Role.VIEWER])
@@ -78,14 +78,14 @@ class TestCreate:
         ("taken", "code"),
         [({"username": "ANN"}, "username_taken"), ({"username": "other", "email": "Ann@Example.org"}, "email_taken")],
     )
-    def test_what_is_taken_is_refused_in_any_case(self, as_admin, taken, code):
+    def test_a_taken_name_or_address_is_refused_in_any_case(self, as_admin, taken, code):
         as_admin.post(USERS, NEW_USER)
 
         response = as_admin.post(USERS, {**NEW_USER, "email": "other@example.org", **taken})
 
         assert (response.status_code, response.json["code"]) == (409, code)
 
-    def test_after_a_refusal_the_next_one_is_made(self, as_admin, factories):
+    def test_the_next_user_is_created_after_a_refusal(self, as_admin, factories):
         factories.User(username="Ann", email="another@example.org")
         assert as_admin.post(USERS, NEW_USER).status_code == 409
 
@@ -108,14 +108,14 @@ class TestCreate:
             ({"id": 7}, "/id"),
         ],
     )
-    def test_what_cannot_be_kept_is_refused_by_name(self, as_admin, changes, pointer):
+    def test_an_invalid_value_is_refused_by_name(self, as_admin, changes, pointer):
         response = as_admin.post(USERS, {**NEW_USER, **changes})
 
         assert response.status_code == 422
         assert {problem["pointer"] for problem in response.json["errors"]} == {pointer}
 
     @pytest.mark.parametrize("missing", ["username", "email", "password", "role"])
-    def test_all_of_it_is_needed(self, as_admin, missing):
+    def test_every_field_is_required(self, as_admin, missing):
         response = as_admin.post(USERS, {name: value for name, value in NEW_USER.items() if name != missing})
 
         assert response.status_code == 422
@@ -135,7 +135,7 @@ class TestShow:
         assert as_me.json == by_id.json
 
     @pytest.mark.parametrize("role", [Role.USER, Role.VIEWER])
-    def test_somebody_elses_is_not_theirs_to_see(self, client, factories, role):
+    def test_others_do_not_see_the_account_of_another_user(self, client, factories, role):
         other = factories.User()
 
         response = client.acting_as(factories.User(role=role)).get(f"{USERS}/{other.id}")
@@ -143,7 +143,7 @@ class TestShow:
         assert (response.status_code, response.json["code"]) == (403, "forbidden")
         assert other.email not in response.text
 
-    def test_managers_see_anybodys(self, manager, factories):
+    def test_managers_see_every_account(self, manager, factories):
         other = factories.User()
 
         assert manager.get(f"{USERS}/{other.id}").json["username"] == other.username
@@ -151,7 +151,7 @@ class TestShow:
     @pytest.mark.parametrize(
         "unknown", ["999999999", "0", "-1", "9223372036854775808", "9" * 5000, "you", "me2", "1.5", "ME"]
     )
-    def test_an_unknown_one_is_not_found(self, manager, unknown):
+    def test_an_unknown_user_is_not_found(self, manager, unknown):
         response = manager.get(f"{USERS}/{unknown}")
 
         assert (response.status_code, response.json["code"]) == (404, "not_found")
@@ -169,7 +169,7 @@ class TestChange:
             {"username": "renamed", "role": "manager"},
         ],
     )
-    def test_only_what_is_named_changes(self, as_admin, user, changes):
+    def test_only_the_named_fields_change(self, as_admin, user, changes):
         before = as_admin.get(f"{USERS}/{user.id}").json
 
         response = as_admin.patch(f"{USERS}/{user.id}", changes)
@@ -179,7 +179,7 @@ class TestChange:
         assert as_admin.get(f"{USERS}/{user.id}").json == response.json
 
     @pytest.mark.parametrize("role", [Role.MANAGER, Role.USER, Role.VIEWER])
-    def test_nobody_but_an_admin_may_not_even_themselves(self, client, factories, role):
+    def test_only_an_admin_may_even_for_ones_own_account(self, client, factories, role):
         user = factories.User(role=role)
 
         response = client.acting_as(user).patch(f"{USERS}/{user.id}", {"role": "admin"})
@@ -205,7 +205,7 @@ class TestChange:
         login = {"username": user.username, "password": "a brand new password"}
         assert client.post("/api/v1/auth/login", login).status_code == 200
 
-    def test_a_new_password_of_ones_own_leaves_this_session(self, as_admin):
+    def test_a_new_password_for_oneself_keeps_this_session(self, as_admin):
         assert as_admin.patch(f"{USERS}/me", {"password": "a brand new password"}).status_code == 200
 
         assert as_admin.get(ME).status_code == 200
@@ -218,7 +218,7 @@ class TestChange:
         assert response.json["is_active"] is True
         assert client.post("/api/v1/auth/login", {"username": user.username, "password": PASSWORD}).status_code == 200
 
-    def test_one_whom_an_import_named_needs_a_password_to_be_active(self, as_admin, factories):
+    def test_a_user_made_by_an_import_needs_a_password_to_be_active(self, as_admin, factories):
         user = factories.User(email=None, password_hash=None, is_active=False)
 
         refused = as_admin.patch(f"{USERS}/{user.id}", {"is_active": True})
@@ -233,14 +233,14 @@ class TestChange:
     @pytest.mark.parametrize(
         ("taken", "code"), [({"username": "ANN"}, "username_taken"), ({"email": "ANN@example.org"}, "email_taken")]
     )
-    def test_what_is_taken_is_refused_in_any_case(self, as_admin, factories, user, taken, code):
+    def test_a_taken_name_or_address_is_refused_in_any_case(self, as_admin, factories, user, taken, code):
         factories.User(username="ann", email="ann@example.org")
 
         response = as_admin.patch(f"{USERS}/{user.id}", taken)
 
         assert (response.status_code, response.json["code"]) == (409, code)
 
-    def test_ones_own_name_is_not_taken(self, as_admin, factories):
+    def test_ones_own_name_does_not_count_as_taken(self, as_admin, factories):
         user = factories.User(username="ann")
 
         assert as_admin.patch(f"{USERS}/{user.id}", {"username": "Ann"}).json["username"] == "Ann"
@@ -273,13 +273,13 @@ class TestChange:
             ({"surname": "Smith"}, "/surname"),
         ],
     )
-    def test_what_cannot_be_kept_is_refused_by_name(self, as_admin, user, changes, pointer):
+    def test_an_invalid_value_is_refused_by_name(self, as_admin, user, changes, pointer):
         response = as_admin.patch(f"{USERS}/{user.id}", changes)
 
         assert response.status_code == 422
         assert [problem["pointer"] for problem in response.json["errors"]] == [pointer]
 
-    def test_an_unknown_one_is_not_found(self, as_admin):
+    def test_an_unknown_user_is_not_found(self, as_admin):
         response = as_admin.patch(f"{USERS}/999999999", {"role": "user"})
 
         assert (response.status_code, response.json["code"]) == (404, "not_found")
@@ -296,13 +296,13 @@ class TestDeactivate:
         assert member.get(ME).status_code == 401
         assert as_admin.get(f"{USERS}/{user.id}").json["is_active"] is False
 
-    def test_twice_is_once(self, as_admin, user):
+    def test_a_repeated_request_changes_nothing(self, as_admin, user):
         as_admin.delete(f"{USERS}/{user.id}")
 
         assert as_admin.delete(f"{USERS}/{user.id}").status_code == 204
 
     @pytest.mark.parametrize("role", [Role.MANAGER, Role.USER, Role.VIEWER])
-    def test_nobody_but_an_admin_may_not_even_themselves(self, client, factories, role):
+    def test_only_an_admin_may_even_for_ones_own_account(self, client, factories, role):
         user = factories.User(role=role)
 
         assert client.acting_as(user).delete(f"{USERS}/{user.id}").status_code == 403
@@ -313,12 +313,12 @@ class TestDeactivate:
 
         assert (response.status_code, response.json["code"]) == (409, "last_admin")
 
-    def test_an_unknown_one_is_not_found(self, as_admin):
+    def test_an_unknown_user_is_not_found(self, as_admin):
         assert as_admin.delete(f"{USERS}/999999999").status_code == 404
 
 
 class TestTasksOfUser:
-    def test_are_those_assigned_to_the_user(self, client, factories, user):
+    def test_lists_the_tasks_assigned_to_the_user(self, client, factories, user):
         mine = factories.Task(assignee_id=user.id)
         factories.Task(creator_id=user.id)
 
@@ -329,7 +329,7 @@ class TestTasksOfUser:
         assert [task["id"] for task in by_id.json["items"]] == [mine.id]
         assert as_me.json == by_id.json
 
-    def test_only_those_that_one_can_see(self, client, factories, user, manager):
+    def test_lists_only_visible_tasks(self, client, factories, user, manager):
         project = factories.Project()
         factories.ProjectMember(project_id=project.id, user_id=user.id)
         factories.Task(assignee_id=user.id, project_id=project.id)
@@ -337,7 +337,7 @@ class TestTasksOfUser:
         assert manager.get(f"{USERS}/{user.id}/tasks").json["items"] == []
         assert len(client.acting_as(user).get(f"{USERS}/me/tasks").json["items"]) == 1
 
-    def test_with_the_filters_of_every_task_list(self, client, factories, user):
+    def test_accepts_the_filters_of_every_task_list(self, client, factories, user):
         for title, priority in (("One", "low"), ("Two", "high"), ("Three", "high")):
             factories.Task(title=title, priority=priority, assignee_id=user.id)
 
@@ -349,7 +349,7 @@ class TestTasksOfUser:
         assert [task["title"] for task in next_page.json["items"]] == ["Two"]
 
     @pytest.mark.parametrize("unknown", [999_999_999, 2**63])
-    def test_nobody_has_none(self, manager, factories, unknown):
+    def test_an_unknown_user_has_no_tasks(self, manager, factories, unknown):
         factories.Task()
 
         assert manager.get(f"{USERS}/{unknown}/tasks").json == {"items": [], "next_cursor": None}

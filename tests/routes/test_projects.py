@@ -19,10 +19,10 @@ class TestList:
         assert [project["key"] for project in response.json["items"]] == ["GEN", "OPS"]
         assert set(response.json["items"][0]) == FIELDS
 
-    def test_shows_an_admin_all(self, as_admin, ops):
+    def test_shows_all_projects_to_an_admin(self, as_admin, ops):
         assert "OPS" in [project["key"] for project in as_admin.get(PROJECTS).json["items"]]
 
-    def test_pages_join_without_a_gap_or_a_double(self, as_admin, factories):
+    def test_pages_join_without_gaps_or_duplicates(self, as_admin, factories):
         expected = [factories.Project().key for _ in range(5)]
 
         seen, path = [], f"{PROJECTS}?limit=2"
@@ -34,22 +34,22 @@ class TestList:
         assert seen == ["GEN", *expected]
 
     @pytest.mark.parametrize("query", ["limit=0", "limit=201", "cursor=garbage", "name=Ops"])
-    def test_a_question_that_it_does_not_answer_is_refused(self, as_admin, query):
+    def test_an_invalid_query_is_refused(self, as_admin, query):
         assert as_admin.get(f"{PROJECTS}?{query}").status_code == 422
 
 
 class TestCreate:
-    def test_whoever_makes_one_is_its_first_member(self, manager, as_manager):
+    def test_the_creator_is_the_first_member(self, manager, as_manager):
         response = as_manager.post(PROJECTS, {"key": "WEB", "name": " The web "})
 
         assert response.status_code == 201
         assert set(response.json) == FIELDS
-        said = ("key", "name", "includes_everyone")
-        assert [response.json[name] for name in said] == ["WEB", "The web", False]
+        names = ("key", "name", "includes_everyone")
+        assert [response.json[name] for name in names] == ["WEB", "The web", False]
         members = as_manager.get(f"{PROJECTS}/WEB/members").json["items"]
         assert [member["username"] for member in members] == [manager.username]
 
-    def test_tasks_can_go_into_it_at_once(self, as_manager):
+    def test_accepts_tasks_at_once(self, as_manager):
         as_manager.get(PROJECTS)
         as_manager.post(PROJECTS, {"key": "WEB", "name": "Web"})
 
@@ -63,7 +63,7 @@ class TestCreate:
 
         assert (response.status_code, response.json["code"]) == (403, "forbidden")
 
-    def test_a_taken_key_is_refused_even_where_one_does_not_see_whose(self, as_manager, ops):
+    def test_a_key_taken_by_an_invisible_project_is_refused(self, as_manager, ops):
         response = as_manager.post(PROJECTS, {"key": "OPS", "name": "Mine"})
 
         assert (response.status_code, response.json["code"]) == (409, "project_key_taken")
@@ -86,7 +86,7 @@ class TestCreate:
             ({"key": "WEB", "name": "Web", "includes_everyone": True}, ["/includes_everyone"]),
         ],
     )
-    def test_what_cannot_be_kept_is_refused_by_name(self, as_manager, body, pointers):
+    def test_an_invalid_value_is_refused_by_name(self, as_manager, body, pointers):
         response = as_manager.post(PROJECTS, body)
 
         assert response.status_code == 422
@@ -104,25 +104,25 @@ class TestShow:
     def test_everybody_sees_the_project_that_everybody_is_in(self, as_stranger):
         assert as_stranger.get(f"{PROJECTS}/GEN").json["includes_everyone"] is True
 
-    def test_a_stranger_is_not_even_told_that_it_is_there(self, as_stranger, ops):
-        there = as_stranger.get(f"{PROJECTS}/OPS")
-        not_there = as_stranger.get(f"{PROJECTS}/OPT")
+    def test_a_stranger_does_not_learn_that_the_project_exists(self, as_stranger, ops):
+        invisible = as_stranger.get(f"{PROJECTS}/OPS")
+        missing = as_stranger.get(f"{PROJECTS}/OPT")
 
-        assert (there.status_code, there.json["code"]) == (404, "not_found")
-        assert there.json["detail"].replace("OPS", "OPT") == not_there.json["detail"]
+        assert (invisible.status_code, invisible.json["code"]) == (404, "not_found")
+        assert invisible.json["detail"].replace("OPS", "OPT") == missing.json["detail"]
 
     @pytest.mark.parametrize("key", ["NONE", "x" * 3000, "%F0%9F%92%A9", "%FF", "'; --"])
-    def test_an_unknown_one_is_not_found(self, as_admin, key):
+    def test_an_unknown_project_is_not_found(self, as_admin, key):
         response = as_admin.get(f"{PROJECTS}/{key}")
 
         assert (response.status_code, response.json["code"]) == (404, "not_found")
 
-    def test_a_key_with_nul_cannot_be_read(self, as_admin):
+    def test_a_key_with_a_nul_is_refused(self, as_admin):
         assert as_admin.get(f"{PROJECTS}/A%00").status_code == 400
 
 
 class TestRename:
-    def test_a_manager_who_is_in_it_may(self, as_manager_of_ops):
+    def test_a_manager_of_the_project_may(self, as_manager_of_ops):
         response = as_manager_of_ops.patch(f"{PROJECTS}/OPS", {"name": "Operations and more"})
 
         assert (response.status_code, response.json["name"]) == (200, "Operations and more")
@@ -146,7 +146,7 @@ class TestRename:
     @pytest.mark.parametrize(
         "body", [{}, {"name": ""}, {"name": None}, {"name": "n" * 101}, {"name": "Ops", "key": "OPT"}]
     )
-    def test_what_cannot_be_kept_is_refused(self, as_admin, ops, body):
+    def test_an_invalid_name_is_refused(self, as_admin, ops, body):
         assert as_admin.patch(f"{PROJECTS}/OPS", body).status_code == 422
 
 
@@ -162,7 +162,7 @@ class TestMembers:
     def test_a_stranger_does_not_see_them(self, as_stranger, ops):
         assert as_stranger.get(f"{PROJECTS}/OPS/members").status_code == 404
 
-    def test_who_is_put_in_sees_it_at_once(self, as_manager_of_ops, as_stranger, stranger):
+    def test_a_new_member_sees_the_project_at_once(self, as_manager_of_ops, as_stranger, stranger):
         assert as_stranger.get(f"{PROJECTS}/OPS").status_code == 404
 
         response = as_manager_of_ops.put(f"{PROJECTS}/OPS/members/{stranger.username.upper()}")
@@ -170,14 +170,14 @@ class TestMembers:
         assert (response.status_code, response.data) == (204, b"")
         assert as_stranger.get(f"{PROJECTS}/OPS").status_code == 200
 
-    def test_putting_somebody_in_twice_is_once(self, as_manager_of_ops, stranger):
+    def test_adding_a_member_twice_changes_nothing(self, as_manager_of_ops, stranger):
         for _ in range(2):
             assert as_manager_of_ops.put(f"{PROJECTS}/OPS/members/{stranger.username}").status_code == 204
 
         members = as_manager_of_ops.get(f"{PROJECTS}/OPS/members").json["items"]
         assert [member["username"] for member in members].count(stranger.username) == 1
 
-    def test_who_is_taken_out_sees_it_no_more(self, as_manager_of_ops, as_member, member):
+    def test_a_removed_member_no_longer_sees_the_project(self, as_manager_of_ops, as_member, member):
         assert as_member.get(f"{PROJECTS}/OPS").status_code == 200
 
         response = as_manager_of_ops.delete(f"{PROJECTS}/OPS/members/{member.username}")
@@ -185,41 +185,41 @@ class TestMembers:
         assert (response.status_code, response.data) == (204, b"")
         assert as_member.get(f"{PROJECTS}/OPS").status_code == 404
 
-    def test_taking_out_who_is_not_in_changes_nothing(self, as_manager_of_ops, stranger):
+    def test_removing_a_stranger_changes_nothing(self, as_manager_of_ops, stranger):
         assert as_manager_of_ops.delete(f"{PROJECTS}/OPS/members/{stranger.username}").status_code == 204
 
     @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-    def test_an_unknown_user_is_named(self, as_manager_of_ops, method):
+    def test_an_unknown_user_is_reported(self, as_manager_of_ops, method):
         response = as_manager_of_ops.request(method, f"{PROJECTS}/OPS/members/nobody")
 
         assert response.status_code == 422
         assert [problem["pointer"] for problem in response.json["errors"]] == ["/username"]
 
     @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-    def test_a_member_who_is_no_manager_may_not(self, as_member, method, stranger):
+    def test_a_member_who_is_not_a_manager_may_not(self, as_member, method, stranger):
         response = as_member.request(method, f"{PROJECTS}/OPS/members/{stranger.username}")
 
         assert (response.status_code, response.json["code"]) == (403, "forbidden")
 
     @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-    def test_a_manager_cannot_let_themselves_in(self, as_manager, manager, ops, method):
+    def test_a_manager_cannot_join_another_project(self, as_manager, manager, ops, method):
         response = as_manager.request(method, f"{PROJECTS}/OPS/members/{manager.username}")
 
         assert (response.status_code, response.json["code"]) == (404, "not_found")
         assert as_manager.get(f"{PROJECTS}/OPS").status_code == 404
 
     @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-    def test_those_of_the_project_that_everybody_is_in_are_fixed(self, as_admin, as_manager, member, method):
+    def test_the_members_of_the_project_that_everybody_is_in_are_fixed(self, as_admin, as_manager, member, method):
         by_admin = as_admin.request(method, f"{PROJECTS}/GEN/members/{member.username}")
         by_manager = as_manager.request(method, f"{PROJECTS}/GEN/members/{member.username}")
 
         assert (by_admin.status_code, by_admin.json["code"]) == (409, "conflict")
         assert by_manager.status_code == 403
 
-    def test_an_admin_changes_any(self, as_admin, ops, stranger):
+    def test_an_admin_may_change_any_project(self, as_admin, ops, stranger):
         assert as_admin.put(f"{PROJECTS}/OPS/members/{stranger.username}").status_code == 204
 
-    def test_in_pages(self, as_admin, factories, ops):
+    def test_are_listed_in_pages(self, as_admin, factories, ops):
         for _ in range(3):
             factories.ProjectMember(project_id=ops.id, user_id=factories.User().id)
 

@@ -1,4 +1,4 @@
-"""What somebody may not see is answered like what is not there, word for word."""
+"""The answer about an invisible resource equals the answer about a missing one, word for word."""
 
 import re
 
@@ -32,19 +32,19 @@ class TestProjects:
             ("GET", "/api/v1/imports?project={key}", None),
         ],
     )
-    def test_one_of_others_is_like_one_that_is_not(self, client, factories, role, method, path, body):
+    def test_an_invisible_project_is_like_a_missing_one(self, client, factories, role, method, path, body):
         hidden = factories.Project(key=UNSEEN)
         factories.Task(project_id=hidden.id)
         member = client.acting_as(factories.User(username="outsider", role=role))
 
         def ask(key):
-            said = {**body, "project": key} if body and "project" in body else body
-            response = member.request(method, path.format(key=key), json=said)
-            return response.status_code, _words(response, key)
+            request_body = {**body, "project": key} if body and "project" in body else body
+            response = member.request(method, path.format(key=key), json=request_body)
+            return response.status_code, _comparable_text(response, key)
 
         assert ask(UNSEEN) == ask(UNKNOWN)
 
-    def test_an_upload_into_one_of_others_is_like_one_into_none(self, client, factories):
+    def test_an_upload_into_an_invisible_project_is_like_one_into_a_missing_one(self, client, factories):
         factories.Project(key=UNSEEN)
         manager = client.acting_as(factories.User(role=Role.MANAGER))
 
@@ -59,12 +59,12 @@ class TestProjects:
         ]
 
         assert answers[0].status_code == answers[1].status_code
-        assert _words(answers[0], UNSEEN) == _words(answers[1], UNKNOWN)
+        assert _comparable_text(answers[0], UNSEEN) == _comparable_text(answers[1], UNKNOWN)
 
 
 class TestPeople:
     @pytest.mark.parametrize("role", [Role.USER, Role.MANAGER])
-    def test_who_is_not_in_the_project_is_like_who_is_not_there(self, client, factories, role):
+    def test_a_user_outside_the_project_is_like_a_missing_one(self, client, factories, role):
         project = factories.Project(key="OPS")
         factories.User(username="stranger")
         factories.User(username="departed", is_active=False)
@@ -74,26 +74,26 @@ class TestPeople:
         member = client.acting_as(user)
 
         created = {
-            _words(member.post("/api/v1/tasks", {"title": "x", "project": "OPS", "assignee": name}), name)
+            _comparable_text(member.post("/api/v1/tasks", {"title": "x", "project": "OPS", "assignee": name}), name)
             for name in ("stranger", "STRANGER", "departed", "nobody")
         }
         changed = {
-            _words(member.patch(f"/api/v1/tasks/{task.id}", {"assignee": name}), name)
+            _comparable_text(member.patch(f"/api/v1/tasks/{task.id}", {"assignee": name}), name)
             for name in ("stranger", "departed", "nobody")
         }
 
         assert len(created) == len(changed) == 1
 
-    def test_somebody_elses_account_is_like_one_that_is_not_there(self, client, factories):
+    def test_the_account_of_another_user_is_like_a_missing_one(self, client, factories):
         other = factories.User()
         member = client.acting_as(factories.User(role=Role.USER))
 
         answers = [member.get(f"/api/v1/users/{user_id}") for user_id in (other.id, 10**9)]
 
         assert answers[0].status_code == answers[1].status_code == 403
-        assert _words(answers[0], "") == _words(answers[1], "")
+        assert _comparable_text(answers[0], "") == _comparable_text(answers[1], "")
 
-    def test_the_tasks_of_somebody_unseen_are_like_those_of_nobody(self, client, factories):
+    def test_the_tasks_of_an_invisible_user_are_like_those_of_a_missing_one(self, client, factories):
         other = factories.User()
         member = client.acting_as(factories.User(role=Role.USER))
 
@@ -103,7 +103,7 @@ class TestPeople:
         assert answers[0].json == answers[1].json
 
 
-def _words(response, name):
-    """The answer without what was asked for and what differs with each request."""
+def _comparable_text(response, name):
+    """Return the answer without the name that was asked for and the values that differ in each request."""
     text = re.sub(r'"request_id":"[^"]*"', "", response.text)
     return text.replace(name, "…") if name else text

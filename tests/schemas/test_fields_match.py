@@ -1,4 +1,4 @@
-"""What PostgreSQL makes the JSON of, and what the contract says that it holds, field by field."""
+"""The JSON that PostgreSQL makes has exactly the fields of the contract."""
 
 import io
 from datetime import timedelta
@@ -41,19 +41,19 @@ PAIRS = {
 
 class TestNames:
     @pytest.mark.parametrize(("made", "schema"), PAIRS.values(), ids=PAIRS.keys())
-    def test_the_schema_has_exactly_the_fields_that_are_made(self, made, schema):
+    def test_the_schema_has_exactly_the_fields_of_the_rows(self, made, schema):
         assert {field.data_key or name for name, field in schema().fields.items()} == set(made)
 
     @pytest.mark.parametrize("schema", [schema for _made, schema in PAIRS.values()], ids=PAIRS.keys())
-    def test_every_field_is_promised(self, schema):
+    def test_every_field_is_required(self, schema):
         assert [name for name, field in schema().fields.items() if not field.required] == []
 
 
 class TestTasks:
-    def test_one_with_all_that_a_task_can_have(self, services, boss, full_task):
+    def test_a_task_with_every_field_set(self, services, boss, full_task):
         ensure_matches(Task, services.task_views.get(boss, full_task.id).json)
 
-    def test_one_with_nothing_said(self, services, boss, factories):
+    def test_a_task_with_default_fields(self, services, boss, factories):
         ensure_matches(Task, services.task_views.get(boss, factories.Task().id).json)
 
     def test_a_page(self, services, boss, full_task, factories):
@@ -66,7 +66,7 @@ class TestTasks:
 
 
 class TestUsers:
-    def test_one_with_an_address_and_one_without(self, services, boss, factories):
+    def test_a_user_with_an_address_and_one_without(self, services, boss, factories):
         unclaimed = factories.User(email=None, password_hash=None, is_active=False)
 
         for user_id in (boss.user_id, unclaimed.id):
@@ -79,7 +79,7 @@ class TestUsers:
 
 
 class TestProjects:
-    def test_one_and_a_page_and_its_members(self, services, boss):
+    def test_a_project_a_page_and_its_members(self, services, boss):
         ensure_matches(Project, services.projects.create(boss, key="OPS", name="Operations").json)
         ensure_matches(ProjectPage, envelope_of(services.projects.list_page(boss, cursor=None, limit=1)))
 
@@ -90,7 +90,7 @@ class TestProjects:
 
 
 class TestImports:
-    def test_one_and_a_page_and_its_errors(self, services, boss):
+    def test_an_import_a_page_and_its_errors(self, services, boss):
         content = b"task_name,status\nGood,todo\nBad,maybe\nToo few\n"
         outcome = services.imports.import_csv(boss, io.BytesIO(content), filename="tasks.csv")
 
@@ -124,14 +124,14 @@ class TestTaskLogs:
         for run in page.items:
             ensure_matches(LogRun, orjson.dumps(run))
 
-    def test_a_row_and_a_page_of_the_table(self, services, boss, logged_ids):
+    def test_a_row_and_a_page_of_the_classic_api(self, services, boss, logged_ids):
         for log_id in logged_ids:
             ensure_matches(ClassicLogDetail, services.task_logs.get_with_task(boss, log_id, LOGGED_TASK_DETAIL).json)
 
         page, _ = services.task_logs.list_numbered(boss, TaskLogQuery(), LOGGED_TASK, page=1, per_page=10)
         ensure_matches(ClassicLogPage, classic.envelope_of(page))
 
-    def test_of_a_task_that_was_purged(self, services, boss, logged_ids, full_task, session):
+    def test_a_row_of_a_purged_task(self, services, boss, logged_ids, full_task, session):
         session.delete(full_task)
         session.flush()
 
@@ -163,7 +163,7 @@ def full_task(factories, clock, admin):
 
 @pytest.fixture
 def logged_ids(services, boss, full_task, factories, clock):
-    """Rows of a task with everything, and of one with nothing said."""
+    """Log rows of a task with every field set, and of a task with default fields."""
     factories.Task(revised_at=clock() - timedelta(days=3))
     services.daily_log.request_day(boss, None)
     services.daily_log.log_due_days()

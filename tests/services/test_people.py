@@ -38,43 +38,43 @@ class TestCreate:
         with pytest.raises(ForbiddenError):
             create(service, acting_as(factories.User(role=role)))
 
-    def test_a_name_is_taken_however_it_is_capitalised(self, service, boss, factories):
+    def test_a_taken_name_is_refused_in_any_case(self, service, boss, factories):
         factories.User(username="ADA")
 
         with pytest.raises(UsernameTakenError):
             create(service, boss)
 
-    def test_an_address_is_taken_however_it_is_capitalised(self, service, boss, factories):
+    def test_a_taken_address_is_refused_in_any_case(self, service, boss, factories):
         factories.User(email="ADA@example.org")
 
         with pytest.raises(EmailTakenError):
             create(service, boss)
 
-    def test_the_name_is_no_password(self, service, boss):
+    def test_the_name_is_refused_as_a_password(self, service, boss):
         with pytest.raises(InvalidError):
             create(service, boss, username="Lovelace", password="lovelace")
 
 
 class TestGet:
-    def test_everybody_sees_themselves(self, service, factories, acting_as):
+    def test_everybody_sees_their_own_account(self, service, factories, acting_as):
         viewer = factories.User(role=Role.VIEWER)
 
         assert service.get(acting_as(viewer), viewer.id).values["username"] == viewer.username
 
-    def test_a_user_does_not_see_another_one_nor_whether_there_is_one(self, service, factories, acting_as):
+    def test_a_user_does_not_learn_whether_another_user_exists(self, service, factories, acting_as):
         user = acting_as(factories.User())
 
         for user_id in (factories.User().id, 987_654_321):
             with pytest.raises(ForbiddenError):
                 service.get(user, user_id)
 
-    def test_who_is_not_there_is_not_found(self, service, boss):
+    def test_a_missing_user_is_not_found(self, service, boss):
         with pytest.raises(NotFoundError):
             service.get(boss, 987_654_321)
 
 
 class TestListPage:
-    def test_pages_join_without_a_gap_or_a_double(self, service, boss, factories):
+    def test_pages_join_without_gaps_or_duplicates(self, service, boss, factories):
         expected = sorted([boss.user_id, *(factories.User().id for _ in range(6))])
 
         seen, cursor = [], None
@@ -88,7 +88,7 @@ class TestListPage:
         assert seen == expected
 
     @pytest.mark.parametrize(("q", "found"), [("LOVE", 1), ("%", 0), ("_", 1), ("\\", 0)])
-    def test_part_of_a_name_is_looked_for_literally(self, service, boss, factories, q, found):
+    def test_a_fragment_of_a_name_is_searched_literally(self, service, boss, factories, q, found):
         factories.User(username="lovelace")
         factories.User(username="grace_hopper")
 
@@ -102,7 +102,7 @@ class TestListPage:
 
 
 class TestChange:
-    def test_what_is_absent_stays(self, service, boss, factories, session):
+    def test_absent_fields_are_unchanged(self, service, boss, factories, session):
         user = factories.User(email="old@example.org", time_zone="Europe/Berlin")
 
         service.change(boss, user.id, {"email": "new@example.org"})
@@ -121,7 +121,7 @@ class TestChange:
         with serving(resources) as services, pytest.raises(SessionEndedError):
             services.login.get_actor(session_id=login_session.id, user_id=user.id)
 
-    def test_a_deactivated_user_is_nobody_at_once(self, service, resources, boss, factories):
+    def test_a_deactivated_user_is_refused_at_once(self, service, resources, boss, factories):
         user = factories.User()
         login_session = factories.LoginSession(user_id=user.id)
         with serving(resources) as services:
@@ -144,13 +144,13 @@ class TestChange:
             actor = services.login.get_actor(session_id=login_session.id, user_id=user.id)
         assert actor.role is Role.MANAGER
 
-    def test_who_has_no_password_cannot_be_active(self, service, boss, factories):
+    def test_a_user_without_a_password_cannot_be_active(self, service, boss, factories):
         unclaimed = factories.User(email=None, password_hash=None, is_active=False)
 
         with pytest.raises(InvalidError, match="password"):
             service.change(boss, unclaimed.id, {"is_active": True})
 
-    def test_whom_an_import_made_can_be_claimed(self, service, boss, factories, session):
+    def test_a_user_made_by_an_import_can_be_claimed(self, service, boss, factories, session):
         unclaimed = factories.User(email=None, password_hash=None, is_active=False)
 
         service.change(
@@ -174,7 +174,7 @@ class TestChange:
         with pytest.raises(LastAdminError):
             service.change(boss, boss.user_id, {"role": Role.USER})
 
-    def test_one_of_two_admins_may_go(self, service, boss, factories, session):
+    def test_one_of_two_admins_may_step_down(self, service, boss, factories, session):
         factories.User(role=Role.ADMIN)
 
         service.change(boss, boss.user_id, {"role": Role.USER})
@@ -183,7 +183,7 @@ class TestChange:
 
 
 class TestReplacePassword:
-    def test_the_new_one_counts_and_the_old_one_does_not(self, service, boss, factories, session):
+    def test_only_the_new_password_logs_in(self, service, boss, factories, session):
         user = factories.User()
 
         service.replace_password(boss, user.username, "a new and longer one")
@@ -192,10 +192,10 @@ class TestReplacePassword:
         assert is_password("a new and longer one", user.password_hash)
         assert not is_password(PASSWORD, user.password_hash)
 
-    def test_ends_all_sessions_of_the_user_and_nobody_else_s(self, service, resources, boss, factories):
+    def test_ends_all_sessions_of_this_user_only(self, service, resources, boss, factories):
         user, other = factories.User(), factories.User()
         ended = [factories.LoginSession(user_id=user.id) for _ in range(2)]
-        kept = factories.LoginSession(user_id=other.id)
+        other_session = factories.LoginSession(user_id=other.id)
         with serving(resources) as services:
             services.login.get_actor(session_id=ended[0].id, user_id=user.id)
 
@@ -205,7 +205,7 @@ class TestReplacePassword:
             with serving(resources) as services, pytest.raises(SessionEndedError):
                 services.login.get_actor(session_id=login_session.id, user_id=user.id)
         with serving(resources) as services:
-            assert services.login.get_actor(session_id=kept.id, user_id=other.id).username == other.username
+            assert services.login.get_actor(session_id=other_session.id, user_id=other.id).username == other.username
 
     def test_nothing_else_is_changed(self, service, boss, factories, session):
         user = factories.User(role=Role.MANAGER, time_zone="Europe/Berlin")
@@ -216,7 +216,7 @@ class TestReplacePassword:
         session.refresh(user)
         assert (user.username, user.email, user.role, user.time_zone, user.is_active) == before
 
-    def test_a_name_is_found_however_it_is_capitalised(self, service, boss, factories, session):
+    def test_the_case_of_the_name_does_not_matter(self, service, boss, factories, session):
         user = factories.User(username="Lovelace")
 
         service.replace_password(boss, "lOVELACE", "a new and longer one")
@@ -224,14 +224,14 @@ class TestReplacePassword:
         session.refresh(user)
         assert is_password("a new and longer one", user.password_hash)
 
-    def test_an_address_is_no_name(self, service, boss, factories):
+    def test_an_address_is_not_accepted_as_a_name(self, service, boss, factories):
         user = factories.User()
 
         with pytest.raises(NotFoundError):
             service.replace_password(boss, user.email, "a new and longer one")
 
     @pytest.mark.parametrize("role", [Role.MANAGER, Role.USER, Role.VIEWER])
-    def test_nobody_but_an_admin_may(self, service, resources, factories, acting_as, session, role):
+    def test_only_an_admin_may(self, service, resources, factories, acting_as, session, role):
         user = factories.User()
         login_session = factories.LoginSession(user_id=user.id)
 
@@ -243,17 +243,17 @@ class TestReplacePassword:
         with serving(resources) as services:
             assert services.login.get_actor(session_id=login_session.id, user_id=user.id)
 
-    def test_who_may_not_does_not_learn_who_there_is(self, service, factories, acting_as):
+    def test_a_refused_user_does_not_learn_who_exists(self, service, factories, acting_as):
         manager = acting_as(factories.User(role=Role.MANAGER))
 
         with pytest.raises(ForbiddenError):
             service.replace_password(manager, "nobody", "a new and longer one")
 
-    def test_who_is_not_there_is_not_found(self, service, boss):
+    def test_a_missing_user_is_not_found(self, service, boss):
         with pytest.raises(NotFoundError, match="nobody"):
             service.replace_password(boss, "nobody", "a new and longer one")
 
-    def test_the_name_is_no_password(self, service, boss, factories, session):
+    def test_the_name_is_refused_as_a_password(self, service, boss, factories, session):
         user = factories.User(username="Lovelace")
 
         with pytest.raises(InvalidError):
@@ -262,7 +262,7 @@ class TestReplacePassword:
         session.refresh(user)
         assert is_password(PASSWORD, user.password_hash)
 
-    def test_who_is_inactive_stays_so(self, service, services, boss, factories, session):
+    def test_an_inactive_user_stays_inactive(self, service, services, boss, factories, session):
         user = factories.User(is_active=False)
 
         service.replace_password(boss, user.username, "a new and longer one")
@@ -272,7 +272,7 @@ class TestReplacePassword:
         with pytest.raises(WrongCredentialsError):
             services.login.log_in(login=user.username, password="a new and longer one", address="192.0.2.1")
 
-    def test_whom_an_import_made_stays_inactive(self, service, boss, factories, session):
+    def test_a_user_made_by_an_import_stays_inactive(self, service, boss, factories, session):
         unclaimed = factories.User(email=None, password_hash=None, is_active=False)
 
         service.replace_password(boss, unclaimed.username, "a new and longer one")
@@ -288,22 +288,22 @@ class TestReplacePassword:
 
 
 class TestCreateFirstAdmin:
-    def test_is_made_once(self, service, session):
+    def test_the_first_admin_is_created_once(self, service, session):
         assert create_first_admin(service, "first")
         assert not create_first_admin(service, "second")
 
         assert session.scalars(select(User.username)).all() == ["first"]
 
-    def test_can_log_in(self, services, service):
+    def test_the_first_admin_can_log_in(self, services, service):
         create_first_admin(service, "first")
 
         assert services.login.log_in(login="first", password=PASSWORD, address="192.0.2.1")
 
-    def test_there_is_one_already(self, service, boss):
+    def test_an_existing_admin_prevents_another(self, service, boss):
         assert service.has_admin()
         assert not create_first_admin(service, "second")
 
-    def test_an_inactive_one_is_none(self, service, factories):
+    def test_an_inactive_admin_does_not_count(self, service, factories):
         factories.User(role=Role.ADMIN, is_active=False)
 
         assert not service.has_admin()
@@ -313,17 +313,17 @@ class TestCreateFirstAdmin:
 class TestAtOnce:
     """Each test has a database of its own, where transactions commit."""
 
-    def test_two_that_start_at_once_make_one_admin(self, own_parts):
+    def test_two_starts_at_once_create_one_admin(self, own_resources):
         def start(services, number):
             return create_first_admin(services.people, f"admin{number}")
 
-        made = at_once(own_parts, start, count=2)
+        made = at_once(own_resources, start, count=2)
 
         assert sorted(made) == [False, True]
-        assert count_admins(own_parts) == 1
+        assert count_admins(own_resources) == 1
 
-    def test_two_admins_cannot_each_remove_the_other(self, own_parts):
-        ids = make_admins(own_parts, 2)
+    def test_two_admins_cannot_each_remove_the_other(self, own_resources):
+        ids = make_admins(own_resources, 2)
 
         def remove_the_other(services, number):
             actor = Actor(ids[number], f"admin{number}", Role.ADMIN, frozenset(), uuid4())
@@ -334,13 +334,13 @@ class TestAtOnce:
             return True
 
         for _ in range(20):
-            removed = at_once(own_parts, remove_the_other, count=2)
+            removed = at_once(own_resources, remove_the_other, count=2)
 
             assert sorted(removed) == [False, True]
-            assert count_admins(own_parts) == 1
-            reactivate(own_parts, ids)
+            assert count_admins(own_resources) == 1
+            reactivate(own_resources, ids)
 
-    def test_two_of_one_name_are_one(self, own_parts):
+    def test_two_registrations_of_one_name_create_one_user(self, own_resources):
         def register(services, number):
             try:
                 services.login.register(
@@ -350,12 +350,12 @@ class TestAtOnce:
                 return False
             return True
 
-        assert sorted(at_once(own_parts, register, count=2)) == [False, True]
+        assert sorted(at_once(own_resources, register, count=2)) == [False, True]
 
 
 def create(service, actor, **values):
-    said = {"username": "ada", "email": "ada@example.org", "password": PASSWORD, "role": Role.USER, **values}
-    return service.create(actor, **said)
+    fields = {"username": "ada", "email": "ada@example.org", "password": PASSWORD, "role": Role.USER, **values}
+    return service.create(actor, **fields)
 
 
 def create_first_admin(service, username):
@@ -388,7 +388,7 @@ def service(services):
 
 
 @pytest.fixture
-def own_parts(base_settings, postgres_url, job_queue, redis):
+def own_resources(base_settings, postgres_url, job_queue, redis):
     with servers.migrated_database(postgres_url) as url:
         resources = Resources(replace(base_settings, database_url=url), job_queue=job_queue)
         yield resources

@@ -1,4 +1,4 @@
-"""Whose a username is: names that look alike, and names that an import took before their owner came."""
+"""Ownership of usernames: names that look alike, and names that an import used before their owner came."""
 
 import pytest
 from sqlalchemy import select
@@ -17,22 +17,20 @@ class TestNamesThatLookAlike:
         with pytest.raises(UsernameTakenError, match="looks like"):
             register(services, second)
 
-    def test_an_admin_makes_only_one_of_them(self, services, factories, acting_as, admin):
+    def test_an_admin_can_create_only_one_of_them(self, services, factories, acting_as, admin):
         factories.User(username="user1")
 
         with pytest.raises(UsernameTakenError):
             create(services, acting_as(admin), "userl")
 
-    def test_nobody_is_renamed_into_one(self, services, factories, acting_as, admin):
+    def test_nobody_can_be_renamed_to_one(self, services, factories, acting_as, admin):
         factories.User(username="user1")
         other = factories.User(username="other")
 
         with pytest.raises(UsernameTakenError):
             services.people.change(acting_as(admin), other.id, {"username": "userl"})
 
-    def test_who_looked_like_another_before_this_was_asked_keeps_the_name(
-        self, services, session, acting_as, admin, factories
-    ):
+    def test_an_older_user_with_such_a_name_keeps_it(self, services, session, acting_as, admin, factories):
         factories.User(username="user1")
         older = factories.User(username="older", username_skeleton=None)
         older.username_skeleton = None
@@ -44,7 +42,7 @@ class TestNamesThatLookAlike:
 
 
 class TestNamesThatAnImportTook:
-    def test_an_admin_hands_the_name_and_its_tasks_to_their_owner(
+    def test_an_admin_gives_the_name_and_its_tasks_to_their_owner(
         self, services, acting_as, admin, unclaimed, factories
     ):
         task = factories.Task(assignee_id=unclaimed.id)
@@ -54,7 +52,7 @@ class TestNamesThatAnImportTook:
         ada = services.login.log_in(login="ada", password=PASSWORD, address="192.0.2.1")
         assert ada.user_id == unclaimed.id == task.assignee_id
 
-    def test_the_owner_is_what_the_admin_said(self, services, acting_as, admin, unclaimed, session):
+    def test_the_owner_has_the_values_from_the_admin(self, services, acting_as, admin, unclaimed, session):
         create(services, acting_as(admin), "Ada", email="ada@example.org", role=Role.MANAGER)
 
         session.refresh(unclaimed)
@@ -63,7 +61,7 @@ class TestNamesThatAnImportTook:
             True,
         )
 
-    def test_nobody_takes_it_by_registering(self, services, unclaimed, factories, session):
+    def test_nobody_gets_it_by_registering(self, services, unclaimed, factories, session):
         project = factories.Project()
         factories.ProjectMember(project_id=project.id, user_id=unclaimed.id)
 
@@ -85,7 +83,7 @@ class TestNamesThatAnImportTook:
 
 class TestPasswords:
     @pytest.mark.parametrize("password", ["password", "Password1!", "new-member", "TaskTrackerPro1"])
-    def test_nobody_gets_one_that_is_tried_first(self, services, acting_as, admin, factories, password):
+    def test_a_guessable_password_is_refused(self, services, acting_as, admin, factories, password):
         user = factories.User()
         with pytest.raises(InvalidError, match="password"):
             services.login.register(

@@ -27,9 +27,9 @@ def opened(content, *, limits=CSV_LIMITS, size=PIECE_BYTES, encoding=None, delim
     return CsvFile(InPieces(content, size), limits, encoding=encoding, delimiter=delimiter)
 
 
-def cells_of(content, **how):
+def cells_of(content, **options):
     """List the cells of each row, block after block."""
-    file = opened(content, **how)
+    file = opened(content, **options)
     return [
         cells
         for block in file.blocks()
@@ -38,9 +38,9 @@ def cells_of(content, **how):
     ]
 
 
-def ensure_read_or_refused(content, **how):
+def ensure_read_or_refused(content, **options):
     try:
-        rows = cells_of(content, **how)
+        rows = cells_of(content, **options)
     except (UnreadableCsvError, TooLargeError):
         return
     assert all(isinstance(cell, str) for cells in rows for cell in cells)

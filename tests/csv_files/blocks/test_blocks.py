@@ -17,17 +17,17 @@ UNBLANK = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
 class TestBlocks:
-    def test_of_few_rows_are_one(self):
+    def test_a_few_rows_make_one_block(self):
         (block,) = opened(b"task_name,status\nOne,todo\nTwo,done\n").blocks()
 
         assert (block.first_row, block.first_line, block.row_count) == (1, 2, 2)
         assert block.text == "One,todo\nTwo,done\n"
 
     @pytest.mark.parametrize("content", [b"task_name,status", b"task_name,status\n", b"task_name,status\r\n\r\n\n"])
-    def test_of_a_header_alone_are_none(self, content):
+    def test_a_header_alone_makes_no_block(self, content):
         assert list(opened(content).blocks()) == []
 
-    def test_of_many_rows_follow_each_other_without_a_gap_or_a_double(self):
+    def test_many_rows_make_blocks_without_gaps_or_duplicates(self):
         rows = [f"Task {n}\n" for n in range(2 * BLOCK_ROWS + 5)]
 
         blocks = list(opened(("task_name\n" + "".join(rows)).encode()).blocks())
@@ -38,13 +38,13 @@ class TestBlocks:
         assert "".join(block.text for block in blocks) == "".join(rows)
 
     @pytest.mark.parametrize("count", [BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 1])
-    def test_full_to_the_last_row_are_followed_by_no_empty_one(self, count):
+    def test_no_block_is_empty(self, count):
         blocks = list(opened(b"task_name\n" + b"x\n" * count).blocks())
 
         assert sum(block.row_count for block in blocks) == count
         assert all(block.row_count for block in blocks)
 
-    def test_end_earlier_where_rows_are_long(self):
+    def test_long_rows_make_shorter_blocks(self):
         rows = 30
         row = "x" * (BLOCK_CHARACTERS // 10) + "\n"
 
@@ -54,7 +54,7 @@ class TestBlocks:
         assert len(blocks) == 3
         assert all(len(block.text) < BLOCK_CHARACTERS + len(row) for block in blocks)
 
-    def test_cut_no_row_however_many_lines_it_has(self):
+    def test_a_row_of_several_lines_is_not_cut(self):
         row = '"One\nover\r\nthree",todo\n'
 
         blocks = list(opened(("task_name,status\n" + row * (BLOCK_ROWS + 3)).encode()).blocks())
@@ -72,10 +72,10 @@ class TestBlocks:
         assert (blocks[1].first_row, blocks[1].first_line) == (BLOCK_ROWS + 1, 3 * BLOCK_ROWS + 1)
         assert all(first.first_line < second.first_line for first, second in pairwise(blocks))
 
-    def test_of_nothing_but_blank_lines_are_none(self):
+    def test_blank_lines_alone_make_no_block(self):
         assert list(opened(b"task_name,status\n" + b" , \n" * 300_000).blocks()) == []
 
-    def test_blank_lines_in_front_of_a_long_file_do_not_shift_the_lines(self):
+    def test_blank_lines_at_the_start_do_not_shift_the_line_numbers(self):
         content = b"task_name,status\n" + b",\n" * (BLOCK_CHARACTERS // 2 + 10) + b"One,\n"
 
         (block,) = opened(content).blocks()
@@ -84,12 +84,12 @@ class TestBlocks:
         assert block.first_row == 1
         assert block.first_line + first == BLOCK_CHARACTERS // 2 + 12
 
-    def test_a_header_over_two_lines_counts(self):
+    def test_a_header_of_two_lines_counts_as_two(self):
         (block,) = opened(b'task_name," status\n"\nPaint,maybe\n').blocks()
 
         assert block.first_line == 3
 
-    def test_those_before_what_is_unreadable_are_given(self):
+    def test_blocks_before_an_unreadable_row_are_returned(self):
         blocks = opened(b"task_name\n" + b"One\n" * BLOCK_ROWS + b'"Two').blocks()
 
         assert next(blocks).row_count == BLOCK_ROWS
@@ -99,13 +99,13 @@ class TestBlocks:
 
 class TestBlankLines:
     @pytest.mark.parametrize("line", [b"\r", b"\n", b"\r\n", b",\n", b" \n"])
-    def test_so_many_are_passed_over(self, monkeypatch, line):
+    def test_are_skipped_up_to_the_limit(self, monkeypatch, line):
         monkeypatch.setattr("app.csv_files.blocks.MAX_BLANK_ROWS", 100)
 
         assert cells_of(b"task_name,status\n" + line * 50 + b"One,todo\n" + line * 50) == [["One", "todo"]]
 
     @pytest.mark.parametrize("line", [b"\r", b"\n", b"\r\n", b",\n", b" \n"])
-    def test_more_than_a_spreadsheet_has_are_not_read_to_their_end(self, monkeypatch, line):
+    def test_are_refused_over_the_limit_before_the_end_of_the_file(self, monkeypatch, line):
         monkeypatch.setattr("app.csv_files.blocks.MAX_BLANK_ROWS", 1000)
         stream = CountingStream(b"task_name,status\n", line * (PIECE_BYTES // len(line)))
         file = CsvFile(stream, CSV_LIMITS)
@@ -117,7 +117,7 @@ class TestBlankLines:
 
 
 class CountingStream:
-    """A header and then the same piece for ever."""
+    """A header, and then the same piece for ever."""
 
     def __init__(self, header: bytes, piece: bytes) -> None:
         self._pieces = [header]
@@ -132,11 +132,11 @@ class CountingStream:
 
 class TestIsBlank:
     @pytest.mark.parametrize("cells", [[], [""], ["", " "], ["\t", "\xa0", "\n"]])
-    def test_is_a_row_of_empty_cells(self, cells):
+    def test_a_row_of_empty_cells_is_blank(self, cells):
         assert is_blank(cells)
 
     @pytest.mark.parametrize("cells", [["0"], ["", "x"], ["\x00"]])
-    def test_is_no_row_that_says_something(self, cells):
+    def test_a_row_with_content_is_not_blank(self, cells):
         assert not is_blank(cells)
 
 
@@ -150,21 +150,21 @@ class TestAnyBytes:
     @example(b"\x1c\n\x85", 1)
     @example(b" \xef", 1)
     @hypothesis_settings(UNHURRIED, max_examples=300)
-    def test_give_rows_or_the_reason(self, content, size):
+    def test_are_read_or_refused(self, content, size):
         ensure_read_or_refused(content, size=size)
 
-    @given(content=st.binary(max_size=400), told=st.sampled_from([None, *Encoding]))
+    @given(content=st.binary(max_size=400), encoding=st.sampled_from([None, *Encoding]))
     @hypothesis_settings(UNHURRIED, max_examples=300)
-    def test_behind_a_header_give_rows_or_the_reason_whatever_is_told(self, content, told):
-        codec = "utf-16" if told is Encoding.UTF_16 else "ascii"
+    def test_after_a_header_are_read_or_refused_in_any_encoding(self, content, encoding):
+        codec = "utf-16" if encoding is Encoding.UTF_16 else "ascii"
 
-        ensure_read_or_refused("task_name,due_at,labels\n".encode(codec) + content, encoding=told)
+        ensure_read_or_refused("task_name,due_at,labels\n".encode(codec) + content, encoding=encoding)
 
-    @given(content=st.binary(max_size=100), told=st.sampled_from([*Encoding]))
+    @given(content=st.binary(max_size=100), encoding=st.sampled_from([*Encoding]))
     @example(b"task_name\nPaint\n", Encoding.UTF_16)
     @hypothesis_settings(UNHURRIED, max_examples=300)
-    def test_give_rows_or_the_reason_whatever_is_told(self, content, told):
-        ensure_read_or_refused(content, encoding=told)
+    def test_are_read_or_refused_in_any_encoding(self, content, encoding):
+        ensure_read_or_refused(content, encoding=encoding)
 
     @given(
         rows=st.lists(st.lists(UNBLANK, min_size=3, max_size=3).filter(lambda cells: not is_blank(cells)), max_size=8),
@@ -174,9 +174,7 @@ class TestAnyBytes:
         size=st.sampled_from([4, 5, 7, 50, PIECE_BYTES]),
     )
     @hypothesis_settings(UNHURRIED, max_examples=300)
-    def test_that_a_csv_writer_wrote_read_back_the_same_in_pieces_of_any_size(
-        self, rows, encoding, delimiter, newline, size
-    ):
+    def test_written_csv_reads_back_the_same_in_pieces_of_any_size(self, rows, encoding, delimiter, newline, size):
         text = written([["task_name", "status", "labels"], *rows], delimiter=delimiter, newline=newline)
         content = text.encode(encoding)
         if b"\x00" in content and encoding != "utf-16":

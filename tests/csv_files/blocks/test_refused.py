@@ -25,38 +25,38 @@ class TestUnreadable:
             opened(content)
 
     @pytest.mark.parametrize(
-        ("content", "words"),
+        ("content", "reason"),
         [
             (b"\x1f\x8b\x08\x00\x00", "the file is compressed; unpack it first"),
             (b"PK\x03\x04\x14\x00\x00\x00", "the file is an Excel workbook or a ZIP archive; save it as CSV"),
         ],
     )
-    @pytest.mark.parametrize("told", [None, *Encoding])
-    def test_a_packed_file_is_called_what_it_is_whatever_is_told_of_it(self, content, words, told):
-        with pytest.raises(UnreadableCsvError, match=words):
-            opened(content, encoding=told)
+    @pytest.mark.parametrize("declared", [None, *Encoding])
+    def test_a_compressed_file_is_named_as_one_in_any_declared_encoding(self, content, reason, declared):
+        with pytest.raises(UnreadableCsvError, match=reason):
+            opened(content, encoding=declared)
 
     @pytest.mark.parametrize("content", [b"\x00" * 10, b"task_name\nA\x00b\n"])
-    @pytest.mark.parametrize("told", [*Encoding])
-    def test_binary_data_is_read_or_refused_whatever_is_told_of_it(self, content, told):
-        ensure_read_or_refused(content, encoding=told)
+    @pytest.mark.parametrize("declared", [*Encoding])
+    def test_binary_data_is_read_or_refused_in_any_declared_encoding(self, content, declared):
+        ensure_read_or_refused(content, encoding=declared)
 
-    def test_a_quote_that_is_never_closed_is_told_where_its_row_begins(self):
+    def test_an_unclosed_quote_is_reported_at_the_start_of_its_row(self):
         with pytest.raises(UnreadableCsvError, match="line 3: a quote is opened and never closed"):
             cells_of(b'task_name\nOne\n"Two\nThree\nFour\n')
 
-    def test_a_quote_that_is_never_closed_in_the_header(self):
+    def test_an_unclosed_quote_in_the_header(self):
         with pytest.raises(UnreadableCsvError, match="line 1: a quote is opened and never closed"):
             cells_of(b'task_name,"status\nOne\nTwo\n')
 
-    def test_a_cell_that_goes_on_after_its_closing_quote(self):
+    def test_a_cell_that_continues_after_its_closing_quote(self):
         with pytest.raises(UnreadableCsvError, match="line 3: a quoted cell goes on after its closing quote"):
             cells_of(b'task_name,status\nOne,todo\n"Two"x,todo\n')
 
     def test_a_quote_in_the_middle_of_a_cell_is_text(self):
         assert cells_of(b'task_name\nA 3" nail\n') == [['A 3" nail']]
 
-    def test_lines_are_counted_over_the_cut_between_blocks(self):
+    def test_line_numbers_continue_across_blocks(self):
         with pytest.raises(UnreadableCsvError, match=f"line {BLOCK_ROWS + 3}: a quoted cell goes on"):
             cells_of(b"task_name\n" + b"x\n" * (BLOCK_ROWS + 1) + b'"a"b\n')
 
@@ -76,7 +76,7 @@ class TestLimits:
         with pytest.raises(TooLargeError, match="the file has more than 100 rows; send it in parts"):
             cells_of(b"task_name\n" + b"x\n" * 101, limits=limits(rows=100))
 
-    def test_too_many_rows_are_found_out_before_the_rest_of_the_file_is_read(self):
+    def test_too_many_rows_are_refused_before_the_rest_of_the_file_is_read(self):
         stream = InPieces(b"task_name\n" + b"x\n" * 1_000_000, PIECE_BYTES)
 
         with pytest.raises(TooLargeError):
@@ -94,17 +94,17 @@ class TestLimits:
             (b'task_name,description\nOne,"', 2),
             (b'task_name,description\nOne,\nTwo,"\n\n', 3),
         ],
-        ids=["header", "behind a name", "quoted header", "cell", "quoted cell", "second row"],
+        ids=["header", "after a name", "quoted header", "cell", "quoted cell", "second row"],
     )
     @pytest.mark.parametrize("filler", [b"x", b"x\n"], ids=["one line", "lines"])
-    def test_a_row_without_end(self, start, line, filler):
+    def test_an_endless_row(self, start, line, filler):
         if filler != b"x" and b'"' not in start:
             filler = b"x"
 
         with pytest.raises(UnreadableCsvError, match=f"line {line}: the row is longer than {MAX_ROW_CHARACTERS} char"):
             cells_of(start + filler * (MAX_ROW_CHARACTERS + 10))
 
-    def test_of_a_row_without_end_no_more_is_read_than_has_to_be(self):
+    def test_no_more_than_necessary_is_read_of_an_endless_row(self):
         stream = InPieces(b'task_name\n"' + b"x" * 8 * MAX_ROW_CHARACTERS, PIECE_BYTES)
 
         with pytest.raises(UnreadableCsvError):
@@ -112,7 +112,7 @@ class TestLimits:
 
         assert stream.position <= MAX_ROW_CHARACTERS + 2 * PIECE_BYTES
 
-    def test_rows_are_measured_one_by_one(self):
+    def test_the_length_of_each_row_is_measured_separately(self):
         row = b"x" * (MAX_ROW_CHARACTERS - 10) + b"\n"
 
         assert len(cells_of(b"task_name\n" + row * 3)) == 3

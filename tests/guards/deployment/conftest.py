@@ -1,4 +1,4 @@
-"""The manifests in deploy/ and the metrics of the app, parsed."""
+"""The manifests in deploy/, parsed."""
 
 import pytest
 import yaml
@@ -21,7 +21,7 @@ def manifests(kustomization):
 
 
 @pytest.fixture
-def given_settings(kustomization):
+def manifest_settings(kustomization):
     lines = [
         line
         for name in settings_files(kustomization)

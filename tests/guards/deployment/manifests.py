@@ -1,4 +1,4 @@
-"""Read the manifests in deploy/ and the metrics of the app."""
+"""Read the manifests in deploy/."""
 
 from tests.servers import ROOT
 

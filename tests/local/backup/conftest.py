@@ -10,7 +10,7 @@ from tests.servers import own_user
 
 @pytest.fixture(scope="module")
 def server_url(tmp_path_factory):
-    """A bundled server, which `pg_dump` of the same version can read whatever server the other tests use."""
+    """A bundled server, so that the bundled `pg_dump` can read it whatever server the other tests use."""
     server = PostgresServer(tmp_path_factory.mktemp("postgres"), own_user())
     with servers.running(server):
         yield server.url.replace("//tasktracker@/tasktracker", "//postgres@/postgres")

@@ -1,4 +1,4 @@
-"""Databases with a record in them, and what must agree in a restored one."""
+"""Databases with tasks, history and logs in them, and a fingerprint to compare a restored one with."""
 
 import os
 import subprocess
@@ -26,13 +26,13 @@ def fingerprint(ask):
             " WHERE contype = 'p' AND attrelid = conrelid GROUP BY conrelid"
         )
     )
-    found = {}
+    rows_and_checksums = {}
     for name, kind in relations:
         order, row = ("1", "(last_value, is_called)") if kind == "S" else (keys[name], "t")
         digest = f"md5(string_agg({row}::text, E'\\n' ORDER BY {order}))"
         ((rows, checksum),) = ask(f'SELECT count(*), {digest} FROM "{name}" AS t')
-        found[name] = (rows, checksum)
-    return found
+        rows_and_checksums[name] = (rows, checksum)
+    return rows_and_checksums
 
 
 def run(*arguments, cwd=ROOT, **environment):
@@ -42,7 +42,7 @@ def run(*arguments, cwd=ROOT, **environment):
 
 
 def start(*arguments, cwd=ROOT, **environment):
-    """deploy/backup, on nothing but what the test says; of a URL, with programs that fit the tests' server."""
+    """Start deploy/backup with no settings but the test's; a URL brings programs that fit the tests' server."""
     inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL") and name != "DATA_DIR"}
     path = os.environ.get("PATH", os.defpath)
     if "DATABASE_URL" in environment:

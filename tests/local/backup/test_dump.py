@@ -1,4 +1,4 @@
-"""`make backup` with a real server: the file is whole and of one instant, or is not there."""
+"""`make backup` with a real server: the file is complete and shows one instant, or it does not exist."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from tests.servers import free_port, wait_for
 
 
 class TestBackup:
-    def test_honours_a_database_url_and_is_restored_to_the_letter(self, filled_url, empty_url, tmp_path):
+    def test_a_backup_of_a_database_url_is_restored_exactly(self, filled_url, empty_url, tmp_path):
         file = tmp_path / "tasks.dump"
 
         backup = run("backup", file, DATABASE_URL=filled_url)
@@ -22,14 +22,14 @@ class TestBackup:
             assert fingerprint(ask_restored) == fingerprint(ask_source)
 
     @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
-    def test_understands_every_spelling_that_the_app_understands(self, filled_url, tmp_path, scheme):
+    def test_accepts_every_spelling_of_a_url_that_the_app_accepts(self, filled_url, tmp_path, scheme):
         spelled = filled_url.replace("postgresql://", f"{scheme}://")
 
         backup = run("backup", tmp_path / "tasks.dump", DATABASE_URL=spelled)
 
         assert backup.returncode == 0, backup.stderr
 
-    def test_is_readable_by_its_owner_alone_and_leaves_nothing_beside_it(self, filled_url, tmp_path):
+    def test_the_file_is_readable_by_its_owner_only_and_leaves_nothing_beside_it(self, filled_url, tmp_path):
         file = tmp_path / "tasks.dump"
 
         run("backup", file, DATABASE_URL=filled_url)
@@ -37,7 +37,7 @@ class TestBackup:
         assert file.stat().st_mode & 0o777 == 0o600
         assert list(tmp_path.iterdir()) == [file]
 
-    def test_is_named_after_the_time_where_nothing_is_said(self, filled_url, tmp_path):
+    def test_the_file_is_named_after_the_time_by_default(self, filled_url, tmp_path):
         backup = run("backup", cwd=tmp_path, DATABASE_URL=filled_url)
 
         assert backup.returncode == 0, backup.stderr
@@ -45,7 +45,7 @@ class TestBackup:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d{6}Z\.dump", file.name)
         assert file.parent.stat().st_mode & 0o777 == 0o700
 
-    def test_a_file_that_is_there_is_not_overwritten(self, filled_url, tmp_path):
+    def test_an_existing_file_is_not_overwritten(self, filled_url, tmp_path):
         file = tmp_path / "tasks.dump"
         file.write_text("Dear Ada")
 
@@ -55,7 +55,7 @@ class TestBackup:
         assert file.read_text() == "Dear Ada"
         assert list(tmp_path.iterdir()) == [file]
 
-    def test_of_a_server_that_is_away_leaves_no_file(self, tmp_path):
+    def test_a_backup_of_an_absent_server_leaves_no_file(self, tmp_path):
         away = f"postgresql://tasktracker@127.0.0.1:{free_port()}/tasktracker"
 
         backup = run("backup", tmp_path / "tasks.dump", DATABASE_URL=away)
@@ -64,14 +64,14 @@ class TestBackup:
         assert "Connection refused" in backup.stderr
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.parametrize("cut_off_by", [signal.SIGINT, signal.SIGTERM])
-    def test_that_is_cut_off_leaves_no_file(self, filled_url, tmp_path, cut_off_by):
+    @pytest.mark.parametrize("interrupted_by", [signal.SIGINT, signal.SIGTERM])
+    def test_an_interrupted_backup_leaves_no_file(self, filled_url, tmp_path, interrupted_by):
         with asking(filled_url) as ask, asking(filled_url) as ask_meanwhile:
             ask("BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
             backup = start("backup", tmp_path / "tasks.dump", DATABASE_URL=filled_url)
             assert wait_for(lambda: ask_meanwhile(WAITING_DUMPS) == [(1,)])
 
-            os.killpg(backup.pid, cut_off_by)
+            os.killpg(backup.pid, interrupted_by)
             backup.communicate(timeout=20)
 
         assert backup.returncode != 0

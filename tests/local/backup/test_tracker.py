@@ -1,4 +1,4 @@
-"""A tracker that is backed up while clients write, and restored: one instant, from which it goes on."""
+"""A tracker that is backed up while clients write, then restored: it shows one instant and goes on from there."""
 
 import json
 import re
@@ -55,7 +55,7 @@ class TestTracker:
         assert "has tables already" in refused.stderr
         assert restore.returncode == 0, restore.stderr
         with database(restored) as ask:
-            ensure_one_instant(journal, ids_of_recorded_requests(ask), began, ended)
+            ensure_one_instant(journal, ids_of_requests_in_history(ask), began, ended)
             ensure_tables_agree(ask)
             assert logged
             assert ask(LOGGED) == logged
@@ -68,10 +68,10 @@ class TestTracker:
                 (MANY_ROWS, MANY_ROWS)
             ]
             ensure_new_tasks_are_new(ask, goes_on)
-            ensure_record_is_kept(ask, goes_on)
+            ensure_history_continues(ask, goes_on)
             ensure_tables_agree(ask)
 
-    def test_a_backup_of_one_that_is_stopped_is_restored_to_the_letter(self, source, restored, tmp_path):
+    def test_a_backup_of_a_stopped_tracker_is_restored_exactly(self, source, restored, tmp_path):
         fill(Api(source))
         source.stop()
         file = tmp_path / "stopped.dump"
@@ -136,12 +136,12 @@ def ensure_tables_agree(ask):
 
 
 def ensure_one_instant(journal, recorded, began, ended):
-    there = [change for change in journal if change.request_id in recorded]
+    restored_changes = [change for change in journal if change.request_id in recorded]
     missing = [change for change in journal if change.request_id not in recorded]
     assert [change for change in missing if change.acknowledged < began] == []
-    assert [change for change in there if change.sent > ended] == []
+    assert [change for change in restored_changes if change.sent > ended] == []
     # No change in the dump was sent after a missing change had been acknowledged.
-    last_sent = max(change.sent for change in there)
+    last_sent = max(change.sent for change in restored_changes)
     assert [change for change in missing if change.acknowledged < last_sent] == []
     # Otherwise no client wrote during the backup.
     assert [change for change in missing if change.acknowledged < ended]
@@ -158,7 +158,7 @@ def ensure_new_tasks_are_new(ask, api):
     assert task["ref"] == f"GEN-{last_number + 1}"
 
 
-def ensure_record_is_kept(ask, api):
+def ensure_history_continues(ask, api):
     ((task_id, version_count),) = ask(
         "SELECT id, revision FROM tasks WHERE title = 'Task 0' AND deleted_at IS NULL AND status = 'done'"
     )
@@ -171,7 +171,7 @@ def ensure_record_is_kept(ask, api):
             ask(rewriting)
 
 
-def ids_of_recorded_requests(ask):
+def ids_of_requests_in_history(ask):
     return {request_id for (request_id,) in ask("SELECT DISTINCT request_id FROM task_history")}
 
 
@@ -209,7 +209,7 @@ def fill(api):
 
 @dataclass(frozen=True)
 class Change:
-    """One that was acknowledged, with when it was asked for and when the answer was there."""
+    """A change that was acknowledged, with the times of its request and its answer."""
 
     request_id: str
     sent: float
@@ -218,7 +218,7 @@ class Change:
 
 @contextmanager
 def writing(api):
-    """Threads that create, change and delete tasks; yields the journal of what was acknowledged, which grows."""
+    """Run threads that create, change and delete tasks; yield the growing journal of acknowledged changes."""
     journal = []
     stopping = Event()
     with ThreadPoolExecutor(WRITERS) as threads:
@@ -258,7 +258,7 @@ class Api:
         return self._send(method, path, data, headers | ({"X-Request-ID": request_id} if request_id else {}))
 
     def upload(self, rows, *, waits):
-        """Return the import's id, once it is finished or, if nobody waits, at once."""
+        """Return the import's id: after it has finished if the caller waits, else at once."""
         part = 'Content-Disposition: form-data; name="file"; filename="tasks.csv"\r\nContent-Type: text/csv'
         data = f"--edge\r\n{part}\r\n\r\ntitle,status\n{rows}\r\n--edge--\r\n".encode()
         headers = {
@@ -282,7 +282,7 @@ def server_of(tracker):
 
 @contextmanager
 def database(tracker):
-    """Open the database of a tracker that is stopped, so only the test changes it."""
+    """Open the database of a stopped tracker, so that only the test changes it."""
     with servers.running(server_of(tracker)), connected(tracker) as ask:
         yield ask
 
@@ -306,7 +306,7 @@ def source(tmp_path):
 
 @pytest.fixture
 def restored(tmp_path):
-    """One that was not started yet."""
+    """A tracker that was never started."""
     (tmp_path / "restored").mkdir()
     tracker = Tracker(tmp_path / "restored")
     yield tracker

@@ -5,7 +5,7 @@ from app.models.people.username import skeleton_of
 
 class TestSkeletonOf:
     @pytest.mark.parametrize(
-        ("username", "like"),
+        ("username", "skeleton"),
         [
             ("Ada", "ada"),
             ("\u0430da", "ada"),
@@ -20,14 +20,14 @@ class TestSkeletonOf:
             ("Ada \u00a0 Lovelace", "ada lovelace"),
         ],
     )
-    def test_those_that_look_alike_have_the_same(self, username, like):
-        assert skeleton_of(username) == skeleton_of(like)
+    def test_names_that_look_alike_have_the_same_skeleton(self, username, skeleton):
+        assert skeleton_of(username) == skeleton_of(skeleton)
 
     @pytest.mark.parametrize(
         ("username", "other"), [("Marnie", "Mamie"), ("Ian", "Lan"), ("jos\u00e9", "jose"), ("\u03a9", "o")]
     )
-    def test_those_that_can_be_told_apart_have_not(self, username, other):
+    def test_names_that_look_different_have_different_skeletons(self, username, other):
         assert skeleton_of(username) != skeleton_of(other)
 
-    def test_what_shows_nothing_has_none(self):
+    def test_an_invisible_name_has_no_skeleton(self):
         assert skeleton_of("\u200b\u3164\ufe0f") == ""

@@ -25,7 +25,7 @@ PRIORITY_WORDS = {
     TaskPriority.HIGH: ["high", "major", "3"],
     TaskPriority.CRITICAL: ["critical", "urgent", "highest", "blocker", "4", "5"],
 }
-WRITINGS = {
+SPELLINGS = {
     "as it is": str,
     "capitals": str.upper,
     "title": str.title,
@@ -36,33 +36,33 @@ WRITINGS = {
 
 
 class TestStatusFrom:
-    @pytest.mark.parametrize("write", WRITINGS.values(), ids=WRITINGS.keys())
+    @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS.keys())
     @pytest.mark.parametrize(
         ("word", "status"), [(word, status) for status, words in STATUS_WORDS.items() for word in words]
     )
-    def test_other_trackers_words_are_taken_however_written(self, word, status, write):
-        assert status_from(write(word)) is status
+    def test_accepts_the_words_of_other_trackers_in_any_spelling(self, word, status, spell):
+        assert status_from(spell(word)) is status
 
     @pytest.mark.parametrize("word", ["", " ", "maybe", "2", "todo!", "in  progress", "дone"])
-    def test_what_no_tracker_says_is_none(self, word):
+    def test_returns_none_for_an_unknown_word(self, word):
         assert status_from(word) is None
 
 
 class TestPriorityFrom:
-    @pytest.mark.parametrize("write", WRITINGS.values(), ids=WRITINGS.keys())
+    @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS.keys())
     @pytest.mark.parametrize(
         ("word", "priority"), [(word, priority) for priority, words in PRIORITY_WORDS.items() for word in words]
     )
-    def test_other_trackers_words_are_taken_however_written(self, word, priority, write):
-        assert priority_from(write(word)) is priority
+    def test_accepts_the_words_of_other_trackers_in_any_spelling(self, word, priority, spell):
+        assert priority_from(spell(word)) is priority
 
     @pytest.mark.parametrize("word", ["", "-1", "6", "1.0", "٣", "asap"])
-    def test_what_no_tracker_says_is_none(self, word):
+    def test_returns_none_for_an_unknown_word(self, word):
         assert priority_from(word) is None
 
 
 class TestChangeStatus:
-    def test_taken_up_it_is_started(self):
+    def test_in_progress_sets_the_start(self):
         task = Task(status=TaskStatus.TODO)
 
         task.change_status(TaskStatus.IN_PROGRESS, at=NOON)
@@ -70,14 +70,14 @@ class TestChangeStatus:
         assert (task.status, task.started_at, task.completed_at) == (TaskStatus.IN_PROGRESS, NOON, None)
 
     @pytest.mark.parametrize("end", [TaskStatus.DONE, TaskStatus.CANCELLED])
-    def test_ended_either_way_it_is_completed(self, end):
+    def test_both_final_statuses_set_the_completion(self, end):
         task = Task(status=TaskStatus.IN_PROGRESS, started_at=NOON)
 
         task.change_status(end, at=ONE_O_CLOCK)
 
         assert (task.status, task.started_at, task.completed_at) == (end, NOON, ONE_O_CLOCK)
 
-    def test_done_without_having_been_taken_up_it_was_never_started(self):
+    def test_a_task_that_skips_in_progress_has_no_start(self):
         task = Task(status=TaskStatus.TODO)
 
         task.change_status(TaskStatus.DONE, at=NOON)
@@ -86,14 +86,14 @@ class TestChangeStatus:
 
     @pytest.mark.parametrize("reopened", ACTIVE_STATUSES)
     @pytest.mark.parametrize("end", [TaskStatus.DONE, TaskStatus.CANCELLED])
-    def test_reopened_it_is_not_completed(self, end, reopened):
+    def test_reopening_removes_the_completion(self, end, reopened):
         task = Task(status=end, started_at=NOON, completed_at=NOON)
 
         task.change_status(reopened, at=ONE_O_CLOCK)
 
         assert (task.status, task.started_at, task.completed_at) == (reopened, NOON, None)
 
-    def test_taken_up_again_it_started_the_first_time(self):
+    def test_in_progress_again_keeps_the_first_start(self):
         task = Task(status=TaskStatus.BLOCKED, started_at=NOON)
 
         task.change_status(TaskStatus.IN_PROGRESS, at=ONE_O_CLOCK)
@@ -101,14 +101,14 @@ class TestChangeStatus:
         assert task.started_at == NOON
 
     @pytest.mark.parametrize("status", TaskStatus)
-    def test_the_status_it_has_changes_nothing(self, status):
+    def test_the_same_status_changes_nothing(self, status):
         task = Task(status=status, started_at=NOON, completed_at=NOON)
 
         task.change_status(status, at=ONE_O_CLOCK)
 
         assert (task.status, task.started_at, task.completed_at) == (status, NOON, NOON)
 
-    def test_blocked_is_not_started(self):
+    def test_blocked_sets_no_start(self):
         task = Task(status=TaskStatus.TODO)
 
         task.change_status(TaskStatus.BLOCKED, at=NOON)
@@ -117,7 +117,7 @@ class TestChangeStatus:
 
 
 class TestDelete:
-    def test_deleted_twice_it_was_deleted_the_first_time(self):
+    def test_a_second_delete_keeps_the_first_time(self):
         task = Task(status=TaskStatus.TODO)
 
         task.delete(at=NOON)
@@ -125,7 +125,7 @@ class TestDelete:
 
         assert task.deleted_at == NOON
 
-    def test_restored_it_was_never_deleted(self):
+    def test_restoring_removes_the_deletion(self):
         task = Task(status=TaskStatus.TODO, deleted_at=NOON)
 
         task.restore()
@@ -135,9 +135,9 @@ class TestDelete:
 
 class TestIsActive:
     @pytest.mark.parametrize("status", TaskStatus)
-    def test_until_it_ends(self, status):
+    def test_a_task_is_active_until_it_ends(self, status):
         assert Task(status=status).is_active is (status in {"todo", "in_progress", "blocked"})
 
     @pytest.mark.parametrize("status", TaskStatus)
-    def test_not_once_deleted(self, status):
+    def test_a_deleted_task_is_not_active(self, status):
         assert not Task(status=status, deleted_at=NOON).is_active

@@ -21,12 +21,12 @@ ALL_FIELDS = frozenset(
     {"title", "description", "status", "priority", "created_at", "due_at", "labels", "assignee", "external_ref"}
 )
 
-# How long an example takes is the machine's affair, and what one leaves behind does not matter to the next.
+# An example has no deadline, because its time depends on the machine; it may also see leftovers of earlier examples.
 UNHURRIED = hypothesis_settings(
     deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 
-# All that COPY's text format, array literals and psycopg2 give a meaning to.
+# Every character and word that COPY's text format, array literals or psycopg2 interpret.
 HOSTILE = [
     "\\",
     "\\\\",
@@ -115,35 +115,35 @@ class TestFill:
     @example(imported=row(due_at=datetime(2013, 3, 31, 2, tzinfo=ZoneInfo("Europe/Berlin"))))
     @example(imported=row(due_at=datetime(2013, 10, 27, 2, fold=1, tzinfo=ZoneInfo("Europe/Berlin"))))
     @UNHURRIED
-    def test_whatever_is_written_reads_back_as_it_was(self, repository, session, imported):
+    def test_every_row_reads_back_unchanged(self, repository, session, imported):
         repository.fill([imported], people_of(imported))
 
         assert read_back(session) == [in_utc(imported)]
 
-    def test_rows_may_be_longer_than_what_is_read_at_once(self, repository, session):
+    def test_a_row_may_be_longer_than_one_read(self, repository, session):
         imported = [row(row_number=n, description="€" * 20_000, title="🔑" * 255) for n in range(1, 6)]
 
         repository.fill(imported, {})
 
         assert read_back(session) == imported
 
-    def test_many_short_rows_all_arrive(self, repository, session):
+    def test_many_short_rows_are_all_stored(self, repository, session):
         repository.fill((row(row_number=n, title=f"Täsk {n}") for n in range(1, 3001)), {})
 
         assert [each.row_number for each in read_back(session)] == list(range(1, 3001))
 
-    def test_no_rows_are_no_rows(self, repository, session):
+    def test_an_empty_batch_stores_nothing(self, repository, session):
         repository.fill([], {})
 
         assert read_back(session) == []
 
-    def test_a_second_batch_takes_the_place_of_the_first(self, repository, session):
+    def test_a_second_batch_replaces_the_first(self, repository, session):
         repository.fill([row(row_number=n) for n in (1, 2, 3)], {})
         repository.fill([row(row_number=4)], {})
 
         assert [each.row_number for each in read_back(session)] == [4]
 
-    def test_what_goes_wrong_with_the_source_is_what_is_raised(self, repository, session):
+    def test_an_error_of_the_source_is_raised(self, repository, session):
         def rows():
             yield row(row_number=1)
             raise LookupError("the source is gone")
@@ -154,7 +154,7 @@ class TestFill:
         repository.fill([], {})
         assert read_back(session) == []
 
-    def test_an_assignee_is_the_person_that_is_said(self, repository, session):
+    def test_an_assignee_is_matched_to_its_person(self, repository, session):
         people = {"Ada": Person(7, "ada"), "ada@example.org": Person(7, "ada"), "New": Person(None, "new")}
 
         repository.fill([row(row_number=n, assignee=name) for n, name in enumerate([*people, None])], people)
@@ -164,7 +164,7 @@ class TestFill:
 
 
 class TestCreateAll:
-    def test_each_row_is_a_task_numbered_in_the_order_of_the_file(self, repository, session, new_import):
+    def test_each_row_becomes_a_task_numbered_in_the_order_of_the_file(self, repository, session, new_import):
         repository.fill([row(row_number=n, title=f"Row {n}") for n in (3, 1, 13, 2)], {})
 
         repository.create_all(new_import(), last_number=41, now=NOON)
@@ -176,7 +176,7 @@ class TestCreateAll:
             ("Row 13", 45, 45.0),
         ]
 
-    def test_without_a_time_of_creation_it_is_now(self, repository, session, new_import):
+    def test_the_default_creation_time_is_now(self, repository, session, new_import):
         repository.fill([row(), row(row_number=2, created_at=NOON - timedelta(days=1))], {})
 
         repository.create_all(new_import(), last_number=0, now=NOON)
@@ -190,7 +190,7 @@ class TestMatch:
         ("policy", "expected"),
         [(DuplicatePolicy.SKIP, BatchOutcome(1, 0)), (DuplicatePolicy.UPDATE, BatchOutcome(1, 2))],
     )
-    def test_rows_are_counted_by_what_would_become_of_them(self, repository, factories, new_import, policy, expected):
+    def test_rows_are_counted_by_their_outcome(self, repository, factories, new_import, policy, expected):
         factories.Task(title="Same", external_ref="A")
         factories.Task(title="Other", external_ref="B")
         rows = [
@@ -216,8 +216,8 @@ class TestMatch:
     @pytest.mark.parametrize(
         ("zone", "is_there"), [("UTC", True), ("Europe/Berlin", True), ("America/New_York", False)]
     )
-    def test_days_are_those_of_the_zone(self, repository, factories, new_import, zone, is_there):
-        """Four and six o'clock of Greenwich are one day there, and two where that is around midnight."""
+    def test_the_zone_decides_the_day(self, repository, factories, new_import, zone, is_there):
+        """Four and six o'clock UTC are on one day there, or on two where midnight lies between them."""
         factories.Task(title="One", created_at=datetime(2026, 1, 15, 4, tzinfo=UTC))
         repository.fill([row(title="One", created_at=datetime(2026, 1, 15, 6, tzinfo=UTC))], {})
 
@@ -225,7 +225,7 @@ class TestMatch:
 
         assert outcome.created == (0 if is_there else 1)
 
-    def test_of_several_tasks_that_are_like_it_the_oldest_is_meant(self, repository, session, factories, new_import):
+    def test_the_oldest_of_several_equal_tasks_is_matched(self, repository, session, factories, new_import):
         for _ in range(3):
             factories.Task(title="One")
         repository.fill([row(title="One", priority=TaskPriority.LOW)], {})
@@ -238,8 +238,8 @@ class TestMatch:
     @given(imported=imported_rows)
     @example(imported=row(title="a\x1fb"))
     @UNHURRIED
-    def test_what_was_made_of_a_row_is_found_again_whatever_it_says(self, repository, session, new_import, imported):
-        """And is like it in every field, so that nothing would be changed."""
+    def test_a_row_matches_the_task_that_was_made_from_it(self, repository, session, new_import, imported):
+        """The row equals its task in every field, so an import would change nothing."""
         imported = imported._replace(
             title=imported.title[:255] or "x", external_ref=(imported.external_ref or "")[:255] or None, assignee=None
         )
@@ -256,7 +256,7 @@ class TestMatch:
 
 class TestDraft:
     @pytest.mark.parametrize("policy", [DuplicatePolicy.SKIP, DuplicatePolicy.UPDATE])
-    def test_the_next_batch_knows_what_this_one_would_have_made(self, repository, new_import, policy):
+    def test_the_next_batch_sees_the_tasks_that_this_one_would_create(self, repository, new_import, policy):
         task_import = new_import(on_duplicate=policy)
         outcomes = []
         for rows in (
@@ -271,7 +271,7 @@ class TestDraft:
         updated = 1 if policy is DuplicatePolicy.UPDATE else 0
         assert outcomes == [BatchOutcome(2, 0), BatchOutcome(1, updated), BatchOutcome(0, 0)]
 
-    def test_another_import_knows_nothing_of_it(self, repository, new_import):
+    def test_another_import_does_not_see_them(self, repository, new_import):
         first, second = new_import(), new_import()
         repository.fill([row()], {})
         repository.match(first, ALL_FIELDS, UTC_ZONE)
@@ -285,7 +285,7 @@ def people_of(imported):
 
 
 def in_utc(imported):
-    """Python calls a moment that clocks skip or repeat unequal to itself in another zone."""
+    """Convert to UTC, because Python calls a moment that clocks skip or repeat unequal to itself in another zone."""
     created_at, due_at = (moment and moment.astimezone(UTC) for moment in (imported.created_at, imported.due_at))
     return imported._replace(created_at=created_at, due_at=due_at)
 

@@ -10,31 +10,31 @@ from tests.factories import general_project
 
 class TestFind:
     @pytest.mark.parametrize("name", ["Ada", "ADA", "ada@example.org", "Ada@Example.ORG"])
-    def test_somebody_is_found_by_name_or_address_in_any_case(self, repository, session, factories, name):
+    def test_a_user_is_found_by_name_or_address_in_any_case(self, repository, session, factories, name):
         ada = factories.User(username="aDa", email="ADA@example.org")
 
-        found = repository.find(general_project(session).id, [name])
+        people = repository.find(general_project(session).id, [name])
 
-        assert found == {name: Person(ada.id, "ada", may_be_assigned=True)}
+        assert people == {name: Person(ada.id, "ada", may_be_assigned=True)}
 
-    def test_whom_nobody_knows_is_left_out(self, repository, session, factories):
+    def test_an_unknown_name_is_left_out(self, repository, session, factories):
         factories.User(username="ada")
 
         assert set(repository.find(general_project(session).id, ["ada", "grace", "ad", "ada "])) == {"ada"}
 
-    def test_without_names_there_is_nobody(self, repository, session):
+    def test_an_empty_list_of_names_finds_nobody(self, repository, session):
         assert repository.find(general_project(session).id, []) == {}
 
-    def test_a_name_that_is_somebody_elses_address_means_whose_address_it_is(self, repository, session, factories):
+    def test_an_address_goes_before_a_name_that_equals_it(self, repository, session, factories):
         factories.User(username="ada@example.org", email=None, password_hash=None, is_active=False)
         ada = factories.User(username="ada", email="ada@example.org")
 
-        found = repository.find(general_project(session).id, ["ada@example.org"])
+        people = repository.find(general_project(session).id, ["ada@example.org"])
 
-        assert found["ada@example.org"].id == ada.id
+        assert people["ada@example.org"].id == ada.id
 
     @pytest.mark.parametrize(
-        ("values", "is_member", "may"),
+        ("values", "is_member", "is_allowed"),
         [
             ({}, False, False),
             ({}, True, True),
@@ -45,14 +45,14 @@ class TestFind:
         ],
         ids=["another", "a member", "a manager", "an admin", "a member who left", "unclaimed"],
     )
-    def test_who_may_be_assigned_in_a_project(self, repository, factories, project, values, is_member, may):
+    def test_who_may_be_assigned_in_a_project(self, repository, factories, project, values, is_member, is_allowed):
         user = factories.User(username="ada", **values)
         if is_member:
             factories.ProjectMember(project_id=project.id, user_id=user.id)
 
-        assert repository.find(project.id, ["ada"])["ada"].may_be_assigned is may
+        assert repository.find(project.id, ["ada"])["ada"].may_be_assigned is is_allowed
 
-    def test_everybody_may_be_where_everybody_is(self, repository, session, factories):
+    def test_everybody_may_be_assigned_in_the_project_that_everybody_is_in(self, repository, session, factories):
         factories.User(username="ada")
 
         assert repository.find(general_project(session).id, ["ada"])["ada"].may_be_assigned
@@ -68,7 +68,7 @@ class TestAdd:
             ("Zoë", Role.USER, False, None),
         ]
 
-    def test_twice_is_once(self, repository, session):
+    def test_a_name_added_twice_becomes_one_user(self, repository, session):
         repository.add(["Grace"])
         repository.add(["GRACE"])
 
@@ -77,14 +77,14 @@ class TestAdd:
     @pytest.mark.parametrize(
         "name", ["İpek", "STRASSE", "Straße", "ΟΔΥΣΣΕΥΣ", "Ǆ", "ﬁ", "e\u0301", "'; DROP", "{a,b}", '"', "\\"]
     )
-    def test_whoever_was_made_is_found_by_the_name(self, repository, session, name):
+    def test_a_new_user_is_found_by_the_name(self, repository, session, name):
         repository.add([name])
 
         assert set(repository.find(general_project(session).id, [name])) == {name}
 
 
 class TestAddUnclaimedMembers:
-    def test_whom_only_imports_know_is_in_the_project_from_then_on(self, repository, session, factories, project):
+    def test_unclaimed_users_become_members_of_the_project(self, repository, session, factories, project):
         grace = factories.User(username="Grace", password_hash=None, is_active=False)
         factories.User(username="ada")
 
@@ -95,7 +95,7 @@ class TestAddUnclaimedMembers:
             grace.id
         ]
 
-    def test_where_everybody_is_nobody_need_be_added(self, repository, session, factories):
+    def test_nobody_is_added_to_the_project_that_everybody_is_in(self, repository, session, factories):
         factories.User(username="Grace", password_hash=None, is_active=False)
         before = session.scalar(select(func.count()).select_from(ProjectMember))
 
@@ -111,5 +111,5 @@ def repository(session):
 
 @pytest.fixture
 def project(factories):
-    """That not everybody is in."""
+    """A project that not everybody is in."""
     return factories.Project()

@@ -24,7 +24,7 @@ HASH = bytes(range(32))
 
 class TestFindWaiting:
     @pytest.mark.parametrize(
-        ("values", "waits"),
+        ("values", "is_found"),
         [
             ({}, True),
             ({"state": ImportState.CHECKING}, True),
@@ -40,23 +40,23 @@ class TestFindWaiting:
             ({"claimed_until": NOON + timedelta(hours=2)}, True),
         ],
     )
-    def test_waits_what_is_staged_and_not_finished_and_nobodys(self, repository, new_import, values, waits):
+    def test_finds_staged_unfinished_and_unclaimed_imports(self, repository, new_import, values, is_found):
         task_import = new_import(**values)
 
-        found = repository.find_waiting(now=NOON, latest_end=LATEST_END)
+        waiting = repository.find_waiting(now=NOON, latest_end=LATEST_END)
 
-        assert (found is task_import) is waits
+        assert (waiting is task_import) is is_found
         assert (
             repository.find_waiting(now=NOON, latest_end=LATEST_END, import_id=task_import.id) is task_import
-        ) is waits
+        ) is is_found
 
-    def test_what_was_claimed_least_often_comes_first_and_then_the_oldest(self, repository, session, new_import):
+    def test_orders_by_the_number_of_claims_and_then_by_age(self, repository, session, new_import):
         imports = [new_import(claim_number=number) for number in (3, 1, 2, 1)]
 
         order = []
-        while (found := repository.find_waiting(now=NOON, latest_end=LATEST_END)) is not None:
-            order.append(imports.index(found))
-            found.claimed_until = LATER
+        while (waiting := repository.find_waiting(now=NOON, latest_end=LATEST_END)) is not None:
+            order.append(imports.index(waiting))
+            waiting.claimed_until = LATER
             session.flush()
 
         assert order == [1, 3, 2, 0]
@@ -78,15 +78,17 @@ class TestFindWaiting:
         ],
     )
     @pytest.mark.parametrize("policy", DuplicatePolicy)
-    def test_who_looks_for_duplicates_waits_for_who_is_at_work(self, repository, new_import, other, may_begin, policy):
+    def test_an_import_that_looks_for_duplicates_waits_for_the_running_one(
+        self, repository, new_import, other, may_begin, policy
+    ):
         new_import(**other)
         task_import = new_import(on_duplicate=policy)
 
-        found = repository.find_waiting(now=NOON, latest_end=LATEST_END, import_id=task_import.id)
+        waiting = repository.find_waiting(now=NOON, latest_end=LATEST_END, import_id=task_import.id)
 
-        assert (found is not None) is (may_begin or policy is DuplicatePolicy.CREATE)
+        assert (waiting is not None) is (may_begin or policy is DuplicatePolicy.CREATE)
 
-    def test_two_that_load_whole_do_not_wait_for_each_other(self, repository, new_import):
+    def test_two_all_or_nothing_imports_do_not_wait_for_each_other(self, repository, new_import):
         imports = [new_import(on_duplicate=DuplicatePolicy.SKIP, mode=ImportMode.ALL_OR_NOTHING) for _ in range(2)]
 
         assert repository.find_waiting(now=NOON, latest_end=LATEST_END) is imports[0]
@@ -94,21 +96,21 @@ class TestFindWaiting:
 
 
 class TestHold:
-    def test_the_claim_that_was_given_last_holds(self, repository, new_import):
+    def test_only_the_latest_claim_holds(self, repository, new_import):
         task_import = new_import(claim_number=2)
 
         assert repository.hold(Claim(task_import.id, 2)) is task_import
         assert repository.hold(Claim(task_import.id, 1)) is None
 
-    def test_nothing_holds_what_is_finished(self, repository, new_import):
+    def test_no_claim_holds_a_finished_import(self, repository, new_import):
         task_import = new_import(claim_number=2, finished_at=NOON)
 
         assert repository.hold(Claim(task_import.id, 2)) is None
 
-    def test_nothing_holds_what_is_not_there(self, repository):
+    def test_no_claim_holds_a_missing_import(self, repository):
         assert repository.hold(Claim(999_999, 1)) is None
 
-    def test_it_is_read_afresh(self, repository, session, new_import):
+    def test_reads_the_current_row_again(self, repository, session, new_import):
         task_import = new_import(claim_number=2)
         session.execute(update(TaskImport).values(next_block=7), execution_options={"synchronize_session": False})
 
@@ -117,7 +119,7 @@ class TestHold:
 
 class TestBlocks:
     @pytest.mark.parametrize("body", [b"", b"One,\x00\xff\n", "€🔑\u2028".encode(), b"x" * 3_000_000])
-    def test_comes_out_as_it_went_in(self, repository, new_import, body):
+    def test_a_block_reads_back_unchanged(self, repository, new_import, body):
         import_id = new_import().id
         repository.add_block(ImportBlock(import_id=import_id, number=3, first_row=9, first_line=12, body=body))
 
@@ -125,7 +127,7 @@ class TestBlocks:
 
         assert (block.number, block.first_row, block.first_line, block.body) == (3, 9, 12, body)
 
-    def test_what_is_dropped_is_one_imports(self, repository, session, new_import):
+    def test_only_the_blocks_of_one_import_are_dropped(self, repository, session, new_import):
         ids = [new_import().id for _ in range(2)]
         for import_id in ids:
             repository.add_block(ImportBlock(import_id=import_id, number=0, first_row=1, first_line=2, body=b""))
@@ -134,7 +136,7 @@ class TestBlocks:
 
         assert session.scalars(select(ImportBlock.import_id)).all() == [ids[1]]
 
-    def test_what_is_discarded_takes_all_of_its_own_along(self, repository, session, new_import):
+    def test_a_discarded_import_loses_all_of_its_rows(self, repository, session, new_import):
         import_id = new_import(state=ImportState.STAGING).id
         repository.add_block(ImportBlock(import_id=import_id, number=0, first_row=1, first_line=2, body=b""))
 
@@ -143,8 +145,8 @@ class TestBlocks:
         for model in (TaskImport, ImportBlock, ImportDraft):
             assert session.scalar(select(func.count()).select_from(model)) == 0
 
-    def test_what_was_accepted_is_not_discarded(self, repository, session, new_import):
-        """As when the answer to the last commit of an upload was lost."""
+    def test_an_accepted_import_is_not_discarded(self, repository, session, new_import):
+        """This is the case when the answer to the last commit of an upload was lost."""
         repository.discard(new_import().id)
 
         assert session.scalar(select(func.count()).select_from(TaskImport)) == 1
@@ -164,23 +166,23 @@ class TestFindTwin:
             ({"content_hash": None, "state": ImportState.STAGING}, False),
         ],
     )
-    def test_is_the_same_by_the_same_person_not_finished_before_this_one_began(
+    def test_has_the_same_content_and_person_and_ended_after_this_one_began(
         self, repository, new_import, values, is_twin
     ):
         first = new_import(**{"content_hash": HASH, **values})
         task_import = new_import(state=ImportState.STAGING)
 
         repository.lock_twins(HASH)
-        found = repository.find_twin(task_import, HASH, since=NOON)
+        twin = repository.find_twin(task_import, HASH, since=NOON)
 
-        assert found == (first.id if is_twin else None)
+        assert twin == (first.id if is_twin else None)
 
-    def test_somebody_elses_is_none(self, repository, new_import, factories):
+    def test_an_import_of_another_user_is_not_a_twin(self, repository, new_import, factories):
         new_import(content_hash=HASH, creator_id=factories.User().id)
 
         assert repository.find_twin(new_import(), HASH, since=NOON) is None
 
-    def test_of_several_it_is_the_first(self, repository, new_import):
+    def test_the_first_of_several_twins_is_returned(self, repository, new_import):
         first, *_others = (new_import(content_hash=HASH) for _ in range(3))
 
         assert repository.find_twin(new_import(), HASH, since=NOON) == first.id
@@ -203,7 +205,7 @@ class TestDiscardBrokenUploads:
             ({"state": ImportState.FINISHED, "finished_at": EARLIER}, True),
         ],
     )
-    def test_are_uploads_whose_lease_is_over(self, repository, session, new_import, values, is_left):
+    def test_discards_uploads_whose_lease_is_over(self, repository, session, new_import, values, is_left):
         new_import(**values)
 
         repository.discard_broken_uploads(now=NOON, latest_end=LATEST_END)
@@ -218,7 +220,7 @@ def repository(session):
 
 @pytest.fixture
 def new_import(session, factories):
-    """Staged and waiting, of one creator, unless told otherwise."""
+    """Make an import that is staged and waiting; `values` may override that."""
     creator_id = factories.User().id
 
     def make(**values):

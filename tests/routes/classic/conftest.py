@@ -20,7 +20,7 @@ def task(factories, clock):
 
 @pytest.fixture
 def log(as_admin, services):
-    """Log today; answer its rows, as an admin sees them."""
+    """Log today, and return the rows as an admin sees them."""
 
     def log_today():
         as_admin.post("/log-tasks")

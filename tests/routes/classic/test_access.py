@@ -34,9 +34,7 @@ class TestAccess:
 
     @pytest.mark.parametrize("role", list(Role))
     @pytest.mark.parametrize(("method", "path"), PROTECTED)
-    def test_a_role_that_may_not_is_a_403_and_one_that_may_is_answered(
-        self, client, factories, ids, method, path, role
-    ):
+    def test_a_forbidden_role_is_a_403_and_an_allowed_one_is_answered(self, client, factories, ids, method, path, role):
         response = ask(client.acting_as(factories.User(role=role)), method, path, ids)
 
         if role in PROTECTED[method, path]:
@@ -63,7 +61,7 @@ class TestErrors:
             ("GET", "/log-tasks", {"POST", "OPTIONS"}),
         ],
     )
-    def test_another_method_is_a_405_that_says_which(self, client, method, path, allow):
+    def test_another_method_is_a_405_that_lists_the_allowed_ones(self, client, method, path, allow):
         response = client.request(method, path)
 
         assert response.status_code == 405
@@ -73,7 +71,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         "path", ["/task/one", "/task/0", "/task/1/2", "/tasks/1", "/tasklogger/", "/user/1", "/login/x"]
     )
-    def test_what_is_nowhere_below_it_is_a_404(self, as_admin, path):
+    def test_an_unknown_path_is_a_404(self, as_admin, path):
         response = as_admin.get(path)
 
         assert response.status_code == 404
@@ -81,7 +79,7 @@ class TestErrors:
         assert set(response.json) == {"error"}
 
     @pytest.mark.parametrize("path", ["/login", "/user", "/task"])
-    def test_what_is_not_json_is_a_400(self, as_admin, path):
+    def test_a_body_that_is_not_json_is_a_400(self, as_admin, path):
         response = as_admin.request("POST", path, data=b"{", content_type="application/json")
 
         assert response.status_code == 400
@@ -102,7 +100,7 @@ class TestErrors:
 
 
 def ask(client, method, path, ids):
-    """The request of that row as its clients send it."""
+    """Send a request to this route as its clients do."""
     bodies = {
         "/user": {"username": "new", "email": "new@example.org", "password": PASSWORD, "role": "user"},
         "/task": {"task_name": "Water the plants"},

@@ -7,7 +7,7 @@ from app.settings import RateLimit
 from tests.factories import PASSWORD
 
 
-class TestPublicRows:
+class TestPublicRoutes:
     def test_the_welcome(self, client):
         response = client.get("/")
 
@@ -20,7 +20,7 @@ class TestPublicRows:
 
 
 class TestLogIn:
-    def test_answers_a_token_that_opens_both_apis(self, client, factories):
+    def test_returns_a_token_for_both_apis(self, client, factories):
         user = factories.User(username="john_doe")
 
         response = client.post("/login", {"username": "john_doe", "password": PASSWORD})
@@ -39,7 +39,7 @@ class TestLogIn:
         assert (response.status_code, response.json) == (401, {"error": "the username or password is wrong"})
         assert response.headers["WWW-Authenticate"].startswith("Bearer")
 
-    def test_both_are_needed(self, client):
+    def test_username_and_password_are_required(self, client):
         response = client.post("/login", {"username": "john_doe"})
 
         assert response.status_code == 422
@@ -48,7 +48,7 @@ class TestLogIn:
 
 
 class TestLogInLimit:
-    def test_the_sixth_in_a_minute_is_refused(self, client, factories, clock):
+    def test_the_sixth_log_in_of_a_minute_is_refused(self, client, factories, clock):
         factories.User(username="john_doe")
         for _ in range(5):
             assert client.post("/login", {"username": "john_doe", "password": "wrong"}).status_code == 401
@@ -67,7 +67,7 @@ class TestLogInLimit:
 
 
 class TestCreateUser:
-    def test_an_admin_makes_one_with_a_role(self, as_admin, session):
+    def test_an_admin_creates_a_user_with_a_role(self, as_admin, session):
         new_user = {"username": "jane", "email": "jane@example.org", "password": PASSWORD, "role": "manager"}
 
         response = as_admin.post("/user", new_user)
@@ -76,25 +76,25 @@ class TestCreateUser:
         assert response.json == {"id": response.json["id"], "username": "jane"}
         assert session.get_one(User, response.json["id"]).role is Role.MANAGER
 
-    def test_without_a_role_it_is_a_user(self, as_admin, session):
+    def test_the_default_role_is_user(self, as_admin, session):
         response = as_admin.post("/user", {"username": "jane", "email": "jane@example.org", "password": PASSWORD})
 
         assert session.get_one(User, response.json["id"]).role is Role.USER
 
     @pytest.mark.parametrize(
-        ("taken", "words"),
+        ("taken", "message"),
         [
             ({"username": "JANE"}, "the username is taken"),
             ({"email": "JANE@example.org"}, "the email address is taken"),
         ],
     )
-    def test_what_is_taken_is_a_409(self, as_admin, factories, taken, words):
+    def test_a_taken_name_or_address_is_a_409(self, as_admin, factories, taken, message):
         factories.User(username="jane", email="jane@example.org")
         new_user = {"username": "new", "email": "new@example.org", "password": PASSWORD, "role": "user"}
 
         response = as_admin.post("/user", {**new_user, **taken})
 
-        assert (response.status_code, response.json) == (409, {"error": words})
+        assert (response.status_code, response.json) == (409, {"error": message})
 
     def test_an_unknown_role_is_a_422(self, as_admin):
         new_user = {"username": "new", "email": "new@example.org", "password": PASSWORD, "role": "owner"}

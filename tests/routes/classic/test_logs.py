@@ -5,12 +5,12 @@ import pytest
 
 from app.job_queue import JobName
 from app.settings import RateLimit
-from tests.routes.classic.classic_requests import NOT_THERE
+from tests.routes.classic.classic_requests import UNKNOWN_ID
 
 
 class TestShowLog:
     @pytest.mark.parametrize("path", ["/task", "/tasklogger"])
-    def test_one_log_row_with_its_task(self, as_viewer, factories, log, clock, path):
+    def test_shows_a_log_row_with_its_task(self, as_viewer, factories, log, clock, path):
         assignee = factories.User(username="john_doe")
         task = factories.Task(
             title="Water the plants",
@@ -38,21 +38,21 @@ class TestShowLog:
             },
         }
 
-    def test_nobody_may_be_assigned(self, as_viewer, task, log):
+    def test_the_task_may_have_no_assignee(self, as_viewer, task, log):
         [row] = log()
 
         assert as_viewer.get(f"/task/{row['id']}").json["task"]["assigned_user"] is None
 
     @pytest.mark.parametrize("path", ["/task", "/tasklogger"])
-    @pytest.mark.parametrize("unknown", [NOT_THERE, 2**63, 0, "one"])
-    def test_an_unknown_one_is_a_404(self, as_viewer, path, unknown):
+    @pytest.mark.parametrize("unknown", [UNKNOWN_ID, 2**63, 0, "one"])
+    def test_an_unknown_row_is_a_404(self, as_viewer, path, unknown):
         response = as_viewer.get(f"{path}/{unknown}")
 
         assert response.status_code == 404
         assert set(response.json) == {"error"}
 
     @pytest.mark.parametrize("path", ["/task", "/tasklogger"])
-    def test_one_of_a_project_that_one_is_not_in_is_a_404(self, as_viewer, factories, log, path):
+    def test_a_row_of_another_project_is_a_404(self, as_viewer, factories, log, path):
         factories.Task(project_id=factories.Project().id)
         [row] = log()
 
@@ -60,14 +60,14 @@ class TestShowLog:
 
 
 class TestListLogs:
-    def test_log_tasks_and_then_tasks(self, as_manager, task, services, job_queue, clock):
-        asked = as_manager.post("/log-tasks")
+    def test_shows_the_rows_that_log_tasks_has_made(self, as_manager, task, services, job_queue, clock):
+        log_response = as_manager.post("/log-tasks")
         assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
         services.daily_log.log_due_days()
 
         response = as_manager.get("/tasks")
 
-        assert (asked.status_code, asked.json) == (
+        assert (log_response.status_code, log_response.json) == (
             202,
             {"message": "Logging of active tasks has been triggered."},
         )
@@ -88,14 +88,14 @@ class TestListLogs:
             "current_page": 1,
         }
 
-    def test_asking_twice_is_logging_once(self, as_manager, task, services):
+    def test_two_requests_log_each_task_once(self, as_manager, task, services):
         for _ in range(2):
             as_manager.post("/log-tasks")
             services.daily_log.log_due_days()
 
         assert as_manager.get("/tasks").json["total"] == 1
 
-    def test_only_what_is_active_is_logged(self, as_manager, factories, log, clock):
+    def test_only_active_tasks_are_logged(self, as_manager, factories, log, clock):
         active = [factories.Task(status=status).id for status in ("todo", "in_progress", "blocked")]
         for status in ("done", "cancelled"):
             factories.Task(status=status, completed_at=clock() - timedelta(hours=1))
@@ -103,7 +103,7 @@ class TestListLogs:
 
         assert [row["task_id"] for row in log()] == active
 
-    def test_the_second_look_is_a_hit_and_says_the_same(self, as_viewer, task, log):
+    def test_the_second_request_is_answered_the_same_from_the_cache(self, as_viewer, task, log):
         log()
 
         first, second = as_viewer.get("/tasks"), as_viewer.get("/tasks")
@@ -111,7 +111,7 @@ class TestListLogs:
         assert (first.headers["X-Cache"], second.headers["X-Cache"]) == ("miss", "hit")
         assert second.json == first.json
 
-    def test_another_page_is_not_answered_from_it(self, as_viewer, factories, log):
+    def test_another_page_has_its_own_cache_entry(self, as_viewer, factories, log):
         for _ in range(3):
             factories.Task()
         log()
@@ -123,14 +123,14 @@ class TestListLogs:
         assert [page.json["page"] for page in pages] == [page.json["current_page"] for page in pages] == [1, 2, 3]
         assert {(page.json["total"], page.json["pages"]) for page in pages} == {(3, 2)}
 
-    def test_a_new_log_is_seen_at_once(self, as_viewer, task, log):
+    def test_a_new_row_is_seen_at_once(self, as_viewer, task, log):
         assert as_viewer.get("/tasks").json == {"tasks": [], "total": 0, "pages": 0, "page": 1, "current_page": 1}
 
         log()
 
         assert as_viewer.get("/tasks").json["total"] == 1
 
-    def test_newest_day_first(self, as_viewer, task, log, clock):
+    def test_the_newest_day_comes_first(self, as_viewer, task, log, clock):
         first_day = clock().date()
         log()
         clock.advance(hours=12)
@@ -140,7 +140,7 @@ class TestListLogs:
 
         assert logged == [(first_day + timedelta(days=1)).isoformat(), first_day.isoformat()]
 
-    def test_one_day_alone(self, as_viewer, task, log, clock):
+    def test_a_date_selects_one_day(self, as_viewer, task, log, clock):
         first_day = clock().date()
         log()
         clock.advance(hours=12)
@@ -151,7 +151,7 @@ class TestListLogs:
         assert [row["date_logged"] for row in response.json["tasks"]] == [first_day.isoformat()]
         assert as_viewer.get("/tasks?date=1999-12-31").json["total"] == 0
 
-    def test_ten_a_page_unless_told_otherwise(self, as_viewer, factories, log):
+    def test_a_page_has_ten_rows_by_default(self, as_viewer, factories, log):
         for _ in range(11):
             factories.Task()
         log()
@@ -160,7 +160,7 @@ class TestListLogs:
 
         assert (len(response.json["tasks"]), response.json["pages"]) == (10, 2)
 
-    def test_shows_nothing_of_a_project_one_is_not_in(self, as_viewer, as_admin, factories, log):
+    def test_shows_nothing_of_another_project(self, as_viewer, as_admin, factories, log):
         factories.Task(project_id=factories.Project().id)
         log()
 
@@ -175,7 +175,7 @@ class TestListLogs:
             *("per_page=0", "per_page=201", "per_page=all", "limit=10"),
         ],
     )
-    def test_a_question_that_it_does_not_answer_is_a_422(self, as_viewer, query):
+    def test_an_invalid_query_is_a_422(self, as_viewer, query):
         response = as_viewer.get(f"/tasks?{query}")
 
         assert response.status_code == 422
@@ -184,7 +184,7 @@ class TestListLogs:
 
 
 class TestListLogsLimit:
-    def test_the_sixty_first_in_a_minute_is_refused(self, as_viewer):
+    def test_the_sixty_first_request_of_a_minute_is_refused(self, as_viewer):
         for _ in range(60):
             response = as_viewer.get("/tasks")
             assert response.status_code == 200
@@ -196,7 +196,7 @@ class TestListLogsLimit:
         assert set(response.json) == {"error"}
         assert 0 < int(response.headers["Retry-After"]) <= 61
 
-    def test_other_rows_go_on(self, as_viewer):
+    def test_other_routes_are_not_limited(self, as_viewer):
         for _ in range(61):
             as_viewer.get("/tasks")
 
@@ -208,7 +208,7 @@ class TestListLogsLimit:
 
 
 class TestListActive:
-    def test_the_active_ones_by_id_and_name(self, as_viewer, factories, clock):
+    def test_lists_the_active_tasks_with_id_and_name(self, as_viewer, factories, clock):
         shown = [factories.Task(status=status) for status in ("todo", "in_progress", "blocked")]
         factories.Task(status="done")
         factories.Task(status="cancelled")
@@ -220,17 +220,17 @@ class TestListActive:
         assert response.status_code == 200
         assert response.json == [{"id": task.id, "task_name": task.title} for task in shown]
 
-    def test_none_is_an_empty_list(self, as_viewer):
+    def test_no_active_task_is_an_empty_list(self, as_viewer):
         assert as_viewer.get("/activetasks").json == []
 
 
 class TestLogTasks:
-    def test_is_a_row_before_it_is_a_message(self, as_manager, task, services, job_queue):
+    def test_writes_a_row_before_it_sends_a_message(self, as_manager, task, services, job_queue):
         as_manager.post("/log-tasks")
         job_queue.enqueued.clear()
 
         assert services.daily_log.log_due_days() != []
         assert as_manager.get("/tasks").json["total"] == 1
 
-    def test_takes_no_body_and_minds_an_empty_one_not(self, as_manager):
+    def test_accepts_an_empty_body(self, as_manager):
         assert as_manager.post("/log-tasks", {}).status_code == 202

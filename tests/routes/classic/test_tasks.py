@@ -2,11 +2,11 @@ import pytest
 
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.models.tasks.task import Task
-from tests.routes.classic.classic_requests import NOT_THERE
+from tests.routes.classic.classic_requests import UNKNOWN_ID
 
 
 class TestCreateTask:
-    def test_with_every_field(self, as_user, session, factories):
+    def test_accepts_every_field(self, as_user, session, factories):
         assignee = factories.User(username="john_doe")
 
         response = as_user.post(
@@ -27,7 +27,7 @@ class TestCreateTask:
         assert (task.description, task.status, task.priority) == ("Not too much", TaskStatus.TODO, TaskPriority.HIGH)
         assert (task.created_at.isoformat(), task.assignee_id) == ("2024-09-01T00:00:00+00:00", assignee.id)
 
-    def test_with_its_name_alone(self, as_user, session):
+    def test_needs_only_a_name(self, as_user, session):
         response = as_user.post("/task", {"task_name": "Water the plants"})
 
         task = session.get_one(Task, response.json["id"])
@@ -35,7 +35,7 @@ class TestCreateTask:
         assert task.assignee_id is None
 
     @pytest.mark.parametrize(
-        ("said", "kept"),
+        ("sent", "stored"),
         [
             (True, TaskStatus.TODO),
             (False, TaskStatus.DONE),
@@ -46,14 +46,14 @@ class TestCreateTask:
             ("completed", TaskStatus.DONE),
         ],
     )
-    def test_status_says_whether_it_is_active(self, as_user, session, said, kept):
-        response = as_user.post("/task", {"task_name": "Water the plants", "status": said})
+    def test_a_boolean_status_means_active_or_done(self, as_user, session, sent, stored):
+        response = as_user.post("/task", {"task_name": "Water the plants", "status": sent})
 
         assert response.status_code == 201
-        assert session.get_one(Task, response.json["id"]).status is kept
+        assert session.get_one(Task, response.json["id"]).status is stored
 
     @pytest.mark.parametrize(
-        ("said", "kept"),
+        ("sent", "stored"),
         [
             ("9/1/2024", "2024-09-01T00:00:00+00:00"),
             ("09/01/2024", "2024-09-01T00:00:00+00:00"),
@@ -65,14 +65,14 @@ class TestCreateTask:
             ("2024-09-01T10:20:30+23:59", "2024-08-31T10:21:30+00:00"),
         ],
     )
-    def test_dates_as_people_write_them(self, as_user, session, said, kept):
-        response = as_user.post("/task", {"task_name": "Water the plants", "created_at": said})
+    def test_accepts_dates_as_people_write_them(self, as_user, session, sent, stored):
+        response = as_user.post("/task", {"task_name": "Water the plants", "created_at": sent})
 
         assert response.status_code == 201
-        assert session.get_one(Task, response.json["id"]).created_at.isoformat() == kept
+        assert session.get_one(Task, response.json["id"]).created_at.isoformat() == stored
 
     @pytest.mark.parametrize(
-        ("said", "field"),
+        ("sent", "field"),
         [
             ({"task_name": ""}, "task_name"),
             ({"task_name": None}, "task_name"),
@@ -91,8 +91,8 @@ class TestCreateTask:
             ({"colour": "red"}, "colour"),
         ],
     )
-    def test_what_cannot_be_kept_is_a_422_that_says_what(self, as_user, said, field):
-        response = as_user.post("/task", {"task_name": "Water the plants", **said})
+    def test_an_invalid_value_is_a_422_that_names_the_field(self, as_user, sent, field):
+        response = as_user.post("/task", {"task_name": "Water the plants", **sent})
 
         assert response.status_code == 422
         assert set(response.json) == {"error"}
@@ -101,7 +101,7 @@ class TestCreateTask:
 
 class TestChangeTask:
     @pytest.mark.parametrize(
-        ("change", "kept"),
+        ("change", "stored"),
         [
             ({"task_name": "New"}, {"title": "New"}),
             ({"description": "New"}, {"description": "New"}),
@@ -112,7 +112,7 @@ class TestChangeTask:
             ({}, {}),
         ],
     )
-    def test_only_what_is_named_changes(self, as_manager, session, factories, change, kept):
+    def test_only_the_named_fields_change(self, as_manager, session, factories, change, stored):
         task = factories.Task(title="Old", description="long", priority="high", assignee_id=factories.User().id)
         before = {name: getattr(task, name) for name in ("title", "description", "status", "priority", "assignee_id")}
 
@@ -120,10 +120,10 @@ class TestChangeTask:
 
         assert (response.status_code, response.json) == (200, {"message": "Task updated"})
         session.refresh(task)
-        assert {name: getattr(task, name) for name in before} == {**before, **kept}
+        assert {name: getattr(task, name) for name in before} == {**before, **stored}
 
     @pytest.mark.parametrize(
-        ("status", "is_active", "kept"),
+        ("status", "is_active", "stored"),
         [
             (TaskStatus.BLOCKED, True, TaskStatus.BLOCKED),
             (TaskStatus.CANCELLED, False, TaskStatus.CANCELLED),
@@ -131,22 +131,22 @@ class TestChangeTask:
             (TaskStatus.IN_PROGRESS, False, TaskStatus.DONE),
         ],
     )
-    def test_a_status_that_already_holds_stays_what_it_is(
-        self, as_manager, session, factories, status, is_active, kept
+    def test_a_boolean_status_that_already_holds_changes_nothing(
+        self, as_manager, session, factories, status, is_active, stored
     ):
         task = factories.Task(status=status)
 
         as_manager.put(f"/task/{task.id}", {"status": is_active})
 
         session.refresh(task)
-        assert task.status is kept
+        assert task.status is stored
 
-    def test_an_unknown_one_is_a_404(self, as_manager):
-        response = as_manager.put(f"/task/{NOT_THERE}", {"task_name": "New"})
+    def test_an_unknown_task_is_a_404(self, as_manager):
+        response = as_manager.put(f"/task/{UNKNOWN_ID}", {"task_name": "New"})
 
-        assert (response.status_code, response.json) == (404, {"error": f"there is no task {NOT_THERE}"})
+        assert (response.status_code, response.json) == (404, {"error": f"there is no task {UNKNOWN_ID}"})
 
-    def test_one_of_a_project_that_one_is_not_in_is_a_404(self, as_manager, factories):
+    def test_a_task_of_another_project_is_a_404(self, as_manager, factories):
         task = factories.Task(project_id=factories.Project().id)
 
         assert as_manager.put(f"/task/{task.id}", {"task_name": "New"}).status_code == 404
@@ -154,7 +154,7 @@ class TestChangeTask:
 
 
 class TestDeleteTask:
-    def test_is_soft(self, as_manager, task, session):
+    def test_deletes_softly(self, as_manager, task, session):
         response = as_manager.delete(f"/task/{task.id}")
 
         assert response.status_code == 200
@@ -167,8 +167,8 @@ class TestDeleteTask:
         assert task.deleted_at is not None
         assert as_manager.get("/activetasks").json == []
 
-    def test_a_deleted_or_unknown_one_is_a_404(self, as_manager, task):
+    def test_a_deleted_or_unknown_task_is_a_404(self, as_manager, task):
         as_manager.delete(f"/task/{task.id}")
 
         assert as_manager.delete(f"/task/{task.id}").status_code == 404
-        assert set(as_manager.delete(f"/task/{NOT_THERE}").json) == {"error"}
+        assert set(as_manager.delete(f"/task/{UNKNOWN_ID}").json) == {"error"}

@@ -12,7 +12,7 @@ from tests.routes.classic.classic_requests import CSV, upload
 
 
 class TestUploadCsv:
-    def test_each_good_row_is_a_task(self, as_manager, session):
+    def test_each_good_row_becomes_a_task(self, as_manager, session):
         response = upload(as_manager, CSV)
 
         assert response.status_code == 200
@@ -34,7 +34,7 @@ class TestUploadCsv:
         assert (john.is_active, john.role, john.password_hash) == (False, Role.USER, None)
         assert session.scalars(select(Task.assignee_id).where(Task.title == "Water the plants")).one() == john.id
 
-    def test_a_known_assignee_is_taken_in_any_case(self, as_manager, factories, session):
+    def test_a_known_assignee_is_matched_in_any_case(self, as_manager, factories, session):
         john = factories.User(username="John_Doe")
 
         upload(as_manager, CSV)
@@ -54,7 +54,7 @@ class TestUploadCsv:
             (6, "priority"),
         ]
 
-    def test_the_same_sheet_again_uploads_nothing(self, as_manager, session, clock):
+    def test_the_same_sheet_a_second_time_uploads_nothing(self, as_manager, session, clock):
         rows = CSV + b"Bad date,,true,low,2/30/2024,\n"
         upload(as_manager, rows)
         clock.advance(seconds=1)
@@ -64,20 +64,20 @@ class TestUploadCsv:
         assert response.json == {"message": "0 tasks uploaded successfully", "skipped": 3}
         assert len(session.scalars(select(Task)).all()) == 2
 
-    def test_a_sheet_that_has_grown_uploads_what_is_new(self, as_manager):
+    def test_a_sheet_that_has_grown_uploads_its_new_rows(self, as_manager):
         upload(as_manager, CSV)
 
         response = upload(as_manager, CSV + b"Wash the car,,true,low,9/3/2024,\n")
 
         assert response.json == {"message": "1 tasks uploaded successfully", "skipped": 2}
 
-    def test_a_row_that_stands_in_the_sheet_twice_is_one_task(self, as_manager):
+    def test_a_repeated_row_is_one_task(self, as_manager):
         assert upload(as_manager, CSV + CSV.partition(b"\n")[2]).json == {
             "message": "2 tasks uploaded successfully",
             "skipped": 2,
         }
 
-    def test_a_task_that_was_deleted_since_is_uploaded_again(self, as_manager, session, clock):
+    def test_a_task_deleted_since_is_uploaded_again(self, as_manager, session, clock):
         upload(as_manager, CSV)
         clock.advance(seconds=1)
         as_manager.delete(f"/task/{session.scalars(select(Task.id).where(Task.title == 'Feed the cat')).one()}")
@@ -104,14 +104,14 @@ class TestUploadCsv:
             b"\x89PNG\r\n\x1a\n\x00\x00",
         ],
     )
-    def test_a_file_that_is_no_such_csv_is_a_422_that_leaves_nothing(self, as_manager, session, content):
+    def test_an_unreadable_file_is_a_422_and_leaves_nothing(self, as_manager, session, content):
         response = upload(as_manager, content)
 
         assert response.status_code == 422
         assert set(response.json) == {"error"}
         assert session.scalars(select(Task)).all() == []
 
-    def test_a_column_that_nobody_knows_is_ignored_and_named(self, as_manager, session):
+    def test_an_unknown_column_is_ignored_and_reported(self, as_manager, session):
         response = upload(as_manager, b"task_name,colour\nOne,red\n")
 
         assert response.status_code == 200
@@ -119,9 +119,7 @@ class TestUploadCsv:
         assert session.scalars(select(Task.title)).all() == ["One"]
         assert as_manager.get(response.headers["Location"]).json["ignored_columns"] == ["colour"]
 
-    def test_one_that_is_not_finished_in_time_is_a_202_that_leads_to_it(
-        self, as_manager, monkeypatch, services, session
-    ):
+    def test_an_unfinished_import_is_a_202_with_its_location(self, as_manager, monkeypatch, services, session):
         monkeypatch.setattr("app.routes.classic.UPLOAD_WAIT_SECONDS", 0)
 
         response = upload(as_manager, CSV)
@@ -133,7 +131,7 @@ class TestUploadCsv:
         services.import_runs.run_waiting()
         assert as_manager.get(location).json["created_count"] == 2
 
-    def test_without_a_file_is_a_422(self, as_manager):
+    def test_a_missing_file_is_a_422(self, as_manager):
         as_text = as_manager.request(
             "POST", "/upload-csv", data={"file": "task_name"}, content_type="multipart/form-data"
         )
@@ -144,7 +142,7 @@ class TestUploadCsv:
             assert set(response.json) == {"error"}
 
     @pytest.mark.parametrize("content_type", ["text/csv", "application/json", ""])
-    def test_a_body_that_is_no_form_is_a_415(self, as_manager, content_type):
+    def test_a_body_that_is_not_a_form_is_a_415(self, as_manager, content_type):
         response = as_manager.request("POST", "/upload-csv", data=CSV, content_type=content_type)
 
         assert response.status_code == 415
@@ -152,7 +150,7 @@ class TestUploadCsv:
 
 
 class TestUploadLimits:
-    def test_the_eleventh_in_an_hour_is_refused(self, as_manager):
+    def test_the_eleventh_upload_of_an_hour_is_refused(self, as_manager):
         for _ in range(10):
             assert upload(as_manager, CSV).status_code == 200
 
@@ -162,7 +160,7 @@ class TestUploadLimits:
         assert set(response.json) == {"error"}
         assert 0 < int(response.headers["Retry-After"]) <= 3601
 
-    def test_its_successor_shares_the_count(self, as_manager):
+    def test_the_new_api_shares_the_count(self, as_manager):
         for _ in range(10):
             upload(as_manager, CSV)
 

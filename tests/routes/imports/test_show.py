@@ -10,11 +10,11 @@ from app.models.tasks.task import Task
 from tests.routes.imports.uploads import CSV, FIELDS, IMPORTS, upload
 
 PROBLEM_FIELDS = {"row", "line", "column", "value", "reason", "message"}
-NOT_THERE = 999_999_999
+UNKNOWN_ID = 999_999_999
 
 
 class TestList:
-    def test_newest_first_and_pages_join(self, as_manager):
+    def test_lists_the_newest_first_over_all_pages(self, as_manager):
         ids = [upload(as_manager, b"task_name\nOf %d\n" % n).json["id"] for n in range(3)]
 
         first = as_manager.get(f"{IMPORTS}?limit=2")
@@ -24,7 +24,7 @@ class TestList:
         assert [item["id"] for item in first.json["items"] + second.json["items"]] == ids[::-1]
         assert all(set(item) == FIELDS for item in first.json["items"])
 
-    def test_of_ones_own_projects(self, as_manager, secret_import):
+    def test_lists_only_imports_of_ones_own_projects(self, as_manager, secret_import):
         assert as_manager.get(IMPORTS).json["items"] == []
 
     @pytest.mark.parametrize("role", [Role.VIEWER, Role.USER])
@@ -33,20 +33,20 @@ class TestList:
 
 
 class TestShow:
-    def test_another_managers_is_shown(self, as_manager, client, factories):
+    def test_an_import_of_another_manager_is_shown(self, as_manager, client, factories):
         location = upload(as_manager, CSV).headers["Location"]
 
         other = client.acting_as(factories.User(role=Role.MANAGER))
         assert other.get(location).status_code == 200
 
-    def test_one_of_another_project_is_not_found(self, as_manager, as_admin, secret_import):
+    def test_an_import_of_another_project_is_not_found(self, as_manager, as_admin, secret_import):
         response = as_manager.get(f"{IMPORTS}/{secret_import}")
 
         assert (response.status_code, response.json["code"]) == (404, "not_found")
         assert as_admin.get(f"{IMPORTS}/{secret_import}").status_code == 200
 
-    @pytest.mark.parametrize("unknown", [NOT_THERE, 0, 2**63, "one"])
-    def test_an_unknown_one_is_not_found(self, as_manager, unknown):
+    @pytest.mark.parametrize("unknown", [UNKNOWN_ID, 0, 2**63, "one"])
+    def test_an_unknown_import_is_not_found(self, as_manager, unknown):
         assert as_manager.get(f"{IMPORTS}/{unknown}").status_code == 404
 
     @pytest.mark.parametrize("role", [Role.VIEWER, Role.USER])
@@ -57,7 +57,7 @@ class TestShow:
 
 
 class TestErrors:
-    def test_each_problem_says_where_and_what(self, as_manager):
+    def test_each_problem_has_its_place_and_its_reason(self, as_manager):
         location = upload(as_manager, CSV).headers["Location"]
 
         response = as_manager.get(f"{location}/errors")
@@ -75,7 +75,7 @@ class TestErrors:
             }
         ]
 
-    def test_of_a_row_as_a_whole_no_column_is_named(self, as_manager):
+    def test_a_problem_of_a_whole_row_names_no_column(self, as_manager):
         location = upload(as_manager, b"task_name,status\nOne\n").headers["Location"]
 
         (problem,) = as_manager.get(f"{location}/errors").json["items"]
@@ -84,7 +84,7 @@ class TestErrors:
         assert (problem["column"], problem["value"]) == (None, None)
         assert problem["message"] == "line 2: has 1 cell, the header has 2"
 
-    def test_pages_join(self, as_manager):
+    def test_pages_join_without_gaps(self, as_manager):
         location = upload(as_manager, b"task_name,status\n" + b"One,maybe\n" * 5).headers["Location"]
 
         first = as_manager.get(f"{location}/errors?limit=3")
@@ -93,19 +93,19 @@ class TestErrors:
         assert [item["row"] for item in first.json["items"] + second.json["items"]] == [1, 2, 3, 4, 5]
         assert 'rel="next"' in first.headers["Link"]
 
-    def test_a_dry_run_has_the_same(self, as_manager):
+    def test_a_dry_run_has_the_same_errors(self, as_manager):
         dry, real = (upload(as_manager, CSV, dry_run=word).headers["Location"] for word in ("true", "false"))
 
         assert as_manager.get(f"{dry}/errors").json == as_manager.get(f"{real}/errors").json
 
     @pytest.mark.parametrize("query", ["format=xml", "format=", "limit=0", "colour=red"])
-    def test_a_question_that_it_does_not_answer_is_a_422(self, as_manager, query):
+    def test_an_invalid_query_is_a_422(self, as_manager, query):
         location = upload(as_manager, CSV).headers["Location"]
 
         assert as_manager.get(f"{location}/errors?{query}").status_code == 422
 
     @pytest.mark.parametrize("form", ["json", "csv"])
-    def test_of_another_project_they_are_not_found(self, as_manager, secret_import, form):
+    def test_errors_of_another_project_are_not_found(self, as_manager, secret_import, form):
         response = as_manager.get(f"{IMPORTS}/{secret_import}/errors?format={form}")
 
         assert (response.status_code, response.json["code"]) == (404, "not_found")
@@ -121,7 +121,7 @@ class TestErrors:
 
 
 class TestErrorsAsCsv:
-    def test_is_a_file_to_keep(self, as_manager):
+    def test_is_a_file_to_save(self, as_manager):
         created = upload(as_manager, CSV)
 
         response = as_manager.get(f"{created.headers['Location']}/errors?format=csv")
@@ -136,7 +136,7 @@ class TestErrorsAsCsv:
         assert row[:2] == ["Two", "maybe"]
         assert row[2].startswith("line 3, column status: 'maybe' is not a status")
 
-    def test_mended_it_is_imported(self, as_manager, session):
+    def test_is_imported_after_correction(self, as_manager, session):
         location = upload(as_manager, CSV).headers["Location"]
         report = as_manager.get(f"{location}/errors?format=csv").data
 
@@ -147,7 +147,7 @@ class TestErrorsAsCsv:
         assert response.json["ignored_columns"] == []
         assert session.scalars(select(Task).where(Task.title == "Two")).one().status is TaskStatus.BLOCKED
 
-    def test_holds_all_of_them_at_once(self, as_manager):
+    def test_contains_all_errors_at_once(self, as_manager):
         location = upload(as_manager, b"task_name,status\n" + b"One,maybe\n" * 1_200).headers["Location"]
 
         report = as_manager.get(f"{location}/errors?format=csv&limit=1").data
@@ -157,6 +157,6 @@ class TestErrorsAsCsv:
 
 @pytest.fixture
 def secret_import(as_admin, factories):
-    """Into a project that the admin alone may know of."""
+    """An import into a project that only admins can see."""
     factories.Project(key="SECRET")
     return upload(as_admin, CSV, project="SECRET").json["id"]

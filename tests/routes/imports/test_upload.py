@@ -15,7 +15,7 @@ from tests.stored import count
 
 
 class TestCreate:
-    def test_a_small_file_is_finished_with_the_answer(self, as_manager, manager, session):
+    def test_a_small_file_is_finished_before_the_answer(self, as_manager, manager, session):
         response = upload(as_manager, CSV)
 
         assert response.status_code == 201
@@ -42,7 +42,7 @@ class TestCreate:
         }
         assert titles(session) == ["One", "Three"]
 
-    def test_location_leads_to_it(self, as_manager):
+    def test_location_is_the_url_of_the_import(self, as_manager):
         response = upload(as_manager, CSV)
 
         shown = as_manager.get(response.headers["Location"])
@@ -50,7 +50,7 @@ class TestCreate:
         assert response.headers["Location"] == f"{IMPORTS}/{response.json['id']}"
         assert (shown.status_code, shown.json) == (200, response.json)
 
-    def test_every_option_may_be_said(self, as_manager, session, factories, manager):
+    def test_accepts_every_option(self, as_manager, session, factories, manager):
         factories.ProjectMember(project_id=factories.Project(key="OPS").id, user_id=manager.id)
         content = "title;due_at;assignee\nZoë;3.9.2026;nobody known\nOne;3.9.2026;\n".encode("cp1252")
 
@@ -81,7 +81,7 @@ class TestCreate:
         assert (problem["column"], problem["value"]) == ("assignee", "nobody known")
         assert titles(session) == []
 
-    def test_the_tab_is_a_delimiter_by_name(self, as_manager, session):
+    def test_the_delimiter_may_be_the_word_tab(self, as_manager, session):
         assert upload(as_manager, b"task_name\tstatus\nOne, or two\tdone\n", delimiter="tab").status_code == 201
         assert titles(session) == ["One, or two"]
 
@@ -102,23 +102,23 @@ class TestCreate:
             ("colour", "red"),
         ],
     )
-    def test_an_option_that_makes_no_sense_is_refused_by_name(self, as_manager, session, option, value):
+    def test_an_invalid_option_is_refused_by_name(self, as_manager, session, option, value):
         response = upload(as_manager, CSV, **{option: value})
 
         assert (response.status_code, response.json["code"]) == (422, "invalid")
         assert [problem["pointer"] for problem in response.json["errors"]] == [f"/{option}"]
         assert count(session, TaskImport) == 0
 
-    def test_a_project_that_one_is_not_in_is_none(self, as_manager, factories):
+    def test_another_project_counts_as_unknown(self, as_manager, factories):
         factories.Project(key="SECRET")
 
-        not_in, not_there = (upload(as_manager, CSV, project=key) for key in ("SECRET", "NONE"))
+        invisible, missing = (upload(as_manager, CSV, project=key) for key in ("SECRET", "NONE"))
 
-        assert (not_in.status_code, not_there.status_code) == (422, 422)
-        assert not_in.json["detail"].replace("SECRET", "NONE") == not_there.json["detail"]
+        assert (invisible.status_code, missing.status_code) == (422, 422)
+        assert invisible.json["detail"].replace("SECRET", "NONE") == missing.json["detail"]
 
     @pytest.mark.parametrize(
-        ("content", "words"),
+        ("content", "reason"),
         [
             (b"", "empty"),
             (b"colour\nred\n", "task_name"),
@@ -128,15 +128,15 @@ class TestCreate:
             (b"PK\x03\x04", "Excel"),
         ],
     )
-    def test_a_file_that_cannot_be_read_is_a_422_that_leaves_nothing(self, as_manager, session, content, words):
+    def test_an_unreadable_file_is_a_422_and_leaves_nothing(self, as_manager, session, content, reason):
         response = upload(as_manager, content)
 
         assert (response.status_code, response.json["code"]) == (422, "unreadable_csv")
         assert response.content_type == "application/problem+json"
-        assert words in response.json["detail"]
+        assert reason in response.json["detail"]
         assert count(session, TaskImport) == count(session, ImportBlock) == 0
 
-    def test_a_file_that_is_refused_whole_says_so_in_the_answer(self, as_manager, session):
+    def test_a_file_that_is_refused_completely_has_its_failure_in_the_answer(self, as_manager, session):
         response = upload(as_manager, CSV, mode="all_or_nothing")
 
         assert response.status_code == 201
@@ -144,7 +144,7 @@ class TestCreate:
         assert response.json["failure"] == "1 row was refused, so nothing was imported"
         assert titles(session) == []
 
-    def test_without_a_file_it_is_a_422(self, as_manager):
+    def test_a_missing_file_is_a_422(self, as_manager):
         as_text = as_manager.request("POST", IMPORTS, data={"file": "task_name"}, content_type="multipart/form-data")
         under_another_name = as_manager.request("POST", IMPORTS, data={"csv": (io.BytesIO(CSV), "tasks.csv")})
 
@@ -152,8 +152,8 @@ class TestCreate:
             assert (response.status_code, response.json["code"]) == (422, "invalid")
 
     @pytest.mark.parametrize("part", ["project", "file"])
-    def test_what_comes_behind_the_file_is_refused(self, as_manager, session, part):
-        """It is read as it comes in: an option that follows it would come too late."""
+    def test_a_field_after_the_file_is_refused(self, as_manager, session, part):
+        """The upload is read as it comes in, so an option after the file would come too late."""
         name = f'name="{part}"' + ('; filename="b.csv"' if part == "file" else "")
         body = multipart(('name="file"; filename="a.csv"', CSV), (name, b"GEN"))
 
@@ -165,7 +165,7 @@ class TestCreate:
         assert count(session, TaskImport) == 0
 
     @pytest.mark.parametrize("kept", [0.3, 0.6, 0.99])
-    def test_an_upload_that_breaks_off_leaves_nothing(self, as_manager, session, kept):
+    def test_an_incomplete_upload_leaves_nothing(self, as_manager, session, kept):
         body = multipart(('name="file"; filename="a.csv"', CSV * 100))
         start = body[: int(len(body) * kept)]
 
@@ -176,7 +176,7 @@ class TestCreate:
         assert titles(session) == []
 
     @pytest.mark.parametrize("content_type", ["text/csv", "application/json", "multipart/form-data", ""])
-    def test_a_body_that_is_no_form_is_a_415(self, as_manager, content_type):
+    def test_a_body_that_is_not_a_form_is_a_415(self, as_manager, content_type):
         response = as_manager.request("POST", IMPORTS, data=CSV, content_type=content_type)
 
         assert (response.status_code, response.json["code"]) == (415, "unsupported_media_type")
@@ -193,22 +193,22 @@ class TestCreate:
         assert (response.status_code, response.json["code"]) == (403, "forbidden")
         assert count(session, TaskImport) == 0
 
-    def test_nobody_may_not(self, client):
+    def test_a_token_is_required(self, client):
         assert upload(client, CSV).status_code == 401
 
 
 class TestLimits:
-    def test_more_rows_than_are_allowed_are_a_413_that_leaves_nothing(self, as_manager, session):
+    def test_too_many_rows_are_a_413_and_leave_nothing(self, as_manager, session):
         response = upload(as_manager, b"task_name\n" + b"One\n" * 11)
 
         assert (response.status_code, response.json["code"]) == (413, "too_large")
         assert "10 rows" in response.json["detail"]
         assert count(session, TaskImport) == 0
 
-    def test_more_columns_than_are_allowed_are_one_too(self, as_manager):
+    def test_too_many_columns_are_a_413(self, as_manager):
         assert upload(as_manager, b"task_name,a,b,c,d\n").status_code == 413
 
-    def test_a_larger_file_is_one_too(self, as_manager, session, settings):
+    def test_a_file_over_the_limit_is_a_413(self, as_manager, session, settings):
         response = upload(as_manager, b"task_name\n" + b"x" * settings.max_upload_bytes)
 
         assert (response.status_code, response.json["code"]) == (413, "too_large")
@@ -219,7 +219,7 @@ class TestLimits:
 
         assert (response.json["created_count"], response.json["refused_count"]) == (1, 1)
 
-    def test_one_upload_too_many_is_refused_unread(self, as_manager):
+    def test_one_upload_too_many_is_refused_before_it_is_read(self, as_manager):
         for _ in range(3):
             assert upload(as_manager, CSV).status_code == 201
 
@@ -241,7 +241,7 @@ class TestWaiting:
     @pytest.mark.parametrize(
         "prefer", ["respond-async", "wait=0", "Respond-Async, wait=10", "handling=lenient, wait=0"]
     )
-    def test_who_would_not_wait_is_told_where_to_look(self, as_manager, services, session, job_queue, prefer):
+    def test_a_client_that_does_not_wait_gets_the_location(self, as_manager, services, session, job_queue, prefer):
         response = upload(as_manager, CSV, headers={"Prefer": prefer})
 
         assert response.status_code == 202
@@ -256,7 +256,7 @@ class TestWaiting:
         shown = as_manager.get(response.headers["Location"]).json
         assert (shown["state"], shown["created_count"]) == ("finished", 2)
 
-    def test_a_large_file_is_not_waited_for(self, as_manager, monkeypatch):
+    def test_the_answer_does_not_wait_for_a_large_file(self, as_manager, monkeypatch):
         monkeypatch.setattr("app.services.imports.imports.BLOCK_ROWS", 2)
 
         response = upload(as_manager, CSV)
@@ -265,7 +265,7 @@ class TestWaiting:
         assert response.headers["Location"] == f"{IMPORTS}/{response.json['id']}"
 
     @pytest.mark.parametrize("prefer", ["wait=1", "WAIT=30", "wait=999999999", "respond-later, wait=5"])
-    def test_it_is_when_somebody_would_wait(self, as_manager, monkeypatch, prefer):
+    def test_the_answer_waits_if_the_client_asks_for_it(self, as_manager, monkeypatch, prefer):
         monkeypatch.setattr("app.services.imports.imports.BLOCK_ROWS", 2)
 
         assert upload(as_manager, CSV, headers={"Prefer": prefer}).status_code == 201
@@ -273,13 +273,13 @@ class TestWaiting:
     @pytest.mark.parametrize(
         "prefer", ["", "wait", "wait=", "wait=soon", "wait=-1", "wait=9999999999", "return=minimal"]
     )
-    def test_what_says_nothing_of_waiting_changes_nothing(self, as_manager, prefer):
-        """A preference that is not understood is no error (RFC 7240)."""
+    def test_another_preference_changes_nothing(self, as_manager, prefer):
+        """A preference that the server does not understand is not an error (RFC 7240)."""
         assert upload(as_manager, CSV, headers={"Prefer": prefer}).status_code == 201
 
 
 class TestIdempotencyKey:
-    def test_the_same_again_is_the_same_import(self, as_manager, session):
+    def test_the_same_upload_again_is_the_same_import(self, as_manager, session):
         first, second = (upload(as_manager, CSV, headers={"Idempotency-Key": "once"}) for _ in range(2))
 
         assert (first.status_code, second.status_code) == (201, 201)
@@ -287,7 +287,7 @@ class TestIdempotencyKey:
         assert second.headers["Location"] == first.headers["Location"]
         assert titles(session) == ["One", "Three"]
 
-    def test_another_file_may_not_have_it(self, as_manager, session):
+    def test_another_file_may_not_use_the_key(self, as_manager, session):
         upload(as_manager, CSV, headers={"Idempotency-Key": "once"})
 
         response = upload(as_manager, b"task_name\nOther\n", headers={"Idempotency-Key": "once"})
@@ -295,19 +295,19 @@ class TestIdempotencyKey:
         assert (response.status_code, response.json["code"]) == (422, "idempotency_key_reused")
         assert titles(session) == ["One", "Three"]
 
-    def test_somebody_else_may(self, as_manager, as_admin, session):
+    def test_another_user_may_use_the_key(self, as_manager, as_admin, session):
         ids = {upload(client, CSV, headers={"Idempotency-Key": "once"}).json["id"] for client in (as_manager, as_admin)}
 
         assert len(ids) == 2
 
-    def test_without_one_the_same_file_is_another_import(self, as_manager, clock):
+    def test_without_a_key_the_same_file_is_another_import(self, as_manager, clock):
         first = upload(as_manager, CSV)
         clock.advance(seconds=1)
 
         assert upload(as_manager, CSV).json["id"] != first.json["id"]
 
     @pytest.mark.parametrize("key", ["", "k" * (MAX_IDEMPOTENCY_KEY_LENGTH + 1)])
-    def test_one_that_is_too_short_or_long_is_refused(self, as_manager, session, key):
+    def test_a_key_that_is_too_short_or_long_is_refused(self, as_manager, session, key):
         response = upload(as_manager, CSV, headers={"Idempotency-Key": key})
 
         assert (response.status_code, response.json["code"]) == (422, "invalid")
@@ -316,7 +316,7 @@ class TestIdempotencyKey:
 
 
 def multipart(*resources):
-    """A form whose resources come in this order."""
+    """A form with its fields in this order."""
     body = b"".join(
         b"--b\r\nContent-Disposition: form-data; " + name.encode() + b"\r\n\r\n" + content + b"\r\n"
         for name, content in resources

@@ -24,8 +24,8 @@ def token(client, ann, settings):
     assert claims["exp"] < (datetime.now(UTC) + timedelta(minutes=16)).timestamp()
 
     def signed(changes, key=settings.jwt_secret_key, algorithm="HS256"):
-        said = {name: value for name, value in {**claims, **changes}.items() if value is not None}
-        return jwt.encode(said, key, algorithm)
+        payload = {name: value for name, value in {**claims, **changes}.items() if value is not None}
+        return jwt.encode(payload, key, algorithm)
 
     return SimpleNamespace(
         good=pair["access_token"],

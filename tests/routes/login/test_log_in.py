@@ -12,7 +12,7 @@ NEW_PASSWORD = "tr0ub4dor and three"
 
 class TestLogIn:
     @pytest.mark.parametrize("login", ["Ann", "ann", "ann@example.org", "ANN@Example.Org", "  ann "])
-    def test_by_username_or_address_in_any_case(self, client, ann, login):
+    def test_accepts_the_username_or_the_address_in_any_case(self, client, ann, login):
         response = log_in(client, login)
 
         assert response.status_code == 200
@@ -20,10 +20,10 @@ class TestLogIn:
         assert response.json["expires_in"] == 15 * 60
         assert client.get(ME, headers=bearer(response.json["access_token"])).json["id"] == ann.id
 
-    def test_tokens_are_kept_by_no_cache(self, client, ann):
+    def test_no_cache_stores_the_tokens(self, client, ann):
         assert log_in(client, "ann").headers["Cache-Control"] == "no-store"
 
-    def test_an_unknown_name_and_a_wrong_password_answer_alike(self, client, ann):
+    def test_an_unknown_name_is_answered_like_a_wrong_password(self, client, ann):
         same_id = {"X-Request-ID": "the-same"}
 
         wrong = client.post(f"{AUTH}/login", {"username": "ann", "password": "wrong password"}, headers=same_id)
@@ -33,16 +33,16 @@ class TestLogIn:
         assert (unknown.status_code, unknown.json) == (wrong.status_code, wrong.json)
         assert set(unknown.headers.keys()) == set(wrong.headers.keys())
 
-    def test_a_deactivated_user_answers_like_a_wrong_password(self, client, factories, ann):
+    def test_a_deactivated_user_is_answered_like_a_wrong_password(self, client, factories, ann):
         same_id = {"X-Request-ID": "the-same"}
         factories.User(username="gone", is_active=False)
 
         wrong = client.post(f"{AUTH}/login", {"username": "ann", "password": "wrong password"}, headers=same_id)
-        gone = client.post(f"{AUTH}/login", {"username": "gone", "password": PASSWORD}, headers=same_id)
+        inactive = client.post(f"{AUTH}/login", {"username": "gone", "password": PASSWORD}, headers=same_id)
 
-        assert (gone.status_code, gone.json) == (wrong.status_code, wrong.json)
+        assert (inactive.status_code, inactive.json) == (wrong.status_code, wrong.json)
 
-    def test_somebody_whom_an_import_named_has_no_password_to_guess(self, client, factories):
+    def test_a_user_made_by_an_import_has_no_password_to_guess(self, client, factories):
         factories.User(username="imported", email=None, password_hash=None, is_active=False)
 
         assert log_in(client, "imported").status_code == 401
@@ -62,7 +62,7 @@ class TestLogIn:
             ({"username": "ann\x00", "password": PASSWORD}, ["/username"]),
         ],
     )
-    def test_a_body_of_another_shape_is_refused(self, client, body, pointers):
+    def test_an_invalid_body_is_refused(self, client, body, pointers):
         response = client.post(f"{AUTH}/login", body)
 
         assert response.status_code == 422
@@ -70,7 +70,7 @@ class TestLogIn:
 
 
 class TestLogInLimits:
-    def test_one_address_may_try_so_often_whatever_it_tries(self, client, ann):
+    def test_an_address_has_a_limit_over_all_names(self, client, ann):
         for guess in range(3):
             assert log_in(client, f"guess{guess}", "a wrong password").status_code == 401
 
@@ -78,7 +78,7 @@ class TestLogInLimits:
 
         assert (response.status_code, response.json["code"]) == (429, "too_many_requests")
 
-    def test_after_retry_after_it_may_again(self, client, ann, clock):
+    def test_an_address_may_try_again_after_retry_after(self, client, ann, clock):
         for _ in range(3):
             log_in(client, "ann", "a wrong password")
         clock.advance(seconds=20)
@@ -90,13 +90,13 @@ class TestLogInLimits:
 
         assert log_in(client, "ann").status_code == 200
 
-    def test_another_address_is_not_held_up(self, client, ann):
+    def test_another_address_is_not_limited(self, client, ann):
         for _ in range(4):
             log_in(client, "ann", "a wrong password", address="192.0.2.1")
 
         assert log_in(client, "ann", address="192.0.2.2").status_code == 200
 
-    def test_the_table_and_its_successor_share_one_count(self, client, ann):
+    def test_the_classic_and_the_new_api_share_one_count(self, client, ann):
         for _ in range(3):
             log_in(client, "ann", "a wrong password")
 
@@ -104,7 +104,7 @@ class TestLogInLimits:
 
         assert response.status_code == 429
 
-    def test_guessing_ones_current_password_is_counted_too(self, client, ann):
+    def test_wrong_current_passwords_are_counted(self, client, ann):
         member = client.acting_as(ann)
         change = {"current_password": "a wrong password", "new_password": NEW_PASSWORD}
         for _ in range(3):
@@ -129,7 +129,7 @@ class TestLogOut:
         assert (response.status_code, response.data) == (204, b"")
         assert client.get(ME, headers=bearer(pair["access_token"])).json["code"] == "session_ended"
 
-    def test_the_refresh_token_ends_with_it(self, client, ann):
+    def test_the_refresh_token_ends_with_the_access_token(self, client, ann):
         pair = log_in(client, "ann").json
 
         client.post(f"{AUTH}/logout", headers=bearer(pair["access_token"]))
@@ -137,16 +137,16 @@ class TestLogOut:
         assert client.post(f"{AUTH}/refresh", headers=bearer(pair["refresh_token"])).status_code == 401
 
     def test_another_session_of_the_user_goes_on(self, client, ann):
-        here, there = log_in(client, "ann").json, log_in(client, "ann").json
+        this_session, other_session = log_in(client, "ann").json, log_in(client, "ann").json
 
-        client.post(f"{AUTH}/logout", headers=bearer(here["access_token"]))
+        client.post(f"{AUTH}/logout", headers=bearer(this_session["access_token"]))
 
-        assert client.get(ME, headers=bearer(there["access_token"])).status_code == 200
+        assert client.get(ME, headers=bearer(other_session["access_token"])).status_code == 200
 
 
 class TestMe:
     @pytest.mark.parametrize("role", list(Role))
-    def test_says_who_one_is(self, client, factories, role):
+    def test_shows_ones_own_account(self, client, factories, role):
         user = factories.User(role=role)
 
         response = client.acting_as(user).get(ME)
@@ -156,7 +156,7 @@ class TestMe:
 
 
 class TestChangePassword:
-    def test_the_new_one_counts_and_the_old_one_does_not(self, client, ann):
+    def test_only_the_new_password_logs_in(self, client, ann):
         change = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
 
         response = client.acting_as(ann).put(f"{AUTH}/password", change)
@@ -165,19 +165,19 @@ class TestChangePassword:
         assert log_in(client, "ann").status_code == 401
         assert log_in(client, "ann", NEW_PASSWORD).status_code == 200
 
-    def test_every_other_session_ends_at_once_and_this_one_goes_on(self, client, ann):
-        here, there = log_in(client, "ann").json, log_in(client, "ann").json
-        for pair in (here, there):
+    def test_every_other_session_ends_at_once(self, client, ann):
+        this_session, other_session = log_in(client, "ann").json, log_in(client, "ann").json
+        for pair in (this_session, other_session):
             assert client.get(ME, headers=bearer(pair["access_token"])).status_code == 200
         change = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
 
-        client.put(f"{AUTH}/password", change, headers=bearer(here["access_token"]))
+        client.put(f"{AUTH}/password", change, headers=bearer(this_session["access_token"]))
 
-        assert client.get(ME, headers=bearer(here["access_token"])).status_code == 200
-        assert client.get(ME, headers=bearer(there["access_token"])).json["code"] == "session_ended"
-        assert client.post(f"{AUTH}/refresh", headers=bearer(there["refresh_token"])).status_code == 401
+        assert client.get(ME, headers=bearer(this_session["access_token"])).status_code == 200
+        assert client.get(ME, headers=bearer(other_session["access_token"])).json["code"] == "session_ended"
+        assert client.post(f"{AUTH}/refresh", headers=bearer(other_session["refresh_token"])).status_code == 401
 
-    def test_without_the_current_one_nothing_changes(self, client, ann):
+    def test_a_wrong_current_password_changes_nothing(self, client, ann):
         change = {"current_password": "a wrong password", "new_password": NEW_PASSWORD}
 
         response = client.acting_as(ann).put(f"{AUTH}/password", change)
@@ -187,7 +187,7 @@ class TestChangePassword:
         assert log_in(client, "ann").status_code == 200
 
     @pytest.mark.parametrize("guessable", ["short", "ann@example.org", "ANN@EXAMPLE.ORG"])
-    def test_one_that_anybody_would_try_first_is_refused(self, client, ann, guessable):
+    def test_a_guessable_password_is_refused(self, client, ann, guessable):
         change = {"current_password": PASSWORD, "new_password": guessable}
 
         response = client.acting_as(ann).put(f"{AUTH}/password", change)

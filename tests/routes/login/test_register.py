@@ -7,7 +7,7 @@ from tests.routes.login.auth_requests import AUTH, ME, log_in, pointers_of
 
 
 class TestRegister:
-    def test_makes_an_account_with_the_role_user(self, client):
+    def test_creates_an_account_with_the_role_user(self, client):
         response = register(client)
 
         assert response.status_code == 201
@@ -20,14 +20,14 @@ class TestRegister:
         }
         assert log_in(client, "ann").status_code == 200
 
-    def test_the_answer_says_nothing_of_the_password(self, client):
+    def test_the_answer_does_not_contain_the_password(self, client):
         response = register(client)
 
         assert set(response.json) == {
             *("id", "username", "email", "role", "time_zone", "is_active", "created_at", "updated_at")
         }
 
-    def test_a_role_cannot_be_asked_for(self, client):
+    def test_a_role_cannot_be_chosen(self, client):
         response = register(client, role="admin")
 
         assert response.status_code == 422
@@ -35,14 +35,14 @@ class TestRegister:
         assert log_in(client, "ann").status_code == 401
 
     @pytest.mark.parametrize("taken", ["ann", "ANN", "Ann"])
-    def test_a_taken_username_is_refused_however_it_is_capitalised(self, client, factories, taken):
+    def test_a_taken_username_is_refused_in_any_case(self, client, factories, taken):
         factories.User(username="Ann")
 
         response = register(client, username=taken)
 
         assert (response.status_code, response.json["code"]) == (409, "username_taken")
 
-    def test_a_taken_address_is_refused_however_it_is_capitalised(self, client, factories):
+    def test_a_taken_address_is_refused_in_any_case(self, client, factories):
         factories.User(email="Ann@example.org")
 
         response = register(client, email="ann@EXAMPLE.org", username="new")
@@ -74,14 +74,14 @@ class TestRegister:
             ("password", None),
         ],
     )
-    def test_what_cannot_be_kept_is_refused_by_name(self, client, field, value):
+    def test_an_invalid_value_is_refused_by_name(self, client, field, value):
         response = register(client, **{field: value})
 
         assert response.status_code == 422
         assert set(pointers_of(response)) == {f"/{field}"}
 
     class TestClosed:
-        def test_registration_is_refused_where_the_operator_closed_it(self, client):
+        def test_registration_is_refused_when_the_operator_closed_it(self, client):
             response = register(client)
 
             assert (response.status_code, response.json["code"]) == (403, "registration_closed")

@@ -7,11 +7,11 @@ from app.auth.tokens import ISSUER
 from app.models.people.user import Role
 from tests.routes.login.auth_requests import AUTH, ME, UNVERIFIED, bearer, log_in
 
-NOBODYS_KEY = "a key of somebody else that is long enough"
+FOREIGN_KEY = "a key of somebody else that is long enough"
 
 
 class TestRefresh:
-    def test_gives_the_next_pair(self, client, ann):
+    def test_returns_the_next_pair(self, client, ann):
         first = log_in(client, "ann").json
 
         response = client.post(f"{AUTH}/refresh", headers=bearer(first["refresh_token"]))
@@ -21,7 +21,7 @@ class TestRefresh:
         assert client.get(ME, headers=bearer(response.json["access_token"])).json["id"] == ann.id
         assert client.post(f"{AUTH}/refresh", headers=bearer(response.json["refresh_token"])).status_code == 200
 
-    def test_two_refreshes_at_once_get_one_successor(self, client, ann):
+    def test_two_refreshes_at_once_get_the_same_pair(self, client, ann):
         first = log_in(client, "ann").json
 
         answers = [client.post(f"{AUTH}/refresh", headers=bearer(first["refresh_token"])) for _ in range(2)]
@@ -32,7 +32,7 @@ class TestRefresh:
         again = client.post(f"{AUTH}/refresh", headers=bearer(answers[1].json["refresh_token"]))
         assert again.status_code == 200
 
-    def test_using_one_twice_ends_the_whole_family(self, client, ann, clock):
+    def test_a_reused_token_ends_the_whole_family(self, client, ann, clock):
         first = log_in(client, "ann").json
         second = client.post(f"{AUTH}/refresh", headers=bearer(first["refresh_token"])).json
         clock.advance(seconds=10)
@@ -53,7 +53,7 @@ class TestRefresh:
 
         assert client.get(ME, headers=bearer(other["access_token"])).status_code == 200
 
-    def test_an_access_token_is_none(self, client, ann):
+    def test_an_access_token_is_not_a_refresh_token(self, client, ann):
         response = client.post(f"{AUTH}/refresh", headers=bearer(log_in(client, "ann").json["access_token"]))
 
         assert (response.status_code, response.json["code"]) == (401, "token_invalid")
@@ -63,7 +63,7 @@ class TestRefresh:
 
         assert (response.status_code, response.json["code"]) == (401, "token_missing")
 
-    def test_it_ends_with_its_session(self, client, ann, clock, base_settings):
+    def test_ends_with_its_session(self, client, ann, clock, base_settings):
         token = log_in(client, "ann").json["refresh_token"]
         clock.advance(days=base_settings.session_days, seconds=1)
 
@@ -83,7 +83,7 @@ class TestRefresh:
 
 
 class TestTokens:
-    def test_without_one_nothing_is_shown(self, client):
+    def test_a_missing_token_is_refused(self, client):
         response = client.get(ME)
 
         assert (response.status_code, response.json["code"]) == (401, "token_missing")
@@ -103,14 +103,14 @@ class TestTokens:
             "Bearer {refresh}",
         ],
     )
-    def test_a_header_without_an_access_token_of_ours_is_refused(self, client, token, header):
+    def test_a_header_without_a_valid_access_token_is_refused(self, client, token, header):
         response = client.get(ME, headers={"Authorization": header.format(good=token.good, refresh=token.refresh)})
 
         assert (response.status_code, response.json["code"]) == (401, "token_invalid")
 
     @pytest.mark.parametrize(
         "signing",
-        [{"key": NOBODYS_KEY}, {"key": None, "algorithm": "none"}, {"algorithm": "HS512"}],
+        [{"key": FOREIGN_KEY}, {"key": None, "algorithm": "none"}, {"algorithm": "HS512"}],
         ids=["another key", "no signature", "another algorithm"],
     )
     def test_a_token_that_we_did_not_sign_is_refused(self, client, token, signing):
@@ -135,7 +135,7 @@ class TestTokens:
             ({"sid": "00000000-0000-0000-0000-000000000000"}, "session_ended"),
         ],
     )
-    def test_a_token_that_says_what_does_not_hold_is_refused(self, client, token, claims, code):
+    def test_a_token_with_a_wrong_claim_is_refused(self, client, token, claims, code):
         response = client.get(ME, headers=bearer(token.signed(claims)))
 
         assert (response.status_code, response.json["code"]) == (401, code)
@@ -147,15 +147,15 @@ class TestTokens:
 
         assert (response.status_code, response.json["code"]) == (401, "token_invalid")
 
-    def test_a_token_of_a_release_that_named_no_audience_is_good(self, client, token):
+    def test_a_token_of_a_release_without_audiences_is_accepted(self, client, token):
         assert client.get(ME, headers=bearer(token.signed({"aud": None}))).status_code == 200
 
-    def test_a_session_is_good_for_its_own_user_only(self, client, token, factories):
+    def test_a_session_is_valid_only_for_its_own_user(self, client, token, factories):
         response = client.get(ME, headers=bearer(token.signed({"sub": str(factories.User(role=Role.ADMIN).id)})))
 
         assert (response.status_code, response.json["code"]) == (401, "session_ended")
 
-    def test_a_good_one_is_what_the_bad_ones_differ_from(self, client, token):
+    def test_the_unchanged_token_is_accepted(self, client, token):
         assert client.get(ME, headers=bearer(token.signed({}))).status_code == 200
 
     def test_a_deactivated_users_token_is_refused(self, client, factories):
@@ -173,7 +173,7 @@ class TestTokens:
 
         assert (response.status_code, response.json["code"]) == (401, "session_ended")
 
-    def test_a_token_in_the_query_or_a_cookie_is_none(self, client, token):
+    def test_a_token_in_the_query_or_in_a_cookie_is_ignored(self, client, token):
         response = client.get(f"{ME}?jwt={token.good}", headers={"Cookie": f"access_token_cookie={token.good}"})
 
         assert (response.status_code, response.json["code"]) == (401, "token_missing")

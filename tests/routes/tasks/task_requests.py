@@ -6,7 +6,7 @@ FIELDS = {
     *("due_at", "external_ref", "position", "created_at", "updated_at", "started_at", "completed_at", "deleted_at"),
     "version",
 }
-NOT_THERE = 999_999_999
+UNKNOWN_ID = 999_999_999
 MAX_BIGINT = 2**63 - 1
 
 

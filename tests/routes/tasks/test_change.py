@@ -4,11 +4,11 @@ import pytest
 
 from app.models.people.user import Role
 from app.models.tasks.fields import MAX_LABELS
-from tests.routes.tasks.task_requests import MAX_BIGINT, NOT_THERE, TASKS
+from tests.routes.tasks.task_requests import MAX_BIGINT, TASKS, UNKNOWN_ID
 
 
 class TestReplace:
-    def test_what_is_absent_goes_back_to_its_default(self, as_user, factories, ops_member, ops):
+    def test_absent_fields_return_to_their_defaults(self, as_user, factories, ops_member, ops):
         task = factories.Task(
             project_id=ops.id,
             title="Old",
@@ -40,12 +40,12 @@ class TestReplace:
         }
         assert {name: response.json[name] for name in expected} == expected
 
-    def test_what_another_system_calls_it_is_replaced_too(self, as_user, full_task):
+    def test_the_external_reference_is_replaced(self, as_user, full_task):
         response = as_user.put(f"{TASKS}/{full_task.id}", {"title": "New", "external_ref": "JIRA-43"})
 
         assert (response.status_code, response.json["external_ref"]) == (200, "JIRA-43")
 
-    def test_is_a_change_like_any_other(self, as_user, factories, clock):
+    def test_counts_as_a_change(self, as_user, factories, clock):
         task = factories.Task(updated_at=clock() - timedelta(hours=1))
         before = as_user.get(f"{TASKS}/{task.id}").json
 
@@ -54,13 +54,13 @@ class TestReplace:
         assert after["updated_at"] > before["updated_at"]
         assert after["version"] == before["version"] + 1
 
-    def test_without_a_title_it_is_no_task(self, as_user, task):
+    def test_a_title_is_required(self, as_user, task):
         response = as_user.put(f"{TASKS}/{task.id}", {"status": "done"})
 
         assert response.status_code == 422
         assert [problem["pointer"] for problem in response.json["errors"]] == ["/title"]
 
-    def test_twice_is_once(self, as_user, task):
+    def test_a_repeated_request_changes_nothing(self, as_user, task):
         first = as_user.put(f"{TASKS}/{task.id}", {"title": "New", "status": "done"})
         second = as_user.put(f"{TASKS}/{task.id}", {"title": "New", "status": "done"})
 
@@ -85,7 +85,7 @@ class TestChange:
             {"position": 0.5},
         ],
     )
-    def test_only_what_is_named_changes(self, as_user, full_task, change):
+    def test_only_the_named_fields_change(self, as_user, full_task, change):
         before = as_user.get(f"{TASKS}/{full_task.id}").json
 
         response = as_user.patch(f"{TASKS}/{full_task.id}", change)
@@ -113,7 +113,7 @@ class TestChange:
             ({"deleted_at": None}, "/deleted_at"),
         ],
     )
-    def test_what_cannot_be_kept_is_refused_and_changes_nothing(self, as_user, full_task, change, pointer):
+    def test_an_invalid_value_is_refused_and_changes_nothing(self, as_user, full_task, change, pointer):
         before = as_user.get(f"{TASKS}/{full_task.id}").json
 
         response = as_user.patch(f"{TASKS}/{full_task.id}", change)
@@ -122,22 +122,22 @@ class TestChange:
         assert {problem["pointer"] for problem in response.json["errors"]} == {pointer}
         assert as_user.get(f"{TASKS}/{full_task.id}").json == before
 
-    def test_a_label_said_twice_is_kept_once_where_it_is_said_first(self, as_user, full_task):
+    def test_a_repeated_label_keeps_its_first_place(self, as_user, full_task):
         response = as_user.patch(f"{TASKS}/{full_task.id}", {"labels": ["b", "a", " b "]})
 
         assert (response.status_code, response.json["labels"]) == (200, ["b", "a"])
 
-    def test_labels_that_are_the_same_once_said_twice_change_nothing(self, as_user, full_task):
+    def test_labels_that_only_repeat_the_current_ones_change_nothing(self, as_user, full_task):
         response = as_user.patch(f"{TASKS}/{full_task.id}", {"labels": ["x", "y", "x"]})
 
         assert (response.status_code, response.json["version"]) == (200, 1)
 
-    def test_the_same_label_twice_is_one(self, as_user, full_task):
+    def test_a_repeated_label_counts_once(self, as_user, full_task):
         response = as_user.patch(f"{TASKS}/{full_task.id}", {"labels": ["again"] * MAX_LABELS})
 
         assert (response.status_code, response.json["labels"]) == (200, ["again"])
 
-    def test_with_more_than_one_field_it_is_one_version(self, as_user, full_task):
+    def test_a_change_of_several_fields_is_one_version(self, as_user, full_task):
         change = {"title": "New", "assignee": None, "project": "GEN", "status": "done"}
 
         response = as_user.patch(f"{TASKS}/{full_task.id}", change)
@@ -145,20 +145,20 @@ class TestChange:
         assert (response.status_code, response.json["version"]) == (200, 2)
 
     @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-    def test_an_unknown_one_is_not_found(self, as_manager, method):
-        response = as_manager.request(method, f"{TASKS}/{NOT_THERE}", json={"title": "New"})
+    def test_an_unknown_task_is_not_found(self, as_manager, method):
+        response = as_manager.request(method, f"{TASKS}/{UNKNOWN_ID}", json={"title": "New"})
 
         assert (response.status_code, response.json["code"]) == (404, "not_found")
 
     @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
     @pytest.mark.parametrize("unknown", [0, MAX_BIGINT, MAX_BIGINT + 1, 10**30])
-    def test_so_is_what_can_be_no_id(self, as_manager, method, unknown):
+    def test_an_impossible_id_is_not_found(self, as_manager, method, unknown):
         response = as_manager.request(method, f"{TASKS}/{unknown}", json={"title": "New"})
 
         assert (response.status_code, response.json["code"]) == (404, "not_found")
 
     @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-    def test_a_deleted_one_is_not_found(self, as_manager, factories, clock, method):
+    def test_a_deleted_task_is_not_found(self, as_manager, factories, clock, method):
         task = factories.Task(deleted_at=clock())
 
         assert as_manager.request(method, f"{TASKS}/{task.id}", json={"title": "New"}).status_code == 404
@@ -169,7 +169,7 @@ class TestChange:
         for method in ("PUT", "PATCH"):
             assert viewer.request(method, f"{TASKS}/{task.id}", json={"title": "New"}).status_code == 403
 
-    def test_an_assignee_of_the_old_project_does_not_come_along(self, as_user, factories, ops_member, client):
+    def test_a_move_drops_an_assignee_who_is_not_in_the_new_project(self, as_user, factories, ops_member, client):
         task = factories.Task(assignee_id=factories.User().id)
 
         response = ops_member.client.patch(f"{TASKS}/{task.id}", {"project": "OPS"})
@@ -191,7 +191,7 @@ class TestPreconditions:
             ("DELETE", "", None),
         ],
     )
-    def test_who_was_too_slow_is_told_and_changes_nothing(self, as_manager, task, method, path, body):
+    def test_an_outdated_tag_is_refused_and_changes_nothing(self, as_manager, task, method, path, body):
         stale = as_manager.get(f"{TASKS}/{task.id}").headers["ETag"]
         current = as_manager.patch(f"{TASKS}/{task.id}", {"description": "somebody was faster"})
 
@@ -200,13 +200,13 @@ class TestPreconditions:
         assert (refused.status_code, refused.json["code"]) == (412, "precondition_failed")
         assert as_manager.get(f"{TASKS}/{task.id}").json == current.json
 
-        of_now = {"If-Match": current.headers["ETag"]}
-        assert as_manager.request(method, f"{TASKS}/{task.id}{path}", json=body, headers=of_now).status_code < 300
+        current_tag = {"If-Match": current.headers["ETag"]}
+        assert as_manager.request(method, f"{TASKS}/{task.id}{path}", json=body, headers=current_tag).status_code < 300
 
     @pytest.mark.parametrize(
         ("tag", "status"), [("*", 200), ('"other", {etag}', 200), ("W/{etag}", 412), ('"other"', 412), ("", 412)]
     )
-    def test_any_of_the_tags_named_must_be_the_strong_one_of_now(self, as_user, task, tag, status):
+    def test_one_of_the_tags_must_be_the_current_strong_one(self, as_user, task, tag, status):
         etag = as_user.get(f"{TASKS}/{task.id}").headers["ETag"]
 
         response = as_user.patch(f"{TASKS}/{task.id}", {"title": "New"}, headers={"If-Match": tag.format(etag=etag)})
@@ -219,7 +219,7 @@ class TestPreconditions:
 
         assert as_user.patch(f"{TASKS}/{other.id}", {"title": "New"}, headers={"If-Match": tag}).status_code == 412
 
-    def test_a_change_answers_the_next_tag(self, as_user, task):
+    def test_a_change_returns_the_next_tag(self, as_user, task):
         tag = as_user.get(f"{TASKS}/{task.id}").headers["ETag"]
 
         for title in ("First", "Second", "Third"):
@@ -240,7 +240,7 @@ class TestChangeStatus:
             {"status": "done", "due_at": "2031-05-06T07:08:09+00:00"},
         ],
     )
-    def test_the_status_or_the_deadline_or_both(self, as_user, full_task, method, change):
+    def test_changes_the_status_the_deadline_or_both(self, as_user, full_task, method, change):
         before = as_user.get(f"{TASKS}/{full_task.id}").json
 
         response = as_user.request(method, f"{TASKS}/{full_task.id}/status", json=change)
@@ -250,7 +250,7 @@ class TestChangeStatus:
         assert response.json == {**before, **change, **times, "version": 2}
         assert "ETag" in response.headers
 
-    def test_times_follow_it(self, as_user, task):
+    def test_the_times_follow_the_status(self, as_user, task):
         begun = as_user.put(f"{TASKS}/{task.id}/status", {"status": "in_progress"}).json
         ended = as_user.put(f"{TASKS}/{task.id}/status", {"status": "done"}).json
         open_again = as_user.put(f"{TASKS}/{task.id}/status", {"status": "open"}).json
@@ -271,8 +271,8 @@ class TestChangeStatus:
 
         assert viewer.put(f"{TASKS}/{task.id}/status", {"status": "done"}).status_code == 403
 
-    def test_an_unknown_one_is_not_found(self, as_user):
-        assert as_user.put(f"{TASKS}/{NOT_THERE}/status", {"status": "done"}).status_code == 404
+    def test_an_unknown_task_is_not_found(self, as_user):
+        assert as_user.put(f"{TASKS}/{UNKNOWN_ID}/status", {"status": "done"}).status_code == 404
 
 
 class OpsMember:

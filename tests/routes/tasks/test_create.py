@@ -28,7 +28,7 @@ class TestCreate:
             "version": 1,
         }
 
-    def test_location_leads_to_it_and_etag_is_its_version(self, as_user):
+    def test_location_is_its_url_and_etag_its_version(self, as_user):
         created = as_user.post(TASKS, {"title": "Water the plants"})
 
         shown = as_user.get(created.headers["Location"])
@@ -36,9 +36,9 @@ class TestCreate:
         assert shown.json == created.json
         assert shown.headers["ETag"] == created.headers["ETag"]
 
-    def test_all_that_can_be_said_is_kept(self, as_user, factories):
+    def test_every_field_is_stored(self, as_user, factories):
         assignee = factories.User()
-        said = {
+        sent = {
             "title": "Ship it",
             "description": "Today.\nOr tomorrow.",
             "status": "in_progress",
@@ -51,14 +51,14 @@ class TestCreate:
             "project": "GEN",
         }
 
-        response = as_user.post(TASKS, said)
+        response = as_user.post(TASKS, sent)
 
         assert response.status_code == 201
-        assert {name: response.json[name] for name in said} == said
+        assert {name: response.json[name] for name in sent} == sent
         assert response.json["started_at"] is not None
 
     @pytest.mark.parametrize(
-        ("said", "kept"),
+        ("sent", "stored"),
         [
             ({"status": "Open"}, {"status": "todo"}),
             ({"status": "In Progress"}, {"status": "in_progress"}),
@@ -81,19 +81,19 @@ class TestCreate:
             ({"due_at": "2031-05-06T07:08:09"}, {"due_at": "2031-05-06T07:08:09+00:00"}),
         ],
     )
-    def test_what_people_write_is_understood(self, as_user, said, kept):
-        response = as_user.post(TASKS, {"title": "One", **said})
+    def test_accepts_values_as_people_write_them(self, as_user, sent, stored):
+        response = as_user.post(TASKS, {"title": "One", **sent})
 
         assert response.status_code == 201
-        assert {name: response.json[name] for name in kept} == kept
+        assert {name: response.json[name] for name in stored} == stored
 
-    def test_an_ended_one_has_its_time_of_ending(self, as_user):
+    def test_a_finished_task_has_a_completion_time(self, as_user):
         response = as_user.post(TASKS, {"title": "Was done already", "status": "done"})
 
         assert response.json["completed_at"] is not None
 
     @pytest.mark.parametrize(
-        ("said", "pointer"),
+        ("sent", "pointer"),
         [
             ({"title": None}, "/title"),
             ({"title": ""}, "/title"),
@@ -145,17 +145,17 @@ class TestCreate:
             ({"a/b~c": 1}, "/a~1b~0c"),
         ],
     )
-    def test_what_cannot_be_kept_is_refused_by_name(self, as_user, said, pointer):
-        response = as_user.post(TASKS, {"title": "One", **said})
+    def test_an_invalid_value_is_refused_by_name(self, as_user, sent, pointer):
+        response = as_user.post(TASKS, {"title": "One", **sent})
 
         assert response.status_code == 422
         assert response.json["code"] == "invalid"
         assert {problem["pointer"] for problem in response.json["errors"]} == {pointer}
 
-    def test_an_inactive_user_is_given_nothing_to_do(self, as_user, factories):
-        gone = factories.User(is_active=False)
+    def test_an_inactive_user_cannot_be_the_assignee(self, as_user, factories):
+        inactive = factories.User(is_active=False)
 
-        response = as_user.post(TASKS, {"title": "One", "assignee": gone.username})
+        response = as_user.post(TASKS, {"title": "One", "assignee": inactive.username})
 
         assert (response.status_code, response.json["code"]) == (422, "invalid")
 
@@ -167,7 +167,7 @@ class TestCreate:
 
 class TestBodies:
     @pytest.mark.parametrize("body", ["{", "", "{'title': 'One'}", "\xff", '{"title": "One"} and more', "[" * 100_000])
-    def test_what_is_not_json_cannot_be_read(self, as_user, body):
+    def test_a_body_that_is_not_json_is_refused(self, as_user, body):
         response = as_user.request("POST", TASKS, data=body.encode("latin-1"), content_type="application/json")
 
         if body.startswith("[["):
@@ -180,7 +180,7 @@ class TestBodies:
         assert response.content_type == "application/problem+json"
 
     @pytest.mark.parametrize("body", ["[]", "null", "7", '"One"', "[[]]"])
-    def test_json_that_is_no_object_is_refused(self, as_user, body):
+    def test_json_that_is_not_an_object_is_refused(self, as_user, body):
         response = as_user.request("POST", TASKS, data=body, content_type="application/json")
 
         assert (response.status_code, response.json["code"]) == (422, "invalid")
@@ -189,13 +189,13 @@ class TestBodies:
         "body",
         ['{"title": "\\ud800"}', '{"title": "One", "labels": ["\\udfff"]}', '{"title": "One", "assignee": "\\ud800"}'],
     )
-    def test_half_a_character_is_refused(self, as_user, body):
+    def test_a_lone_surrogate_is_refused(self, as_user, body):
         response = as_user.request("POST", TASKS, data=body, content_type="application/json")
 
         assert response.status_code in {400, 422}
 
     @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 400])
-    def test_what_is_no_number_is_refused(self, as_user, number):
+    def test_a_value_that_is_not_a_number_is_refused(self, as_user, number):
         body = f'{{"title": "One", "position": {number}}}'
 
         response = as_user.request("POST", TASKS, data=body, content_type="application/json")
@@ -210,13 +210,13 @@ class TestBodies:
 
         assert (response.status_code, response.json["code"]) == (415, "unsupported_media_type")
 
-    def test_json_by_another_name_is_taken(self, as_user):
+    def test_other_json_content_types_are_accepted(self, as_user):
         for content_type in ("application/json; charset=utf-8", "application/merge-patch+json"):
             response = as_user.request("POST", TASKS, data=b'{"title": "One"}', content_type=content_type)
 
             assert response.status_code == 201
 
-    def test_a_body_over_the_limit_is_refused_unread(self, as_user, base_settings):
+    def test_a_body_over_the_limit_is_refused_before_it_is_read(self, as_user, base_settings):
         body = {"title": "One", "description": "d" * base_settings.max_body_bytes}
 
         response = as_user.post(TASKS, body)

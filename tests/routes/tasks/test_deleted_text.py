@@ -1,4 +1,4 @@
-"""Whoever may not see deleted tasks sees no more of one than the daily log keeps of it."""
+"""Users who may not see deleted tasks see no more of one than the daily log keeps of it."""
 
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ from app.models.people.user import Role
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 AS_OF = "/api/v1/tasks?as_of=2026-03-10T12:00:30Z"
-# Words of the description, a label and the name elsewhere; none of them is in the log.
+# Text of the description, a label and the external reference; none of it is in the log.
 SECRETS = ("swordfish", "hushhush", "vault-7")
 PATHS = [
     "/task/{log}",
@@ -35,21 +35,21 @@ PATHS = [
 ]
 
 
-class TestOfADeletedTask:
+class TestDeletedTask:
     @pytest.mark.parametrize("role", [Role.VIEWER, Role.USER])
     def test_no_route_shows_more_than_the_log_keeps(self, client, as_manager, factories, deleted, role):
-        # An answer that was cached for somebody who sees more is nobody else's.
+        # An answer that was cached for a user who sees more must not reach others.
         before_them, as_them = as_manager, client.acting_as(factories.User(role=role))
 
         assert shown_at(before_them, deleted, "swordfish") != []
         assert shown_at(as_them, deleted, *SECRETS) == []
 
-    @pytest.mark.parametrize("question", ["q=swordfish", "label=hushhush"])
-    def test_nothing_of_it_can_be_asked_for(self, as_viewer, as_manager, deleted, question):
-        assert len(as_manager.get(f"{AS_OF}&{question}").json["items"]) == 1
-        assert as_viewer.get(f"{AS_OF}&{question}").json["items"] == []
+    @pytest.mark.parametrize("query", ["q=swordfish", "label=hushhush"])
+    def test_no_query_finds_it_by_its_text(self, as_viewer, as_manager, deleted, query):
+        assert len(as_manager.get(f"{AS_OF}&{query}").json["items"]) == 1
+        assert as_viewer.get(f"{AS_OF}&{query}").json["items"] == []
 
-    def test_what_the_log_keeps_is_shown(self, as_viewer, deleted):
+    def test_the_fields_of_the_log_are_shown(self, as_viewer, deleted):
         row = as_viewer.get("/task/{log}".format(**deleted)).json["task"]
         (item,) = as_viewer.get(AS_OF).json["items"]
 
@@ -61,18 +61,18 @@ class TestOfADeletedTask:
         assert (item["labels"], item["external_ref"]) == ([], None)
         assert as_viewer.get(f"{AS_OF}&q=vault").json["items"] == [item]
 
-    def test_managers_see_all_of_it(self, as_viewer, as_manager, deleted):
+    def test_managers_see_the_whole_text(self, as_viewer, as_manager, deleted):
         shown_at(as_viewer, deleted)
 
         assert {"/task/{log}", "/tasklogger/{log}", "/tasks", AS_OF} <= set(shown_at(as_manager, deleted, "swordfish"))
 
-    def test_once_restored_everybody_sees_it_again(self, as_viewer, as_manager, deleted):
+    def test_everybody_sees_it_again_after_it_is_restored(self, as_viewer, as_manager, deleted):
         as_manager.post("/api/v1/tasks/{task}/restore".format(**deleted))
 
         for path in ("/task/{log}", "/tasks", AS_OF):
             assert "swordfish" in as_viewer.get(path.format(**deleted)).text
 
-    def test_that_is_gone_for_good_no_more_is_shown_either(self, as_viewer, session, deleted):
+    def test_a_purged_task_shows_no_more_than_the_log_keeps(self, as_viewer, session, deleted):
         connection = session.connection()
         connection.exec_driver_sql("DELETE FROM tasks WHERE id = %s", (deleted["task"],))
 
@@ -80,14 +80,14 @@ class TestOfADeletedTask:
             assert "swordfish" not in as_viewer.get(path.format(**deleted)).text
 
 
-class TestOfATaskInAProjectThatOneHasLeft:
+class TestTaskOfAProjectThatTheUserHasLeft:
     def test_nothing_is_shown(self, as_manager, as_admin, left):
         assert shown_at(as_admin, left, "swordfish") != []
         assert shown_at(as_manager, left, *SECRETS, "Open the vault") == []
 
 
 def shown_at(client, ids, *words):
-    """The paths whose answer holds one of the words."""
+    """List the paths whose answer contains one of the words."""
     shown = []
     for path in PATHS:
         response = client.get(path.format(**ids))
@@ -98,7 +98,7 @@ def shown_at(client, ids, *words):
 
 
 def log_a_task(client, services, session, clock, project="GEN"):
-    """The ids of a task with secrets and of its row in the log of its day; it is a minute past noon then."""
+    """Log a task with secrets; return its id and that of its log row. The clock then stands a minute past noon."""
     task = client.post(
         "/api/v1/tasks",
         {

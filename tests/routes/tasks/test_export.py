@@ -13,7 +13,7 @@ HEADER = "ref,project,title,description,status,priority,labels,assignee,due_at,c
 
 
 class TestExport:
-    def test_is_a_file_to_keep(self, as_viewer, factories):
+    def test_is_a_file_to_save(self, as_viewer, factories):
         task = factories.Task(title="Paint", created_at="2026-03-09T12:00:00Z")
 
         response = as_viewer.get(EXPORT)
@@ -27,10 +27,10 @@ class TestExport:
             f"GEN-{task.number},GEN,Paint,,todo,medium,,,,2026-03-09T12:00:00+00:00,",
         ]
 
-    def test_without_tasks_it_is_a_header(self, as_viewer):
+    def test_no_tasks_make_a_header_alone(self, as_viewer):
         assert as_viewer.get(EXPORT).get_data(as_text=True) == HEADER + "\r\n"
 
-    def test_holds_all_of_them(self, as_viewer, factories, monkeypatch):
+    def test_contains_all_tasks(self, as_viewer, factories, monkeypatch):
         monkeypatch.setattr("app.services.tasks.export.PAGE_ROWS", 7)
         for n in range(60):
             factories.Task(title=f"T{n}")
@@ -54,7 +54,7 @@ class TestExport:
             ("q=labelled", ["Labelled"]),
         ],
     )
-    def test_the_lists_filters_choose(self, as_viewer, viewer, factories, clock, query, expected):
+    def test_the_filters_of_the_list_apply(self, as_viewer, viewer, factories, clock, query, expected):
         factories.Task(title="Done", status="done")
         factories.Task(title="Mine", assignee_id=viewer.id, creator_id=viewer.id)
         factories.Task(title="Late", due_at=clock() - timedelta(days=1), priority="high")
@@ -69,37 +69,37 @@ class TestExport:
     @pytest.mark.parametrize(
         "query", ["sort=title", "limit=10", "cursor=x", "include_total=true", "status=whatever", "colour=red"]
     )
-    def test_a_question_that_it_does_not_answer_is_a_422(self, as_viewer, query):
+    def test_an_invalid_query_is_a_422(self, as_viewer, query):
         response = as_viewer.get(f"{EXPORT}?{query}")
 
         assert (response.status_code, response.json["code"]) == (422, "invalid")
 
-    def test_it_holds_ones_own_projects(self, as_viewer, as_manager, admin, client, factories):
+    def test_contains_only_ones_own_projects(self, as_viewer, as_manager, admin, client, factories):
         factories.Task(title="Secret", project_id=factories.Project().id)
 
         assert titles_in(as_viewer.get(EXPORT)) == titles_in(as_manager.get(EXPORT)) == []
         assert titles_in(client.acting_as(admin).get(EXPORT)) == ["Secret"]
 
     @pytest.mark.parametrize("role", [Role.VIEWER, Role.USER])
-    def test_deleted_ones_are_for_who_may_restore_them(self, client, factories, clock, role):
+    def test_deleted_tasks_are_only_for_roles_that_may_restore_them(self, client, factories, clock, role):
         factories.Task(title="Gone", deleted_at=clock())
 
         response = client.acting_as(factories.User(role=role)).get(f"{EXPORT}?deleted=true")
 
         assert (response.status_code, response.json["code"]) == (403, "forbidden")
 
-    def test_a_manager_gets_deleted_ones(self, as_manager, factories, clock):
+    def test_a_manager_gets_deleted_tasks(self, as_manager, factories, clock):
         factories.Task(title="There")
         factories.Task(title="Gone", deleted_at=clock())
 
         assert titles_in(as_manager.get(f"{EXPORT}?deleted=true")) == ["Gone"]
 
-    def test_nobody_may_not(self, client):
+    def test_a_token_is_required(self, client):
         response = client.get(EXPORT)
 
         assert (response.status_code, response.json["code"]) == (401, "token_missing")
 
-    def test_it_imports_as_it_is(self, as_manager, factories, manager, session):
+    def test_can_be_imported_unchanged(self, as_manager, factories, manager, session):
         factories.ProjectMember(project_id=factories.Project(key="OPS").id, user_id=manager.id)
         factories.Task(title="=1+1", description="a\nb", labels=["x,y"], external_ref="A", status="blocked")
         content = as_manager.get(EXPORT).data

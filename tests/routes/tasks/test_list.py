@@ -9,13 +9,13 @@ from tests.routes.tasks.task_requests import TASKS, ids_of
 
 
 class TestList:
-    def test_nothing_is_an_empty_page(self, as_user):
+    def test_no_tasks_are_an_empty_page(self, as_user):
         response = as_user.get(TASKS)
 
         assert (response.status_code, response.json) == (200, {"items": [], "next_cursor": None})
         assert "Link" not in response.headers
 
-    def test_shows_each_task_as_it_is_shown_alone(self, as_user, full_task):
+    def test_each_item_equals_the_task_shown_alone(self, as_user, full_task):
         assert as_user.get(TASKS).json["items"] == [as_user.get(f"{TASKS}/{full_task.id}").json]
 
     @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ class TestList:
             ("deleted=true", ["Gone"]),
         ],
     )
-    def test_every_filter(self, board, query, titles):
+    def test_every_filter_selects_its_tasks(self, board, query, titles):
         response = board.client.get(f"{TASKS}?sort=title&{board.filled_in(query)}")
 
         assert response.status_code == 200
@@ -87,7 +87,7 @@ class TestList:
             ("-updated_at", ["Plain", "Cancelled", "Done", "Blocked", "Started"]),
         ],
     )
-    def test_every_sort_in_one_page_and_in_many(self, board, sort, titles):
+    def test_every_sort_works_in_one_page_and_in_many(self, board, sort, titles):
         in_one = board.client.get(f"{TASKS}?sort={sort}")
         in_many = list(follow(board.client, f"{TASKS}?sort={sort}&limit=2"))
 
@@ -95,10 +95,10 @@ class TestList:
         assert [task["title"] for page in in_many for task in page.json["items"]] == titles
         assert [len(page.json["items"]) for page in in_many] == [2, 2, 1]
 
-    def test_newest_change_first_unless_told_otherwise(self, board):
+    def test_the_newest_change_comes_first_by_default(self, board):
         assert board.client.get(TASKS).json == board.client.get(f"{TASKS}?sort=-updated_at").json
 
-    def test_link_says_what_next_cursor_says_and_keeps_the_question(self, board):
+    def test_link_has_the_next_cursor_and_keeps_the_query(self, board):
         response = board.client.get(f"{TASKS}?sort=title&label=red&limit=1")
 
         target, _, relation = response.headers["Link"].partition("; ")
@@ -111,7 +111,7 @@ class TestList:
         assert board.client.get(f"{TASKS}?status=todo&include_total=true").json["total"] == 1
 
     @pytest.mark.parametrize("limit", [1, 200])
-    def test_a_page_may_be_so_long(self, board, limit):
+    def test_a_page_has_at_most_as_many_tasks_as_the_limit(self, board, limit):
         assert len(board.client.get(f"{TASKS}?limit={limit}").json["items"]) == min(limit, 5)
 
     @pytest.mark.parametrize(
@@ -142,22 +142,22 @@ class TestList:
             ("page=2", "/page"),
         ],
     )
-    def test_a_question_that_it_does_not_answer_is_refused(self, as_user, query, pointer):
+    def test_an_invalid_query_is_refused(self, as_user, query, pointer):
         response = as_user.get(f"{TASKS}?{query}")
 
         assert response.status_code == 422
         assert {problem["pointer"] for problem in response.json["errors"]} == {pointer}
 
-    def test_nul_in_a_question_cannot_be_read(self, as_user):
+    def test_a_nul_in_a_query_is_refused(self, as_user):
         assert as_user.get(f"{TASKS}?q=a%00b").status_code == 400
 
     @pytest.mark.parametrize("role", [Role.USER, Role.VIEWER])
-    def test_the_deleted_ones_are_for_who_may_restore_them(self, client, factories, role):
+    def test_deleted_tasks_are_only_for_roles_that_may_restore_them(self, client, factories, role):
         response = client.acting_as(factories.User(role=role)).get(f"{TASKS}?deleted=true")
 
         assert (response.status_code, response.json["code"]) == (403, "forbidden")
 
-    def test_shows_nothing_of_a_project_one_is_not_in(self, as_user, factories):
+    def test_shows_nothing_of_another_project(self, as_user, factories):
         factories.Task(project_id=factories.Project(key="SECRET").id)
 
         for query in ("", "?project=SECRET", "?include_total=true"):
@@ -169,12 +169,12 @@ class TestCursors:
     @pytest.mark.parametrize(
         "cursor", ["garbage", "%20", "%C3%A4", "bnVsbA", "W10", "W1tdLFtdLFtdXQ", "a" * 1999, "=", "...."]
     )
-    def test_what_is_not_ours_is_refused(self, as_user, cursor):
+    def test_a_cursor_that_we_did_not_make_is_refused(self, as_user, cursor):
         response = as_user.get(f"{TASKS}?cursor={cursor}")
 
         assert (response.status_code, response.json["errors"][0]["pointer"]) == (422, "/cursor")
 
-    def test_one_of_another_sort_is_refused(self, board):
+    def test_a_cursor_of_another_sort_is_refused(self, board):
         cursor = board.client.get(f"{TASKS}?sort=title&limit=1").json["next_cursor"]
 
         response = board.client.get(f"{TASKS}?sort=-title&limit=1&cursor={cursor}")
@@ -208,18 +208,18 @@ class TestCursors:
             ("position", "\N{ARABIC-INDIC DIGIT ONE}"),
         ],
     )
-    def test_one_that_was_tampered_with_is_refused(self, as_user, sort, key):
+    def test_a_changed_cursor_is_refused(self, as_user, sort, key):
         response = as_user.get(f"{TASKS}?sort={sort}&cursor={forged([sort, key, 1])}")
 
         assert (response.status_code, response.json["errors"][0]["pointer"]) == (422, "/cursor")
 
     @pytest.mark.parametrize("row_id", ["1", None, 1.5, True, 2**63, [1]])
-    def test_so_is_one_with_an_id_that_is_none(self, as_user, row_id):
+    def test_a_cursor_with_an_impossible_id_is_refused(self, as_user, row_id):
         response = as_user.get(f"{TASKS}?sort=title&cursor={forged(['title', 'One', row_id])}")
 
         assert (response.status_code, response.json["errors"][0]["pointer"]) == (422, "/cursor")
 
-    def test_where_the_row_it_names_has_gone_the_list_goes_on_behind_it(self, as_manager, factories):
+    def test_the_list_continues_after_a_row_that_is_gone(self, as_manager, factories):
         tasks = [factories.Task() for _ in range(3)]
         first = as_manager.get(f"{TASKS}?sort=id&limit=2")
         as_manager.delete(f"{TASKS}/{tasks[1].id}")
@@ -230,7 +230,7 @@ class TestCursors:
 
 
 def follow(client, path):
-    """Every page from this one on, by what Link says."""
+    """Collect every page from this one on, following Link."""
     while path:
         response = client.get(path)
         assert response.status_code == 200
@@ -238,8 +238,8 @@ def follow(client, path):
         path = response.headers.get("Link", "").partition(">")[0].removeprefix("<")
 
 
-def forged(words):
-    return base64.urlsafe_b64encode(orjson.dumps(words)).decode().rstrip("=")
+def forged(fields):
+    return base64.urlsafe_b64encode(orjson.dumps(fields)).decode().rstrip("=")
 
 
 class Board:
@@ -295,9 +295,9 @@ class Board:
             ann=self._ann.id, now=as_parameter(self._now), yesterday=as_parameter(self._now - timedelta(days=1))
         )
 
-    def _add(self, *, age_hours, **said):
+    def _add(self, *, age_hours, **values):
         changed_at = self._now - timedelta(hours=age_hours)
-        self._factories.Task(created_at=changed_at, updated_at=changed_at, **said)
+        self._factories.Task(created_at=changed_at, updated_at=changed_at, **values)
 
 
 @pytest.fixture

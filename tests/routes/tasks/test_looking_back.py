@@ -1,4 +1,4 @@
-"""The list as it was, a task's history, how days differ, and the reports: as clients ask for them."""
+"""The list in the past, a task's history, how days differ, and the reports, as clients ask for them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,12 +12,12 @@ HOUR = timedelta(hours=1)
 TASKS = "/api/v1/tasks"
 LOGS = "/api/v1/task-logs"
 REPORTS = "/api/v1/reports"
-NOT_THERE = 999_999_999
+UNKNOWN_ID = 999_999_999
 MONDAY, TUESDAY = "2026-03-09", "2026-03-10"
 
 
-class TestTheListAsItWas:
-    def test_is_asked_for_by_an_instant(self, as_mia, clock):
+class TestListInThePast:
+    def test_as_of_selects_an_instant(self, as_mia, clock):
         before = as_mia.post(TASKS, {"title": "Old", "status": "in_progress", "labels": ["a"]}).json
         clock.advance(hours=1)
         as_mia.patch(f"{TASKS}/{before['id']}", {"title": "New", "status": "done", "labels": []})
@@ -31,35 +31,35 @@ class TestTheListAsItWas:
         "instant",
         ["2026-03-09T12:00:00", "2026-03-09T12:00:00.5Z", "2026-03-09T14:30:00%2B02:00", "2026-03-09T07:59:59-05:00"],
     )
-    def test_takes_times_as_people_write_them(self, as_mia, clock, instant):
+    def test_accepts_times_as_people_write_them(self, as_mia, clock, instant):
         as_mia.post(TASKS, {"title": "Old"})
         clock.advance(hours=1)
         as_mia.patch(f"{TASKS}/{as_mia.get(TASKS).json['items'][0]['id']}", {"title": "New"})
 
         assert titles_in(as_mia.get(f"{TASKS}?as_of={instant}")) == ["Old"]
 
-    def test_of_now_is_the_list(self, as_mia, clock):
+    def test_the_list_of_now_is_the_current_list(self, as_mia, clock):
         for title in ("One", "Two"):
             as_mia.post(TASKS, {"title": title})
             clock.advance(hours=1)
 
         assert as_mia.get(f"{TASKS}?as_of={clock():%Y-%m-%dT%H:%M:%SZ}").json == as_mia.get(TASKS).json
 
-    def test_leads_from_page_to_page(self, as_mia, clock):
+    def test_pages_join_without_gaps(self, as_mia, clock):
         for number in range(5):
             as_mia.post(TASKS, {"title": f"T{number}"})
         clock.advance(hours=1)
         as_mia.post(TASKS, {"title": "Later"})
 
-        found, response = [], as_mia.get(f"{TASKS}?as_of=2026-03-09T12:30:00Z&sort=title&limit=2")
-        found += titles_in(response)
+        titles, response = [], as_mia.get(f"{TASKS}?as_of=2026-03-09T12:30:00Z&sort=title&limit=2")
+        titles += titles_in(response)
         while response.json["next_cursor"] is not None:
             response = as_mia.get(response.headers["Link"].partition("<")[2].partition(">")[0])
-            found += titles_in(response)
+            titles += titles_in(response)
 
-        assert found == [f"T{number}" for number in range(5)]
+        assert titles == [f"T{number}" for number in range(5)]
 
-    def test_of_one_of_the_users_is_there_too(self, as_mia, mia, clock):
+    def test_as_of_works_for_the_tasks_of_a_user(self, as_mia, mia, clock):
         task = as_mia.post(TASKS, {"title": "One", "assignee": "mia"}).json
         clock.advance(hours=1)
         as_mia.patch(f"{TASKS}/{task['id']}", {"assignee": None})
@@ -74,20 +74,20 @@ class TestTheListAsItWas:
         assert titles_in(as_viewer.get(f"{TASKS}?as_of=2026-03-09T12:00:00Z")) == ["For all"]
         assert titles_in(as_viewer.get(f"{TASKS}?as_of=2026-03-09T12:00:00Z&project=OPS")) == []
 
-    def test_still_to_come_is_refused(self, as_mia):
+    def test_a_future_instant_is_refused(self, as_mia):
         response = as_mia.get(f"{TASKS}?as_of=2026-03-09T12:01:01Z")
 
         assert response.status_code == 422
         assert response.json["errors"] == [{"pointer": "/as_of", "detail": "is in the future"}]
 
     @pytest.mark.parametrize("instant", ["", "yesterday", "2026-02-30", "0001-01-01", "10000-01-01", "12:00"])
-    def test_of_no_time_is_refused(self, as_mia, instant):
+    def test_an_invalid_instant_is_refused(self, as_mia, instant):
         response = as_mia.get(f"{TASKS}?as_of={instant}")
 
         assert response.status_code == 422
         assert [error["pointer"] for error in response.json["errors"]] == ["/as_of"]
 
-    def test_with_the_deleted_ones_is_for_managers(self, as_mia, as_viewer):
+    def test_only_managers_see_deleted_tasks(self, as_mia, as_viewer):
         task = as_mia.post(TASKS, {"title": "One"}).json
         as_mia.delete(f"{TASKS}/{task['id']}")
         path = f"{TASKS}?as_of=2026-03-09T12:00:01Z&deleted=true"
@@ -98,12 +98,12 @@ class TestTheListAsItWas:
     def test_is_not_exported(self, as_mia):
         assert as_mia.get(f"{TASKS}/export?as_of=2026-03-09T12:00:00Z").status_code == 422
 
-    def test_without_a_token_is_refused(self, client):
+    def test_a_token_is_required(self, client):
         assert client.get(f"{TASKS}?as_of=2026-03-09T12:00:00Z").status_code == 401
 
 
 class TestHistory:
-    def test_tells_who_changed_what_in_which_request(self, as_mia, clock):
+    def test_shows_who_changed_what_in_which_request(self, as_mia, clock):
         created = as_mia.post(TASKS, {"title": "One"}, headers={"X-Request-ID": "request-1"})
         clock.advance(hours=1)
         changed = as_mia.patch(f"{TASKS}/{created.json['id']}", {"title": "Two"}, headers={"X-Request-ID": "request-2"})
@@ -123,7 +123,7 @@ class TestHistory:
         }
         assert (oldest["event"], oldest["until"], oldest["request_id"]) == ("created", newest["at"], "request-1")
 
-    def test_tells_of_deleting_and_restoring(self, as_mia, clock, task_id):
+    def test_shows_deletion_and_restoration(self, as_mia, clock, task_id):
         as_mia.delete(f"{TASKS}/{task_id}")
         clock.advance(hours=1)
         as_mia.post(f"{TASKS}/{task_id}/restore")
@@ -132,7 +132,7 @@ class TestHistory:
 
         assert [item["event"] for item in items] == ["restored", "deleted", "created"]
 
-    def test_tells_what_the_table_did(self, as_mia, clock, task_id):
+    def test_shows_changes_made_through_the_classic_api(self, as_mia, clock, task_id):
         as_mia.put(f"/task/{task_id}", {"task_name": "By the table"}, headers={"X-Request-ID": "by-the-table"})
 
         newest = as_mia.get(f"{TASKS}/{task_id}/history").json["items"][0]
@@ -140,7 +140,7 @@ class TestHistory:
         assert (newest["actor"], newest["request_id"]) == ("mia", "by-the-table")
         assert newest["changes"] == [{"field": "title", "from": "One", "to": "By the table"}]
 
-    def test_leads_from_page_to_page(self, as_mia, clock, task_id):
+    def test_pages_join_without_gaps(self, as_mia, clock, task_id):
         for number in range(4):
             clock.advance(hours=1)
             as_mia.patch(f"{TASKS}/{task_id}", {"title": f"Title {number}"})
@@ -153,13 +153,13 @@ class TestHistory:
 
         assert revisions == [5, 4, 3, 2, 1]
 
-    def test_of_what_one_cannot_see_is_not_there(self, as_mia, as_viewer):
+    def test_the_history_of_an_invisible_task_is_not_found(self, as_mia, as_viewer):
         task = as_mia.post(TASKS, {"title": "Secret", "project": "OPS"}).json
 
         assert as_viewer.get(f"{TASKS}/{task['id']}/history").status_code == 404
-        assert as_mia.get(f"{TASKS}/{NOT_THERE}/history").status_code == 404
+        assert as_mia.get(f"{TASKS}/{UNKNOWN_ID}/history").status_code == 404
 
-    def test_of_a_deleted_task_is_for_managers(self, as_mia, as_viewer, task_id):
+    def test_only_managers_see_the_history_of_a_deleted_task(self, as_mia, as_viewer, task_id):
         as_mia.delete(f"{TASKS}/{task_id}")
 
         assert as_mia.get(f"{TASKS}/{task_id}/history").status_code == 200
@@ -176,43 +176,43 @@ class TestHistory:
             f"cursor={encode_cursor('x', Position('1', 1))}",
         ],
     )
-    def test_refuses_what_it_does_not_know(self, as_mia, task_id, query):
+    def test_an_invalid_query_is_refused(self, as_mia, task_id, query):
         assert as_mia.get(f"{TASKS}/{task_id}/history?{query}").status_code == 422
 
     @pytest.mark.parametrize("revision", [1, 0, -(2**63) + 1, 2**63 - 1])
-    def test_takes_a_cursor_of_any_revision(self, as_mia, task_id, revision):
+    def test_accepts_a_cursor_with_any_revision(self, as_mia, task_id, revision):
         cursor = encode_cursor("-revision", Position("1", revision))
 
         assert as_mia.get(f"{TASKS}/{task_id}/history?cursor={cursor}").status_code == 200
 
-    def test_without_a_token_is_refused(self, client, task_id):
+    def test_a_token_is_required(self, client, task_id):
         assert client.get(f"{TASKS}/{task_id}/history").status_code == 401
 
 
 class TestDiff:
-    def test_tells_what_entered_left_and_changed(self, as_mia, two_days):
+    def test_shows_the_tasks_that_entered_left_and_changed(self, as_mia, two_days):
         response = as_mia.get(f"{LOGS}/diff?from={MONDAY}&to={TUESDAY}")
 
         assert response.status_code == 200
         assert [item["change"] for item in response.json["items"]] == ["left", "changed", "entered"]
         assert response.json["counts"] == {"entered": 1, "left": 1, "changed": 1}
 
-    def test_leads_from_page_to_page(self, as_mia, two_days):
-        found, response = [], as_mia.get(f"{LOGS}/diff?from={MONDAY}&to={TUESDAY}&limit=1")
-        found += response.json["items"]
+    def test_pages_join_without_gaps(self, as_mia, two_days):
+        items, response = [], as_mia.get(f"{LOGS}/diff?from={MONDAY}&to={TUESDAY}&limit=1")
+        items += response.json["items"]
         while response.json["next_cursor"] is not None:
             response = as_mia.get(response.headers["Link"].partition("<")[2].partition(">")[0])
             assert "counts" not in response.json
-            found += response.json["items"]
+            items += response.json["items"]
 
-        assert [item["change"] for item in found] == ["left", "changed", "entered"]
+        assert [item["change"] for item in items] == ["left", "changed", "entered"]
 
-    def test_keeps_to_a_project_by_its_key_in_any_case(self, as_mia, two_days):
+    def test_a_project_is_selected_by_its_key_in_any_case(self, as_mia, two_days):
         response = as_mia.get(f"{LOGS}/diff?from={MONDAY}&to={TUESDAY}&project=ops")
 
         assert response.json["counts"] == {"entered": 1, "left": 0, "changed": 0}
 
-    def test_shows_a_viewer_ones_own_projects_only(self, as_viewer, two_days):
+    def test_a_viewer_sees_only_their_own_projects(self, as_viewer, two_days):
         response = as_viewer.get(f"{LOGS}/diff?from={MONDAY}&to={TUESDAY}")
 
         assert response.json["counts"] == {"entered": 0, "left": 1, "changed": 1}
@@ -237,18 +237,18 @@ class TestDiff:
             (f"from={MONDAY}&to={TUESDAY}&status=todo", "/status"),
         ],
     )
-    def test_refuses_what_makes_no_sense(self, as_mia, two_days, query, pointer):
+    def test_an_invalid_query_is_refused_by_name(self, as_mia, two_days, query, pointer):
         response = as_mia.get(f"{LOGS}/diff?{query}")
 
         assert response.status_code == 422
         assert pointer in [error["pointer"] for error in response.json["errors"]]
 
-    def test_without_a_token_is_refused(self, client):
+    def test_a_token_is_required(self, client):
         assert client.get(f"{LOGS}/diff?from={MONDAY}&to={TUESDAY}").status_code == 401
 
 
 class TestDays:
-    def test_counts_each_day_newest_first(self, as_mia, two_days):
+    def test_counts_each_day_and_lists_the_newest_first(self, as_mia, two_days):
         response = as_mia.get(f"{LOGS}/days")
 
         assert response.status_code == 200
@@ -256,21 +256,21 @@ class TestDays:
         assert response.json["items"][0]["by_project"] == {"GEN": 1, "OPS": 1}
         assert response.json["items"][0]["by_assignee"] == {"mia": 1, "none": 1}
 
-    def test_leads_to_the_rows(self, as_mia, two_days):
+    def test_links_to_the_rows(self, as_mia, two_days):
         for day in as_mia.get(f"{LOGS}/days").json["items"]:
             assert as_mia.get(f"{day['tasks']}&include_total=true").json["total"] == day["task_count"]
             for assignee, count in day["by_assignee"].items():
                 rows = as_mia.get(f"{day['tasks']}&include_total=true&assignee={assignee}").json
                 assert rows["total"] == count
 
-    def test_leads_from_page_to_page(self, as_mia, two_days):
+    def test_pages_join_without_gaps(self, as_mia, two_days):
         first = as_mia.get(f"{LOGS}/days?limit=1&from=2026-01-01&to=2026-12-31")
         second = as_mia.get(first.headers["Link"].partition("<")[2].partition(">")[0])
 
         assert [page.json["items"][0]["log_date"] for page in (first, second)] == [TUESDAY, MONDAY]
         assert second.json["next_cursor"] is None
 
-    def test_keeps_to_a_project_and_to_ones_own(self, as_mia, as_viewer, two_days):
+    def test_counts_only_the_project_and_ones_own_tasks(self, as_mia, as_viewer, two_days):
         of_ops = as_mia.get(f"{LOGS}/days?project=OPS").json["items"]
         of_viewer = as_viewer.get(f"{LOGS}/days").json["items"]
 
@@ -281,23 +281,23 @@ class TestDays:
         "query",
         ["from=monday", "to=2026-02-30", "from=0001-01-01", "project=no key", "limit=0", "cursor=x", "status=todo"],
     )
-    def test_refuses_what_makes_no_sense(self, as_mia, query):
+    def test_an_invalid_query_is_refused_by_name(self, as_mia, query):
         assert as_mia.get(f"{LOGS}/days?{query}").status_code == 422
 
     @pytest.mark.parametrize("key", ["0001-01-01", "9999-12-31"])
-    def test_takes_a_cursor_of_any_day(self, as_mia, two_days, key):
+    def test_accepts_a_cursor_with_any_day(self, as_mia, two_days, key):
         cursor = encode_cursor("-log_date", Position(key, 0))
 
         assert as_mia.get(f"{LOGS}/days?cursor={cursor}").status_code == 200
 
-    def test_without_a_token_is_refused(self, client):
+    def test_a_token_is_required(self, client):
         assert client.get(f"{LOGS}/days").status_code == 401
 
 
 class TestReports:
     @pytest.mark.parametrize("project", ["", "&project=ops"])
     @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
-    def test_each_number_of_the_flow_is_that_of_the_list_it_leads_to(self, as_mia, as_viewer, two_days, project):
+    def test_each_number_of_the_flow_equals_the_list_that_it_links_to(self, as_mia, as_viewer, two_days, project):
         for asking in (as_mia, as_viewer):
             response = asking.get(f"{REPORTS}/flow?from=2026-03-08&to=2026-03-20{project}")
 
@@ -307,14 +307,14 @@ class TestReports:
                 for number in item["statuses"]:
                     assert number["task_count"] == total_of(asking, number["tasks"])
 
-    def test_the_flow_of_a_day_counts_each_status(self, as_mia, two_days):
+    def test_the_flow_counts_each_status_of_a_day(self, as_mia, two_days):
         (item,) = as_mia.get(f"{REPORTS}/flow?from={TUESDAY}&to={TUESDAY}").json["items"]
 
         counts = {number["status"]: number["task_count"] for number in item["statuses"]}
         assert counts == {"todo": 1, "in_progress": 1, "blocked": 0, "done": 1, "cancelled": 0}
 
     @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
-    def test_each_number_of_cycle_times_is_that_of_the_list_it_leads_to(self, as_mia, clock, two_days):
+    def test_each_number_of_cycle_times_equals_the_list_that_it_links_to(self, as_mia, clock, two_days):
         as_mia.post(TASKS, {"title": "Done at once", "status": "done"})
         task = as_mia.post(TASKS, {"title": "Started", "status": "in_progress"}).json
         clock.advance(hours=2)
@@ -328,7 +328,7 @@ class TestReports:
         assert week["seconds"] == {"p50": 7200.0, "p75": 7200.0, "p85": 7200.0, "p95": 7200.0}
         assert total_of(as_mia, week["tasks"]) == 1
 
-    def test_each_number_of_ages_is_that_of_the_list_it_leads_to(self, as_mia, as_viewer, clock, two_days):
+    def test_each_number_of_ages_equals_the_list_that_it_links_to(self, as_mia, as_viewer, clock, two_days):
         clock.advance(minutes=1)
 
         for asking, expected in ((as_mia, [0, 2]), (as_viewer, [0, 1])):
@@ -339,7 +339,7 @@ class TestReports:
                 assert item["task_count"] == total_of(asking, item["tasks"])
 
     @pytest.mark.parametrize("report", ["flow", "cycle-time"])
-    def test_without_parameters_they_are_of_the_last_thirty_days(self, as_mia, report):
+    def test_the_default_period_is_the_last_thirty_days(self, as_mia, report):
         response = as_mia.get(f"{REPORTS}/{report}")
 
         assert response.status_code == 200
@@ -360,7 +360,7 @@ class TestReports:
             ("limit=10", "/limit"),
         ],
     )
-    def test_refuse_what_makes_no_sense(self, as_mia, report, query, pointer):
+    def test_an_invalid_query_is_refused_by_name(self, as_mia, report, query, pointer):
         response = as_mia.get(f"{REPORTS}/{report}?{query}")
 
         assert response.status_code == 422
@@ -369,15 +369,15 @@ class TestReports:
     @pytest.mark.parametrize("report", ["flow", "cycle-time"])
     @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Pacific/Kiritimati", "America/Los_Angeles"])
     @pytest.mark.parametrize("query", ["from=0002-01-01&to=0002-01-05", "to=0002-01-01", "to=9998-12-31"])
-    def test_take_any_day_that_can_be_kept(self, as_mia, report, query):
+    def test_accept_any_day_that_can_be_stored(self, as_mia, report, query):
         assert as_mia.get(f"{REPORTS}/{report}?{query}").status_code == 200
 
     @pytest.mark.parametrize("query", ["from=2026-03-01", "project=no key", "status=todo"])
-    def test_ages_refuse_what_makes_no_sense(self, as_mia, query):
+    def test_an_invalid_query_for_ages_is_refused(self, as_mia, query):
         assert as_mia.get(f"{REPORTS}/aging?{query}").status_code == 422
 
     @pytest.mark.parametrize("report", ["flow", "cycle-time", "aging"])
-    def test_of_a_project_that_one_is_not_in_there_is_nothing(self, as_viewer, two_days, report):
+    def test_a_report_on_another_project_counts_nothing(self, as_viewer, two_days, report):
         response = as_viewer.get(f"{REPORTS}/{report}?project=OPS")
 
         items = response.json["items"]
@@ -386,7 +386,7 @@ class TestReports:
         assert set(numbers) <= {0}
 
     @pytest.mark.parametrize("report", ["flow", "cycle-time", "aging"])
-    def test_without_a_token_are_refused(self, client, report):
+    def test_a_token_is_required(self, client, report):
         assert client.get(f"{REPORTS}/{report}").status_code == 401
 
 
@@ -409,7 +409,7 @@ def clock(clock):
 
 @pytest.fixture
 def mia(factories):
-    """Manager in OPS as well as in what everybody is in."""
+    """A manager of OPS, and a member of the project that everybody is in."""
     user = factories.User(username="mia", role=Role.MANAGER)
     factories.ProjectMember(project_id=factories.Project(key="OPS").id, user_id=user.id)
     return user
@@ -433,7 +433,7 @@ def task_id(as_mia):
 
 @pytest.fixture
 def two_days(as_mia, services, clock):
-    """Logged; with one task that leaves, one that changes and one, in OPS, that enters. It is Wednesday then."""
+    """Two logged days; one task leaves, one changes and one, in OPS, enters. It is Wednesday afterwards."""
     leaves, changes = (as_mia.post(TASKS, {"title": title, "assignee": "mia"}).json for title in ("Leaves", "Changes"))
     clock.advance(days=1)
     as_mia.patch(f"{TASKS}/{leaves['id']}", {"status": "done"})

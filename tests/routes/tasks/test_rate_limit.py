@@ -4,12 +4,12 @@ from dataclasses import replace
 import pytest
 
 from app.settings import RateLimit
-from tests.routes.tasks.task_requests import NOT_THERE, TASKS
+from tests.routes.tasks.task_requests import TASKS, UNKNOWN_ID
 
 
 class TestRateLimit:
-    def test_every_answer_says_how_much_is_left(self, as_user):
-        first, second = as_user.get(TASKS), as_user.get(f"{TASKS}/{NOT_THERE}")
+    def test_every_answer_states_the_remaining_requests(self, as_user):
+        first, second = as_user.get(TASKS), as_user.get(f"{TASKS}/{UNKNOWN_ID}")
 
         assert [response.headers["X-RateLimit-Limit"] for response in (first, second)] == ["3", "3"]
         assert [response.headers["X-RateLimit-Remaining"] for response in (first, second)] == ["2", "1"]
@@ -18,7 +18,7 @@ class TestRateLimit:
         assert re.fullmatch(r'"default";r=2;t=\d+', first.headers["RateLimit"])
         assert "Retry-After" not in first.headers
 
-    def test_too_many_is_a_429_that_says_when(self, as_user):
+    def test_too_many_requests_are_a_429_with_a_time_to_retry(self, as_user):
         for _ in range(3):
             assert as_user.get(TASKS).status_code == 200
 
@@ -30,7 +30,7 @@ class TestRateLimit:
         assert 1 <= int(response.headers["Retry-After"]) <= 61
         assert response.headers["RateLimit"] == f'"default";r=0;t={response.headers["Retry-After"]}'
 
-    def test_one_user_does_not_use_up_another_ones(self, client, factories, as_user):
+    def test_each_user_has_a_limit_of_their_own(self, client, factories, as_user):
         for _ in range(4):
             as_user.get(TASKS)
 
@@ -42,27 +42,27 @@ class TestRateLimit:
 
         assert client.acting_as(user).get(TASKS).status_code == 429
 
-    def test_who_says_no_name_is_counted_by_address(self, client):
+    def test_a_client_without_a_token_is_counted_by_address(self, client):
         for _ in range(3):
             assert client.get(TASKS, environ_overrides={"REMOTE_ADDR": "192.0.2.1"}).status_code == 401
 
         assert client.get(TASKS, environ_overrides={"REMOTE_ADDR": "192.0.2.1"}).status_code == 429
         assert client.get(TASKS, environ_overrides={"REMOTE_ADDR": "192.0.2.2"}).status_code == 401
 
-    def test_a_made_up_token_is_no_way_around(self, client):
+    def test_a_forged_token_does_not_avoid_the_limit(self, client):
         for number in range(3):
             client.get(TASKS, headers={"Authorization": f"Bearer made.up.{number}"})
 
         assert client.get(TASKS, headers={"Authorization": "Bearer made.up.again"}).status_code == 429
 
-    def test_asking_what_one_may_ask_is_counted_too(self, as_user, caplog):
+    def test_preflight_requests_are_counted(self, as_user, caplog):
         for _ in range(3):
             assert as_user.request("OPTIONS", TASKS).status_code == 200
 
         assert as_user.get(TASKS).status_code == 429
         assert caplog.records == []
 
-    def test_those_who_watch_over_it_are_not_counted(self, client):
+    def test_probes_are_not_counted(self, client):
         for _ in range(5):
             assert client.get("/healthz").status_code == 200
 

@@ -1,9 +1,9 @@
-"""Two migrations that a database may have, and the checks of health that fail."""
+"""Two migrations that a database may have, and a list of the failed checks of health."""
 
 from app.database.migrations import known_migrations
 
 NEWEST, OLDER, *_ = known_migrations()
 
 
-def wrong_with(service):
+def failed_checks(service):
     return {check.name: check.reason for check in service.check() if not check.ok}

@@ -33,14 +33,14 @@ def service_with(settings, connection, redis):
 
 
 @pytest.fixture
-def everybody_at_work(service):
+def all_processes_seen(service):
     for part in BackgroundProcess:
         service.see(part)
 
 
 @pytest.fixture
 def seen(connection):
-    """Record when a part was last seen."""
+    """Store when a process was last seen."""
 
     def set_seen(part, *, seconds_ago):
         connection.execute(
@@ -56,5 +56,5 @@ def seen(connection):
 
 @pytest.fixture
 def migrate_to(connection):
-    """Record another migration as the database's own; its tables stay as they are."""
+    """Store another migration as the database's own; its tables stay as they are."""
     return lambda migration: connection.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": migration})

@@ -13,13 +13,13 @@ from app.job_queue import JobName
 from app.models.health.sighting import BackgroundProcess
 from app.services.health.checks import UNSEEN_SECONDS, Check, CheckName
 from tests.fakes import SilentJobQueue
-from tests.services.health.checking import NEWEST, OLDER, wrong_with
+from tests.services.health.checking import NEWEST, OLDER, failed_checks
 
 GIBIBYTE = 1024**3
 
 
 class TestCheck:
-    def test_nothing_is_wrong_where_all_is_there(self, service, everybody_at_work):
+    def test_no_check_fails_when_everything_works(self, service, all_processes_seen):
         checks = service.check()
 
         assert [(check.name, check.ok, check.reason) for check in checks] == [
@@ -32,51 +32,51 @@ class TestCheck:
             (CheckName.DAILY_LOG, True, None),
         ]
 
-    def test_a_dead_redis_is_told_and_nothing_else(self, service_with, closed_port, everybody_at_work):
+    def test_a_dead_redis_fails_its_own_check_only(self, service_with, closed_port, all_processes_seen):
         service = service_with(redis_url=f"redis://127.0.0.1:{closed_port}/0")
 
-        assert wrong_with(service) == {CheckName.REDIS: "does not answer"}
+        assert failed_checks(service) == {CheckName.REDIS: "does not answer"}
 
-    def test_a_frozen_redis_is_told_and_nothing_else(self, service_with, frozen_port, everybody_at_work):
+    def test_a_frozen_redis_fails_its_own_check_only(self, service_with, frozen_port, all_processes_seen):
         service = service_with(redis_url=f"redis://127.0.0.1:{frozen_port}/0")
 
-        assert wrong_with(service) == {CheckName.REDIS: "does not answer"}
+        assert failed_checks(service) == {CheckName.REDIS: "does not answer"}
 
-    def test_a_broker_that_is_away_is_told_and_nothing_else(self, service_with, everybody_at_work):
+    def test_an_absent_broker_fails_its_own_check_only(self, service_with, all_processes_seen):
         service = service_with(job_queue=SilentJobQueue())
 
-        assert wrong_with(service) == {CheckName.BROKER: "does not answer"}
+        assert failed_checks(service) == {CheckName.BROKER: "does not answer"}
 
-    def test_an_empty_queue_is_a_broker_that_answers(self, service, job_queue, everybody_at_work):
+    def test_an_empty_queue_passes(self, service, job_queue, all_processes_seen):
         assert job_queue.count_waiting() == 0
-        assert wrong_with(service) == {}
+        assert failed_checks(service) == {}
 
-    def test_a_disk_with_room_is_right(self, service_with, everybody_at_work, tmp_path):
+    def test_a_disk_with_room_passes(self, service_with, all_processes_seen, tmp_path):
         checks = service_with(watched_dir=tmp_path).check()
 
         assert [check for check in checks if check.name is CheckName.DISK] == [Check(CheckName.DISK, None)]
 
-    def test_a_disk_with_little_room_is_told_with_what_is_left(self, service_with, everybody_at_work, monkeypatch):
+    def test_a_nearly_full_disk_is_reported_with_the_room_left(self, service_with, all_processes_seen, monkeypatch):
         monkeypatch.setattr(
             "app.services.health.checks.room_in", lambda _directory: Room(100 * GIBIBYTE, GIBIBYTE // 2)
         )
 
-        assert wrong_with(service_with(watched_dir=Path("/"))) == {
+        assert failed_checks(service_with(watched_dir=Path("/"))) == {
             CheckName.DISK: "has only 512 MiB left; soon nothing more can be saved"
         }
 
-    def test_a_disk_that_is_gone_is_told(self, service_with, everybody_at_work, tmp_path):
-        assert wrong_with(service_with(watched_dir=tmp_path / "gone")) == {
+    def test_a_missing_disk_is_reported(self, service_with, all_processes_seen, tmp_path):
+        assert failed_checks(service_with(watched_dir=tmp_path / "gone")) == {
             CheckName.DISK: "cannot be checked: No such file or directory"
         }
 
-    def test_what_one_can_do_without_is_left_out(self, service):
+    def test_excluded_checks_are_left_out(self, service):
         checks = service.check(without=[CheckName.REDIS, CheckName.WORKER, CheckName.BEAT, CheckName.DAILY_LOG])
 
         assert [check.name for check in checks] == [CheckName.DATABASE, CheckName.MIGRATIONS, CheckName.BROKER]
 
-    def test_a_check_that_is_wrong_does_not_count_once_it_is_left_out(self, service):
-        assert set(wrong_with(service)) == {CheckName.WORKER, CheckName.BEAT}
+    def test_a_failed_check_does_not_count_if_it_is_excluded(self, service):
+        assert set(failed_checks(service)) == {CheckName.WORKER, CheckName.BEAT}
         assert all(check.ok for check in service.check(without={CheckName.WORKER, CheckName.BEAT}))
 
 
@@ -84,22 +84,22 @@ class TestCheck:
     ("name", "part"), [(CheckName.WORKER, BackgroundProcess.WORKER), (CheckName.BEAT, BackgroundProcess.BEAT)]
 )
 class TestSightings:
-    def test_who_was_never_seen_is_told(self, service, everybody_at_work, forget, name, part):
+    def test_a_process_that_was_never_seen_is_reported(self, service, all_processes_seen, forget, name, part):
         forget(part)
 
-        assert wrong_with(service) == {name: "was never seen"}
+        assert failed_checks(service) == {name: "was never seen"}
 
-    def test_who_was_last_seen_too_long_ago_is_told_with_the_time(self, service, everybody_at_work, seen, name, part):
+    def test_a_process_seen_too_long_ago_is_reported_with_the_time(self, service, all_processes_seen, seen, name, part):
         seen(part, seconds_ago=UNSEEN_SECONDS + 1)
 
-        assert wrong_with(service) == {name: "was last seen 121 s ago"}
+        assert failed_checks(service) == {name: "was last seen 121 s ago"}
 
-    def test_who_was_seen_later_than_now_was_seen_just_now(
-        self, service, everybody_at_work, seen, connection, name, part
+    def test_a_sighting_in_the_future_counts_as_just_now(
+        self, service, all_processes_seen, seen, connection, name, part
     ):
-        """The clock was set back. Whoever is seen next puts the others right, or the dead would live for two hours."""
+        """The clock was set back. The next sighting corrects the others; otherwise the dead would look alive."""
         seen(part, seconds_ago=-7200)
-        assert wrong_with(service) == {}
+        assert failed_checks(service) == {}
 
         (other,) = set(BackgroundProcess) - {part}
         service.see(other)
@@ -107,63 +107,63 @@ class TestSightings:
         seconds_ago = "SELECT extract(epoch FROM now() - seen_at) FROM sightings WHERE part = :part"
         assert connection.execute(text(seconds_ago), {"part": part.value}).scalar() == 0
 
-    def test_who_was_seen_two_minutes_ago_is_gone(self, service, everybody_at_work, seen, name, part):
+    def test_a_process_seen_two_minutes_ago_is_gone(self, service, all_processes_seen, seen, name, part):
         seen(part, seconds_ago=UNSEEN_SECONDS)
 
-        assert wrong_with(service) == {name: "was last seen 120 s ago"}
+        assert failed_checks(service) == {name: "was last seen 120 s ago"}
 
-    def test_who_was_seen_a_moment_before_that_is_at_work(self, service, everybody_at_work, seen, name, part):
+    def test_a_process_seen_less_than_two_minutes_ago_is_at_work(self, service, all_processes_seen, seen, name, part):
         seen(part, seconds_ago=UNSEEN_SECONDS - 1)
 
-        assert wrong_with(service) == {}
+        assert failed_checks(service) == {}
 
-    def test_who_is_seen_again_is_back(self, service, everybody_at_work, seen, name, part):
+    def test_a_process_that_is_seen_again_is_back(self, service, all_processes_seen, seen, name, part):
         seen(part, seconds_ago=UNSEEN_SECONDS + 1)
 
         service.see(part)
 
-        assert wrong_with(service) == {}
+        assert failed_checks(service) == {}
 
 
 class TestSchema:
-    def test_one_that_is_behind_is_told_with_what_to_do(self, service, everybody_at_work, migrate_to):
+    def test_an_outdated_schema_is_reported_with_a_way_out(self, service, all_processes_seen, migrate_to):
         migrate_to(OLDER)
 
-        wrong = wrong_with(service)
+        failures = failed_checks(service)
 
-        assert wrong.pop(CheckName.MIGRATIONS) == (
+        assert failures.pop(CheckName.MIGRATIONS) == (
             f"the schema is at {OLDER}, this release needs {NEWEST}; run `python main.py prepare`"
         )
         # Their table may not exist yet.
         unknown = [CheckName.WORKER, CheckName.BEAT, CheckName.DAILY_LOG]
-        assert wrong == dict.fromkeys(unknown, "cannot be checked in the database")
+        assert failures == dict.fromkeys(unknown, "cannot be checked in the database")
 
-    def test_one_that_lacks_the_tables_of_health_is_told_all_the_same(self, service, migrate_to, connection):
+    def test_a_schema_without_the_tables_of_health_is_reported(self, service, migrate_to, connection):
         migrate_to(OLDER)
         connection.execute(text("DROP TABLE sightings, job_counts"))
 
-        assert f"the schema is at {OLDER}" in wrong_with(service)[CheckName.MIGRATIONS]
+        assert f"the schema is at {OLDER}" in failed_checks(service)[CheckName.MIGRATIONS]
 
     @pytest.mark.parametrize("migration", known_migrations()[1:])
-    def test_every_older_one_is_behind(self, service, migrate_to, migration):
+    def test_every_older_schema_is_outdated(self, service, migrate_to, migration):
         migrate_to(migration)
 
-        assert f"the schema is at {migration}," in wrong_with(service)[CheckName.MIGRATIONS]
+        assert f"the schema is at {migration}," in failed_checks(service)[CheckName.MIGRATIONS]
 
-    def test_an_empty_database_is_told_with_what_to_do(self, service, connection):
+    def test_an_empty_database_is_reported_with_a_way_out(self, service, connection):
         connection.execute(text("DELETE FROM alembic_version"))
 
-        assert wrong_with(service)[CheckName.MIGRATIONS] == "the database is empty; run `python main.py prepare`"
+        assert failed_checks(service)[CheckName.MIGRATIONS] == "the database is empty; run `python main.py prepare`"
 
-    def test_one_that_is_ahead_is_good_enough(self, service, everybody_at_work, migrate_to):
+    def test_a_newer_schema_passes(self, service, all_processes_seen, migrate_to):
         migrate_to("2099_01_01_unknown_to_us")
 
-        assert wrong_with(service) == {}
+        assert failed_checks(service) == {}
 
 
 class TestWithoutDatabase:
-    def test_it_is_told_and_what_only_it_knows_cannot_be_looked_at(self, service_without_database):
-        assert wrong_with(service_without_database) == {
+    def test_the_database_fails_and_so_do_the_checks_that_need_it(self, service_without_database):
+        assert failed_checks(service_without_database) == {
             CheckName.DATABASE: "does not answer",
             CheckName.MIGRATIONS: "cannot be checked while the database does not answer",
             CheckName.WORKER: "cannot be checked in the database",
@@ -171,7 +171,7 @@ class TestWithoutDatabase:
             CheckName.DAILY_LOG: "cannot be checked in the database",
         }
 
-    def test_what_does_not_need_it_is_measured(self, service_without_database, job_queue):
+    def test_figures_that_do_not_need_the_database_are_measured(self, service_without_database, job_queue):
         job_queue.enqueue(JobName.LOG_DUE_DAYS)
 
         figures = service_without_database.measure()
@@ -204,6 +204,6 @@ def closed_port():
 
 @pytest.fixture
 def frozen_port():
-    """Takes connections and never answers."""
+    """A port that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=16) as frozen:
         yield frozen.getsockname()[1]

@@ -5,7 +5,7 @@ import pytest
 
 from app.models.daily_log.task_log import LogRun, LogSource
 from app.services.health.checks import OVERDUE_AFTER, CheckName
-from tests.services.health.checking import wrong_with
+from tests.services.health.checking import failed_checks
 
 DAY = date(2026, 3, 9)
 END_OF_DAY = datetime(2026, 3, 10, tzinfo=UTC)
@@ -16,14 +16,14 @@ class TestLoggedUntil:
     def test_is_none_before_the_first_day(self, service):
         assert service.measure().work.logged_until is None
 
-    def test_is_the_end_of_the_newest_day_that_is_logged_for_good(self, service, log_run):
+    def test_is_the_end_of_the_newest_closed_day(self, service, log_run):
         log_run(DAY, is_final=True)
         log_run(DAY - timedelta(days=1), is_final=True)
         log_run(DAY + timedelta(days=1), is_final=False)
 
         assert service.measure().work.logged_until == datetime(2026, 3, 10, tzinfo=UTC)
 
-    def test_is_none_while_the_only_day_lasts(self, service, log_run):
+    def test_is_none_during_the_only_day(self, service, log_run):
         log_run(DAY, is_final=False)
 
         assert service.measure().work.logged_until is None
@@ -38,7 +38,7 @@ class TestLoggedUntil:
             ("Europe/Berlin", date(2026, 10, 25), datetime(2026, 10, 25, 23, tzinfo=UTC)),
         ],
     )
-    def test_is_a_midnight_of_the_zone_that_the_day_was_logged_in(self, service, log_run, zone, day, end):
+    def test_is_a_midnight_in_the_zone_of_the_days_run(self, service, log_run, zone, day, end):
         log_run(day - timedelta(days=1), is_final=True)
         log_run(day, is_final=True, time_zone=zone)
 
@@ -46,63 +46,63 @@ class TestLoggedUntil:
 
 
 class TestDailyLog:
-    """The record begins on the 9th."""
+    """The first task came on the 9th, so the daily log begins there."""
 
     @pytest.fixture(autouse=True)
-    def everybody_is_at_work(self, everybody_at_work):
+    def all_processes_are_seen(self, all_processes_seen):
         pass
 
-    def test_without_a_task_no_day_is_missed(self, service, clock):
+    def test_no_day_is_missing_before_the_first_task(self, service, clock):
         clock.now = END_OF_DAY + timedelta(days=300)
 
-        assert wrong_with(service) == {}
+        assert failed_checks(service) == {}
         assert service.measure().work.overdue_days == 0
 
     @pytest.mark.usefixtures("first_task")
-    def test_a_day_is_given_an_hour_after_its_end(self, service, clock):
+    def test_a_day_is_not_missing_for_an_hour_after_its_end(self, service, clock):
         clock.now = END_OF_DAY + OVERDUE_AFTER
 
-        assert wrong_with(service) == {}
+        assert failed_checks(service) == {}
 
     @pytest.mark.usefixtures("first_task")
-    def test_a_day_that_is_not_logged_by_then_is_named(self, service, clock):
+    def test_a_missing_day_is_reported_after_that_hour(self, service, clock):
         clock.now = END_OF_DAY + OVERDUE_AFTER + INSTANT
 
-        assert wrong_with(service) == {CheckName.DAILY_LOG: "2026-03-09 is over and has not been logged"}
+        assert failed_checks(service) == {CheckName.DAILY_LOG: "2026-03-09 is over and has not been logged"}
         assert service.measure().work.overdue_days == 1
 
     @pytest.mark.usefixtures("first_task")
-    def test_one_that_was_logged_while_it_lasted_is_not_logged_yet(self, service, clock, log_run):
+    def test_a_day_that_was_logged_while_it_lasted_is_still_missing(self, service, clock, log_run):
         clock.now = END_OF_DAY + timedelta(hours=2)
         log_run(DAY, is_final=False)
 
-        assert set(wrong_with(service)) == {CheckName.DAILY_LOG}
+        assert set(failed_checks(service)) == {CheckName.DAILY_LOG}
 
     @pytest.mark.usefixtures("first_task")
-    def test_a_day_among_others_that_were_logged_is_found(self, service, clock, log_run):
+    def test_a_missing_day_between_logged_days_is_found(self, service, clock, log_run):
         clock.now = END_OF_DAY + timedelta(days=4)
         for number in (0, 2, 4):
             log_run(DAY + timedelta(days=number), is_final=True)
 
-        assert wrong_with(service) == {
+        assert failed_checks(service) == {
             CheckName.DAILY_LOG: "2 days are over and have not been logged, the first of them 2026-03-10"
         }
 
     @pytest.mark.usefixtures("first_task")
-    def test_it_is_right_again_once_all_are_logged(self, service, services, clock):
+    def test_passes_again_once_all_days_are_logged(self, service, services, clock):
         clock.now = END_OF_DAY + timedelta(days=4)
         services.daily_log.log_due_days()
 
-        assert wrong_with(service) == {}
+        assert failed_checks(service) == {}
 
-    def test_a_day_that_the_zone_left_out_is_not_missed(self, service_with, clock, factories, log_run):
-        """Samoa had no 30th of December 2011."""
+    def test_a_day_that_the_zone_skipped_is_not_missing(self, service_with, clock, factories, log_run):
+        """Samoa had no 30 December 2011."""
         factories.Task(revised_at=datetime(2011, 12, 29, 12, tzinfo=UTC))
         clock.now = datetime(2012, 1, 1, 0, tzinfo=UTC)
         for number in (29, 31):
             log_run(date(2011, 12, number), is_final=True)
 
-        assert wrong_with(service_with(time_zone=ZoneInfo("Pacific/Apia"))) == {}
+        assert failed_checks(service_with(time_zone=ZoneInfo("Pacific/Apia"))) == {}
 
     @pytest.fixture
     def first_task(self, factories):

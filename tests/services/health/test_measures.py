@@ -9,7 +9,7 @@ from app.repositories.health.checks import ImportRows
 from app.services.health.checks import UNSEEN_SECONDS, CheckName
 from tests.factories import general_project
 from tests.fakes import SilentJobQueue
-from tests.services.health.checking import OLDER, wrong_with
+from tests.services.health.checking import OLDER, failed_checks
 
 JOB = JobName.LOG_DUE_DAYS.value
 
@@ -28,39 +28,39 @@ class TestCountJob:
         ]
 
     @pytest.mark.parametrize("result", list(JobResult))
-    def test_whoever_did_it_is_a_worker_at_work(self, service, seen, result):
+    def test_the_worker_that_ran_the_job_counts_as_seen(self, service, seen, result):
         seen(BackgroundProcess.WORKER, seconds_ago=UNSEEN_SECONDS + 1)
 
         service.count_job(JOB, result, seconds=0.1)
 
-        assert set(wrong_with(service)) == {CheckName.BEAT}
+        assert set(failed_checks(service)) == {CheckName.BEAT}
 
-    def test_nothing_is_counted_before_the_first(self, service):
+    def test_no_count_exists_before_the_first_job(self, service):
         assert job_counts(service) == []
 
 
 class TestMeasure:
-    def test_the_checks_are_those_that_readiness_tells(self, service, everybody_at_work):
+    def test_the_checks_are_those_of_readiness(self, service, all_processes_seen):
         assert service.measure().checks == service.check()
 
-    def test_what_waits_is_counted(self, service, job_queue):
+    def test_waiting_jobs_are_counted(self, service, job_queue):
         for _ in range(3):
             job_queue.enqueue(JobName.RUN_IMPORTS)
 
         assert service.measure().queue_length == 3
 
-    def test_without_a_broker_nobody_knows_what_waits(self, service_with):
+    def test_the_number_of_waiting_jobs_is_unknown_without_a_broker(self, service_with):
         figures = service_with(job_queue=SilentJobQueue()).measure()
 
         assert figures.queue_length is None
         assert figures.work is not None
 
-    def test_while_the_schema_is_behind_nothing_is_known_of_the_work(self, service, migrate_to):
+    def test_the_figures_of_the_database_are_unknown_while_the_schema_is_outdated(self, service, migrate_to):
         migrate_to(OLDER)
 
         assert service.measure().work is None
 
-    def test_who_was_seen_is_told_with_the_time(self, service, seen):
+    def test_sightings_have_their_times(self, service, seen):
         seen(BackgroundProcess.BEAT, seconds_ago=30)
 
         sightings = service.measure().work.sightings
@@ -82,43 +82,43 @@ class TestImportRows:
 
         assert import_rows(service) == ImportRows(6, 80, 1000, 12000)
 
-    def test_of_a_file_that_was_only_checked_do_not_count(self, service, upload):
+    def test_of_a_dry_run_do_not_count(self, service, upload):
         upload(is_dry_run=True, created_count=7)
 
         assert import_rows(service) == ImportRows(0, 0, 0, 0)
 
     @pytest.mark.parametrize("state", list(ImportState))
-    def test_that_each_land_by_themselves_count_at_once(self, service, upload, state):
+    def test_that_are_loaded_one_by_one_count_at_once(self, service, upload, state):
         upload(state=state, mode=ImportMode.SKIP_BAD, created_count=7)
 
         assert import_rows(service).created == 7
 
     @pytest.mark.parametrize("state", [state for state in ImportState if state is not ImportState.FINISHED])
-    def test_of_a_file_taken_whole_or_not_at_all_wait_for_its_end(self, service, upload, state):
+    def test_of_an_all_or_nothing_import_count_at_its_end(self, service, upload, state):
         upload(state=state, mode=ImportMode.ALL_OR_NOTHING, created_count=7)
 
         assert import_rows(service).created == 0
 
-    def test_never_become_fewer_when_a_file_begins_anew(self, service, upload, session):
+    def test_never_decrease_when_an_import_starts_again(self, service, upload, session):
         task_import = upload(state=ImportState.LOADING, mode=ImportMode.ALL_OR_NOTHING, created_count=5)
-        told = [import_rows(service).created]
+        created_counts = [import_rows(service).created]
         for state, count in ((ImportState.LOADING, 0), (ImportState.LOADING, 6), (ImportState.FINISHED, 9)):
             task_import.state, task_import.created_count = state, count
             session.flush()
-            told.append(import_rows(service).created)
+            created_counts.append(import_rows(service).created)
 
-        assert told == [0, 0, 0, 9]
+        assert created_counts == [0, 0, 0, 9]
 
 
 class TestUnfinishedImports:
-    def test_each_state_is_told_though_nothing_is_in_it(self, service):
+    def test_each_state_is_reported_even_if_it_is_empty(self, service):
         assert service.measure().work.unfinished_imports == {
             ImportState.STAGING: 0,
             ImportState.CHECKING: 0,
             ImportState.LOADING: 0,
         }
 
-    def test_are_counted_by_state_and_those_that_ended_are_not(self, service, upload):
+    def test_are_counted_by_state_without_those_that_ended(self, service, upload):
         for state in (ImportState.STAGING, ImportState.LOADING, ImportState.LOADING):
             upload(state=state)
         for state in (ImportState.FINISHED, ImportState.FAILED):

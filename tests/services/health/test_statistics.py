@@ -16,9 +16,9 @@ ADD_TASKS = """
 
 
 class TestRefresh:
-    """On a database of its own: statistics are of what was committed."""
+    """Each test has a database of its own, because statistics cover only committed rows."""
 
-    def test_a_table_that_has_changed_much_is_analyzed_once(self, database):
+    def test_a_table_with_many_changes_is_analyzed_once(self, database):
         database.execute("ALTER TABLE tasks SET (autovacuum_enabled = off)")
         database.execute("ALTER TABLE task_history SET (autovacuum_enabled = off)")
         database.execute(ADD_TASKS, first=1, last=MIN_CHANGED_ROWS)
@@ -33,7 +33,7 @@ class TestRefresh:
         database.execute("UPDATE tasks SET title = title || '!' WHERE number <= 100")
         assert database.refresh() == []
 
-    def test_so_is_a_month_of_the_daily_log(self, database):
+    def test_a_month_of_the_daily_log_is_analyzed(self, database):
         database.execute(
             "CREATE TABLE task_logs_2026_03 PARTITION OF task_logs"
             " FOR VALUES FROM ('2026-03-01') TO ('2026-04-01') WITH (autovacuum_enabled = off)"
@@ -46,7 +46,7 @@ class TestRefresh:
 
         assert database.refresh() == ["public.task_logs_2026_03"]
 
-    def test_one_that_somebody_else_works_on_is_left_for_the_next_time(self, database):
+    def test_a_locked_table_is_left_for_the_next_time(self, database):
         database.execute("ALTER TABLE tasks SET (autovacuum_enabled = off)")
         database.execute("ALTER TABLE task_history SET (autovacuum_enabled = off)")
         database.execute(ADD_TASKS, first=1, last=3 * MIN_CHANGED_ROWS)
@@ -66,7 +66,7 @@ class Database:
         self._connection = connection
 
     def execute(self, statement, **values):
-        """And have its numbers known at once, which PostgreSQL does in its own time else."""
+        """Execute a statement and flush its statistics, which PostgreSQL would do later by itself."""
         outcome = self._connection.execute(text(statement), values)
         self._connection.execute(text("SELECT pg_stat_force_next_flush()"))
         self._connection.commit()

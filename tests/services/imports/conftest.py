@@ -25,6 +25,6 @@ def small_blocks(monkeypatch):
 
 
 @pytest.fixture
-def shown(services, boss):
-    """An import as its report shows it."""
+def show_import(services, boss):
+    """Show an import as its report shows it."""
     return lambda import_id: services.imports.get(boss, import_id).values

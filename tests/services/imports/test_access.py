@@ -13,7 +13,7 @@ class TestAccess:
 
         assert titles(session) == []
 
-    def test_a_project_that_one_is_not_in_is_not_there(self, service, manager, factories, session):
+    def test_another_project_counts_as_unknown(self, service, manager, factories, session):
         factories.Project(key="SECRET")
 
         with pytest.raises(InvalidError, match="there is no project SECRET"):
@@ -36,7 +36,7 @@ class TestAccess:
             service.list_errors(manager, outcome.import_id, cursor=None, limit=10)
         assert service.list_page(manager, cursor=None, limit=10).items == []
 
-    def test_another_member_finds_it(self, service, manager, factories, acting_as):
+    def test_another_member_finds_the_import(self, service, manager, factories, acting_as):
         outcome = upload(service, manager, "task_name", "One")
 
         other = acting_as(factories.User(role=Role.MANAGER))
@@ -44,7 +44,7 @@ class TestAccess:
 
 
 class TestListPage:
-    def test_newest_first_and_pages_join(self, service, manager):
+    def test_lists_the_newest_first_over_all_pages(self, service, manager):
         ids = [upload(service, manager, "task_name", f"T{n}").import_id for n in range(3)]
 
         first = service.list_page(manager, cursor=None, limit=2)

@@ -10,7 +10,7 @@ from tests.stored import count, list_tasks
 class TestAllOrNothing:
     @pytest.mark.parametrize("bad_row", ["Bad,maybe,", "Bad,,Grace", "Bad"])
     @pytest.mark.parametrize("position", [0, 4, 9])
-    def test_one_bad_row_and_nothing_is_written(self, service, manager, session, small_blocks, bad_row, position):
+    def test_one_bad_row_prevents_every_write(self, service, manager, session, small_blocks, bad_row, position):
         rows = [f"{n},todo," for n in range(9)]
         rows.insert(position, bad_row)
         before = last_number(session)
@@ -31,7 +31,7 @@ class TestAllOrNothing:
         assert titles(session) == []
         assert last_number(session) == before
 
-    def test_a_bad_row_makes_no_users_of_the_others_either(self, service, manager, session, small_blocks):
+    def test_a_bad_row_prevents_new_users(self, service, manager, session, small_blocks):
         lines = ["task_name,status,assignee", *(f"{n},,Grace" for n in range(5)), "Bad,maybe,", "Worse,never,"]
 
         outcome = upload(service, manager, *lines, mode=ImportMode.ALL_OR_NOTHING)
@@ -39,7 +39,7 @@ class TestAllOrNothing:
         assert outcome.row.values["failure"] == "2 rows were refused, so nothing was imported"
         assert users_called(session, "grace") == 0
 
-    def test_good_rows_are_all_written(self, service, manager, session, small_blocks):
+    def test_all_good_rows_are_written(self, service, manager, session, small_blocks):
         rows = [f"{n},Grace" for n in range(10)]
 
         outcome = upload(service, manager, "task_name,assignee", *rows, mode=ImportMode.ALL_OR_NOTHING)
@@ -48,7 +48,7 @@ class TestAllOrNothing:
         assert titles(session) == [str(n) for n in range(10)]
         assert users_called(session, "grace") == 1
 
-    def test_somebody_who_leaves_between_check_and_load_fails_it(
+    def test_an_assignee_who_leaves_between_check_and_load_fails_the_import(
         self, service, services, ops_manager, session, factories, small_blocks, clock
     ):
         ada = factories.User(username="ada")
@@ -67,7 +67,7 @@ class TestAllOrNothing:
         assert users_called(session, "grace") == 0
         assert count(session, ImportBlock) == count(session, ImportDraft) == 0
 
-    def test_a_duplicate_that_comes_between_check_and_load_leaves_no_gap_that_a_task_falls_into(
+    def test_a_duplicate_that_appears_between_check_and_load_causes_no_number_clash(
         self, services, manager, session, small_blocks, clock, factories
     ):
         options = {"on_duplicate": DuplicatePolicy.SKIP}
@@ -80,13 +80,13 @@ class TestAllOrNothing:
         assert sorted(titles(session)) == ["After", "One", "Three", "Two"]
         assert len({task.number for task in list_tasks(session)}) == 4
 
-    def test_a_duplicate_that_goes_between_check_and_load_is_made_and_takes_nobodys_number(
+    def test_a_duplicate_that_vanishes_between_check_and_load_gets_a_number_of_its_own(
         self, service, services, manager, session, small_blocks, clock, factories
     ):
-        there = factories.Task(title="Two")
+        existing = factories.Task(title="Two")
         options = {"on_duplicate": DuplicatePolicy.SKIP}
         import_id = checked(services, manager, "task_name", "One", "Two", "Three", clock=clock, **options)
-        services.tasks.delete(manager, there.id)
+        services.tasks.delete(manager, existing.id)
 
         services.import_runs.run_waiting()
         services.tasks.create(manager, {"title": "After"})
@@ -102,7 +102,7 @@ class TestAllOrNothing:
 
 
 def checked(services, actor, *lines, clock, **options):
-    """The id of an import that is to be loaded whole and has been checked, and no more."""
+    """Return the id of an all-or-nothing import that has been checked and not loaded."""
     outcome = upload(services.imports, actor, *lines, mode=ImportMode.ALL_OR_NOTHING, wait_seconds=0, **options)
     while services.imports.get(actor, outcome.import_id).values["state"] == "checking":
         # A run whose time has ended stops after one step.

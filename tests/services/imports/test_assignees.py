@@ -9,7 +9,7 @@ from tests.stored import count, list_tasks
 
 
 class TestAssignee:
-    def test_each_unknown_one_becomes_one_inactive_user_whatever_the_case(self, service, manager, session):
+    def test_an_unknown_name_in_any_case_becomes_one_inactive_user(self, service, manager, session):
         upload(
             service, manager, "task_name,assigned_user", "1,Grace Hopper", "2,grace hopper", "3,GRACE HOPPER", "4,Zoë"
         )
@@ -21,7 +21,7 @@ class TestAssignee:
         ]
         assert [task.assignee_id for task in list_tasks(session)] == [made[0].id] * 3 + [made[1].id]
 
-    def test_the_next_file_finds_them(self, service, manager, session):
+    def test_the_next_file_finds_the_new_users(self, service, manager, session):
         upload(service, manager, "task_name,assigned_user", "1,Grace")
         upload(service, manager, "task_name,assigned_user", "2,GRACE")
 
@@ -29,7 +29,7 @@ class TestAssignee:
         assert users_called(session, "grace") == 1
 
     @pytest.mark.parametrize("mode", ImportMode)
-    def test_over_blocks_they_are_made_once(self, service, manager, session, small_blocks, mode):
+    def test_a_user_named_in_several_blocks_is_created_once(self, service, manager, session, small_blocks, mode):
         rows = (f"{n},{'Grace' if n % 2 else 'GRACE'}" for n in range(10))
 
         upload(service, manager, "task_name,assigned_user", *rows, mode=mode)
@@ -37,14 +37,14 @@ class TestAssignee:
         assert users_called(session, "grace") == 1
         assert session.scalar(select(func.count(Task.assignee_id.distinct()))) == 1
 
-    def test_a_known_one_is_found_by_name_in_any_case(self, service, manager, session, factories):
+    def test_a_known_user_is_found_by_name_in_any_case(self, service, manager, session, factories):
         ada = factories.User(username="Ada")
 
         upload(service, manager, "task_name,assigned_user", "1,aDA")
 
         assert [task.assignee_id for task in list_tasks(session)] == [ada.id]
 
-    def test_a_known_one_is_found_by_address_in_any_case_and_not_made_again(self, service, manager, session, factories):
+    def test_a_known_user_is_found_by_address_in_any_case(self, service, manager, session, factories):
         ada = factories.User(username="ada", email="Ada@Example.org")
         before = count(session, User)
 
@@ -54,7 +54,7 @@ class TestAssignee:
         assert count(session, User) == before
 
     @pytest.mark.parametrize("cell", ["eve", "EVE", "Eve@Example.org"])
-    def test_a_known_one_who_is_not_in_the_project_is_refused(self, service, ops_manager, session, factories, cell):
+    def test_a_known_user_outside_the_project_is_refused(self, service, ops_manager, session, factories, cell):
         factories.User(username="eve", email="eve@example.org")
 
         lines = ["task_name,assigned_user,status", "1,,", f'"2",{cell},', "3,x,maybe", ""]
@@ -64,13 +64,13 @@ class TestAssignee:
         assert report(service, ops_manager, outcome) == [(2, 3, "assigned_user", cell), (3, 4, "status", "maybe")]
         assert titles(session) == ["1"]
 
-    def test_an_admin_need_not_be_in_the_project(self, service, ops_manager, admin, session):
+    def test_an_admin_does_not_need_to_be_in_the_project(self, service, ops_manager, admin, session):
         outcome = upload(service, ops_manager, "task_name,assigned_user", f"1,{admin.username}", project="OPS")
 
         assert outcome.created_count == 1
         assert [task.assignee_id for task in list_tasks(session)] == [admin.id]
 
-    def test_an_unknown_one_is_in_the_project_from_then_on(self, service, services, ops_manager, session):
+    def test_a_new_user_becomes_a_member_of_the_project(self, service, services, ops_manager, session):
         for number in range(2):
             upload(service, ops_manager, "task_name,assigned_user", f"{number},Grace", project="OPS")
 
@@ -78,7 +78,7 @@ class TestAssignee:
         assert [member["username"] for member in members].count("Grace") == 1
         assert len(list_tasks(session)) == 2
 
-    def test_whom_only_imports_know_may_be_in_every_project(self, service, manager, ops_manager, session):
+    def test_a_user_without_an_account_may_join_every_project(self, service, manager, ops_manager, session):
         upload(service, manager, "task_name,assigned_user", "1,Grace")
 
         outcome = upload(service, ops_manager, "task_name,assigned_user", "2,grace", project="OPS")
@@ -86,12 +86,12 @@ class TestAssignee:
         assert outcome.created_count == 1
         assert users_called(session, "grace") == 1
 
-    def test_a_refused_row_makes_nobody(self, service, manager, session):
+    def test_a_refused_row_creates_no_user(self, service, manager, session):
         upload(service, manager, "task_name,status,assigned_user", "1,maybe,Grace")
 
         assert users_called(session, "grace") == 0
 
-    def test_without_one_it_is_nobodys(self, service, manager, session):
+    def test_an_empty_cell_means_no_assignee(self, service, manager, session):
         upload(service, manager, "task_name,assigned_user", "1,", "2,   ")
 
         assert [task.assignee_id for task in list_tasks(session)] == [None, None]
@@ -99,7 +99,9 @@ class TestAssignee:
 
 class TestNamesThatLookLikeOthers:
     @pytest.mark.parametrize("is_dry_run", [False, True])
-    def test_a_row_with_one_is_refused_and_makes_nobody(self, service, manager, session, factories, is_dry_run):
+    def test_a_row_with_such_a_name_is_refused_and_creates_no_user(
+        self, service, manager, session, factories, is_dry_run
+    ):
         factories.User(username="ada")
 
         lines = ["task_name,Assignee", "1,ada", "2,\u0430da", "3,ad\ufe0fa", "4,Grace"]
@@ -109,19 +111,19 @@ class TestNamesThatLookLikeOthers:
         assert report(service, manager, outcome) == [(2, 3, "Assignee", "\u0430da"), (3, 4, "Assignee", "ad\ufe0fa")]
         assert users_called(session, "\u0430da") == 0
 
-    def test_of_two_new_ones_the_first_becomes_a_user(self, service, manager, session):
+    def test_the_first_of_two_new_names_becomes_a_user(self, service, manager, session):
         outcome = upload(service, manager, "task_name,Assignee", "1,user1", "2,userl", "3,USER1")
 
         assert (outcome.created_count, outcome.refused_count) == (2, 1)
         assert (users_called(session, "user1"), users_called(session, "userl")) == (1, 0)
 
-    def test_a_name_that_shows_nothing_is_refused(self, service, manager):
+    def test_an_invisible_name_is_refused(self, service, manager):
         assert upload(service, manager, "task_name,Assignee", "1,\u3164").refused_count == 1
 
 
 class TestWithoutNewUsers:
     @pytest.mark.parametrize("is_dry_run", [False, True])
-    def test_a_row_of_somebody_unknown_is_refused(self, service, manager, session, factories, is_dry_run):
+    def test_a_row_with_an_unknown_user_is_refused(self, service, manager, session, factories, is_dry_run):
         factories.User(username="ada")
 
         lines = ["task_name,Assignee", "1,ada", "2,Grace", "3,", "4,grace"]
@@ -132,7 +134,7 @@ class TestWithoutNewUsers:
         assert users_called(session, "grace") == 0
         assert titles(session) == ([] if is_dry_run else ["1", "3"])
 
-    def test_somebody_known_elsewhere_is_refused_in_the_same_words(self, service, ops_manager, factories):
+    def test_a_user_of_another_project_is_refused_with_the_same_message(self, service, ops_manager, factories):
         factories.User(username="eve")
 
         lines = ["task_name,assignee", "1,eve", "2,nobody at all"]

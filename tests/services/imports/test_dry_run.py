@@ -21,7 +21,7 @@ from tests.stored import count
 
 
 class TestDryRun:
-    def test_writes_no_task_no_user_and_takes_no_number(self, service, manager, session):
+    def test_creates_no_task_and_no_user_and_takes_no_number(self, service, manager, session):
         before = last_number(session)
 
         lines = ["task_name,assigned_user,status", "One,Grace,", "Two,,maybe"]
@@ -48,7 +48,7 @@ class TestDryRun:
         assert (task_now(session, task).priority, task_now(session, task).version) == (TaskPriority.LOW, 1)
         assert count(session, ProjectMember) == before
 
-    def test_reports_what_an_import_would(self, service, manager):
+    def test_reports_the_same_as_an_import(self, service, manager):
         lines = ["task_name,status", "One,maybe", "Two", ",", "Three,todo"]
 
         dry = upload(service, manager, *lines, is_dry_run=True)
@@ -62,7 +62,7 @@ class TestDryRun:
         ("mode", "policy", "block_rows"),
         list(product(ImportMode, DuplicatePolicy, [1, 2, 3, 100])),
     )
-    def test_counts_what_an_import_would(self, service, manager, existing, monkeypatch, mode, policy, block_rows):
+    def test_counts_the_same_as_an_import(self, service, manager, existing, monkeypatch, mode, policy, block_rows):
         monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
 
         dry = upload(service, manager, *MIXED_ROWS, mode=mode, on_duplicate=policy, is_dry_run=True)
@@ -73,7 +73,7 @@ class TestDryRun:
 
     @pytest.mark.parametrize(("policy", "block_rows"), list(product(DuplicatePolicy, [2, 3, 100])))
     @pytest.mark.parametrize("creates_users", [True, False])
-    def test_counts_and_reports_bad_rows_as_an_import_would(
+    def test_counts_and_reports_bad_rows_like_an_import(
         self, service, manager, existing, monkeypatch, policy, block_rows, creates_users
     ):
         monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
@@ -86,7 +86,9 @@ class TestDryRun:
         assert report(service, manager, dry) == report(service, manager, real)
 
     @pytest.mark.parametrize("policy", DuplicatePolicy)
-    def test_of_a_file_that_would_be_refused_whole_says_so(self, service, manager, existing, small_blocks, policy):
+    def test_a_file_that_would_be_refused_completely_is_reported(
+        self, service, manager, existing, small_blocks, policy
+    ):
         options = {"on_duplicate": policy, "mode": ImportMode.ALL_OR_NOTHING}
 
         dry = upload(service, manager, *BAD_ROWS, **options, is_dry_run=True)
@@ -108,8 +110,10 @@ class TestDryRun:
         ],
         ids=["a day, then none", "no day, then one", "a ref, then none", "no ref, then one", "renamed"],
     )
-    def test_goes_by_the_same_likeness(self, service, manager, monkeypatch, clock, lines, policy, block_rows):
-        """Two rows that are like each other by one of two names, in one block or over two."""
+    def test_finds_the_same_duplicates_as_an_import(
+        self, service, manager, monkeypatch, clock, lines, policy, block_rows
+    ):
+        """Two rows match each other by one of two keys, in one block or in two."""
         clock.now = JANUARY
         monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
 
@@ -133,7 +137,7 @@ BAD_ROWS = (
 
 @pytest.fixture
 def existing(factories):
-    """Tasks that MIXED_ROWS are about."""
+    """Tasks that the MIXED_ROWS match."""
     ada = factories.User(username="ada")
     factories.Task(title="Old", external_ref="A")
     factories.Task(title="There", description="Said", created_at=JANUARY, assignee_id=ada.id)

@@ -16,7 +16,7 @@ from tests.stored import list_tasks
 
 
 class TestSkipDuplicates:
-    def test_what_is_there_by_its_name_elsewhere_stays_as_it_is(self, service, manager, session, factories, clock):
+    def test_a_task_with_the_same_reference_is_unchanged(self, service, manager, session, factories, clock):
         task = factories.Task(title="One", external_ref="A", updated_at=clock() - timedelta(days=1))
         before = as_json(session, task)
 
@@ -43,7 +43,7 @@ class TestSkipDuplicates:
             ("One,Said,2026-01-15,Unknown", False),
         ],
     )
-    def test_what_says_the_same_of_the_same_day_and_person_is_there(
+    def test_a_task_with_the_same_content_day_and_assignee_is_a_duplicate(
         self, service, manager, session, factories, row, is_there
     ):
         ada = factories.User(username="ada")
@@ -57,14 +57,14 @@ class TestSkipDuplicates:
             (0, 1) if is_there else (1, 0)
         )
 
-    def test_nobodys_task_is_like_nobodys(self, service, manager, factories):
+    def test_two_tasks_without_an_assignee_are_duplicates(self, service, manager, factories):
         factories.Task(title="One")
 
         outcome = upload(service, manager, "task_name", "One", on_duplicate=DuplicatePolicy.SKIP)
 
         assert counts_of(outcome)["skipped_count"] == 1
 
-    def test_a_day_is_one_of_the_workspace(self, resources, settings, manager, factories):
+    def test_the_workspaces_zone_decides_the_day(self, resources, settings, manager, factories):
         """At 23:00 UTC it is already the next day in Berlin."""
         factories.Task(title="One", created_at=datetime(2026, 1, 15, 23, 30, tzinfo=UTC))
         resources.settings = replace(settings, time_zone=ZoneInfo("Europe/Berlin"))
@@ -75,7 +75,7 @@ class TestSkipDuplicates:
 
         assert (outcome.created_count, counts_of(outcome)["skipped_count"]) == (1, 1)
 
-    def test_a_row_with_a_name_elsewhere_is_looked_for_by_that_alone(self, service, manager, session, factories):
+    def test_a_row_with_a_reference_is_matched_by_it_alone(self, service, manager, session, factories):
         factories.Task(title="One")
         factories.Task(title="One", external_ref="A")
 
@@ -101,7 +101,7 @@ class TestSkipDuplicates:
         assert outcome.created_count == 1
 
     @pytest.mark.parametrize("block_rows", [1, 2, 3, 100])
-    def test_of_rows_that_say_the_same_the_first_is_made(self, service, manager, session, monkeypatch, block_rows):
+    def test_the_first_of_several_equal_rows_is_created(self, service, manager, session, monkeypatch, block_rows):
         monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
 
         lines = ["task_name,external_ref,priority", "One,A,low", "Two,,low", "Three,A,high", "Two,,high", "Two,B,high"]
@@ -114,7 +114,7 @@ class TestSkipDuplicates:
             ("Two", TaskPriority.HIGH),
         ]
 
-    def test_the_same_file_again_makes_nothing(self, service, manager, clock, small_blocks):
+    def test_the_same_file_again_creates_nothing(self, service, manager, clock, small_blocks):
         for _ in range(2):
             outcome = upload(service, manager, *MIXED_ROWS, on_duplicate=DuplicatePolicy.SKIP)
             clock.advance(seconds=1)
@@ -122,7 +122,7 @@ class TestSkipDuplicates:
         counts = counts_of(outcome)
         assert (counts["created_count"], counts["skipped_count"]) == (0, counts["read_count"])
 
-    def test_where_separators_are_part_of_the_text_the_rows_are_told_apart(self, service, manager, session):
+    def test_separators_inside_the_text_do_not_confuse_rows(self, service, manager, session):
         lines = ["task_name,description", "a\x1fb,c", "a,b\x1fc"]
 
         upload(service, manager, *lines, on_duplicate=DuplicatePolicy.SKIP)
@@ -131,7 +131,7 @@ class TestSkipDuplicates:
 
 
 class TestUpdateDuplicates:
-    def test_what_is_there_is_changed_to_what_the_row_says(self, service, manager, session, factories, clock):
+    def test_an_existing_task_gets_the_values_of_the_row(self, service, manager, session, factories, clock):
         ada = factories.User(username="ada")
         task = factories.Task(title="One", external_ref="A", created_at=JANUARY, updated_at=JANUARY)
 
@@ -147,7 +147,7 @@ class TestUpdateDuplicates:
         assert (after.due_at, after.created_at) == (datetime(2026, 4, 1, tzinfo=UTC), JANUARY)
         assert (after.version, after.updated_at, after.number) == (2, clock(), task.number)
 
-    def test_columns_that_the_file_does_not_have_stay_as_they_are(self, service, manager, session, full_task):
+    def test_fields_without_a_column_are_unchanged(self, service, manager, session, full_task):
         before = as_json(session, full_task)
 
         lines = ["task_name,priority,external_ref", "One,low,A"]
@@ -157,7 +157,7 @@ class TestUpdateDuplicates:
         times = {name: after[name] for name in ("updated_at", "revised_at")}
         assert after == {**before, **times, "priority": "low", "version": 2, "revision": 2}
 
-    def test_columns_that_the_file_has_empty_are_emptied(self, service, manager, session, full_task):
+    def test_empty_cells_empty_their_fields(self, service, manager, session, full_task):
         lines = ["task_name,description,labels,assignee,due_at,external_ref", "One,,,,,A"]
         upload(service, manager, *lines, on_duplicate=DuplicatePolicy.UPDATE)
 
@@ -165,7 +165,7 @@ class TestUpdateDuplicates:
         assert (after.description, after.labels, after.assignee_id, after.due_at) == ("", [], None, None)
 
     @pytest.mark.parametrize("block_rows", [1, 100])
-    def test_what_changes_nothing_keeps_version_and_time(
+    def test_a_row_that_changes_nothing_keeps_version_and_time(
         self, service, manager, session, full_task, monkeypatch, block_rows
     ):
         monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
@@ -178,9 +178,7 @@ class TestUpdateDuplicates:
         assert counts_of(outcome) == dict(zip(COUNTS, (2, 0, 0, 2, 0, 0), strict=True))
         assert as_json(session, full_task) == before
 
-    def test_what_changes_there_and_back_in_one_block_keeps_version_and_time(
-        self, service, manager, session, full_task
-    ):
+    def test_changes_undone_within_a_block_keep_version_and_time(self, service, manager, session, full_task):
         before = as_json(session, full_task)
 
         lines = ["task_name,priority,external_ref", "One,low,A", "One,high,A"]
@@ -206,10 +204,10 @@ class TestUpdateDuplicates:
             (TaskStatus.DONE, "done", ("then", "then")),
         ],
     )
-    def test_times_follow_the_status_as_when_somebody_changes_it(
+    def test_times_follow_the_status_as_in_a_change_by_a_user(
         self, service, services, manager, session, factories, clock, before, word, times
     ):
-        """The update equals what `change_status` does to a second task of the same kind."""
+        """The update has the same effect as `change_status` on a second task of the same kind."""
         started_at = JANUARY if before in {TaskStatus.IN_PROGRESS, TaskStatus.DONE} else None
         completed_at = JANUARY if before is TaskStatus.DONE else None
         imported, changed = (
@@ -222,13 +220,13 @@ class TestUpdateDuplicates:
         services.tasks.change(manager, changed.id, {"title": "One", "status": TaskStatus(word)})
 
         moments = {"now": clock(), "then": JANUARY, None: None}
-        found = [
+        outcomes = [
             (task_now(session, task).started_at, task_now(session, task).completed_at) for task in (imported, changed)
         ]
-        assert found == [tuple(moments[time] for time in times)] * 2
+        assert outcomes == [tuple(moments[time] for time in times)] * 2
 
     @pytest.mark.parametrize("block_rows", [1, 2, 3, 100])
-    def test_of_rows_that_mean_the_same_the_last_is_what_is_left(
+    def test_the_last_of_several_rows_for_one_task_wins(
         self, service, manager, session, factories, monkeypatch, block_rows
     ):
         monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
@@ -244,7 +242,7 @@ class TestUpdateDuplicates:
         ]
 
     @pytest.mark.parametrize("block_rows", [1, 100])
-    def test_found_by_what_they_say_they_are_changed_too(self, service, manager, session, monkeypatch, block_rows):
+    def test_tasks_matched_by_content_are_changed(self, service, manager, session, monkeypatch, block_rows):
         monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
 
         lines = ["task_name,status", "One,todo", "Two,todo", "One,done", "One,done"]
@@ -262,7 +260,7 @@ class TestUpdateDuplicates:
         [["One,A,low,", "One,,high,"], ["One,,low,", "One,,high,2026-01-15"]],
         ids=["by ref, then by content", "without a day, then with it"],
     )
-    def test_a_task_that_two_rows_find_by_different_names_ends_as_the_last_says(
+    def test_the_last_of_two_rows_that_match_a_task_by_different_keys_wins(
         self, service, manager, session, factories, monkeypatch, rows, block_rows
     ):
         monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
@@ -275,7 +273,7 @@ class TestUpdateDuplicates:
         assert [task.priority for task in list_tasks(session)] == [TaskPriority.HIGH]
 
     @pytest.mark.parametrize("block_rows", [1, 100])
-    def test_what_becomes_of_a_task_that_is_new_does_not_depend_on_where_blocks_end(
+    def test_the_result_for_a_new_task_does_not_depend_on_the_ends_of_blocks(
         self, service, manager, session, clock, monkeypatch, block_rows
     ):
         monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
@@ -293,7 +291,7 @@ class TestUpdateDuplicates:
         assert (first.started_at, first.completed_at) == (clock(), clock())
         assert second.title == "2"
 
-    def test_deleted_tasks_stay_deleted_and_as_they_are(self, service, manager, session, factories, clock):
+    def test_deleted_tasks_stay_deleted_and_unchanged(self, service, manager, session, factories, clock):
         deleted = factories.Task(title="Gone", external_ref="A", deleted_at=clock())
 
         lines = ["task_name,external_ref", "New,A"]
@@ -302,7 +300,7 @@ class TestUpdateDuplicates:
         assert outcome.created_count == 1
         assert (task_now(session, deleted).title, task_now(session, deleted).version) == ("Gone", 1)
 
-    def test_somebody_new_is_made_and_given_what_was_there(self, service, manager, session, factories):
+    def test_a_new_user_is_created_and_gets_the_existing_task(self, service, manager, session, factories):
         task = factories.Task(external_ref="A")
 
         lines = ["task_name,external_ref,assignee", "One,A,Grace"]
@@ -311,7 +309,7 @@ class TestUpdateDuplicates:
         grace = session.scalars(select(User).where(User.username == "Grace")).one()
         assert task_now(session, task).assignee_id == grace.id
 
-    def test_what_was_updated_is_seen_at_once(self, service, services, manager, factories):
+    def test_an_updated_task_is_seen_at_once(self, service, services, manager, factories):
         factories.Task(title="Old", external_ref="A")
         services.task_views.list_page(manager, TaskQuery())
 
@@ -330,7 +328,7 @@ class TestUpdateDuplicates:
 
 
 class TestCreateDuplicates:
-    def test_what_is_there_is_made_again(self, service, manager, session, factories):
+    def test_an_existing_task_is_created_again(self, service, manager, session, factories):
         factories.Task(title="One", external_ref="A")
 
         outcome = upload(service, manager, "task_name,external_ref", "One,A", "One,A", "One,")
@@ -340,7 +338,7 @@ class TestCreateDuplicates:
 
 
 def as_json(session, task):
-    """All that a task is."""
+    """Return everything about a task."""
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in session.execute(select(Task.__table__).where(Task.id == task.id)).mappings().one().items()
@@ -349,7 +347,7 @@ def as_json(session, task):
 
 @pytest.fixture
 def full_task(factories):
-    """A task that has no field at its default; its reference in an import is A."""
+    """A task that has no field at its default; its external reference is A."""
     return factories.Task(
         title="One",
         description="Said",

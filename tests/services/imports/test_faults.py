@@ -1,4 +1,4 @@
-"""A database that is locked, full or away for a while costs an import time and nothing else."""
+"""A database that is locked, full or away for a while costs an import only time."""
 
 import io
 from contextlib import contextmanager
@@ -22,13 +22,13 @@ from tests import servers
 from tests.factories import general_project
 
 ROWS = 5
-# More often than a file that breaks its workers is tried.
+# More faults than the attempts that a file may use up.
 FAULTS = MAX_FAILED_ATTEMPTS + 3
 
 
 class TestPassingFault:
     @pytest.mark.parametrize("fault", ["locked", "full", "slow"])
-    def test_however_often_it_strikes_the_import_is_done_afterwards(self, resources, database, clock, stage, fault):
+    def test_the_import_is_done_after_any_number_of_faults(self, resources, database, clock, stage, fault):
         import_id = stage()
 
         with database.failing(fault):
@@ -43,14 +43,14 @@ class TestPassingFault:
         assert database.ask(select(TaskImport.state).where(TaskImport.id == import_id)) == ["finished"]
         assert database.ask(select(func.count()).select_from(Task)) == [ROWS]
 
-    def test_that_lasts_while_the_request_waits_is_no_attempt_either(self, resources, database, stage):
+    def test_a_fault_while_the_request_waits_is_not_an_attempt(self, resources, database, stage):
         with database.failing("full"):
             import_id = stage(wait_seconds=2)
 
         assert database.ask(select(TaskImport.failed_attempts).where(TaskImport.id == import_id)) == [0]
 
-    def test_strikes_between_attempts_that_count(self, resources, database, clock, stage):
-        """An attempt that broke off for the file's own sake is not forgotten for a fault."""
+    def test_attempts_before_and_after_a_fault_count(self, resources, database, clock, stage):
+        """A fault does not erase an attempt that broke off because of the file itself."""
         stage()
         for fault in ("odd", "locked", "odd"):
             with database.failing(fault), serving(resources) as services, pytest.raises(Exception, match=r".+"):
@@ -62,7 +62,7 @@ class TestPassingFault:
 
 class TestFileThatBreaksTheWork:
     @pytest.mark.parametrize("mode", ImportMode)
-    def test_is_given_up_after_so_many_attempts(self, resources, database, clock, stage, mode):
+    def test_is_given_up_after_too_many_attempts(self, resources, database, clock, stage, mode):
         import_id = stage(mode=mode)
         broken_off = 0
 
@@ -75,12 +75,12 @@ class TestFileThatBreaksTheWork:
                 clock.advance(seconds=LEASE.total_seconds() + 1)
 
         assert broken_off == MAX_FAILED_ATTEMPTS
-        found = database.ask(select(TaskImport.failure).where(TaskImport.id == import_id))
-        assert found == ["5 attempts to go on from row 1 broke off"]
+        failures = database.ask(select(TaskImport.failure).where(TaskImport.id == import_id))
+        assert failures == ["5 attempts to go on from row 1 broke off"]
 
 
 class Database:
-    """Whose tasks cannot be written for a while."""
+    """A database whose tasks cannot be written for a while."""
 
     def __init__(self, resources):
         self._resources = resources

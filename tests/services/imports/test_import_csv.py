@@ -27,7 +27,7 @@ class TestImportCsv:
         assert (body["state"], body["failure"], body["is_dry_run"]) == ("finished", None, False)
         assert titles(session) == ["One", "Three"]
 
-    def test_every_column_arrives(self, service, manager, session, factories):
+    def test_every_column_is_imported(self, service, manager, session, factories):
         ada = factories.User(username="ada")
 
         upload(
@@ -47,7 +47,7 @@ class TestImportCsv:
         assert (task.assignee_id, task.creator_id) == (ada.id, manager.user_id)
         assert (task.labels, task.external_ref) == (["shed", "outside"], "JIRA-42")
 
-    def test_how_it_was_asked_for_can_be_read_in_it(self, service, manager):
+    def test_the_import_shows_its_options(self, service, manager):
         outcome = upload(
             service,
             manager,
@@ -71,7 +71,7 @@ class TestImportCsv:
         assert times == [(None, None), (clock(), None), (None, clock()), (None, clock())]
         assert all(task.created_at == task.updated_at == clock() for task in list_tasks(session))
 
-    def test_a_date_without_a_zone_is_the_workspaces(self, resources, settings, manager, session):
+    def test_a_date_without_a_zone_has_that_of_the_workspace(self, resources, settings, manager, session):
         resources.settings = replace(settings, time_zone=ZoneInfo("Europe/Berlin"))
 
         with serving(resources) as services:
@@ -90,7 +90,7 @@ class TestImportCsv:
         task = session.scalars(select(Task)).one()
         assert (task.title, task.description) == (title, title)
 
-    def test_what_was_imported_is_seen_at_once(self, service, services, manager):
+    def test_imported_tasks_are_seen_at_once(self, service, services, manager):
         services.task_views.list_page(manager, TaskQuery())
 
         upload(service, manager, "task_name", "Brand new")
@@ -110,23 +110,23 @@ class TestImportCsv:
         assert count(session, ImportBlock) == count(session, ImportDraft) == 0
 
     @pytest.mark.parametrize("mode", ImportMode)
-    def test_only_a_header_makes_no_tasks(self, service, manager, session, mode):
+    def test_a_header_alone_makes_no_tasks(self, service, manager, session, mode):
         outcome = upload(service, manager, "task_name,status", mode=mode)
 
         assert (outcome.is_finished, outcome.created_count, outcome.refused_count) == (True, 0, 0)
         assert titles(session) == []
 
     @pytest.mark.parametrize(
-        ("filename", "kept"),
+        ("filename", "stored"),
         [("tasks.csv", "tasks.csv"), ("a\x00b\n.csv", "ab.csv"), ("", "upload.csv"), ("x" * 300, "x" * 255)],
     )
-    def test_the_file_is_known_by_a_name_that_can_be_shown(self, service, manager, filename, kept):
+    def test_the_name_of_the_file_is_made_printable(self, service, manager, filename, stored):
         outcome = service.import_csv(manager, stream_of("task_name", "One"), filename=filename)
 
-        assert outcome.row.values["filename"] == kept
+        assert outcome.row.values["filename"] == stored
 
-    def test_what_was_imported_can_be_changed_however_old_it_is(self, service, services, manager, session):
-        """Dates beyond those that Python knows would be an error in whoever reads the task."""
+    def test_a_very_old_imported_task_can_be_changed(self, service, services, manager, session):
+        """Dates outside Python's range would be an error for every reader of the task."""
         upload(
             service,
             manager,
@@ -141,7 +141,7 @@ class TestImportCsv:
 
 
 class TestNumbers:
-    def test_they_continue_in_the_order_of_the_file(self, service, services, manager, session):
+    def test_follow_the_order_of_the_file(self, service, services, manager, session):
         before = services.tasks.create(manager, {"title": "Before"}).values["ref"]
 
         upload(service, manager, "task_name,status", "First,", "Refused,maybe", "Second,", "Third,")
@@ -158,7 +158,7 @@ class TestNumbers:
         assert number_of(after) == start + 4
 
     @pytest.mark.parametrize("mode", ImportMode)
-    def test_over_more_rows_than_are_loaded_at_once(self, service, manager, session, mode):
+    def test_continue_across_blocks(self, service, manager, session, mode):
         row_count = BLOCK_ROWS + 7
 
         outcome = upload(
@@ -173,7 +173,9 @@ class TestNumbers:
 
     @pytest.mark.parametrize("policy", [DuplicatePolicy.SKIP, DuplicatePolicy.UPDATE])
     @pytest.mark.parametrize("mode", ImportMode)
-    def test_rows_that_make_no_task_take_none(self, service, manager, session, factories, small_blocks, mode, policy):
+    def test_rows_that_make_no_task_take_no_number(
+        self, service, manager, session, factories, small_blocks, mode, policy
+    ):
         factories.Task(title="There")
         before = last_number(session)
 
@@ -189,7 +191,7 @@ class TestNumbers:
         ]
         assert last_number(session) == before + 4
 
-    def test_a_project_has_its_own(self, service, ops_manager, session):
+    def test_each_project_has_its_own(self, service, ops_manager, session):
         session.execute(update(Project).where(Project.key == "OPS").values(last_task_number=41))
 
         upload(service, ops_manager, "task_name", "One", project="OPS")

@@ -1,4 +1,4 @@
-"""Imports at the same moment, on a database of their own where transactions are real."""
+"""Imports at the same moment, on a database of their own where transactions commit."""
 
 import io
 import time
@@ -34,7 +34,7 @@ from tests.at_once import at_once
 from tests.factories import general_project
 from tests.fakes import SharedClock
 
-# As many as there are connections to be had.
+# One import for each available connection.
 COUNT = 5
 ROWS = [str(n) for n in range(20)]
 
@@ -46,7 +46,7 @@ class TestSameKey:
     def test_is_one_import(self, resources, actor, ask, wait_seconds):
         outcomes = at_once(
             resources,
-            lambda services, _n: upload_at_last(services, actor, *ROWS, key="once", wait_seconds=wait_seconds),
+            lambda services, _n: upload_with_retries(services, actor, *ROWS, key="once", wait_seconds=wait_seconds),
             count=COUNT,
         )
         run_all(resources)
@@ -55,7 +55,7 @@ class TestSameKey:
         assert ask(select(func.count()).select_from(TaskImport)) == [1]
         assert ask(select(Task.title).order_by(Task.number)) == ROWS
 
-    def test_for_other_files_it_is_the_first_ones(self, resources, actor, ask):
+    def test_belongs_to_the_first_of_several_files(self, resources, actor, ask):
         def send(services, n):
             try:
                 return upload(services, actor, f"Of file {n}", key="once")
@@ -67,12 +67,10 @@ class TestSameKey:
         assert [outcome is None for outcome in outcomes].count(False) == 1
         assert len(ask(select(Task.title))) == 1
 
-    def test_while_the_first_is_still_coming_in_the_others_are_sent_away_at_once(
-        self, resources, actor, ask, monkeypatch
-    ):
+    def test_is_refused_at_once_while_the_first_upload_is_under_way(self, resources, actor, ask, monkeypatch):
         monkeypatch.setattr("app.csv_files.blocks.PIECE_BYTES", 30)
         is_staged, may_end = Event(), Event()
-        others_left = Barrier(COUNT - 1, action=may_end.set)
+        others_refused = Barrier(COUNT - 1, action=may_end.set)
         stream = SlowStream(b"task_name\n" + b"".join(f"{row}\n".encode() for row in ROWS), is_staged, may_end)
 
         def send(services, n):
@@ -81,15 +79,15 @@ class TestSameKey:
             assert is_staged.wait(timeout=20)
             with pytest.raises(ImportUnderWayError):
                 upload(services, actor, *ROWS, key="once")
-            others_left.wait(timeout=20)
-            return upload_at_last(services, actor, *ROWS, key="once")
+            others_refused.wait(timeout=20)
+            return upload_with_retries(services, actor, *ROWS, key="once")
 
         outcomes = at_once(resources, send, count=COUNT)
 
         assert len({outcome.import_id for outcome in outcomes}) == 1
         assert ask(select(Task.title).order_by(Task.number)) == ROWS
 
-    def test_after_the_first_was_cut_off_one_of_the_others_takes_its_place(self, resources, actor, ask, clock):
+    def test_goes_to_another_upload_after_the_first_was_cut_off(self, resources, actor, ask, clock):
         with resources.new_session() as session:
             session.add(
                 TaskImport(
@@ -105,7 +103,7 @@ class TestSameKey:
         clock.advance(seconds=MAX_SILENCE.total_seconds() + 1)
 
         outcomes = at_once(
-            resources, lambda services, _n: upload_at_last(services, actor, *ROWS, key="once"), count=COUNT
+            resources, lambda services, _n: upload_with_retries(services, actor, *ROWS, key="once"), count=COUNT
         )
 
         assert len({outcome.import_id for outcome in outcomes}) == 1
@@ -127,7 +125,7 @@ class TestSameContent:
         for model in (ImportBlock, ImportDraft):
             assert ask(select(func.count()).select_from(model)) == [0]
 
-    def test_of_other_people_it_is_as_many_as_they_are(self, resources, ask):
+    def test_from_several_people_is_one_import_each(self, resources, ask):
         actors = [new_actor(resources) for _ in range(COUNT)]
 
         outcomes = at_once(
@@ -142,7 +140,7 @@ class TestSameContent:
 class TestWorkers:
     @pytest.mark.parametrize("mode", ImportMode)
     @pytest.mark.parametrize("policy", DuplicatePolicy)
-    def test_each_import_is_one_workers_and_each_row_lands_once(self, resources, actor, ask, mode, policy):
+    def test_each_import_has_one_worker_and_each_row_lands_once(self, resources, actor, ask, mode, policy):
         with serving(resources) as services:
             for name in range(COUNT):
                 rows = [f"{row} of {name}" for row in ROWS]
@@ -158,7 +156,7 @@ class TestWorkers:
 
     @pytest.mark.parametrize("mode", ImportMode)
     @pytest.mark.parametrize("policy", [DuplicatePolicy.SKIP, DuplicatePolicy.UPDATE])
-    def test_files_that_overlap_make_each_task_once(self, resources, ask, mode, policy):
+    def test_overlapping_files_make_each_task_once(self, resources, ask, mode, policy):
         actors = [new_actor(resources) for _ in range(COUNT)]
         with serving(resources) as services:
             for actor in actors:
@@ -172,7 +170,7 @@ class TestWorkers:
         assert sorted(ask(select(Task.title))) == sorted(ROWS)
         assert sum(ask(select(TaskImport.created_count))) == len(ROWS)
 
-    def test_files_that_name_the_same_new_people_make_each_once(self, resources, actor, ask):
+    def test_files_with_the_same_new_users_create_each_once(self, resources, actor, ask):
         with serving(resources) as services:
             for name in range(COUNT):
                 rows = [f"{row} of {name},Person {int(row) % 7}" for row in ROWS]
@@ -188,7 +186,7 @@ class TestWorkers:
         made = ask(select(User.username).where(User.password_hash.is_(None)).order_by(User.username))
         assert made == [f"Person {n}" for n in range(7)]
 
-    def test_a_worker_whose_claim_another_process_has_now_writes_nothing(self, resources, actor, ask):
+    def test_a_worker_that_lost_its_claim_writes_nothing(self, resources, actor, ask):
         with serving(resources) as services:
             import_id = upload(services, actor, *ROWS, wait_seconds=0).import_id
             claim = services.import_runs.claim(import_id)
@@ -202,24 +200,22 @@ class TestWorkers:
         assert ask(select(TaskImport.created_count)) == [0]
         assert ask(select(Task.id)) == []
 
-    def test_an_import_whose_step_is_not_committed_yet_is_nobody_elses_however_long_it_takes(
-        self, resources, actor, clock
-    ):
+    def test_no_other_worker_gets_an_import_with_an_uncommitted_step(self, resources, actor, clock):
         with serving(resources) as services:
             import_id = upload(services, actor, *ROWS, wait_seconds=0).import_id
             claim = services.import_runs.claim(import_id)
-        with resources.new_session() as at_work, serving(resources) as services:
-            assert ImportQueueRepository(at_work).hold(claim) is not None
+        with resources.new_session() as open_session, serving(resources) as services:
+            assert ImportQueueRepository(open_session).hold(claim) is not None
             clock.advance(hours=1)
 
             assert services.import_runs.claim() is None
             assert services.import_runs.claim(import_id) is None
-            at_work.rollback()
+            open_session.rollback()
             assert services.import_runs.claim() is not None
 
 
 class SlowStream:
-    """Tells when its start was taken, and goes on when it is told to."""
+    """Says when its start was read, and goes on when it is allowed to."""
 
     def __init__(self, content, is_staged, may_end):
         self._content = content
@@ -246,8 +242,8 @@ def upload(services, actor, *rows, header="task_name", key=None, wait_seconds=10
     )
 
 
-def upload_at_last(services, *arguments, **options):
-    """As a client does that comes back as long as another upload with its key is under way."""
+def upload_with_retries(services, *arguments, **options):
+    """Upload like a client that comes back while another upload with its key is under way."""
     for _ in range(200):
         try:
             return upload(services, *arguments, **options)
@@ -292,7 +288,7 @@ def actor(resources):
 
 @pytest.fixture
 def ask(resources):
-    """What is committed: the first column of each row."""
+    """Ask for committed rows; return the first column of each."""
 
     def run(statement):
         with resources.new_session() as session:

@@ -16,23 +16,23 @@ from tests.services.imports.uploading import InterruptedStream, last_number, tit
 from tests.stored import count, list_tasks
 
 
-class TestHowTheFileIsRead:
+class TestFormat:
     @pytest.mark.parametrize(
         ("is_day_first", "month"), [(False, 3), (True, 9)], ids=["the month first", "the day first"]
     )
-    def test_which_of_two_numbers_is_the_month_is_said(self, service, manager, session, is_day_first, month):
+    def test_an_option_decides_which_number_is_the_month(self, service, manager, session, is_day_first, month):
         upload(service, manager, "task_name,due_at", "One,3/9/2026", is_day_first=is_day_first)
 
         assert session.scalar(select(Task.due_at)).month == month
 
-    def test_dots_are_taken_from_who_writes_the_day_first(self, service, manager):
+    def test_dots_are_accepted_with_the_day_first(self, service, manager):
         lines = ("task_name,due_at", "One,3.9.2026")
 
         assert upload(service, manager, *lines).refused_count == 1
         assert upload(service, manager, *lines, is_day_first=True).created_count == 1
 
     @pytest.mark.parametrize("encoding", Encoding)
-    def test_the_encoding_that_is_said_is_the_one_it_is_read_by(self, service, manager, session, encoding):
+    def test_the_declared_encoding_is_used(self, service, manager, session, encoding):
         stream = io.BytesIO("task_name\nZoë\n".encode(encoding))
 
         service.import_csv(manager, stream, filename="tasks.csv", options=ImportOptions(encoding=encoding))
@@ -40,26 +40,26 @@ class TestHowTheFileIsRead:
         assert titles(session) == ["Zoë"]
 
     @pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-    def test_it_is_found_out_when_it_is_not_said(self, service, manager, session, codec):
+    def test_the_encoding_is_detected_when_none_is_declared(self, service, manager, session, codec):
         service.import_csv(manager, io.BytesIO("task_name\nZoë\n".encode(codec)), filename="tasks.csv")
 
         assert titles(session) == ["Zoë"]
 
     @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-    @pytest.mark.parametrize("is_said", [True, False])
-    def test_the_delimiter_is_said_or_found_out(self, service, manager, session, delimiter, is_said):
+    @pytest.mark.parametrize("is_declared", [True, False])
+    def test_the_delimiter_is_declared_or_detected(self, service, manager, session, delimiter, is_declared):
         lines = [delimiter.join(row) for row in (("task_name", "status"), ("One", "done"))]
 
-        upload(service, manager, *lines, delimiter=delimiter if is_said else None)
+        upload(service, manager, *lines, delimiter=delimiter if is_declared else None)
 
         assert [(task.title, task.status) for task in list_tasks(session)] == [("One", TaskStatus.DONE)]
 
-    def test_a_delimiter_that_is_said_is_the_only_one(self, service, manager, session):
+    def test_a_declared_delimiter_is_the_only_one(self, service, manager, session):
         upload(service, manager, "task_name", "One;Two,Three", delimiter="|")
 
         assert titles(session) == ["One;Two,Three"]
 
-    def test_columns_that_nobody_knows_are_named_as_the_file_names_them(self, service, manager, session):
+    def test_unknown_columns_are_reported_as_in_the_file(self, service, manager, session):
         lines = ["Colour,task_name,story points,Colour,ref,", "red,One,5,green,OPS-1,x"]
 
         outcome = upload(service, manager, *lines)
@@ -67,13 +67,13 @@ class TestHowTheFileIsRead:
         assert outcome.row.values["ignored_columns"] == ["Colour", "story points", "(no name)"]
         assert titles(session) == ["One"]
 
-    def test_a_name_that_is_nearly_a_known_one_is_a_slip(self, service, manager, session):
+    def test_a_nearly_known_column_is_a_typing_error(self, service, manager, session):
         with pytest.raises(UnreadableCsvError, match="did you mean priority"):
             upload(service, manager, "task_name,priorty", "One,high")
 
         assert count(session, TaskImport) == 0
 
-    def test_more_rows_than_are_allowed_leave_nothing(self, resources, settings, manager, session):
+    def test_too_many_rows_leave_nothing(self, resources, settings, manager, session):
         resources.settings = replace(settings, csv_limits=replace(settings.csv_limits, rows=5))
 
         with serving(resources) as services, pytest.raises(TooLargeError, match="more than 5 rows"):
@@ -94,7 +94,7 @@ class TestHowTheFileIsRead:
 
 class TestUnreadableFile:
     @pytest.mark.parametrize("good_rows", [2, 20_000])
-    def test_found_out_halfway_it_leaves_nothing(self, service, manager, session, good_rows):
+    def test_leaves_nothing_when_the_problem_is_late_in_the_file(self, service, manager, session, good_rows):
         before = last_number(session)
 
         with pytest.raises(UnreadableCsvError, match="a quote is opened and never closed"):
@@ -108,7 +108,7 @@ class TestUnreadableFile:
             assert count(session, table) == 0
         assert users_called(session, "grace") == 0
 
-    def test_the_next_file_is_read_as_if_nothing_had_been(self, service, manager, session):
+    def test_does_not_affect_the_next_file(self, service, manager, session):
         with pytest.raises(UnreadableCsvError):
             upload(service, manager, "task_name", "One", '"Open')
 
@@ -126,14 +126,14 @@ class TestUnreadableFile:
             b"title,summary\nx,y\n",
         ],
     )
-    def test_found_out_at_once_it_leaves_nothing_either(self, service, manager, session, content):
+    def test_leaves_nothing_when_the_problem_is_at_the_start(self, service, manager, session, content):
         with pytest.raises(UnreadableCsvError):
             service.import_csv(manager, io.BytesIO(content), filename="tasks.csv")
 
         assert count(session, TaskImport) == 0
 
     @pytest.mark.parametrize("encoding", [Encoding.UTF_8, Encoding.UTF_16, Encoding.CP1252])
-    def test_a_header_that_no_table_can_hold_is_told_too(self, service, manager, session, encoding):
+    def test_a_header_that_cannot_be_stored_is_reported(self, service, manager, session, encoding):
         """A file whose encoding the client names is not checked for binary data."""
         stream = io.BytesIO("task_name,a\x00b\nOne,x\n".encode(encoding))
 
@@ -142,7 +142,7 @@ class TestUnreadableFile:
 
         assert count(session, TaskImport) == 0
 
-    def test_a_stream_that_breaks_off_leaves_nothing(self, service, manager, session):
+    def test_a_broken_stream_leaves_nothing(self, service, manager, session):
         def break_off():
             raise ConnectionResetError
 
@@ -156,7 +156,7 @@ class TestUnreadableFile:
         [(b"task_name\n", b"One\n"), (b"task_name\nOne\nTwo\nThree\n", b""), (b"task_name\n", b"")],
         ids=["before a block", "after its last block", "after its header"],
     )
-    def test_one_that_stood_still_for_too_long_is_told_so(
+    def test_a_stream_that_stood_still_for_too_long_is_refused(
         self, service, services, manager, session, clock, monkeypatch, small_blocks, before, after
     ):
         monkeypatch.setattr("app.csv_files.blocks.PIECE_BYTES", len(before))

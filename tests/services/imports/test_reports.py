@@ -10,7 +10,7 @@ from tests.stored import list_tasks
 
 
 class TestReport:
-    def test_is_in_the_order_of_the_file_with_lines_as_an_editor_counts_them(self, service, manager):
+    def test_has_the_order_and_the_line_numbers_of_the_file(self, service, manager):
         outcome = upload(
             service,
             manager,
@@ -32,7 +32,7 @@ class TestReport:
         ]
 
     @pytest.mark.parametrize("block_rows", [1, 2, 3])
-    def test_lines_go_on_over_blocks(self, service, manager, monkeypatch, block_rows):
+    def test_line_numbers_continue_across_blocks(self, service, manager, monkeypatch, block_rows):
         monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
         rows = [
             "One,maybe",
@@ -55,19 +55,19 @@ class TestReport:
             (6, 13),
         ]
 
-    def test_pages_join_without_a_gap_or_a_double(self, service, manager):
+    def test_pages_join_without_gaps_or_duplicates(self, service, manager):
         outcome = upload(service, manager, "task_name,status,priority", *(f"T{n},maybe,asap" for n in range(5)))
 
-        whole = report(service, manager, outcome)
+        single_page = report(service, manager, outcome)
         by_threes = report(service, manager, outcome, limit=3)
 
-        assert len(whole) == 10
-        assert by_threes == whole
+        assert len(single_page) == 10
+        assert by_threes == single_page
 
-    def test_a_good_file_has_an_empty_one(self, service, manager):
+    def test_is_empty_for_a_good_file(self, service, manager):
         assert report(service, manager, upload(service, manager, "task_name", "One")) == []
 
-    def test_names_what_can_be_shown(self, service, manager):
+    def test_contains_only_printable_text(self, service, manager):
         lines = ["task_name,description", *(f"T{n}," + "x" * 400 for n in range(1000)), "T,a\x00b", "T," + "y" * 20_001]
 
         outcome = upload(service, manager, *lines)
@@ -76,7 +76,7 @@ class TestReport:
         values = [item["value"] for item in page.items]
         assert values == ["a\N{REPLACEMENT CHARACTER}b", "y" * 200]
 
-    def test_says_each_problem_in_one_sentence(self, service, manager):
+    def test_describes_each_problem_in_one_sentence(self, service, manager):
         outcome = upload(service, manager, "task_name,Status", "One,maybe", "Two")
 
         page = service.list_errors(manager, outcome.import_id, cursor=None, limit=10)
@@ -86,7 +86,7 @@ class TestReport:
         ]
 
     @pytest.mark.parametrize("block_rows", [3, 100])
-    def test_keeps_so_many_problems_and_counts_all(self, service, manager, monkeypatch, block_rows):
+    def test_keeps_a_limited_number_of_problems_and_counts_all(self, service, manager, monkeypatch, block_rows):
         monkeypatch.setattr("app.services.imports.blocks.MAX_STORED_ERRORS", 5)
         monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
 
@@ -97,7 +97,7 @@ class TestReport:
 
 
 class TestReportAsCsv:
-    def test_each_row_comes_as_it_was_with_all_that_is_wrong_with_it(self, service, manager):
+    def test_each_row_keeps_its_cells_and_gets_all_of_its_errors(self, service, manager):
         outcome = upload(
             service, manager, "task_name;Colour;status;priority", '"One;1";red;maybe;asap', "Good;;;", '"T""wo";;never;'
         )
@@ -110,7 +110,7 @@ class TestReportAsCsv:
         assert of_priority.startswith(" 2, column priority: 'asap' is not a priority")
         assert two[-1].startswith("line 4, column status: 'never'")
 
-    def test_it_is_written_in_pages_that_join(self, service, manager, monkeypatch):
+    def test_pages_join(self, service, manager, monkeypatch):
         monkeypatch.setattr("app.services.imports.imports.REPORT_PAGE_ROWS", 2)
 
         outcome = upload(service, manager, "task_name,status", *(f"T{n},maybe" for n in range(5)))
@@ -118,7 +118,7 @@ class TestReportAsCsv:
         lines = csv_report(service, manager, outcome).decode().splitlines()
         assert [line.partition(",")[0] for line in lines] == ["task_name", "T0", "T1", "T2", "T3", "T4"]
 
-    def test_once_mended_it_imports_what_was_missing(self, service, manager, session):
+    def test_a_corrected_report_imports_the_missing_rows(self, service, manager, session):
         header = "task_name,description,status,assignee,labels,created_at"
         outcome = upload(
             service,
@@ -128,9 +128,9 @@ class TestReportAsCsv:
             "Good,,,,,",
             "'=quoted,'',maybe,-ada,=x,",
         )
-        mended = csv_report(service, manager, outcome).replace(b"maybe", b"done")
+        corrected = csv_report(service, manager, outcome).replace(b"maybe", b"done")
 
-        again = service.import_csv(manager, io.BytesIO(mended), filename="mended.csv")
+        again = service.import_csv(manager, io.BytesIO(corrected), filename="mended.csv")
 
         assert (again.created_count, again.refused_count) == (2, 0)
         assert again.row.values["ignored_columns"] == []
@@ -146,20 +146,18 @@ class TestReportAsCsv:
             ('One,,maybe,"\thigh"', ("One", "", TaskPriority.HIGH)),
         ],
     )
-    def test_space_in_front_of_a_cell_does_not_count_the_second_time_either(
-        self, service, manager, session, cells, expected
-    ):
+    def test_a_space_before_a_cell_is_removed_the_second_time_too(self, service, manager, session, cells, expected):
         row = cells if cells.count(",") == 3 else cells + ","
         outcome = upload(service, manager, "task_name,description,status,priority", row)
-        mended = csv_report(service, manager, outcome).replace(b"maybe", b"done")
+        corrected = csv_report(service, manager, outcome).replace(b"maybe", b"done")
 
-        again = service.import_csv(manager, io.BytesIO(mended), filename="mended.csv")
+        again = service.import_csv(manager, io.BytesIO(corrected), filename="mended.csv")
 
         assert again.refused_count == 0
         (task,) = list_tasks(session)
         assert (task.title, task.description, task.priority) == expected
 
-    def test_mended_wrongly_it_is_reported_on_again_with_one_column_of_errors(self, service, manager):
+    def test_a_wrongly_corrected_report_gets_one_column_of_errors_again(self, service, manager):
         first = upload(service, manager, "task_name,status", "One,maybe", "Two,")
         report_of_first = csv_report(service, manager, first)
 
@@ -167,31 +165,31 @@ class TestReportAsCsv:
 
         assert csv_report(service, manager, second) == report_of_first
 
-    def test_rows_of_another_width_say_so(self, service, manager):
+    def test_rows_of_another_width_are_reported(self, service, manager):
         outcome = upload(service, manager, "task_name,status,priority", "One", "Two,,,,")
 
         _header, short, long = csv_report(service, manager, outcome).decode().splitlines()
         assert short == 'One,,,"line 2: has 1 cell, the header has 3"'
         assert long == 'Two,,,,,"line 3: has 5 cells, the header has 3"'
 
-    @pytest.mark.parametrize("words", ["=1+1", "+1", "-1", "@x", "\t=1", "'=1"])
-    def test_no_spreadsheet_reckons_with_its_rows(self, service, manager, words):
-        outcome = upload(service, manager, "task_name,status,Colour", f'"{words}",maybe,"{words}"')
+    @pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@x", "\t=1", "'=1"])
+    def test_its_rows_contain_no_formula(self, service, manager, formula):
+        outcome = upload(service, manager, "task_name,status,Colour", f'"{formula}",maybe,"{formula}"')
 
         assert formulas_in(csv_report(service, manager, outcome)) == []
 
-    @pytest.mark.parametrize("words", ["=1+1", "+1", "-1", "@x", "\t=1", "'=1"])
-    def test_no_spreadsheet_reckons_with_its_header(self, service, manager, words):
-        outcome = upload(service, manager, f'task_name,status,"{words}"', "One,maybe,red")
+    @pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@x", "\t=1", "'=1"])
+    def test_its_header_contains_no_formula(self, service, manager, formula):
+        outcome = upload(service, manager, f'task_name,status,"{formula}"', "One,maybe,red")
 
         assert formulas_in(csv_report(service, manager, outcome)) == []
 
-    def test_of_a_good_file_is_a_header(self, service, manager):
+    def test_a_good_file_has_only_a_header(self, service, manager):
         outcome = upload(service, manager, "task_name,Colour", "One,red")
 
         assert csv_report(service, manager, outcome) == b"task_name,Colour,error\r\n"
 
-    def test_of_a_file_of_another_project_is_not_found(self, service, manager, acting_as, admin, factories):
+    def test_a_report_of_another_project_is_not_found(self, service, manager, acting_as, admin, factories):
         factories.Project(key="SECRET")
         outcome = upload(service, acting_as(admin), "task_name,status", "One,maybe", project="SECRET")
 

@@ -1,4 +1,4 @@
-"""Whoever asked for an import must still be allowed to: while the file comes in, and at every step of the work."""
+"""The owner of an import needs the right to import during the upload and at every step of the work."""
 
 import io
 
@@ -35,11 +35,11 @@ class TestUploadUnderWay:
         [(b"task_name\nOne\n", b""), (b"task_name\nOne\nTwo\nThree\nFour\n", b"Five\n")],
         ids=["before its end", "between two blocks"],
     )
-    def test_of_somebody_who_may_no_longer_is_refused_and_leaves_nothing(
-        self, services, session, manager, lose, monkeypatch, loss, error, before, after
+    def test_is_refused_and_leaves_nothing_after_the_loss_of_the_right(
+        self, services, session, manager, remove_right, monkeypatch, loss, error, before, after
     ):
         monkeypatch.setattr("app.csv_files.blocks.PIECE_BYTES", len(before))
-        stream = InterruptedStream(before, lambda: lose(loss), after)
+        stream = InterruptedStream(before, lambda: remove_right(loss), after)
 
         with pytest.raises(error):
             services.imports.import_csv(
@@ -48,7 +48,7 @@ class TestUploadUnderWay:
 
         assert count(session, Task) == count(session, TaskImport) == count(session, ImportBlock) == 0
 
-    def test_of_somebody_whose_other_session_ends_goes_on(self, services, session, manager, admin, acting_as):
+    def test_goes_on_when_another_session_of_the_user_ends(self, services, session, manager, admin, acting_as):
         other_session = acting_as(session.get_one(type(admin), manager.user_id))
         stream = InterruptedStream(b"task_name\nOne\n", lambda: services.login.log_out(other_session))
 
@@ -64,71 +64,73 @@ class TestAcceptedImport:
     @pytest.mark.parametrize("mode", ImportMode)
     @pytest.mark.parametrize("is_dry_run", [False, True])
     def test_fails_with_the_reason_before_its_first_row(
-        self, services, session, stage, shown, lose, loss, mode, is_dry_run
+        self, services, session, stage, show_import, remove_right, loss, mode, is_dry_run
     ):
         import_id = stage("task_name", "One", mode=mode, is_dry_run=is_dry_run)
-        lose(loss)
+        remove_right(loss)
 
         services.import_runs.run_waiting()
 
-        found = shown(import_id)
-        assert (found["state"], found["failure"], found["created_count"]) == ("failed", REASONS[loss], 0)
-        assert found["finished_at"] is not None
+        report = show_import(import_id)
+        assert (report["state"], report["failure"], report["created_count"]) == ("failed", REASONS[loss], 0)
+        assert report["finished_at"] is not None
         assert count(session, Task) == count(session, ImportBlock) == count(session, ImportDraft) == 0
 
     @pytest.mark.parametrize("loss", LOSSES)
     @pytest.mark.parametrize("policy", DuplicatePolicy)
-    def test_makes_no_further_task_and_keeps_those_it_made(
-        self, services, session, stage, shown, lose, clock, loss, policy
+    def test_makes_no_further_task_and_keeps_earlier_ones(
+        self, services, session, stage, show_import, remove_right, clock, loss, policy
     ):
         import_id = stage("task_name", *map(str, range(10)), on_duplicate=policy)
         services.import_runs.work_on(services.import_runs.claim(import_id), until=clock())
-        lose(loss)
+        remove_right(loss)
 
         services.import_runs.run_waiting()
 
-        found = shown(import_id)
-        assert (found["state"], found["failure"], found["created_count"]) == ("failed", REASONS[loss], 3)
+        report = show_import(import_id)
+        assert (report["state"], report["failure"], report["created_count"]) == ("failed", REASONS[loss], 3)
         assert count(session, Task) == 3
 
     @pytest.mark.parametrize("loss", LOSSES)
-    def test_at_work_makes_no_further_task(self, services, session, stage, shown, lose, clock, loss):
-        """The claim was made while the right was there; each step asks again."""
+    def test_makes_no_further_task_after_a_loss_during_a_claim(
+        self, services, session, stage, show_import, remove_right, clock, loss
+    ):
+        """The owner had the right when the claim was made; each step asks again."""
         import_id = stage("task_name", *map(str, range(10)))
         claim = services.import_runs.claim(import_id)
-        lose(loss)
+        remove_right(loss)
 
         services.import_runs.work_on(claim, until=clock())
 
-        assert (shown(import_id)["state"], shown(import_id)["failure"]) == ("failed", REASONS[loss])
+        assert (show_import(import_id)["state"], show_import(import_id)["failure"]) == ("failed", REASONS[loss])
         assert count(session, Task) == 0
 
     @pytest.mark.parametrize("loss", LOSSES)
-    def test_that_was_checked_is_not_loaded(self, services, session, stage, shown, lose, clock, loss):
+    def test_is_not_loaded_after_its_check(self, services, session, stage, show_import, remove_right, clock, loss):
         import_id = stage("task_name", *map(str, range(5)), mode=ImportMode.ALL_OR_NOTHING)
-        while shown(import_id)["state"] == "checking":
+        while show_import(import_id)["state"] == "checking":
             services.import_runs.work_on(services.import_runs.claim(import_id), until=clock())
-        lose(loss)
+        remove_right(loss)
 
         services.import_runs.run_waiting()
 
-        assert (shown(import_id)["state"], shown(import_id)["failure"]) == ("failed", REASONS[loss])
+        assert (show_import(import_id)["state"], show_import(import_id)["failure"]) == ("failed", REASONS[loss])
         assert count(session, Task) == 0
 
-    def test_goes_on_after_its_owner_logged_out(self, services, stage, shown, lose):
+    def test_goes_on_after_its_owner_logged_out(self, services, stage, show_import, remove_right):
         import_id = stage("task_name", "One")
-        lose("logged out")
+        remove_right("logged out")
 
         services.import_runs.run_waiting()
 
-        assert (shown(import_id)["state"], shown(import_id)["created_count"]) == ("finished", 1)
+        assert (show_import(import_id)["state"], show_import(import_id)["created_count"]) == ("finished", 1)
 
-    def test_of_an_admin_needs_no_membership(self, services, stage, shown, admin, acting_as):
+    def test_of_an_admin_needs_no_membership(self, services, stage, show_import, admin, acting_as):
         import_id = stage("task_name", "One", actor=acting_as(admin))
 
         services.import_runs.run_waiting()
 
-        assert shown(import_id)["created_count"] == 1
+        assert show_import(import_id)["created_count"] == 1
 
 
 @pytest.fixture
@@ -144,21 +146,21 @@ def manager(manager_user, acting_as):
 
 
 @pytest.fixture
-def lose(services, manager, admin, acting_as):
-    """Take the manager's right to import away, by the services that do so for real."""
+def remove_right(services, manager, admin, acting_as):
+    """Take the manager's right to import away through the real services."""
     boss = acting_as(admin)
-    ways = {
+    removals = {
         "deactivated": lambda: services.people.deactivate(boss, manager.user_id),
         "demoted": lambda: services.people.change(boss, manager.user_id, {"role": Role.USER}),
         "removed": lambda: services.projects.remove_member(boss, "OPS", username="mia"),
         "logged out": lambda: services.login.log_out(manager),
     }
-    return lambda way: ways[way]()
+    return lambda loss: removals[loss]()
 
 
 @pytest.fixture
 def stage(services, manager, monkeypatch):
-    """Send a file that nobody waits for; its blocks are of three rows."""
+    """Send a file without waiting for its import; its blocks have three rows."""
     monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", 3)
 
     def send(*lines, actor=manager, **options):

@@ -8,14 +8,14 @@ from tests.stored import count
 
 
 class TestIdempotencyKey:
-    def test_the_same_again_is_the_same_import(self, service, manager, session):
+    def test_the_same_upload_again_is_the_same_import(self, service, manager, session):
         first, second = (upload(service, manager, "task_name", "One", key="once") for _ in range(2))
 
         assert (second.import_id, second.is_finished, second.created_count) == (first.import_id, True, 1)
         assert second.row == first.row
         assert titles(session) == ["One"]
 
-    def test_under_another_name_it_is_the_same_file(self, service, manager):
+    def test_another_file_name_makes_no_difference(self, service, manager):
         ids = {
             service.import_csv(
                 manager, stream_of("task_name", "One"), filename=filename, idempotency_key="once"
@@ -38,7 +38,7 @@ class TestIdempotencyKey:
             (["task_name", "One"], {"is_day_first": True}),
         ],
     )
-    def test_another_file_or_other_options_may_not_have_it(self, service, manager, session, lines, options):
+    def test_another_file_or_other_options_may_not_use_the_key(self, service, manager, session, lines, options):
         upload(service, manager, "task_name", "One", key="once")
 
         with pytest.raises(IdempotencyKeyReusedError):
@@ -47,7 +47,7 @@ class TestIdempotencyKey:
         assert titles(session) == ["One"]
         assert count(session, TaskImport) == 1
 
-    def test_somebody_else_may_have_the_same(self, service, manager, factories, acting_as, session):
+    def test_another_user_may_use_the_same_key(self, service, manager, factories, acting_as, session):
         other = acting_as(factories.User(role=Role.MANAGER))
 
         first = upload(service, manager, "task_name", "One", key="once")
@@ -56,20 +56,20 @@ class TestIdempotencyKey:
         assert first.import_id != second.import_id
         assert titles(session) == ["One", "One"]
 
-    def test_other_keys_are_other_imports_of_the_same_file(self, service, manager, session):
+    def test_other_keys_make_other_imports_of_the_same_file(self, service, manager, session):
         first, second = (upload(service, manager, "task_name", "One", key=key) for key in ("one", "two"))
 
         assert first.import_id != second.import_id
         assert titles(session) == ["One", "One"]
 
-    def test_other_keys_are_other_imports_while_the_first_is_at_work_too(self, service, manager):
+    def test_other_keys_make_other_imports_while_the_first_is_unfinished(self, service, manager):
         first, second = (
             upload(service, manager, "task_name", "One", key=key, wait_seconds=0) for key in ("one", "two")
         )
 
         assert first.import_id != second.import_id
 
-    def test_a_key_of_an_import_that_waits_waits_with_it(self, service, manager, session):
+    def test_a_repeated_upload_waits_with_the_waiting_import(self, service, manager, session):
         first = upload(service, manager, "task_name", "One", key="once", wait_seconds=0)
 
         second = upload(service, manager, "task_name", "One", key="once")
@@ -77,7 +77,7 @@ class TestIdempotencyKey:
         assert (second.import_id, first.is_finished, second.is_finished) == (first.import_id, False, True)
         assert titles(session) == ["One"]
 
-    def test_one_that_failed_is_told_as_it_failed(self, service, manager):
+    def test_a_failed_import_is_returned_as_failed(self, service, manager):
         options = {"mode": ImportMode.ALL_OR_NOTHING, "key": "once"}
 
         first, second = (upload(service, manager, "task_name", "One", "Two,", **options) for _ in range(2))
@@ -85,7 +85,7 @@ class TestIdempotencyKey:
         assert second.row == first.row
         assert second.row.values["state"] == "failed"
 
-    def test_a_file_that_could_not_be_read_does_not_use_it_up(self, service, manager):
+    def test_an_unreadable_file_does_not_use_up_the_key(self, service, manager):
         with pytest.raises(UnreadableCsvError):
             upload(service, manager, "task_name", '"Open', key="once")
 
@@ -93,7 +93,7 @@ class TestIdempotencyKey:
 
 
 class TestTwin:
-    def test_the_same_file_while_the_first_waits_is_the_first(self, service, manager, session):
+    def test_the_same_file_is_the_same_import_while_the_first_waits(self, service, manager, session):
         first = upload(service, manager, "task_name", "One", wait_seconds=0)
 
         second = upload(service, manager, "task_name", "One", wait_seconds=0)
@@ -101,13 +101,13 @@ class TestTwin:
         assert (second.import_id, second.is_finished) == (first.import_id, False)
         assert count(session, TaskImport) == count(session, ImportBlock) == 1
 
-    def test_while_the_first_is_worked_on_too(self, service, services, manager, session):
+    def test_the_same_file_is_the_same_import_while_the_first_runs(self, service, services, manager, session):
         first = upload(service, manager, "task_name", "One", wait_seconds=0)
         services.import_runs.claim(first.import_id)
 
         assert upload(service, manager, "task_name", "One", wait_seconds=0).import_id == first.import_id
 
-    def test_who_waits_for_the_second_waits_for_the_first(self, service, manager, session):
+    def test_waiting_for_the_second_upload_waits_for_the_first(self, service, manager, session):
         first = upload(service, manager, "task_name", "One", wait_seconds=0)
 
         second = upload(service, manager, "task_name", "One")
@@ -115,7 +115,7 @@ class TestTwin:
         assert (second.import_id, second.is_finished, second.created_count) == (first.import_id, True, 1)
         assert titles(session) == ["One"]
 
-    def test_the_same_file_after_the_first_was_finished_is_another(self, service, manager, session, clock):
+    def test_the_same_file_is_another_import_after_the_first_is_finished(self, service, manager, session, clock):
         first = upload(service, manager, "task_name", "One")
         clock.advance(seconds=1)
 
@@ -124,7 +124,7 @@ class TestTwin:
         assert first.import_id != second.import_id
         assert titles(session) == ["One", "One"]
 
-    def test_one_that_began_to_come_in_before_the_first_was_finished_is_the_first(
+    def test_an_upload_that_began_before_the_first_was_finished_is_the_same_import(
         self, service, services, manager, session, clock
     ):
         """A proxy sends the request again while the first is still being answered."""
@@ -155,7 +155,7 @@ class TestTwin:
 
         assert upload(service, manager, *lines, wait_seconds=0, **options).import_id != first.import_id
 
-    def test_somebody_elses_is_another(self, service, manager, factories, acting_as):
+    def test_the_same_file_of_another_user_is_another_import(self, service, manager, factories, acting_as):
         first = upload(service, manager, "task_name", "One", wait_seconds=0)
 
         other = acting_as(factories.User(role=Role.MANAGER))

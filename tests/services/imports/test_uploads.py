@@ -1,4 +1,4 @@
-"""Uploads with an Idempotency-Key: whose turn it is when another one with the same key is there already."""
+"""Uploads with an Idempotency-Key, when another upload with the same key is under way."""
 
 import io
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("small_pieces")
 
 class TestKeyOfAnUploadUnderWay:
     @pytest.mark.parametrize("silent_seconds", [0, 1, SILENCE_SECONDS])
-    def test_another_is_sent_away_unread(self, send, staging, clock, silent_seconds):
+    def test_another_upload_is_refused_unread(self, send, staging, clock, silent_seconds):
         clock.advance(seconds=silent_seconds)
 
         with pytest.raises(ImportUnderWayError) as refused:
@@ -31,7 +31,7 @@ class TestKeyOfAnUploadUnderWay:
         assert 1 <= refused.value.retry_after_seconds <= SILENCE_SECONDS + 1
         assert refused.value.retry_after_seconds + silent_seconds > SILENCE_SECONDS
 
-    def test_that_comes_in_slowly_another_is_sent_away_however_long_it_takes(self, services, send, clock, session):
+    def test_another_upload_is_refused_during_a_slow_one(self, services, send, clock, session):
         def wait_and_try():
             clock.advance(seconds=SILENCE_SECONDS - 1)
             with pytest.raises(ImportUnderWayError):
@@ -54,20 +54,20 @@ class TestKeyOfAnUploadCutOff:
         assert count(session, ImportBlock) == 0
         assert session.scalars(select(Task.title)).all() == ["One"]
 
-    def test_is_free_at_once_when_its_last_sign_of_life_is_yet_to_come(self, send, staging, clock):
-        """The clock was set back by two hours after it."""
+    def test_is_free_at_once_if_its_last_sign_of_life_lies_in_the_future(self, send, staging, clock):
+        """The clock was set back by two hours after that sign."""
         clock.advance(hours=-2)
 
         assert send(io.BytesIO(b"task_name\nOne\n")).created_count == 1
 
-    def test_waiting_as_long_as_the_refusal_says_is_enough(self, send, staging, clock):
+    def test_is_free_after_the_wait_that_the_refusal_states(self, send, staging, clock):
         with pytest.raises(ImportUnderWayError) as refused:
             send(UnreadableStream())
         clock.advance(seconds=refused.value.retry_after_seconds)
 
         assert send(io.BytesIO(b"task_name\nOne\n")).created_count == 1
 
-    def test_that_was_not_cut_off_after_all_is_told_and_adds_nothing(self, send, services, clock, session):
+    def test_a_slow_upload_that_lost_its_key_is_refused_and_adds_nothing(self, send, services, clock, session):
         def be_replaced():
             clock.advance(seconds=SILENCE_SECONDS + 1)
             send(io.BytesIO(b"task_name\nOne\n"))
@@ -80,9 +80,7 @@ class TestKeyOfAnUploadCutOff:
 
 
 class TestTwin:
-    def test_of_an_import_at_work_gives_way_to_it_while_time_goes_on(
-        self, services, resources, manager, clock, session
-    ):
+    def test_a_second_upload_is_the_same_import_while_time_goes_on(self, services, resources, manager, clock, session):
         resources.clock = TickingClock(clock, milliseconds=1)
 
         with serving(resources) as later:
@@ -99,12 +97,12 @@ class TestTwin:
 
 class UnreadableStream:
     def read(self, _size):
-        raise AssertionError("nobody was to read this")
+        raise AssertionError("this stream must not be read")
 
 
 @pytest.fixture
 def small_pieces(monkeypatch):
-    """So that an upload of a few bytes has begun before it ends."""
+    """Read small pieces, so that an upload of a few bytes has begun before it ends."""
     monkeypatch.setattr("app.csv_files.blocks.PIECE_BYTES", 10)
 
 
@@ -115,7 +113,7 @@ def send(services, manager):
 
 @pytest.fixture
 def staging(session, manager, clock):
-    """What a process that was killed in the middle of an upload leaves behind, a moment later."""
+    """The row that a process leaves behind if it is killed in the middle of an upload, a moment later."""
     task_import = TaskImport(
         creator_id=manager.user_id,
         project_id=general_project(session).id,

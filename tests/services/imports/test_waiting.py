@@ -9,7 +9,7 @@ from tests.services.imports.uploading import titles, upload
 
 
 class TestWaiting:
-    def test_without_a_wait_it_is_left_to_a_worker(self, service, services, manager, session, job_queue):
+    def test_an_import_without_a_wait_is_left_to_a_worker(self, service, services, manager, session, job_queue):
         outcome = upload(service, manager, "task_name", "One", wait_seconds=0)
 
         body = outcome.row.values
@@ -23,12 +23,12 @@ class TestWaiting:
         assert service.get(manager, outcome.import_id).values["state"] == "finished"
         assert titles(session) == ["One"]
 
-    def test_a_small_file_is_finished_with_the_answer(self, service, manager, job_queue):
+    def test_a_small_file_is_finished_before_the_answer(self, service, manager, job_queue):
         assert upload(service, manager, "task_name", "One").is_finished
         # If the request dies, a worker goes on with the import.
         assert job_queue.enqueued == [JobName.RUN_IMPORTS]
 
-    def test_a_large_one_is_not_waited_for_unless_somebody_says_so(self, service, manager, monkeypatch):
+    def test_the_answer_waits_for_a_large_file_only_on_request(self, service, manager, monkeypatch):
         monkeypatch.setattr("app.services.imports.imports.BLOCK_ROWS", 3)
         lines = ["task_name", "One", "Two", "Three"]
 
@@ -45,18 +45,18 @@ class TestWaiting:
             ({"mode": ImportMode.ALL_OR_NOTHING, "is_dry_run": True}, "checking"),
         ],
     )
-    def test_what_is_only_checked_at_first_waits_to_be_checked(self, service, manager, options, state):
+    def test_a_dry_run_and_an_all_or_nothing_import_wait_for_their_check(self, service, manager, options, state):
         outcome = upload(service, manager, "task_name", "One", wait_seconds=0, **options)
 
         assert outcome.row.values["state"] == state
 
-    def test_a_refused_file_wakes_nobody(self, service, manager, job_queue):
+    def test_a_refused_file_wakes_no_worker(self, service, manager, job_queue):
         with pytest.raises(UnreadableCsvError):
             upload(service, manager, "task_name", '"Open')
 
         assert job_queue.enqueued == []
 
-    def test_the_answer_goes_out_when_the_time_is_over_and_a_worker_goes_on(
+    def test_the_answer_is_sent_when_the_wait_ends_and_a_worker_goes_on(
         self, service, services, manager, resources, clock, small_blocks, job_queue
     ):
         resources.clock = TickingClock(clock, seconds=0.2)

@@ -53,13 +53,13 @@ def counts_of(outcome):
 
 
 def report(service, actor, outcome, *, limit=200):
-    found, cursor = [], None
+    problems, cursor = [], None
     while True:
         page = service.list_errors(actor, outcome.import_id, cursor=cursor, limit=limit)
-        found += [(item["row"], item["line"], item["column"], item["value"]) for item in page.items]
+        problems += [(item["row"], item["line"], item["column"], item["value"]) for item in page.items]
         cursor = page.next_cursor
         if cursor is None:
-            return found
+            return problems
 
 
 def task_now(session, task):
@@ -81,7 +81,7 @@ def last_number(session):
 
 
 class InterruptedStream:
-    """A stream that calls the callables among its pieces on the way."""
+    """A stream that calls any callables among its pieces on the way."""
 
     def __init__(self, *pieces):
         self._pieces = [*pieces]

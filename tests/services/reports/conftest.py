@@ -31,9 +31,9 @@ class History:
     def _take_a_step(self, services, actor, chance, ids, now):
         step = chance.random()
         if step < 0.35 or not ids:
-            said = {"project": chance.choice(["GEN", "OPS"]), "status": chance.choice(list(TaskStatus))}
+            values = {"project": chance.choice(["GEN", "OPS"]), "status": chance.choice(list(TaskStatus))}
             created_at = now - chance.choice([0, 1, 3, 12, 200]) * DAY
-            ids.append(services.tasks.create(actor, {"title": "One", "created_at": created_at, **said}).id)
+            ids.append(services.tasks.create(actor, {"title": "One", "created_at": created_at, **values}).id)
             return
         task_id = chance.choice(ids)
         if services.task_views.get(actor, task_id).values["deleted_at"] is not None:

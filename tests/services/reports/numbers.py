@@ -1,4 +1,4 @@
-"""Read a report, and hold its numbers against the lists that it links to."""
+"""Read a report and compare its numbers with the lists that it links to."""
 
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit

@@ -25,7 +25,7 @@ class TestAging:
         assert items[3]["by_status"] == {"todo": 1, "in_progress": 1, "blocked": 0}
 
     @pytest.mark.parametrize(("bucket", "limit"), [*enumerate((1, 3, 7, 14, 30, 90))])
-    def test_an_age_counts_from_its_first_instant_on(self, service, services, mia, bucket, limit):
+    def test_an_age_begins_at_its_first_instant(self, service, services, mia, bucket, limit):
         create_aged(services, mia, at=NOON - limit * DAY + INSTANT)
         before = aging(service, mia)
         create_aged(services, mia, at=NOON - limit * DAY)
@@ -37,7 +37,9 @@ class TestAging:
 
     @pytest.mark.parametrize("limit", [1, 3, 7, 14, 30, 90])
     @pytest.mark.parametrize("beside", [-INSTANT, timedelta(0), INSTANT])
-    def test_at_its_limits_each_number_is_that_of_the_tasks_it_leads_to(self, service, services, mia, limit, beside):
+    def test_each_number_equals_the_tasks_that_it_links_to_at_the_limits_of_an_age(
+        self, service, services, mia, limit, beside
+    ):
         create_aged(services, mia, at=NOON - limit * DAY + beside)
 
         items = aging(service, mia)["items"]
@@ -45,7 +47,7 @@ class TestAging:
         assert [total_of(services, mia, item["tasks"]) for item in items] == [item["task_count"] for item in items]
         assert sum(item["task_count"] for item in items) == 1
 
-    def test_what_is_said_to_be_of_tomorrow_is_of_today(self, service, services, mia):
+    def test_a_task_created_in_the_future_counts_as_new(self, service, services, mia):
         create_aged(services, mia, days=-3)
 
         items = aging(service, mia)["items"]
@@ -53,7 +55,7 @@ class TestAging:
         assert [item["task_count"] for item in items] == [1, 0, 0, 0, 0, 0, 0]
         assert total_of(services, mia, items[0]["tasks"]) == 1
 
-    def test_what_is_ancient_is_of_the_last(self, service, services, mia):
+    def test_an_ancient_task_counts_in_the_last_bucket(self, service, services, mia):
         create_aged(services, mia, at=datetime(2, 1, 1, tzinfo=UTC))
 
         items = aging(service, mia)["items"]
@@ -61,21 +63,21 @@ class TestAging:
         assert [item["task_count"] for item in items] == [0, 0, 0, 0, 0, 0, 1]
         assert total_of(services, mia, items[-1]["tasks"]) == 1
 
-    def test_tasks_grow_older_by_themselves(self, service, services, mia, clock):
+    def test_tasks_move_to_older_buckets_with_time(self, service, services, mia, clock):
         create_aged(services, mia, days=0)
-        found = []
+        buckets = []
         for _ in range(3):
-            found.append([item["task_count"] for item in aging(service, mia)["items"]].index(1))
+            buckets.append([item["task_count"] for item in aging(service, mia)["items"]].index(1))
             clock.advance(days=2)
 
-        assert found == [0, 1, 2]
+        assert buckets == [0, 1, 2]
 
-    def test_deleted_ones_are_not_counted(self, service, services, mia):
+    def test_deleted_tasks_are_not_counted(self, service, services, mia):
         services.tasks.delete(mia, create_aged(services, mia, days=2))
 
         assert {item["task_count"] for item in aging(service, mia)["items"]} == {0}
 
-    def test_one_sees_ones_own_projects_only(self, service, services, mia, viewer, boss):
+    def test_a_user_sees_only_their_own_projects(self, service, services, mia, viewer, boss):
         create_aged(services, mia, days=2, project="OPS")
         create_aged(services, mia, days=2)
 
@@ -87,7 +89,7 @@ class TestAging:
         assert count_of(mia, "NONE") == 0
 
     @pytest.mark.parametrize("project", [None, "OPS"])
-    def test_each_number_is_that_of_the_tasks_it_leads_to(self, service, services, mia, viewer, history, project):
+    def test_each_number_equals_the_tasks_that_it_links_to(self, service, services, mia, viewer, history, project):
         seen = 0
         for actor in (mia, viewer):
             for item in aging(service, actor, project=project)["items"]:
@@ -102,6 +104,6 @@ def aging(service, actor, *, project=None):
     return shown(AgingReport, service.aging(actor, project=project))
 
 
-def create_aged(services, actor, *, days=0.0, at=None, **said):
+def create_aged(services, actor, *, days=0.0, at=None, **values):
     created_at = at if at is not None else NOON - timedelta(days=days)
-    return services.tasks.create(actor, {"title": "One", "created_at": created_at, **said}).id
+    return services.tasks.create(actor, {"title": "One", "created_at": created_at, **values}).id

@@ -8,7 +8,7 @@ from tests.services.reports.numbers import DAY, INSTANT, NOON, THURSDAY, TUESDAY
 
 
 class TestCycleTime:
-    def test_is_from_started_to_done_by_the_week_of_the_end(self, service, mia, done):
+    def test_runs_from_start_to_completion_and_counts_in_the_week_of_the_end(self, service, mia, done):
         for hours in (1, 2, 3, 4, 5):
             done(NOON, hours=hours)
         done(NOON + 7 * DAY, hours=9)
@@ -22,18 +22,18 @@ class TestCycleTime:
         assert (second["week"], second["task_count"]) == ("2026-03-16", 1)
         assert set(second["seconds"].values()) == {9 * 3600.0}
 
-    def test_weeks_without_one_are_left_out(self, service, mia, done):
+    def test_weeks_without_a_finished_task_are_left_out(self, service, mia, done):
         done(NOON, hours=1)
         done(NOON + 21 * DAY, hours=1)
 
-        found = cycle_time(service, mia, until=date(2026, 4, 5))["items"]
+        weeks = cycle_time(service, mia, until=date(2026, 4, 5))["items"]
 
-        assert [week["week"] for week in found] == ["2026-03-09", "2026-03-30"]
+        assert [week["week"] for week in weeks] == ["2026-03-09", "2026-03-30"]
 
-    def test_there_may_be_none(self, service, mia):
+    def test_there_may_be_no_weeks(self, service, mia):
         assert cycle_time(service, mia) == {"items": []}
 
-    def test_what_was_never_started_is_neither_counted_nor_listed(self, service, services, mia, done):
+    def test_a_task_that_was_never_started_is_not_counted_or_listed(self, service, services, mia, done):
         done(NOON, hours=1)
         services.tasks.create(mia, {"title": "Done at once", "status": TaskStatus.DONE})
 
@@ -41,7 +41,7 @@ class TestCycleTime:
 
         assert week["task_count"] == total_of(services, mia, week["tasks"]) == 1
 
-    def test_what_is_not_done_is_not_counted(self, service, services, mia, done):
+    def test_an_unfinished_task_is_not_counted(self, service, services, mia, done):
         cancelled, reopened, deleted = (done(NOON, hours=1) for _ in range(3))
         services.tasks.change(mia, cancelled, {"status": TaskStatus.CANCELLED})
         services.tasks.change(mia, reopened, {"status": TaskStatus.IN_PROGRESS})
@@ -49,7 +49,7 @@ class TestCycleTime:
 
         assert cycle_time(service, mia)["items"] == []
 
-    def test_what_was_reopened_counts_from_its_first_start_to_its_last_end(self, service, services, mia, clock, done):
+    def test_a_reopened_task_counts_from_its_first_start_to_its_last_end(self, service, services, mia, clock, done):
         task_id = done(NOON, hours=1)
         services.tasks.change(mia, task_id, {"status": TaskStatus.TODO})
         for status in (TaskStatus.IN_PROGRESS, TaskStatus.DONE):
@@ -60,7 +60,7 @@ class TestCycleTime:
 
         assert week["seconds"]["p50"] == 3 * 3600
 
-    def test_days_that_were_not_asked_for_do_not_count(self, service, services, mia, clock, done):
+    def test_days_outside_the_range_do_not_count(self, service, services, mia, clock, done):
         for number in range(5):
             done(NOON + number * DAY, hours=1 + number)
         clock.now = NOON + 9 * DAY
@@ -79,7 +79,7 @@ class TestCycleTime:
             (datetime(2026, 10, 25, 23, tzinfo=UTC), "2026-10-19", "2026-10-26"),
         ],
     )
-    def test_a_week_ends_when_the_zone_says(self, service, services, mia, clock, done, midnight, before, after):
+    def test_the_zone_decides_when_a_week_ends(self, service, services, mia, clock, done, midnight, before, after):
         done(midnight - INSTANT, hours=30)
         done(midnight, hours=40)
         clock.advance(days=1)
@@ -87,11 +87,11 @@ class TestCycleTime:
         body = cycle_time(service, mia)
 
         assert [(week["week"], week["task_count"]) for week in body["items"]] == [(before, 1), (after, 1)]
-        # Hours that passed, not the difference between local times.
+        # The hours that really passed, not the difference between local times.
         assert [week["seconds"]["p95"] for week in body["items"]] == [30 * 3600, 40 * 3600]
         assert [total_of(services, mia, week["tasks"]) for week in body["items"]] == [1, 1]
 
-    def test_one_sees_ones_own_projects_only(self, service, mia, viewer, boss, done):
+    def test_a_user_sees_only_their_own_projects(self, service, mia, viewer, boss, done):
         done(NOON, hours=1)
         done(NOON, hours=2, project="OPS")
 
@@ -115,7 +115,7 @@ class TestCycleTime:
     @pytest.mark.parametrize(
         ("zone", "project"), [("UTC", "OPS"), ("Europe/Berlin", None), ("Pacific/Kiritimati", None)]
     )
-    def test_each_number_is_that_of_the_tasks_it_leads_to(self, service, services, mia, viewer, history, project):
+    def test_each_number_equals_the_tasks_that_it_links_to(self, service, services, mia, viewer, history, project):
         seen = 0
         for actor in (mia, viewer):
             for week in cycle_time(service, actor, history.first, history.last, project=project)["items"]:
@@ -130,7 +130,7 @@ def cycle_time(service, actor, since=None, until=None, *, project=None):
 
 @pytest.fixture
 def done(services, mia, clock):
-    """A task that was done at an instant, so many hours after it was started."""
+    """Finish a task at an instant, some hours after it was started."""
 
     def make(at, *, hours, project="GEN"):
         clock.now = at - timedelta(hours=hours)

@@ -32,7 +32,7 @@ DAYS_IN_BERLIN = [
 
 
 class TestFlow:
-    def test_each_day_has_what_stood_where_at_its_end(self, service, services, mia, clock):
+    def test_each_day_counts_the_statuses_at_its_end(self, service, services, mia, clock):
         first, second = (services.tasks.create(mia, {"title": title}).id for title in ("One", "Two"))
         clock.advance(days=1)
         services.tasks.change(mia, first, {"status": TaskStatus.IN_PROGRESS})
@@ -49,14 +49,14 @@ class TestFlow:
             THURSDAY: {"done": 1, "cancelled": 1},
         }
 
-    def test_every_status_is_named_every_day_oldest_first(self, service, mia):
+    def test_every_day_has_every_status_and_the_oldest_comes_first(self, service, mia):
         items = flow(service, mia, TUESDAY - 3 * DAY, TUESDAY)["items"]
 
         assert [item["date"] for item in items] == [f"2026-03-{number:02}" for number in (7, 8, 9)]
         for item in items:
             assert [number["status"] for number in item["statuses"]] == list(TaskStatus)
 
-    def test_what_came_and_went_on_one_day_counts_as_it_ended(self, service, services, mia, clock):
+    def test_a_task_that_changed_within_a_day_counts_with_its_last_status(self, service, services, mia, clock):
         task = services.tasks.create(mia, {"title": "One"})
         for status in (TaskStatus.IN_PROGRESS, TaskStatus.TODO, TaskStatus.DONE):
             clock.advance(hours=1)
@@ -64,7 +64,7 @@ class TestFlow:
 
         assert counts_of(flow(service, mia)) == {MONDAY: {"done": 1}}
 
-    def test_changes_of_something_else_count_nothing_twice(self, service, services, mia, clock):
+    def test_changes_of_other_fields_count_nothing_twice(self, service, services, mia, clock):
         task = services.tasks.create(mia, {"title": "One"})
         for number in range(3):
             clock.advance(days=1)
@@ -72,17 +72,17 @@ class TestFlow:
 
         assert set(map(str, counts_of(flow(service, mia)).values())) == {"{'todo': 1}"}
 
-    def test_what_was_before_the_first_day_is_counted_in(self, service, services, mia, clock):
+    def test_tasks_from_before_the_first_day_are_counted(self, service, services, mia, clock):
         task = services.tasks.create(mia, {"title": "One"})
         clock.advance(days=1)
         services.tasks.change(mia, task.id, {"status": TaskStatus.BLOCKED})
         clock.advance(days=2)
 
-        found = counts_of(flow(service, mia, WEDNESDAY, THURSDAY))
+        counts = counts_of(flow(service, mia, WEDNESDAY, THURSDAY))
 
-        assert found == {WEDNESDAY: {"blocked": 1}, THURSDAY: {"blocked": 1}}
+        assert counts == {WEDNESDAY: {"blocked": 1}, THURSDAY: {"blocked": 1}}
 
-    def test_what_is_deleted_is_not_counted_while_it_is(self, service, services, mia, clock):
+    def test_a_task_is_not_counted_while_it_is_deleted(self, service, services, mia, clock):
         task = services.tasks.create(mia, {"title": "One"})
         for do in (services.tasks.delete, services.tasks.restore):
             clock.advance(days=1)
@@ -90,14 +90,14 @@ class TestFlow:
 
         assert counts_of(flow(service, mia)) == {MONDAY: {"todo": 1}, TUESDAY: {}, WEDNESDAY: {"todo": 1}}
 
-    def test_what_was_removed_for_good_is_counted_until_then(self, service, services, mia, clock, session):
+    def test_a_purged_task_is_counted_until_then(self, service, services, mia, clock, session):
         task = services.tasks.create(mia, {"title": "One"})
         clock.advance(days=1)
         session.execute(delete(Task).where(Task.id == task.id))
 
         assert counts_of(flow(service, mia)) == {MONDAY: {"todo": 1}, TUESDAY: {}}
 
-    def test_it_begins_when_a_task_came_in_whatever_its_created_at(self, service, services, mia):
+    def test_a_task_counts_from_when_it_was_stored_whatever_its_created_at(self, service, services, mia):
         services.tasks.create(mia, {"title": "One", "created_at": NOON - 5 * DAY})
 
         assert counts_of(flow(service, mia, TUESDAY - 3 * DAY)) == {
@@ -106,7 +106,7 @@ class TestFlow:
             MONDAY: {"todo": 1},
         }
 
-    def test_a_project_has_what_lay_in_it_then(self, service, services, mia, clock):
+    def test_a_project_has_the_tasks_that_it_had_then(self, service, services, mia, clock):
         task = services.tasks.create(mia, {"title": "One"})
         clock.advance(days=1)
         services.tasks.change(mia, task.id, {"project": "OPS"})
@@ -116,7 +116,7 @@ class TestFlow:
         assert counts_of(flow(service, mia, project="NONE")) == {MONDAY: {}, TUESDAY: {}}
         assert counts_of(flow(service, mia)) == {MONDAY: {"todo": 1}, TUESDAY: {"todo": 1}}
 
-    def test_one_sees_ones_own_projects_only(self, service, services, mia, viewer, boss, clock):
+    def test_a_user_sees_only_their_own_projects(self, service, services, mia, viewer, boss, clock):
         task = services.tasks.create(mia, {"title": "One"})
         services.tasks.create(mia, {"title": "Secret", "project": "OPS"})
         clock.advance(days=1)
@@ -131,20 +131,20 @@ class TestFlow:
     @pytest.mark.parametrize(
         ("zone", "project"), [("UTC", None), ("Europe/Berlin", "OPS"), ("Pacific/Kiritimati", None)]
     )
-    def test_each_number_is_that_of_the_tasks_it_leads_to(self, service, services, mia, viewer, history, project):
+    def test_each_number_equals_the_tasks_that_it_links_to(self, service, services, mia, viewer, history, project):
         for actor in (mia, viewer):
             for item in flow(service, actor, history.first, history.last, project=project)["items"]:
                 for number in item["statuses"]:
                     assert number["task_count"] == total_of(services, actor, number["tasks"]), (item["date"], number)
 
     @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
-    def test_tasks_may_be_listed_from_where_the_numbers_lead(self, service, services, mia, history):
+    def test_all_tasks_of_a_link_can_be_listed(self, service, services, mia, history):
         (item,) = flow(service, mia, history.last, history.last)["items"]
 
         for number in item["statuses"]:
-            found = listed(services, mia, number["tasks"], limit="200")["items"]
-            assert len(found) == number["task_count"]
-            assert {task["status"] for task in found} <= {number["status"]}
+            tasks = listed(services, mia, number["tasks"], limit="200")["items"]
+            assert len(tasks) == number["task_count"]
+            assert {task["status"] for task in tasks} <= {number["status"]}
 
 
 class TestFlowInBerlin:
@@ -161,10 +161,10 @@ class TestFlowInBerlin:
         body = flow(service, mia, day - DAY, day + DAY)
 
         assert counts_of(body) == {day - DAY: {"todo": 1}, day: {"todo": 3}, day + DAY: {"todo": 4}}
-        assert_links_lead_to_the_numbers(services, mia, body)
+        ensure_links_lead_to_the_numbers(services, mia, body)
 
     @pytest.mark.parametrize("zone", ["Europe/Berlin"])
-    def test_today_is_the_day_of_the_zone_and_ends_now(self, service, services, mia, clock):
+    def test_today_is_the_day_in_the_zone_and_ends_now(self, service, services, mia, clock):
         clock.now = datetime(2026, 3, 9, 23, 30, tzinfo=UTC)
         services.tasks.create(mia, {"title": "One"})
 
@@ -188,7 +188,7 @@ class TestFlowInBerlin:
         assert as_of == midnight + timedelta(hours=hours) - INSTANT
 
     @pytest.mark.parametrize("zone", ["Pacific/Apia"])
-    def test_a_day_that_the_zone_left_out_is_as_the_one_before(self, service, services, mia, clock):
+    def test_a_day_that_the_zone_skipped_equals_the_one_before(self, service, services, mia, clock):
         clock.now = datetime(2011, 12, 30, 9, 59, tzinfo=UTC)
         services.tasks.create(mia, {"title": "On the 29th"})
         clock.now = datetime(2011, 12, 30, 10, 0, tzinfo=UTC)
@@ -197,21 +197,21 @@ class TestFlowInBerlin:
         body = flow(service, mia, date(2011, 12, 29), date(2011, 12, 31))
 
         assert [list(counts.values()) for counts in counts_of(body).values()] == [[1], [1], [2]]
-        assert_links_lead_to_the_numbers(services, mia, body)
+        ensure_links_lead_to_the_numbers(services, mia, body)
 
 
 class TestRange:
-    def test_thirty_days_up_to_today_are_what_nobody_named(self, service, mia):
+    def test_the_default_is_the_thirty_days_up_to_today(self, service, mia):
         days = service.flow(mia, since=None, until=None, project=None)
 
         assert [day.date for day in days] == [MONDAY - 29 * DAY + n * DAY for n in range(30)]
 
-    def test_thirty_days_up_to_a_day_are_what_nobody_began(self, service, mia):
+    def test_the_default_start_is_thirty_days_before_the_end(self, service, mia):
         days = service.flow(mia, since=None, until=date(2026, 1, 31), project=None)
 
         assert (len(days), days[0].date, days[-1].date) == (30, date(2026, 1, 2), date(2026, 1, 31))
 
-    def test_what_is_still_to_come_is_left_out(self, service, mia):
+    def test_future_days_are_left_out(self, service, mia):
         days = service.flow(mia, since=MONDAY - DAY, until=date(9998, 12, 31), project=None)
 
         assert [day.date for day in days] == [MONDAY - DAY, MONDAY]
@@ -227,7 +227,7 @@ class TestRange:
             (MONDAY, date(2, 1, 1)),
         ],
     )
-    def test_an_empty_one_is_refused(self, service, mia, report, since, until):
+    def test_an_empty_range_is_refused(self, service, mia, report, since, until):
         with pytest.raises(InvalidError, match="from: is after `to`, or in the future"):
             getattr(service, report)(mia, since=since, until=until, project=None)
 
@@ -240,7 +240,7 @@ class TestRange:
 
     @pytest.mark.parametrize("report", ["flow", "cycle_time"])
     @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Pacific/Kiritimati", "America/Los_Angeles"])
-    def test_long_before_the_record_there_is_nothing(self, service, services, mia, report):
+    def test_days_long_before_the_first_task_have_no_tasks(self, service, services, mia, report):
         services.tasks.create(mia, {"title": "One"})
 
         items = getattr(service, report)(mia, since=date(2, 1, 1), until=date(2, 1, 9), project=None)
@@ -263,7 +263,7 @@ def counts_of(body):
     }
 
 
-def assert_links_lead_to_the_numbers(services, actor, body):
+def ensure_links_lead_to_the_numbers(services, actor, body):
     for item in body["items"]:
         for number in item["statuses"]:
             assert number["task_count"] == total_of(services, actor, number["tasks"]), (item["date"], number)

@@ -23,7 +23,7 @@ from app.services.imports.imports import ImportOptions
 from app.services.tasks.history import SORT
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-NOT_THERE = 999_999_999
+UNKNOWN_ID = 999_999_999
 ONE_O_CLOCK = "2026-03-10T13:00:00+00:00"
 
 titles = st.sampled_from(["One", "Two", "Three"])
@@ -42,10 +42,10 @@ changes = st.fixed_dictionaries(
 
 
 class TestCreated:
-    def test_says_who_when_in_which_request_and_all_that_was_said(self, resources, clock, ann, mia):
-        said = {"title": "One", "assignee": "mia", "labels": ["red"], "due_at": NOON, "priority": TaskPriority.HIGH}
+    def test_shows_who_when_in_which_request_and_every_field(self, resources, clock, ann, mia):
+        values = {"title": "One", "assignee": "mia", "labels": ["red"], "due_at": NOON, "priority": TaskPriority.HIGH}
         with serving(resources, request_id="request-1") as services:
-            task = services.tasks.create(ann, {**said, "project": "OPS"})
+            task = services.tasks.create(ann, {**values, "project": "OPS"})
             (version,) = items_of(services.task_history, ann, task.id)
 
         assert version == {
@@ -69,14 +69,14 @@ class TestCreated:
             ],
         }
 
-    def test_past_the_api_is_by_nobody_in_no_request(self, service, admin, acting_as, factories):
+    def test_a_task_created_without_the_api_has_no_author_and_no_request(self, service, admin, acting_as, factories):
         task = factories.Task(title="One")
 
         (version,) = items_of(service, acting_as(admin), task.id)
 
         assert (version["event"], version["actor"], version["request_id"]) == ("created", None, None)
 
-    def test_from_a_csv_file_is_by_who_sent_it(self, resources, mia):
+    def test_the_author_of_an_imported_task_is_the_sender_of_the_file(self, resources, mia):
         with serving(resources, request_id="upload-1") as services:
             import_csv(services, mia, "task_name,external_ref", "One,A")
         with serving(resources, request_id="a-worker") as services:
@@ -89,7 +89,7 @@ class TestCreated:
 
 class TestChanged:
     @pytest.mark.parametrize(
-        ("said", "expected"),
+        ("values", "expected"),
         [
             ({"title": "Two"}, {"title": ("One", "Two")}),
             ({"description": "long"}, {"description": ("", "long")}),
@@ -116,16 +116,16 @@ class TestChanged:
             ),
         ],
     )
-    def test_from_what_to_what(self, services, service, mia, clock, task_id, said, expected):
+    def test_shows_the_old_and_the_new_value(self, services, service, mia, clock, task_id, values, expected):
         clock.advance(hours=1)
-        services.tasks.change(mia, task_id, said)
+        services.tasks.change(mia, task_id, values)
 
         newest = items_of(service, mia, task_id)[0]
 
-        told = {change["field"]: (change["from"], change["to"]) for change in newest["changes"]}
+        shown = {change["field"]: (change["from"], change["to"]) for change in newest["changes"]}
         assert newest["event"] == "changed"
-        # A number of another project may be the same one.
-        assert told == {field: values for field, values in expected.items() if values[0] != values[1]}
+        # The number in the other project may be the same.
+        assert shown == {field: values for field, values in expected.items() if values[0] != values[1]}
 
     def test_each_version_lasts_until_the_next_one_begins(self, services, service, mia, clock, task_id):
         for title in ("Two", "Three"):
@@ -138,7 +138,7 @@ class TestChanged:
         assert [version["until"] for version in versions] == [None, versions[0]["at"], versions[1]["at"]]
         assert versions[1]["at"] == ONE_O_CLOCK
 
-    def test_who_and_in_which_request(self, resources, mia, ann, clock, task_id):
+    def test_shows_who_and_in_which_request(self, resources, mia, ann, clock, task_id):
         for actor, request_id in ((ann, "by-ann"), (mia, "by-mia")):
             clock.advance(hours=1)
             with serving(resources, request_id=request_id) as services:
@@ -149,31 +149,31 @@ class TestChanged:
         signatures = [(version["actor"], version["request_id"]) for version in versions]
         assert signatures == [("mia", "by-mia"), ("ann", "by-ann"), ("mia", None)]
 
-    def test_a_change_that_changes_nothing_is_not_told(self, services, service, mia, clock, task_id):
+    def test_a_change_that_changes_nothing_is_not_shown(self, services, service, mia, clock, task_id):
         clock.advance(hours=1)
         services.tasks.change(mia, task_id, {"title": "One"})
 
         assert len(items_of(service, mia, task_id)) == 1
 
-    def test_a_move_on_the_board_is_not_told(self, services, service, mia, clock, task_id):
+    def test_a_move_on_the_board_is_not_shown(self, services, service, mia, clock, task_id):
         clock.advance(hours=1)
         services.tasks.change(mia, task_id, {"position": 99.5})
 
         assert len(items_of(service, mia, task_id)) == 1
 
-    def test_a_change_and_a_change_back_are_two(self, services, service, mia, clock, task_id):
+    def test_a_change_and_its_reversal_are_two_versions(self, services, service, mia, clock, task_id):
         for title in ("Two", "One"):
             clock.advance(hours=1)
             services.tasks.change(mia, task_id, {"title": title})
 
-        changes_told = [version["changes"] for version in items_of(service, mia, task_id)[:2]]
+        changes_shown = [version["changes"] for version in items_of(service, mia, task_id)[:2]]
 
-        assert changes_told == [
+        assert changes_shown == [
             [{"field": "title", "from": "Two", "to": "One"}],
             [{"field": "title", "from": "One", "to": "Two"}],
         ]
 
-    def test_two_in_one_instant_follow_each_other(self, services, service, mia, task_id):
+    def test_two_changes_at_one_instant_follow_each_other(self, services, service, mia, task_id):
         for title in ("Two", "Three"):
             services.tasks.change(mia, task_id, {"title": title})
 
@@ -182,7 +182,7 @@ class TestChanged:
         assert [titles_in(version) for version in versions] == [("Two", "Three"), ("One", "Two"), (None, "One")]
         assert versions[0]["at"] > versions[1]["at"] > versions[2]["at"]
 
-    def test_by_a_csv_file_is_by_who_sent_it(self, resources, mia, clock, task_id):
+    def test_the_author_of_a_change_by_import_is_the_sender_of_the_file(self, resources, mia, clock, task_id):
         clock.advance(hours=1)
         with serving(resources, request_id="upload-1") as services:
             import_csv(services, mia, "task_name,external_ref", "Two,A", on_duplicate=DuplicatePolicy.UPDATE)
@@ -193,7 +193,7 @@ class TestChanged:
         assert titles_in(newest) == ("One", "Two")
         assert (newest["event"], newest["actor"], newest["request_id"]) == ("changed", "mia", "upload-1")
 
-    def test_by_hand_in_the_database_is_told_too(self, service, session, mia, factories, clock):
+    def test_a_change_by_hand_in_the_database_is_shown(self, service, session, mia, factories, clock):
         task = factories.Task(title="One")
         clock.advance(hours=1)
         session.execute(update(Task).where(Task.id == task.id).values(title="Two"))
@@ -205,7 +205,7 @@ class TestChanged:
 
 
 class TestDeleted:
-    def test_and_restored_are_told_as_such(self, services, service, mia, clock, task_id):
+    def test_deletion_and_restoration_are_shown_as_such(self, services, service, mia, clock, task_id):
         for do in (services.tasks.delete, services.tasks.restore):
             clock.advance(hours=1)
             do(mia, task_id)
@@ -216,33 +216,35 @@ class TestDeleted:
         assert versions[0]["changes"] == [{"field": "deleted_at", "from": ONE_O_CLOCK, "to": None}]
         assert versions[1]["changes"] == [{"field": "deleted_at", "from": None, "to": ONE_O_CLOCK}]
 
-    def test_is_told_to_who_may_restore(self, services, service, mia, admin, acting_as, task_id):
+    def test_a_deleted_task_is_shown_to_users_who_may_restore_it(
+        self, services, service, mia, admin, acting_as, task_id
+    ):
         services.tasks.delete(mia, task_id)
 
         for actor in (mia, acting_as(admin)):
             assert items_of(service, actor, task_id)[0]["event"] == "deleted"
 
     @pytest.mark.parametrize("role", [Role.USER, Role.VIEWER])
-    def test_is_not_found_by_others(self, services, service, mia, factories, acting_as, task_id, role):
+    def test_others_do_not_find_a_deleted_task(self, services, service, mia, factories, acting_as, task_id, role):
         services.tasks.delete(mia, task_id)
 
         with pytest.raises(NotFoundError):
             items_of(service, acting_as(factories.User(role=role)), task_id)
 
-    def test_and_restored_is_found_by_all_again(self, services, service, mia, ann, task_id):
+    def test_everybody_finds_a_restored_task_again(self, services, service, mia, ann, task_id):
         services.tasks.delete(mia, task_id)
         services.tasks.restore(mia, task_id)
 
         assert [version["event"] for version in items_of(service, ann, task_id)] == ["restored", "deleted", "created"]
 
-    def test_for_good_is_still_told_to_admins(self, service, session, admin, acting_as, clock, task_id):
+    def test_a_purged_task_is_still_shown_to_admins(self, service, session, admin, acting_as, clock, task_id):
         remove(session, clock, task_id)
 
         (version,) = items_of(service, acting_as(admin), task_id)
 
         assert (version["event"], version["until"]) == ("created", ONE_O_CLOCK)
 
-    def test_softly_and_then_for_good_is_still_told_to_admins(
+    def test_a_task_deleted_and_then_purged_is_still_shown_to_admins(
         self, services, service, session, mia, admin, acting_as, clock, task_id
     ):
         services.tasks.delete(mia, task_id)
@@ -252,13 +254,13 @@ class TestDeleted:
 
         assert [(version["event"], version["until"]) for version in versions[:1]] == [("deleted", ONE_O_CLOCK)]
 
-    def test_for_good_is_told_to_managers_in_the_project(self, service, session, mia, clock, task_id):
+    def test_a_purged_task_is_shown_to_managers_of_the_project(self, service, session, mia, clock, task_id):
         remove(session, clock, task_id)
 
         assert len(items_of(service, mia, task_id)) == 1
 
     @pytest.mark.parametrize("role", [Role.USER, Role.VIEWER])
-    def test_for_good_is_not_found_by_others(self, service, session, factories, acting_as, clock, task_id, role):
+    def test_others_do_not_find_a_purged_task(self, service, session, factories, acting_as, clock, task_id, role):
         remove(session, clock, task_id)
 
         with pytest.raises(NotFoundError):
@@ -267,21 +269,25 @@ class TestDeleted:
 
 class TestWhoSees:
     @pytest.mark.parametrize("role", [Role.VIEWER, Role.USER, Role.MANAGER])
-    def test_in_another_project_there_is_nothing(self, services, service, mia, factories, acting_as, role):
+    def test_a_stranger_does_not_find_a_task_of_another_project(
+        self, services, service, mia, factories, acting_as, role
+    ):
         task = services.tasks.create(mia, {"title": "Secret", "project": "OPS"})
 
         with pytest.raises(NotFoundError):
             items_of(service, acting_as(factories.User(role=role)), task.id)
 
     @pytest.mark.parametrize("role", list(Role))
-    def test_in_ones_own_project_everybody_does(self, service, factories, acting_as, task_id, role):
+    def test_every_member_of_the_project_sees_it(self, service, factories, acting_as, task_id, role):
         assert len(items_of(service, acting_as(factories.User(role=role)), task_id)) == 1
 
-    def test_what_is_not_there_is_not_found(self, service, admin, acting_as):
+    def test_a_missing_task_is_not_found(self, service, admin, acting_as):
         with pytest.raises(NotFoundError):
-            items_of(service, acting_as(admin), NOT_THERE)
+            items_of(service, acting_as(admin), UNKNOWN_ID)
 
-    def test_it_goes_with_the_task_to_another_project(self, services, service, mia, factories, acting_as, task_id):
+    def test_the_history_moves_with_the_task_to_another_project(
+        self, services, service, mia, factories, acting_as, task_id
+    ):
         stranger = acting_as(factories.User())
         assert len(items_of(service, stranger, task_id)) == 1
         services.tasks.change(mia, task_id, {"project": "OPS"})
@@ -289,7 +295,9 @@ class TestWhoSees:
         with pytest.raises(NotFoundError):
             items_of(service, stranger, task_id)
 
-    def test_what_it_was_in_a_project_of_others_is_not_told(self, services, service, mia, factories, acting_as, clock):
+    def test_a_stranger_does_not_see_a_version_from_another_project(
+        self, services, service, mia, factories, acting_as, clock
+    ):
         task = services.tasks.create(mia, {"title": "Secret", "project": "OPS", "status": TaskStatus.IN_PROGRESS})
         clock.advance(hours=1)
         services.tasks.change(mia, task.id, {"title": "For all", "project": "GEN"})
@@ -301,11 +309,13 @@ class TestWhoSees:
         for word in ("Secret", "OPS"):
             assert word not in str(only)
 
-    def test_what_it_was_there_in_between_is_not_told_either(self, services, service, mia, factories, acting_as, clock):
+    def test_a_stranger_does_not_see_a_version_in_between_from_another_project(
+        self, services, service, mia, factories, acting_as, clock
+    ):
         task = services.tasks.create(mia, {"title": "One"})
-        for said in ({"title": "Secret", "project": "OPS"}, {"title": "Three", "project": "GEN"}):
+        for values in ({"title": "Secret", "project": "OPS"}, {"title": "Three", "project": "GEN"}):
             clock.advance(hours=1)
-            services.tasks.change(mia, task.id, said)
+            services.tasks.change(mia, task.id, values)
         stranger = acting_as(factories.User())
 
         versions = items_of(service, stranger, task.id)
@@ -314,7 +324,7 @@ class TestWhoSees:
         assert [titles_in(version) for version in versions] == [("One", "Three"), (None, "One")]
         assert [item for page in pages_of(service, stranger, task.id, limit=1) for item in page] == versions
 
-    def test_who_is_in_both_projects_sees_all_of_it(self, services, service, mia, ann, clock):
+    def test_a_member_of_both_projects_sees_every_version(self, services, service, mia, ann, clock):
         task = services.tasks.create(mia, {"title": "In OPS", "project": "OPS"})
         clock.advance(hours=1)
         services.tasks.change(mia, task.id, {"title": "In GEN", "project": "GEN"})
@@ -326,26 +336,26 @@ class TestWhoSees:
 
 class TestPages:
     @pytest.mark.parametrize("limit", [1, 2, 3, 4, 6, 7, 8])
-    def test_join_to_the_whole(self, service, mia, seven_versions, limit):
-        whole = items_of(service, mia, seven_versions)
+    def test_join_without_gaps_or_duplicates(self, service, mia, seven_versions, limit):
+        all_items = items_of(service, mia, seven_versions)
 
         pages = pages_of(service, mia, seven_versions, limit=limit)
 
-        assert [item for page in pages for item in page] == whole
+        assert [item for page in pages for item in page] == all_items
         assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
         assert len(pages) == -(-7 // limit)
 
     def test_join_even_if_the_task_changes_between_them(self, services, service, mia, clock, seven_versions):
-        whole = items_of(service, mia, seven_versions)
+        all_items = items_of(service, mia, seven_versions)
         first = page_of(service, mia, seven_versions, limit=3)
         clock.advance(hours=1)
         services.tasks.change(mia, seven_versions, {"title": "Once more"})
 
         second = page_of(service, mia, seven_versions, limit=200, cursor=first["next_cursor"])
 
-        assert first["items"] + second["items"] == whole
+        assert first["items"] + second["items"] == all_items
 
-    def test_are_shut_to_who_may_not_see_the_task_any_more(self, services, service, mia, ann, seven_versions):
+    def test_are_refused_after_access_is_lost(self, services, service, mia, ann, seven_versions):
         first = page_of(service, ann, seven_versions, limit=3)
         services.tasks.delete(mia, seven_versions)
 
@@ -353,40 +363,40 @@ class TestPages:
             page_of(service, ann, seven_versions, limit=3, cursor=first["next_cursor"])
 
     @pytest.mark.parametrize("revision", [1, 0, -1])
-    def test_behind_the_first_version_there_is_nothing(self, service, mia, seven_versions, revision):
+    def test_no_page_comes_after_the_first_version(self, service, mia, seven_versions, revision):
         cursor = encode_cursor(SORT, Position(str(abs(revision)), revision))
 
         assert page_of(service, mia, seven_versions, cursor=cursor) == {"items": [], "next_cursor": None}
 
     @pytest.mark.parametrize("cursor", ["", "nonsense", encode_cursor("-updated_at", Position("1", 1))])
-    def test_of_something_else_are_refused(self, service, mia, seven_versions, cursor):
+    def test_a_cursor_of_another_list_is_refused(self, service, mia, seven_versions, cursor):
         with pytest.raises(InvalidError):
             page_of(service, mia, seven_versions, cursor=cursor)
 
 
-class TestTheWholeStory:
+class TestAllChanges:
     @hypothesis_settings(
         max_examples=30,
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
-    @given(said=st.lists(changes, max_size=8))
-    def test_its_changes_lead_from_nothing_to_the_task_as_it_is(self, services, service, mia, clock, said):
+    @given(values=st.lists(changes, max_size=8))
+    def test_add_up_to_the_current_task(self, services, service, mia, clock, values):
         task = services.tasks.create(mia, {"title": "One"})
-        for each in said:
+        for each in values:
             clock.advance(minutes=1)
             services.tasks.change(mia, task.id, each)
 
-        told: dict[str, object] = {}
+        shown: dict[str, object] = {}
         for version in reversed(items_of(service, mia, task.id)):
             for change in version["changes"]:
-                assert told.get(change["field"]) == change["from"] != change["to"]
-                told[change["field"]] = change["to"]
+                assert shown.get(change["field"]) == change["from"] != change["to"]
+                shown[change["field"]] = change["to"]
 
         now = services.task_views.get(mia, task.id).values
         now["number"] = int(now["ref"].rpartition("-")[2])
-        assert {name: now[name] for name in told} == told
-        assert {"title", "status", "priority", "labels", "project", "number", "created_at"} <= set(told)
+        assert {name: now[name] for name in shown} == shown
+        assert {"title", "status", "priority", "labels", "project", "number", "created_at"} <= set(shown)
 
 
 def page_of(service, actor, task_id, *, cursor=None, limit=200):
@@ -412,12 +422,12 @@ def pages_of(service, actor, task_id, *, limit):
 
 
 def titles_in(version):
-    """From what to what the title changed."""
+    """Return the old and the new title of a version."""
     return next((each["from"], each["to"]) for each in version["changes"] if each["field"] == "title")
 
 
 def remove(session, clock, task_id):
-    """For good, an hour later."""
+    """Remove the task for good, an hour later."""
     clock.advance(hours=1)
     session.execute(delete(Task).where(Task.id == task_id))
 
@@ -457,8 +467,8 @@ def mia(member, ann):
 
 @pytest.fixture
 def task_id(services, mia, clock):
-    said = {"title": "One", "labels": ["red", "green"], "assignee": "mia", "due_at": NOON, "external_ref": "A"}
-    return services.tasks.create(mia, said).id
+    values = {"title": "One", "labels": ["red", "green"], "assignee": "mia", "due_at": NOON, "external_ref": "A"}
+    return services.tasks.create(mia, values).id
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from app.queries.tasks import TaskQuery
 
 
 class TestCreate:
-    def test_numbers_follow_each_other_within_a_project(self, service, user):
+    def test_numbers_are_consecutive_within_a_project(self, service, user):
         first = service.create(user, {"title": "One"})
         second = service.create(user, {"title": "Two"})
 
@@ -23,7 +23,7 @@ class TestCreate:
         with pytest.raises(ForbiddenError):
             service.create(viewer, {"title": "One"})
 
-    def test_a_project_that_one_is_not_in_is_not_there(self, service, user, factories):
+    def test_another_project_counts_as_unknown(self, service, user, factories):
         factories.Project(key="SECRET")
 
         with pytest.raises(InvalidError, match="there is no project SECRET"):
@@ -40,7 +40,7 @@ class TestCreate:
 
 
 class TestChange:
-    def test_absent_is_not_none(self, service, user, factories, session):
+    def test_an_absent_field_is_not_none(self, service, user, factories, session):
         assignee = factories.User()
         task = factories.Task(assignee_id=assignee.id, description="kept")
 
@@ -65,14 +65,14 @@ class TestChange:
         session.refresh(task)
         assert task.title == "Old"
 
-    def test_a_task_of_a_project_one_is_not_in_is_not_found(self, service, user, factories):
+    def test_a_task_of_another_project_is_not_found(self, service, user, factories):
         task = factories.Task(project_id=factories.Project().id)
 
         with pytest.raises(NotFoundError):
             service.change(user, task.id, {"title": "New"})
 
-    def test_what_the_session_knew_before_is_read_afresh_under_the_lock(self, services, user, factories, session):
-        """Without populate_existing the lock hands back the old values: a lost update that nobody sees."""
+    def test_the_lock_reads_the_current_values_again(self, services, user, factories, session):
+        """Without populate_existing the lock returns the old values: a lost update that nobody notices."""
         task = factories.Task(title="First")
         services.tasks.change(user, task.id, {"description": "now it is in the session"})
         session.refresh(task)
@@ -84,7 +84,7 @@ class TestChange:
         session.refresh(task)
         assert task.title == "Second"
 
-    def test_moving_to_another_project_gives_a_new_ref(self, service, factories, acting_as):
+    def test_a_move_to_another_project_gives_a_new_ref(self, service, factories, acting_as):
         project = factories.Project(key="OPS", last_task_number=41)
         task = factories.Task()
 
@@ -93,8 +93,8 @@ class TestChange:
         assert ref_of(view) == "OPS-42"
         assert project.key == "OPS"
 
-    def test_a_task_is_taken_back_as_it_was_given(self, service, user, factories, views):
-        """An import assigns people who have no account yet; writing back what one has read is no change."""
+    def test_a_task_can_be_written_back_as_it_was_read(self, service, user, factories, views):
+        """An import may assign people without an account; writing back what one has read changes nothing."""
         unclaimed = factories.User(is_active=False, password_hash=None)
         task = factories.Task(assignee_id=unclaimed.id)
         read = fields_of(views.get(user, task.id))
@@ -103,7 +103,7 @@ class TestChange:
 
         assert view.version == 1
 
-    def test_an_admin_may_be_assigned_anywhere_and_stays_assigned(self, service, factories, acting_as, admin):
+    def test_an_admin_may_be_assigned_in_any_project_and_stays_assigned(self, service, factories, acting_as, admin):
         project = factories.Project(key="OPS")
         task = factories.Task(project_id=project.id)
 
@@ -132,7 +132,7 @@ class TestDelete:
 
 
 class TestListPage:
-    def test_the_second_look_comes_from_the_cache(self, service, user, factories, views):
+    def test_the_second_request_is_answered_from_the_cache(self, service, user, factories, views):
         factories.Task()
 
         _, was_cached_at_first = views.list_page(user, TaskQuery())
@@ -163,7 +163,7 @@ class TestListPage:
         assert b"For members" not in of_stranger.rows
 
     @pytest.mark.parametrize("sort", ["id", "-id", "due_at", "-due_at", "priority", "-title", "updated_at", "position"])
-    def test_pages_join_without_a_gap_or_a_double(self, service, user, factories, sort, views):
+    def test_pages_join_without_gaps_or_duplicates(self, service, user, factories, sort, views):
         expected = sorted(factories.Task(title=f"T{n % 3}").id for n in range(7))
 
         seen: list[int] = []

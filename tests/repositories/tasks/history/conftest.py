@@ -1,4 +1,4 @@
-"""SQL statements that write tasks, and the versions that the triggers recorded."""
+"""SQL statements that write tasks, and the versions that the triggers wrote."""
 
 import pytest
 from sqlalchemy import text
@@ -14,7 +14,7 @@ def clock(clock):
 
 @pytest.fixture
 def run(connection):
-    """Run SQL as psql would, past all of our code."""
+    """Run SQL as psql would, without any of our code."""
 
     def run(statement, **values):
         return connection.execute(text(statement), values)

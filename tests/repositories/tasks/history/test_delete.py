@@ -29,7 +29,7 @@ class TestDelete:
             (EVENING, EVENING + timedelta(hours=1)),
         ]
 
-    def test_of_many_tasks_each_ends(self, run, versions, values_of, clock):
+    def test_the_history_of_each_of_many_tasks_ends(self, run, versions, values_of, clock):
         run(f"INSERT INTO tasks {values_of(*range(1, 51))}")
         clock.now = EVENING
 
@@ -39,7 +39,7 @@ class TestDelete:
         assert (ends.count(EVENING), ends.count(FOREVER)) == (20, 30)
 
     @pytest.mark.parametrize("now", [NOON, MORNING], ids=["in the same instant", "with the clock set back"])
-    def test_it_lasted_all_the_same(self, run, versions, task, clock, now):
+    def test_the_last_version_still_lasts_some_time(self, run, versions, task, clock, now):
         clock.now = now
 
         run("DELETE FROM tasks")
@@ -49,7 +49,7 @@ class TestDelete:
 
 
 class TestRollback:
-    def test_it_leaves_nothing(self, run, versions, connection, task, values_of, clock):
+    def test_a_rollback_leaves_nothing(self, run, versions, connection, task, values_of, clock):
         before = versions()
         clock.now = EVENING
 
@@ -72,7 +72,7 @@ class TestRollback:
 
 
 class TestClosed:
-    def test_no_version_begins_before_the_end_of_what_is_closed(self, run, versions, task, clock, values_of):
+    def test_no_version_begins_before_the_end_of_the_closed_days(self, run, versions, task, clock, values_of):
         run("UPDATE record_boundary SET closed_until = :evening", evening=EVENING)
 
         run("UPDATE tasks SET title = 'Two'")
@@ -81,14 +81,14 @@ class TestClosed:
         times = [(version.title, version.valid_from, version.valid_to) for version in versions()]
         assert times == [("One", NOON, EVENING), ("Two", EVENING, FOREVER), ("One", EVENING, FOREVER)]
 
-    def test_nor_does_one_end(self, run, versions, task):
+    def test_no_version_ends_before_the_end_of_the_closed_days(self, run, versions, task):
         run("UPDATE record_boundary SET closed_until = :evening", evening=EVENING)
 
         run("DELETE FROM tasks")
 
         assert [version.valid_to for version in versions(task)] == [EVENING]
 
-    def test_after_it_the_clock_counts(self, run, versions, task, clock):
+    def test_the_clock_counts_after_the_closed_days(self, run, versions, task, clock):
         run("UPDATE record_boundary SET closed_until = :evening", evening=EVENING)
         clock.now = EVENING + INSTANT
 

@@ -1,4 +1,4 @@
-"""The triggers record each version of a task, whatever statement writes it."""
+"""The triggers write each version of a task, whichever statement changes it."""
 
 import io
 from datetime import timedelta
@@ -17,14 +17,14 @@ class TestInsert:
         assert (version.revision, version.title) == (1, "One")
         assert (version.valid_from, version.valid_to) == (NOON, FOREVER)
 
-    def test_of_several_rows_each_does(self, run, versions, values_of):
+    def test_each_of_several_rows_begins_its_history(self, run, versions, values_of):
         tasks = run(f"INSERT INTO tasks {values_of(1, 2, 3)} RETURNING id").scalars().all()
 
         assert [(version.task_id, version.revision, version.valid_from) for version in versions(*tasks)] == [
             (task, 1, NOON) for task in tasks
         ]
 
-    def test_of_a_copy_each_does(self, run, versions, connection, creator_id, project_id):
+    def test_each_row_of_a_copy_begins_its_history(self, run, versions, connection, creator_id, project_id):
         lines = "".join(f"{project_id}\t{number}\tCopied\ttodo\tlow\t{creator_id}\t0\n" for number in range(1, 101))
         columns = ("project_id", "number", "title", "status", "priority", "creator_id", "position")
 
@@ -32,24 +32,24 @@ class TestInsert:
             cursor.copy_from(io.StringIO(lines), "tasks", columns=columns)
 
         tasks = run("SELECT id FROM tasks WHERE title = 'Copied'").scalars().all()
-        found = versions(*tasks)
-        assert len(tasks) == len(found) == 100
-        assert {(version.revision, version.valid_from) for version in found} == {(1, NOON)}
+        versions_found = versions(*tasks)
+        assert len(tasks) == len(versions_found) == 100
+        assert {(version.revision, version.valid_from) for version in versions_found} == {(1, NOON)}
 
-    def test_of_a_select_each_does(self, run, versions, task):
+    def test_each_row_of_a_select_begins_its_history(self, run, versions, task):
         copies = run(f"""
             INSERT INTO tasks ({STATE}) SELECT {STATE.replace("number", "number + 100")} FROM tasks RETURNING id
         """).scalars()
 
         assert [version.title for version in versions(*copies)] == ["One"]
 
-    def test_no_row_is_no_version(self, run, versions, values_of):
+    def test_an_insert_without_rows_makes_no_version(self, run, versions, values_of):
         run(f"INSERT INTO tasks {values_of(1)} ON CONFLICT DO NOTHING")
         run(f"INSERT INTO tasks {values_of(1)} ON CONFLICT DO NOTHING")
 
         assert len(versions()) == 1
 
-    def test_a_task_may_be_put_into_the_past(self, run, versions, values_of):
+    def test_a_task_may_be_created_in_the_past(self, run, versions, values_of):
         run(f"INSERT INTO tasks {values_of(1)}")
         run("DELETE FROM tasks")
         task = run(
@@ -82,7 +82,7 @@ class TestUpdate:
             "deleted_at = '2026-01-01'",
         ],
     )
-    def test_each_thing_that_a_task_says_makes_a_version(self, run, versions, task, clock, change):
+    def test_a_change_of_any_field_makes_a_version(self, run, versions, task, clock, change):
         clock.now = EVENING
 
         run(f"UPDATE tasks SET {change}")
@@ -106,7 +106,7 @@ class TestUpdate:
             "updated_at = now()",
         ],
     )
-    def test_what_says_nothing_new_makes_none(self, run, versions, task, clock, change):
+    def test_a_change_without_a_new_value_makes_no_version(self, run, versions, task, clock, change):
         before = versions(task)
         clock.now = EVENING
 
@@ -115,7 +115,7 @@ class TestUpdate:
         assert versions(task) == before
         assert run("SELECT revision, revised_at FROM tasks").one() == (1, NOON)
 
-    def test_what_says_nothing_new_does_not_even_touch_the_versions(self, run, task, clock):
+    def test_a_change_without_a_new_value_does_not_touch_the_versions(self, run, task, clock):
         clock.now = EVENING
         run("UPDATE tasks SET title = 'Two'")
         before = run("SELECT ctid, * FROM task_history ORDER BY revision").all()
@@ -124,14 +124,14 @@ class TestUpdate:
 
         assert run("SELECT ctid, * FROM task_history ORDER BY revision").all() == before
 
-    def test_what_said_nothing_new_is_in_the_next_version(self, run, versions, task, clock):
+    def test_a_change_without_a_version_is_in_the_next_one(self, run, versions, task, clock):
         run("UPDATE tasks SET position = 99")
         clock.now = EVENING
         run("UPDATE tasks SET title = 'Two'")
 
         assert [version.position for version in versions(task)] == [1, 99]
 
-    def test_of_many_rows_only_those_that_change_get_one(self, run, versions, values_of, clock):
+    def test_only_the_changed_rows_of_many_get_a_version(self, run, versions, values_of, clock):
         run(f"INSERT INTO tasks {values_of(*range(1, 101))}")
         clock.now = EVENING
 
@@ -139,30 +139,30 @@ class TestUpdate:
 
         counts = run("SELECT number % 2, count(*), max(revision) FROM task_history GROUP BY 1 ORDER BY 1").all()
         assert [tuple(count) for count in counts] == [(0, 100, 2), (1, 50, 1)]
-        assert_contiguous(versions())
+        ensure_contiguous(versions())
 
-    def test_from_another_table(self, run, versions, task, clock):
+    def test_an_update_from_another_table_makes_a_version(self, run, versions, task, clock):
         clock.now = EVENING
 
         run("UPDATE tasks AS t SET title = w.title FROM (VALUES ('Joined'), ('Joined')) AS w (title)")
 
         assert [version.title for version in versions(task)] == ["One", "Joined"]
 
-    def test_two_in_one_transaction_keep_their_order(self, run, versions, task):
+    def test_two_changes_in_one_transaction_keep_their_order(self, run, versions, task):
         for title in ("Two", "Three", "Four"):
             run("UPDATE tasks SET title = :title", title=title)
 
-        found = versions(task)
-        assert [(version.revision, version.title) for version in found] == [
+        versions_found = versions(task)
+        assert [(version.revision, version.title) for version in versions_found] == [
             (1, "One"),
             (2, "Two"),
             (3, "Three"),
             (4, "Four"),
         ]
-        assert [version.valid_from for version in found] == [NOON + number * INSTANT for number in range(4)]
-        assert_contiguous(found)
+        assert [version.valid_from for version in versions_found] == [NOON + number * INSTANT for number in range(4)]
+        ensure_contiguous(versions_found)
 
-    def test_there_and_back_is_two(self, run, versions, task, clock):
+    def test_a_change_and_its_reversal_are_two_versions(self, run, versions, task, clock):
         clock.now = EVENING
         run("UPDATE tasks SET title = 'Two'")
         run("UPDATE tasks SET title = 'One'")
@@ -175,15 +175,15 @@ class TestUpdate:
         clock.now = EVENING
         run("UPDATE tasks SET title = 'Three'")
 
-        found = versions(task)
-        assert [(version.title, version.valid_from) for version in found] == [
+        versions_found = versions(task)
+        assert [(version.title, version.valid_from) for version in versions_found] == [
             ("One", NOON),
             ("Two", NOON + INSTANT),
             ("Three", EVENING),
         ]
-        assert_contiguous(found)
+        ensure_contiguous(versions_found)
 
-    def test_the_time_of_a_version_is_not_for_the_writer_to_say(self, run, versions, task, clock):
+    def test_a_writer_cannot_choose_the_time_of_a_version(self, run, versions, task, clock):
         clock.now = EVENING
 
         run("UPDATE tasks SET title = 'Two', revision = 77, revised_at = '2020-01-01'")
@@ -191,9 +191,9 @@ class TestUpdate:
         assert [(version.revision, version.valid_from) for version in versions(task)] == [(1, NOON), (2, EVENING)]
 
 
-def assert_contiguous(found):
-    """Each version lasts until the next one of its task begins, the last one for good."""
-    for version, following in zip(found, [*found[1:], None], strict=True):
+def ensure_contiguous(versions_found):
+    """Each version lasts until the next one of its task begins, and the last one has no end."""
+    for version, following in zip(versions_found, [*versions_found[1:], None], strict=True):
         is_last = following is None or following.task_id != version.task_id
         assert version.valid_to == (FOREVER if is_last else following.valid_from)
         assert version.valid_to == FOREVER or version.valid_from < version.valid_to

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("clock")
 
 
 class TestSignature:
-    def test_who_changes_tasks_through_a_transaction_is_named(self, run, versions, session, task, creator_id):
+    def test_names_the_user_who_changes_tasks_in_a_transaction(self, run, versions, session, task, creator_id):
         uow = UnitOfWork(session, print, request_id="request-7")
         with uow.transaction():
             uow.sign(creator_id)
@@ -22,7 +22,7 @@ class TestSignature:
         assert (by_hand.actor_id, by_hand.request_id) == (None, None)
         assert (signed.actor_id, signed.request_id) == (creator_id, "request-7")
 
-    def test_with_the_request_that_asked_for_it_if_that_was_another(self, versions, session, task, creator_id):
+    def test_names_the_request_that_asked_for_the_change(self, versions, session, task, creator_id):
         uow = UnitOfWork(session, print, request_id="job-1")
         with uow.transaction():
             uow.sign(creator_id, request_id="request-7")
@@ -30,7 +30,7 @@ class TestSignature:
 
         assert versions(task)[1].request_id == "request-7"
 
-    def test_outside_of_a_request_there_is_none(self, versions, session, task, creator_id):
+    def test_has_no_request_outside_of_one(self, versions, session, task, creator_id):
         uow = UnitOfWork(session, print)
         with uow.transaction():
             uow.sign(creator_id)
@@ -39,7 +39,7 @@ class TestSignature:
         assert (versions(task)[1].actor_id, versions(task)[1].request_id) == (creator_id, None)
 
 
-class TestNobodyRewritesIt:
+class TestRewrittenHistory:
     @pytest.mark.parametrize(
         "statement",
         [
@@ -50,7 +50,7 @@ class TestNobodyRewritesIt:
             "MERGE INTO task_history USING tasks ON task_id = id WHEN MATCHED THEN DELETE",
         ],
     )
-    def test_not_even_by_hand(self, run, versions, connection, task, statement):
+    def test_is_refused_even_by_hand(self, run, versions, connection, task, statement):
         before = versions()
 
         with pytest.raises(DBAPIError, match="the history of tasks is not rewritten"), connection.begin_nested():

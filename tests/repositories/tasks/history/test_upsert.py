@@ -1,4 +1,4 @@
-"""The triggers record the versions that INSERT … ON CONFLICT and MERGE make."""
+"""The triggers write the versions that INSERT … ON CONFLICT and MERGE make."""
 
 import pytest
 
@@ -8,7 +8,7 @@ pytestmark = pytest.mark.usefixtures("clock")
 
 
 class TestUpsert:
-    def test_on_conflict_the_row_that_is_there_gets_a_version_and_the_new_one_begins(
+    def test_on_conflict_the_existing_row_gets_a_version_and_the_new_one_its_first(
         self, run, versions, values_of, clock
     ):
         run(f"INSERT INTO tasks {values_of(1)}")
@@ -25,7 +25,7 @@ class TestUpsert:
             (2, 1, "One", EVENING),
         ]
 
-    def test_on_conflict_without_a_change_there_is_none(self, run, versions, values_of, clock):
+    def test_on_conflict_without_a_change_makes_no_version(self, run, versions, values_of, clock):
         run(f"INSERT INTO tasks {values_of(1)}")
         clock.now = EVENING
 
@@ -36,7 +36,7 @@ class TestUpsert:
 
         assert len(versions()) == 1
 
-    def test_a_merge_may_do_all_of_it_at_once(self, run, versions, values_of, clock):
+    def test_a_merge_may_insert_update_and_delete_at_once(self, run, versions, values_of, clock):
         run(f"INSERT INTO tasks {values_of(1, 2, 3)}")
         clock.now = EVENING
 
@@ -50,8 +50,10 @@ class TestUpsert:
                           (SELECT max(creator_id) FROM tasks), 4)
         """)
 
-        found = [(version.number, version.title, version.valid_from, version.valid_to) for version in versions()]
-        assert found == [
+        versions_found = [
+            (version.number, version.title, version.valid_from, version.valid_to) for version in versions()
+        ]
+        assert versions_found == [
             (1, "One", NOON, EVENING),
             (1, "Merged", EVENING, FOREVER),
             (2, "One", NOON, EVENING),
@@ -59,7 +61,7 @@ class TestUpsert:
             (4, "New", EVENING, FOREVER),
         ]
 
-    def test_several_statements_in_one_do_too(self, run, versions, values_of, clock):
+    def test_a_statement_may_contain_several_changes(self, run, versions, values_of, clock):
         run(f"INSERT INTO tasks {values_of(1, 2)}")
         clock.now = EVENING
 

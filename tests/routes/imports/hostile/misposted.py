@@ -1,4 +1,4 @@
-"""Requests that do not post a file as they should."""
+"""Requests that send a file in a wrong way."""
 
 import gzip
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misposted:
-    """A request that is no proper upload, whatever the file."""
+    """A request that is not a proper upload, whatever the file."""
 
     name: str
     body: bytes
@@ -17,7 +17,7 @@ class Misposted:
     headers: dict[str, str] = field(default_factory=dict)
     status: int
     code: str
-    words: str
+    detail: str
 
 
 def part(name: str, content: bytes, filename: str | None = None) -> bytes:
@@ -30,17 +30,17 @@ END = DASHES + b"--\r\n"
 FILE = part("file", b"task_name\nPaint\n", "tasks.csv")
 
 MISPOSTED = [
-    Misposted(name="broken off", body=FILE[:-5], status=400, code="bad_request", words="the upload is incomplete"),
-    Misposted(name="without an end", body=FILE, status=400, code="bad_request", words="the upload is incomplete"),
+    Misposted(name="cut off", body=FILE[:-5], status=400, code="bad_request", detail="the upload is incomplete"),
+    Misposted(name="without an end", body=FILE, status=400, code="bad_request", detail="the upload is incomplete"),
     Misposted(
-        name="broken off behind a block",
+        name="cut off after a block",
         body=part("file", b"task_name\n" + b"Paint\n" * 9000, "tasks.csv"),
         status=400,
         code="bad_request",
-        words="the upload is incomplete",
+        detail="the upload is incomplete",
     ),
     Misposted(
-        name="broken off in its head", body=FILE[:40], status=400, code="bad_request", words="the upload is incomplete"
+        name="cut off in its head", body=FILE[:40], status=400, code="bad_request", detail="the upload is incomplete"
     ),
     Misposted(
         name="no boundary",
@@ -48,7 +48,7 @@ MISPOSTED = [
         content_type="multipart/form-data",
         status=415,
         code="unsupported_media_type",
-        words="send the file as the form field `file`, as multipart/form-data",
+        detail="send the file as the form field `file`, as multipart/form-data",
     ),
     Misposted(
         name="another boundary",
@@ -56,7 +56,7 @@ MISPOSTED = [
         content_type="multipart/form-data; boundary=c",
         status=400,
         code="bad_request",
-        words="the upload is incomplete",
+        detail="the upload is incomplete",
     ),
     Misposted(
         name="text",
@@ -64,7 +64,7 @@ MISPOSTED = [
         content_type="text/csv",
         status=415,
         code="unsupported_media_type",
-        words="send the file as the form field `file`, as multipart/form-data",
+        detail="send the file as the form field `file`, as multipart/form-data",
     ),
     Misposted(
         name="json",
@@ -72,7 +72,7 @@ MISPOSTED = [
         content_type="application/json",
         status=415,
         code="unsupported_media_type",
-        words="send the file as the form field `file`, as multipart/form-data",
+        detail="send the file as the form field `file`, as multipart/form-data",
     ),
     Misposted(
         name="a form without files",
@@ -80,7 +80,7 @@ MISPOSTED = [
         content_type="application/x-www-form-urlencoded",
         status=415,
         code="unsupported_media_type",
-        words="send the file as the form field `file`, as multipart/form-data",
+        detail="send the file as the form field `file`, as multipart/form-data",
     ),
     Misposted(
         name="compressed",
@@ -88,79 +88,79 @@ MISPOSTED = [
         headers={"Content-Encoding": "gzip"},
         status=415,
         code="unsupported_media_type",
-        words="send the body without Content-Encoding",
+        detail="send the body without Content-Encoding",
     ),
-    Misposted(name="nothing", body=b"", status=422, code="invalid", words="file: Missing data for required field."),
+    Misposted(name="nothing", body=b"", status=422, code="invalid", detail="file: Missing data for required field."),
     Misposted(
         name="no file",
         body=part("dry_run", b"true") + END,
         status=422,
         code="invalid",
-        words="file: Missing data for required field.",
+        detail="file: Missing data for required field.",
     ),
     Misposted(
         name="text where the file should be",
         body=part("file", b"task_name\nPaint\n") + END,
         status=422,
         code="invalid",
-        words="file: ",
+        detail="file: ",
     ),
     Misposted(
         name="file under another name",
         body=part("csv", b"task_name\nPaint\n", "tasks.csv") + END,
         status=422,
         code="invalid",
-        words="file: Missing data for required field.; csv: Unknown field.",
+        detail="file: Missing data for required field.; csv: Unknown field.",
     ),
     Misposted(
-        name="a field behind the file",
+        name="a field after the file",
         body=FILE + part("dry_run", b"true") + END,
         status=422,
         code="invalid",
-        words="dry_run: send it before the file, which is read as it arrives",
+        detail="dry_run: send it before the file, which is read as it arrives",
     ),
     Misposted(
-        name="a field behind a long file",
+        name="a field after a long file",
         body=part("file", b"task_name\n" + b"Paint\n" * 9000, "tasks.csv") + part("dry_run", b"true") + END,
         status=422,
         code="invalid",
-        words="dry_run: send it before the file, which is read as it arrives",
+        detail="dry_run: send it before the file, which is read as it arrives",
     ),
-    Misposted(name="two files", body=FILE + FILE + END, status=422, code="invalid", words="file: "),
+    Misposted(name="two files", body=FILE + FILE + END, status=422, code="invalid", detail="file: "),
     Misposted(
-        name="a field that is no text",
+        name="a field that is not text",
         body=part("project", b"\xff") + FILE + END,
         status=400,
         code="bad_request",
-        words="a form field is not UTF-8",
+        detail="a form field is not UTF-8",
     ),
     Misposted(
         name="a gigantic field",
         body=part("project", b"G" * 20_000) + FILE + END,
         status=413,
         code="too_large",
-        words="the request body is too large",
+        detail="the request body is too large",
     ),
     Misposted(
         name="fields without end",
         body=part("dry_run", b"true") * 51 + FILE + END,
         status=413,
         code="too_large",
-        words="the request body is too large",
+        detail="the request body is too large",
     ),
     Misposted(
         name="headers without end",
         body=DASHES + b"\r\nX: " + b"x" * 1_000_000,
         status=413,
         code="too_large",
-        words="the request body is too large",
+        detail="the request body is too large",
     ),
     Misposted(
-        name="a part that says nothing of itself",
+        name="a part without headers",
         body=DASHES + b"\r\n\r\ntask_name\r\n" + END,
         status=400,
         code="bad_request",
-        words="the upload is incomplete",
+        detail="the upload is incomplete",
     ),
     Misposted(
         name="an empty key",
@@ -168,6 +168,6 @@ MISPOSTED = [
         headers={"Idempotency-Key": ""},
         status=422,
         code="invalid",
-        words="Idempotency-Key: ",
+        detail="Idempotency-Key: ",
     ),
 ]

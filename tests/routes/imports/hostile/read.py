@@ -1,4 +1,4 @@
-"""Odd files that are read all the same, and what becomes of their rows."""
+"""Odd files that are read, and what their rows become."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ NO_DAY_FIRST_DATE = "is not a date; write YYYY-MM-DD or D.M.YYYY"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """A file whose good rows become tasks. `message` is the first error; `titles` are those made."""
+    """A file whose good rows become tasks. `message` is the first error; `titles` are those of the new tasks."""
 
     name: str
     content: bytes
@@ -30,7 +30,7 @@ def labels(count: int) -> str:
 
 READ = [
     Read(
-        name="first line of excel that says the delimiter",
+        name="first line of excel with the delimiter",
         content=lines("sep=;", "task_name;status", "Paint, green;todo", "Mow;later"),
         created=1,
         refused=1,
@@ -38,7 +38,7 @@ READ = [
         "say one of todo, in_progress, blocked, done, cancelled",
         titles=("Paint, green",),
     ),
-    # Nothing to do.
+    # Files without rows.
     Read(name="only a header", content=b"task_name,status", created=0),
     Read(name="only a header and blank lines", content=b"task_name,status\r\n\r\n , \r\n\r\n", created=0),
     # Encodings.
@@ -50,14 +50,14 @@ READ = [
         titles=("Größe",),
     ),
     Read(
-        name="utf-16 without a mark that is told",
+        name="utf-16 without a mark that is declared",
         content="task_name\nGröße\n".encode("utf-16-le"),
         form={"encoding": "utf-16"},
         created=1,
         titles=("Größe",),
     ),
     Read(
-        name="big-endian utf-16 without a mark that is told",
+        name="big-endian utf-16 without a mark that is declared",
         content="task_name\nGröße\n".encode("utf-16-be"),
         form={"encoding": "utf-16"},
         created=1,
@@ -66,7 +66,7 @@ READ = [
     Read(name="utf-8 with a mark", content="\ufefftask_name\nGröße\n".encode(), created=1, titles=("Größe",)),
     Read(name="cp1252", content="task_name\nGröße €\n".encode("cp1252"), created=1, titles=("Größe €",)),
     Read(
-        name="cp1252 that looks like utf-8 and is told",
+        name="cp1252 that looks like utf-8 and is declared",
         content="task_name\nÃ¶\n".encode("cp1252"),
         form={"encoding": "cp1252"},
         created=1,
@@ -95,7 +95,7 @@ READ = [
         name="quote in the middle of a cell", content=lines("task_name", 'A 3" nail'), created=1, titles=('A 3" nail',)
     ),
     Read(
-        name="space in front of a quote",
+        name="space before a quote",
         content=lines("task_name,status", ' "One, two",todo', "Three,"),
         created=1,
         refused=1,
@@ -109,7 +109,7 @@ READ = [
         message=f"line 5003, column status: 'maybe' {NO_STATUS}",
     ),
     Read(
-        name="more newlines than a description may have",
+        name="more newlines than a description may contain",
         content=lines("task_name,description", 'One,"a' + "\n" * 20_001 + 'b"', "Two,"),
         created=1,
         refused=1,
@@ -131,7 +131,7 @@ READ = [
         titles=("One", "Two", "Four"),
     ),
     Read(
-        name="line ends that are none",
+        name="line ends that are not line ends",
         content="task_name\nA\v\f\x1cB\x85\u2028C\n".encode(),
         created=1,
         titles=("A\v\f\x1cB\x85\u2028C",),
@@ -145,8 +145,8 @@ READ = [
         message="line 2: has a cell of 50001 characters; 50000 are the most",
         ignored=("colour",),
     ),
-    Read(name="as many columns as may be", content=lines("task_name" + ",x" * 49), created=0, ignored=("x",)),
-    Read(name="as many rows as may be", content=lines("task_name", *["Paint"] * MAX_ROWS), created=MAX_ROWS),
+    Read(name="as many columns as allowed", content=lines("task_name" + ",x" * 49), created=0, ignored=("x",)),
+    Read(name="as many rows as allowed", content=lines("task_name", *["Paint"] * MAX_ROWS), created=MAX_ROWS),
     Read(
         name="more bad rows than are kept",
         content=lines("task_name,status", "Good,", *["Bad,maybe"] * (MAX_STORED_ERRORS + 50)),
@@ -176,7 +176,7 @@ READ = [
         ignored=("Colour", "shape", "(no name)"),
     ),
     Read(
-        name="a header that a terminal would obey",
+        name="a header with control characters",
         content=lines("task_name,\x1b[31mred", "Paint,x"),
         created=1,
         ignored=("[31mred",),
@@ -223,7 +223,7 @@ READ = [
         titles=("=1+1", '=cmd|" /C calc"!A0', "-5"),
     ),
     Read(
-        name="what databases and formats take for something",
+        name="text that databases and formats interpret",
         content=lines("task_name", r"\N", "'; DROP TABLE tasks; --", "%s %(x)s {0}", r"C:\new\table", "\\.", "NULL"),
         created=6,
         titles=(r"\N", "'; DROP TABLE tasks; --", "%s %(x)s {0}", r"C:\new\table", "\\.", "NULL"),
@@ -243,7 +243,7 @@ READ = [
         message="line 2, column tags: has 51 characters; 50 are the most",
     ),
     Read(
-        name="labels that postgresql would take for something",
+        name="labels that postgresql interprets",
         content=lines("task_name,labels", 'One,"{a}; ""b""; \\c; NULL; x""y; \'"'),
         created=1,
     ),
@@ -379,7 +379,7 @@ READ = [
         message="line 2: has 2 cells, the header has 1",
     ),
     Read(
-        name="semicolons that are told to be text",
+        name="semicolons that are declared as text",
         content=lines("task_name,status;priority", "One;two,x"),
         form={"delimiter": ","},
         created=1,

@@ -1,4 +1,4 @@
-"""Files that are refused as a whole."""
+"""Files that are refused completely."""
 
 import gzip
 import io
@@ -17,14 +17,14 @@ ENDLESS = "the row is longer than 1048576 characters; is a quote opened and neve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """A file that is refused as a whole. `words` is the detail, or the beginning of it."""
+    """A file that is refused completely. `detail` is that of the answer, or its beginning."""
 
     name: str
     content: bytes
     form: dict[str, str] = field(default_factory=dict)
     status: int = 422
     code: str = "unreadable_csv"
-    words: str
+    detail: str
 
 
 def zipped() -> bytes:
@@ -35,95 +35,99 @@ def zipped() -> bytes:
 
 
 REFUSED = [
-    # Nothing in it.
-    Refused(name="empty", content=b"", words="the file is empty"),
-    Refused(name="only a byte order mark", content=b"\xef\xbb\xbf", words="the first line is empty"),
-    Refused(name="only a wide byte order mark", content=b"\xff\xfe", words="the first line is empty"),
-    Refused(name="only a newline", content=b"\n", words="the file is empty"),
-    Refused(name="only blanks", content=b" \r\n\t\r\n", words="the file is empty"),
-    Refused(name="first line empty", content=lines("", "task_name", "Paint"), words="the first line is empty"),
-    # Something else.
-    Refused(name="png", content=b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00", words=BINARY),
+    # Empty files.
+    Refused(name="empty", content=b"", detail="the file is empty"),
+    Refused(name="only a byte order mark", content=b"\xef\xbb\xbf", detail="the first line is empty"),
+    Refused(name="only a wide byte order mark", content=b"\xff\xfe", detail="the first line is empty"),
+    Refused(name="only a newline", content=b"\n", detail="the file is empty"),
+    Refused(name="only blanks", content=b" \r\n\t\r\n", detail="the file is empty"),
+    Refused(name="first line empty", content=lines("", "task_name", "Paint"), detail="the first line is empty"),
+    # Files of other formats.
+    Refused(name="png", content=b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00", detail=BINARY),
     Refused(
         name="old excel",
         content=b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 500,
-        words="the file is an Excel workbook; save it as CSV",
+        detail="the file is an Excel workbook; save it as CSV",
     ),
-    Refused(name="gzip", content=gzip.compress(b"task_name\nPaint\n"), words="the file is compressed; unpack it first"),
-    Refused(name="xlsx", content=zipped(), words="the file is an Excel workbook or a ZIP archive; save it as CSV"),
-    Refused(name="pdf", content=b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n", words=NO_TITLE),
-    Refused(name="html", content=b"<!DOCTYPE html>\n<html><title>Log in</title></html>\n", words=NO_TITLE),
-    Refused(name="json", content=b'[{"task_name": "Paint", "status": "done"}]\n', words=NO_TITLE),
-    Refused(name="nothing but nul", content=b"\x00" * 5000, words=BINARY),
+    Refused(
+        name="gzip", content=gzip.compress(b"task_name\nPaint\n"), detail="the file is compressed; unpack it first"
+    ),
+    Refused(name="xlsx", content=zipped(), detail="the file is an Excel workbook or a ZIP archive; save it as CSV"),
+    Refused(name="pdf", content=b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n", detail=NO_TITLE),
+    Refused(name="html", content=b"<!DOCTYPE html>\n<html><title>Log in</title></html>\n", detail=NO_TITLE),
+    Refused(name="json", content=b'[{"task_name": "Paint", "status": "done"}]\n', detail=NO_TITLE),
+    Refused(name="nothing but nul", content=b"\x00" * 5000, detail=BINARY),
     # Encodings.
-    Refused(name="utf-16 without a mark", content="task_name\nPaint\n".encode("utf-16-le"), words=BINARY),
+    Refused(name="utf-16 without a mark", content="task_name\nPaint\n".encode("utf-16-le"), detail=BINARY),
     Refused(
         name="utf-16 cut in half",
         content="task_name\nPaint\n".encode("utf-16")[:-1],
-        words="the file is not UTF-16 text from line 2 on",
+        detail="the file is not UTF-16 text from line 2 on",
     ),
     Refused(
         name="utf-16 cut in the middle of a pair",
         content="task_name\nPaint 😀".encode("utf-16")[:-2],
-        words="the file is not UTF-16 text from line 2 on",
+        detail="the file is not UTF-16 text from line 2 on",
     ),
     Refused(
-        name="utf-32", content="task_name\nPaint\n".encode("utf-32"), words="the name of a column holds a NUL character"
+        name="utf-32",
+        content="task_name\nPaint\n".encode("utf-32"),
+        detail="the name of a column holds a NUL character",
     ),
     Refused(
         name="broken utf-8 late",
         content=b"task_name\n" + "Größe\n".encode() * 5000 + b"Gr\xf6\xdfe\n",
-        words="the file is not UTF-8 text from line 5002 on",
+        detail="the file is not UTF-8 text from line 5002 on",
     ),
     Refused(
-        name="broken utf-8 behind the first piece",
+        name="broken utf-8 after the first piece",
         content=b"task_name,description\n" + ("Größe," + "x" * 90 + "\n").encode() * 5000 + b"Gr\xf6\xdfe,\n",
-        words="the file is not UTF-8 text from line 5002 on",
+        detail="the file is not UTF-8 text from line 5002 on",
     ),
     Refused(
-        name="lone surrogates told as utf-8",
+        name="lone surrogates declared as utf-8",
         content=b"task_name\nA\xed\xa0\x80\n",
         form={"encoding": "utf-8"},
-        words="the file is not UTF-8 text from line 2 on; if it is Windows-1252, say encoding=cp1252",
+        detail="the file is not UTF-8 text from line 2 on; if it is Windows-1252, say encoding=cp1252",
     ),
     Refused(
-        name="lone surrogates behind good utf-8",
+        name="lone surrogates after good utf-8",
         content="task_name\nGröße\n".encode() + b"\xed\xa0\x80\n",
-        words="the file is not UTF-8 text from line 3 on",
+        detail="the file is not UTF-8 text from line 3 on",
     ),
     Refused(
         name="no character of cp1252",
         content=b"task_name\nGr\xf6\xdfe \x81\n",
-        words="the file is not UTF-8 or Windows-1252 text from line 2 on",
+        detail="the file is not UTF-8 or Windows-1252 text from line 2 on",
     ),
     Refused(
-        name="cp1252 told as utf-8",
+        name="cp1252 declared as utf-8",
         content="task_name\nGröße\n".encode("cp1252"),
         form={"encoding": "utf-8"},
-        words="the file is not UTF-8 text from line 2 on",
+        detail="the file is not UTF-8 text from line 2 on",
     ),
     # Nul.
-    Refused(name="nul in an early cell", content=b"task_name\nPa\x00int\n", words=BINARY),
+    Refused(name="nul in an early cell", content=b"task_name\nPa\x00int\n", detail=BINARY),
     # Quotes.
     Refused(
         name="unclosed quote",
         content=lines("task_name", "One", '"Two', "Three"),
-        words="line 3: a quote is opened and never closed",
+        detail="line 3: a quote is opened and never closed",
     ),
     Refused(
-        name="unclosed quote behind many rows",
+        name="unclosed quote after many rows",
         content=lines("task_name,assigned_user", *["Paint,Grace"] * 9000, '"Open,Grace'),
-        words="line 9002: a quote is opened and never closed",
+        detail="line 9002: a quote is opened and never closed",
     ),
     Refused(
         name="unclosed quote in the header",
         content=lines('task_name,"status', "Paint,done"),
-        words="line 1: a quote is opened and never closed",
+        detail="line 1: a quote is opened and never closed",
     ),
     Refused(
         name="text after a closing quote",
         content=lines("task_name,status", "One,", '"Two"x,todo'),
-        words="line 3: a quoted cell goes on after its closing quote",
+        detail="line 3: a quoted cell goes on after its closing quote",
     ),
     # Sizes.
     Refused(
@@ -131,85 +135,85 @@ REFUSED = [
         content=lines("task_name" + ",x" * 50),
         status=413,
         code="too_large",
-        words="the file has 51 columns; 50 are the most",
+        detail="the file has 51 columns; 50 are the most",
     ),
     Refused(
         name="too many rows",
         content=lines("task_name", *["Paint"] * (MAX_ROWS + 1)),
         status=413,
         code="too_large",
-        words=f"the file has more than {MAX_ROWS} rows; send it in parts",
+        detail=f"the file has more than {MAX_ROWS} rows; send it in parts",
     ),
-    Refused(name="one gigantic line", content=b"task_name\n" + b"x" * 3_000_000, words=f"line 2: {ENDLESS}"),
-    Refused(name="one gigantic first line", content=b"x" * 3_000_000, words=f"line 1: {ENDLESS}"),
+    Refused(name="one gigantic line", content=b"task_name\n" + b"x" * 3_000_000, detail=f"line 2: {ENDLESS}"),
+    Refused(name="one gigantic first line", content=b"x" * 3_000_000, detail=f"line 1: {ENDLESS}"),
     Refused(
         name="a gigantic quoted cell of newlines",
         content=b'task_name,description\nOne,\nTwo,"' + b"\n" * 2_000_000 + b'"\n',
-        words=f"line 3: {ENDLESS}",
+        detail=f"line 3: {ENDLESS}",
     ),
-    Refused(name="newlines without end", content=b"\n" * 3_000_000, words="the file is empty"),
+    Refused(name="newlines without end", content=b"\n" * 3_000_000, detail="the file is empty"),
     Refused(
-        name="more than an upload may have",
+        name="more than an upload may contain",
         content=b"task_name\n" + b"Paint\n" * 1_500_000,
         status=413,
         code="too_large",
-        words="the request body is too large",
+        detail="the request body is too large",
     ),
     # Headers.
-    Refused(name="no header", content=lines("Paint,todo", "Dry,done"), words=NO_TITLE),
-    Refused(name="no title column", content=lines("status,priority", "todo,high"), words=NO_TITLE),
+    Refused(name="no header", content=lines("Paint,todo", "Dry,done"), detail=NO_TITLE),
+    Refused(name="no title column", content=lines("status,priority", "todo,high"), detail=NO_TITLE),
     Refused(
         name="two columns for one field",
         content=lines("task_name,status,State", "Paint,todo,done"),
-        words="more than one column for status",
+        detail="more than one column for status",
     ),
     Refused(
-        name="the title twice", content=lines("task_name,title", "Paint,Dry"), words="more than one column for title"
+        name="the title twice", content=lines("task_name,title", "Paint,Dry"), detail="more than one column for title"
     ),
     Refused(
         name="near miss of a column",
         content=lines("task_name,asignee", "Paint,ada"),
-        words="unknown column asignee; did you mean assignee?",
+        detail="unknown column asignee; did you mean assignee?",
     ),
     Refused(
         name="near miss in capitals",
         content=lines("Task Name;DueDate", "Paint;2026-03-09"),
-        words="unknown column DueDate; did you mean due_date?",
+        detail="unknown column DueDate; did you mean due_date?",
     ),
     Refused(
-        name="another delimiter than is told",
+        name="another delimiter than is declared",
         content=lines("task_name;status", "Paint;done"),
         form={"delimiter": "tab"},
-        words=NO_TITLE,
+        detail=NO_TITLE,
     ),
     # Forms.
     Refused(
-        name="a project that is not there",
+        name="an unknown project",
         content=lines("task_name", "Paint"),
         form={"project": "NOPE"},
         code="invalid",
-        words="project: there is no project NOPE",
+        detail="project: there is no project NOPE",
     ),
     Refused(
-        name="an encoding that nobody knows",
+        name="an unknown encoding",
         content=lines("task_name", "Paint"),
         form={"encoding": "ebcdic"},
         code="invalid",
-        words="encoding: Must be one of: utf-8, utf-16, cp1252.",
+        detail="encoding: Must be one of: utf-8, utf-16, cp1252.",
     ),
     Refused(
         name="a delimiter of two characters",
         content=lines("task_name", "Paint"),
         form={"delimiter": "::"},
         code="invalid",
-        words="delimiter: Must be one of: , ; tab |.",
+        detail="delimiter: Must be one of: , ; tab |.",
     ),
     Refused(
         name="an unknown field",
         content=lines("task_name", "Paint"),
         form={"colour": "red"},
         code="invalid",
-        words="colour: Unknown field.",
+        detail="colour: Unknown field.",
     ),
 ]
 

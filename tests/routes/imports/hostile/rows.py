@@ -1,4 +1,4 @@
-"""How many rows a file may have, and how its lines are joined."""
+"""The maximum number of rows of a file, and how its lines are joined."""
 
 MAX_ROWS = 12_000
 

@@ -14,11 +14,11 @@ from tests.routes.imports.hostile.refused import NUL_IN_THE_HEADER, REFUSED, Ref
 from tests.routes.imports.hostile.rows import MAX_ROWS
 
 # The request waits for a file of several blocks only if the client asks it to.
-PATIENT = {"Prefer": "wait=30"}
+WAIT_FOR_RESULT = {"Prefer": "wait=30"}
 # A file of this many bytes is partly staged before its end has arrived.
 LONG = 50_000
-# Files with a bad cell in each bad row; a wrong number of cells would be mended by the report.
-MENDABLE = [
+# These files have a bad cell in each bad row; the report would correct a wrong number of cells.
+CORRECTABLE = [
     case
     for case in READ
     if case.refused < 100
@@ -34,29 +34,29 @@ def by_name(cases):
 
 class TestRefusedFile:
     @by_name(REFUSED)
-    def test_is_told_why_and_leaves_nothing(self, manager, session, case: Refused):
+    def test_is_answered_with_the_reason_and_leaves_nothing(self, manager, session, case: Refused):
         before = everything_in(session)
 
         response = upload(manager, case.content, case.form)
 
         assert (response.status_code, response.json["code"]) == (case.status, case.code)
-        assert response.json["detail"].startswith(case.words)
+        assert response.json["detail"].startswith(case.detail)
         assert response.content_type == "application/problem+json"
         assert everything_in(session) == before
 
     @by_name([case for case in REFUSED if not case.form])
-    def test_is_told_the_same_by_the_table(self, manager, session, case: Refused):
+    def test_gets_the_same_reason_from_the_classic_api(self, manager, session, case: Refused):
         before = everything_in(session)
 
         response = upload(manager, case.content, {}, path="/upload-csv")
 
         assert response.status_code == case.status
         assert set(response.json) == {"error"}
-        assert response.json["error"].startswith(case.words)
+        assert response.json["error"].startswith(case.detail)
         assert everything_in(session) == before
 
     @by_name([case for case in REFUSED if len(case.content) > LONG])
-    def test_does_not_stand_in_the_way_of_the_next(self, manager, session, case: Refused):
+    def test_does_not_block_the_next_file(self, manager, session, case: Refused):
         upload(manager, case.content, case.form)
 
         assert upload(manager, b"task_name\nPaint\n", {}).json["created_count"] == 1
@@ -64,13 +64,17 @@ class TestRefusedFile:
 
 class TestReadFile:
     @by_name(READ)
-    def test_makes_tasks_of_good_rows_and_tells_what_is_wrong_with_the_others(self, manager, session, case: Read):
+    def test_good_rows_become_tasks_and_bad_rows_are_reported(self, manager, session, case: Read):
         response = upload(manager, case.content, case.form)
 
         assert (response.status_code, response.json.get("detail")) == (201, None)
-        told = response.json
-        assert (told["state"], told["created_count"], told["refused_count"]) == ("finished", case.created, case.refused)
-        assert tuple(told["ignored_columns"]) == case.ignored
+        answer = response.json
+        assert (answer["state"], answer["created_count"], answer["refused_count"]) == (
+            "finished",
+            case.created,
+            case.refused,
+        )
+        assert tuple(answer["ignored_columns"]) == case.ignored
         assert first_message(manager, response) == case.message
         assert count(session, Task) == case.created
         if case.titles is not None:
@@ -78,7 +82,7 @@ class TestReadFile:
         assert (count(session, ImportBlock), count(session, ImportDraft)) == (0, 0)
 
     @by_name(READ)
-    def test_is_told_the_same_where_it_is_only_checked(self, manager, session, case: Read):
+    def test_a_dry_run_reports_the_same(self, manager, session, case: Read):
         before = {**everything_in(session), TaskImport: 1}
 
         response = upload(manager, case.content, {**case.form, "dry_run": "true"})
@@ -89,7 +93,7 @@ class TestReadFile:
         assert {**everything_in(session), RowError: 0} == before
 
     @by_name([case for case in READ if case.refused])
-    def test_with_bad_rows_makes_nothing_where_it_is_all_or_nothing(self, manager, session, case: Read):
+    def test_all_or_nothing_makes_nothing_of_a_file_with_bad_rows(self, manager, session, case: Read):
         before = {**everything_in(session), TaskImport: 1}
 
         response = upload(manager, case.content, {**case.form, "mode": "all_or_nothing"})
@@ -100,7 +104,7 @@ class TestReadFile:
         assert first_message(manager, response) == case.message
         assert {**everything_in(session), RowError: 0} == before
 
-    @by_name(MENDABLE)
+    @by_name(CORRECTABLE)
     def test_its_report_is_refused_for_the_same_reasons(self, manager, session, case: Read):
         response = upload(manager, case.content, case.form)
         report = manager.get(f"{response.headers['Location']}/errors?format=csv").data
@@ -113,7 +117,7 @@ class TestReadFile:
 
 class TestMisposted:
     @by_name(MISPOSTED)
-    def test_is_told_what_to_send_and_leaves_nothing(self, manager, session, case: Misposted):
+    def test_is_answered_with_the_expected_format_and_leaves_nothing(self, manager, session, case: Misposted):
         before = everything_in(session)
 
         response = manager.request(
@@ -121,16 +125,16 @@ class TestMisposted:
         )
 
         assert (response.status_code, response.json["code"]) == (case.status, case.code)
-        assert response.json["detail"].startswith(case.words)
+        assert response.json["detail"].startswith(case.detail)
         assert everything_in(session) == before
 
 
-class TestCutAtTheBorder:
-    """The request comes in pieces; where one ends is no business of the file."""
+class TestCutAtTheEndOfAPiece:
+    """The request comes in pieces; their ends must not matter to the file."""
 
     @pytest.mark.parametrize("in_the_first_piece", [0, 1, 2, 3, 4])
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-    def test_a_file_that_begins_there_is_read(self, manager, session, encoding, in_the_first_piece):
+    def test_a_file_that_begins_at_the_cut_is_read(self, manager, session, encoding, in_the_first_piece):
         head = part("file", b"", "tasks.csv").removesuffix(b"\r\n")
         preamble = b"x" * (PIECE_BYTES - len(head) - 2 - in_the_first_piece) + b"\r\n"
         body = preamble + head + "task_name\nGröße\n".encode(encoding) + b"\r\n" + END
@@ -144,19 +148,19 @@ class TestCutAtTheBorder:
 class TestNulInTheHeader:
     @pytest.mark.parametrize(("name", "form", "content"), NUL_IN_THE_HEADER, ids=[row[0] for row in NUL_IN_THE_HEADER])
     @pytest.mark.parametrize("path", ["/api/v1/imports", "/upload-csv"])
-    def test_is_no_accident(self, manager, name, form, content, path):
+    def test_is_refused_with_a_planned_answer(self, manager, name, form, content, path):
         response = upload(manager, content, form, path=path)
 
         assert response.status_code in {200, 201, 422}
 
 
 class TestKeptErrors:
-    def test_are_the_first_ten_thousand_and_all_are_counted(self, manager, session):
+    def test_the_first_ten_thousand_are_kept_and_all_are_counted(self, manager, session):
         content = b"task_name,status,priority\n" + b"Bad,maybe,asap\n" * (MAX_STORED_ERRORS // 2 + 5)
 
-        told = upload(manager, content, {}).json
+        answer = upload(manager, content, {}).json
 
-        assert (told["refused_count"], told["error_count"]) == (MAX_STORED_ERRORS // 2 + 5, MAX_STORED_ERRORS + 10)
+        assert (answer["refused_count"], answer["error_count"]) == (MAX_STORED_ERRORS // 2 + 5, MAX_STORED_ERRORS + 10)
         assert count(session, RowError) == MAX_STORED_ERRORS
         assert session.scalar(select(func.max(RowError.row_number))) == MAX_STORED_ERRORS // 2
 
@@ -169,16 +173,16 @@ class TestKeptErrors:
 
 
 class TestCorpus:
-    def test_names_each_case_once(self):
+    def test_each_case_has_a_name_of_its_own(self):
         for cases in (REFUSED, READ, MISPOSTED):
             names = [case.name for case in cases]
             assert len(set(names)) == len(names)
 
 
 def upload(client, content, form, *, path="/api/v1/imports"):
-    fields = b"".join(part(name, words.encode()) for name, words in form.items())
+    fields = b"".join(part(name, value.encode()) for name, value in form.items())
     body = fields + part("file", content, "tasks.csv") + END
-    return client.request("POST", path, data=body, content_type=MULTIPART, headers=PATIENT)
+    return client.request("POST", path, data=body, content_type=MULTIPART, headers=WAIT_FOR_RESULT)
 
 
 def first_message(client, response):

@@ -49,7 +49,7 @@ def task(factories):
 
 
 @pytest.fixture
-def own_parts(base_settings, postgres_url, job_queue, redis):
+def own_resources(base_settings, postgres_url, job_queue, redis):
     def tell_database(now):
         with resources.engine.begin() as connection:
             simulate_clock(connection, now)

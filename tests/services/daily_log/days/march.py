@@ -1,4 +1,4 @@
-"""Days of March, the steps that log them, and what was logged."""
+"""Days of March, the steps that log them, and the logged rows."""
 
 from datetime import UTC, date, datetime, timedelta
 

@@ -31,9 +31,9 @@ CHANGED_ON = date(2026, 3, 4)
 
 
 class TestFillIn:
-    """Nothing ran since the first of March: each day is logged as it was, all the same."""
+    """No job has run since the first of March, and each day is still logged as it was."""
 
-    def test_every_day_that_is_missing_is_logged_and_closed(self, service, session):
+    def test_every_missing_day_is_logged_and_closed(self, service, session):
         task = task_since(LONG_AGO)
 
         assert service.log_due_days() == days_of_march(1, 9)
@@ -43,7 +43,7 @@ class TestFillIn:
             assert session.get_one(LogRun, day).is_final
         assert service.log_due_days() == []
 
-    def test_a_day_among_others_that_were_logged_is_found(self, service, session):
+    def test_a_missing_day_between_logged_days_is_found(self, service, session):
         task_since(LONG_AGO)
         service.log_due_days()
         session.delete(session.get_one(LogRun, date(2026, 3, 5)))
@@ -68,7 +68,7 @@ class TestFillIn:
         ids=["renamed", "prioritised", "due", "reassigned", "moved", "started", "done", "cancelled", "deleted"],
     )
     @pytest.mark.parametrize("is_by_sql", [False, True], ids=["by us", "by raw SQL"])
-    def test_a_change_counts_from_its_own_day_on(self, service, session, clock, change, is_by_sql):
+    def test_a_change_counts_from_its_own_day(self, service, session, clock, change, is_by_sql):
         clock.now = LONG_AGO
         task, other = task_since(LONG_AGO), task_since(LONG_AGO)
         before = active_tasks(session)
@@ -91,7 +91,7 @@ class TestFillIn:
         for day in days_of_march(1, 9):
             assert logged_tasks(session, day) == (before if day < CHANGED_ON else after)
 
-    def test_one_statement_that_changes_all_tasks_counts_for_all(self, service, session, clock):
+    def test_a_statement_that_changes_all_tasks_counts_for_all(self, service, session, clock):
         tasks = [task_since(LONG_AGO) for _ in range(20)]
         before = active_tasks(session)
         clock.now = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -105,8 +105,8 @@ class TestFillIn:
         assert logged_tasks(session, date(2026, 3, 3)) == before
         assert logged_tasks(session, CHANGED_ON) == logged_tasks(session, YESTERDAY) == after
 
-    def test_a_task_that_is_purged_is_in_the_days_before(self, service, session, clock):
-        task, kept = task_since(LONG_AGO, title="Purged"), task_since(LONG_AGO)
+    def test_a_purged_task_is_in_the_logs_of_earlier_days(self, service, session, clock):
+        task, other = task_since(LONG_AGO, title="Purged"), task_since(LONG_AGO)
         clock.now = datetime(2026, 3, 4, 12, tzinfo=UTC)
         session.execute(text("DELETE FROM tasks WHERE id = :id"), {"id": task.id})
         clock.now = NOON
@@ -114,9 +114,11 @@ class TestFillIn:
         service.log_due_days()
 
         assert logged(session, date(2026, 3, 3))[task.id].title == "Purged"
-        assert set(logged(session, CHANGED_ON)) == {kept.id}
+        assert set(logged(session, CHANGED_ON)) == {other.id}
 
-    def test_through_the_services_there_and_back(self, service, services, manager, admin, acting_as, session, clock):
+    def test_changes_made_and_undone_through_the_services_count(
+        self, service, services, manager, admin, acting_as, session, clock
+    ):
         clock.now = LONG_AGO
         reopened, restored = (services.tasks.create(manager, {"title": title}).id for title in ("One", "Two"))
         as_admin = acting_as(admin)
@@ -137,7 +139,7 @@ class TestFillIn:
         assert (row.status, row.assignee_id) == (TaskStatus.IN_PROGRESS, manager.user_id)
 
     @pytest.mark.parametrize("seed", range(5))
-    def test_whatever_happened_each_day_is_what_was_active_at_its_midnight(self, service, session, clock, seed):
+    def test_each_day_has_the_tasks_that_were_active_at_its_midnight(self, service, session, clock, seed):
         random = Random(seed)  # noqa: S311 - nothing is secret here
         clock.now = LONG_AGO
         for _ in range(5):
@@ -154,7 +156,7 @@ class TestFillIn:
 
         assert {day: logged_tasks(session, day) for day in expected} == expected
 
-    def test_todays_log_is_of_now_and_not_of_midnight(self, service, manager, session, clock):
+    def test_todays_log_shows_the_state_of_now(self, service, manager, session, clock):
         clock.now = MIDNIGHT
         task = task_since(LONG_AGO, title="Before")
         clock.now = NOON
@@ -168,7 +170,7 @@ class TestFillIn:
 
 
 class TestClockSetBack:
-    def test_a_closed_day_stays_as_it_is_and_the_change_counts_from_its_end(self, service, task, session, clock):
+    def test_a_closed_day_is_unchanged_and_the_change_counts_from_its_end(self, service, task, session, clock):
         service.log_due_days()
         before = logged_tasks(session, YESTERDAY)
 
@@ -187,14 +189,14 @@ class TestClockSetBack:
         times = session.scalars(begins, {"one": task.id, "two": new.id}).all()
         assert times == [MORNING, MIDNIGHT]
 
-    def test_the_day_that_it_comes_back_to_cannot_be_asked_for(self, service, manager, task, clock):
+    def test_a_closed_day_cannot_be_requested_again(self, service, manager, task, clock):
         service.log_due_days()
         clock.now = MIDNIGHT - timedelta(hours=4)
 
         with pytest.raises(ConflictError):
             service.request_day(manager, None)
 
-    def test_within_a_day_the_order_of_changes_is_kept(self, service, manager, task, session, clock):
+    def test_changes_within_a_day_keep_their_order(self, service, manager, task, session, clock):
         task.title = "First"
         session.flush()
         clock.advance(hours=-2)
@@ -208,7 +210,7 @@ class TestClockSetBack:
 
 
 def change_something(session, random, *, at):
-    """Make, change, delete, restore or purge a task, or change many."""
+    """Create, change, delete, restore or purge a task, or change many."""
     if random.random() < 0.2:
         all_factories.Task()
         return
@@ -236,7 +238,7 @@ def change_something(session, random, *, at):
 
 
 def active_tasks(session):
-    """The rows that a log of this moment must have, by the rule alone."""
+    """Select the rows that a log of this moment must have, using only the rule."""
     columns = (getattr(Task, name) for name in LOGGED_COLUMNS)
     statement = select(Task.id, *columns).where(Task.deleted_at.is_(None), Task.status.in_(ACTIVE_STATUSES))
     return {task_id: tuple(values) for task_id, *values in session.execute(statement)}

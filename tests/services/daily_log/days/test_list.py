@@ -16,22 +16,24 @@ pytestmark = pytest.mark.usefixtures("factories", "clock")
 
 
 class TestListPage:
-    def test_newest_day_first_and_by_task_within_a_day(self, service, manager, clock, task_logs):
+    def test_lists_the_newest_day_first_and_sorts_by_task_within_a_day(self, service, manager, clock, task_logs):
         first, second = task_since(MORNING), task_since(MORNING)
         service.log_due_days()
         clock.advance(days=1)
         service.log_due_days()
 
-        found = [(item["log_date"], item["task_id"]) for item in items_of(task_logs.list_page(manager, TaskLogQuery()))]
+        listed = [
+            (item["log_date"], item["task_id"]) for item in items_of(task_logs.list_page(manager, TaskLogQuery()))
+        ]
 
-        assert found == [
+        assert listed == [
             ("2026-03-10", first.id),
             ("2026-03-10", second.id),
             ("2026-03-09", first.id),
             ("2026-03-09", second.id),
         ]
 
-    def test_pages_join_without_a_gap_or_a_double(self, service, manager, clock, task_logs):
+    def test_pages_join_without_gaps_or_duplicates(self, service, manager, clock, task_logs):
         for _ in range(3):
             task_since(MORNING)
         for _ in range(3):
@@ -48,24 +50,24 @@ class TestListPage:
 
         assert len(seen) == len(set(seen)) == 9
 
-    def test_filters_narrow_it(self, service, manager, factories, clock, task_logs):
+    def test_filters_narrow_the_list(self, service, manager, factories, clock, task_logs):
         ada = factories.User(username="ada")
-        hers, other = task_since(MORNING, assignee_id=ada.id), task_since(MORNING)
+        adas, other = task_since(MORNING, assignee_id=ada.id), task_since(MORNING)
         service.log_due_days()
         clock.advance(days=1)
         service.log_due_days()
 
-        def found(**conditions):
+        def listed(**conditions):
             page = task_logs.list_page(manager, TaskLogQuery(**conditions))
             return sorted((item["log_date"][-2:], item["task_id"]) for item in items_of(page))
 
-        assert found(on=TODAY) == [("10", hers.id), ("10", other.id)]
-        assert found(since=TODAY, task_id=hers.id) == [("10", hers.id)]
-        assert found(until=YESTERDAY, assignee="ADA") == [("09", hers.id)]
-        assert found(project="GEN", on=YESTERDAY) == [("09", hers.id), ("09", other.id)]
-        assert found(project="NONE") == []
+        assert listed(on=TODAY) == [("10", adas.id), ("10", other.id)]
+        assert listed(since=TODAY, task_id=adas.id) == [("10", adas.id)]
+        assert listed(until=YESTERDAY, assignee="ADA") == [("09", adas.id)]
+        assert listed(project="GEN", on=YESTERDAY) == [("09", adas.id), ("09", other.id)]
+        assert listed(project="NONE") == []
 
-    def test_only_ones_own_projects_are_seen(self, service, factories, acting_as, admin, task_logs):
+    def test_shows_only_ones_own_projects(self, service, factories, acting_as, admin, task_logs):
         project = factories.Project(key="OPS")
         member = factories.User()
         factories.ProjectMember(project_id=project.id, user_id=member.id)
@@ -80,7 +82,7 @@ class TestListPage:
         assert seen_by(factories.User(role=Role.MANAGER)) == {shared.id}
         assert seen_by(admin) == {secret.id, shared.id}
 
-    def test_a_row_of_a_project_one_is_not_in_is_not_found(
+    def test_a_row_of_another_project_is_not_found(
         self, service, factories, manager, acting_as, admin, session, task_logs
     ):
         secret = task_since(MORNING, project_id=factories.Project().id)
@@ -92,7 +94,7 @@ class TestListPage:
                 get(manager, log_id)
             assert get(acting_as(admin), log_id)
 
-    def test_a_run_forgets_what_was_cached(self, service, manager, task, task_logs):
+    def test_a_run_clears_the_cache(self, service, manager, task, task_logs):
         query = TaskLogQuery()
         task_logs.list_page(manager, query)
         _, was_cached_before = task_logs.list_page(manager, query)
@@ -103,7 +105,7 @@ class TestListPage:
         assert (was_cached_before, was_cached) == (True, False)
         assert len(page.items) == 1
 
-    def test_a_run_with_nothing_to_do_forgets_nothing(self, service, manager, task, task_logs):
+    def test_a_run_with_nothing_to_do_keeps_the_cache(self, service, manager, task, task_logs):
         service.log_due_days()
         task_logs.list_page(manager, TaskLogQuery())
 
@@ -137,7 +139,7 @@ class TestListNumbered:
     @pytest.mark.parametrize(
         ("page", "per_page", "shown", "pages"), [(1, 2, 2, 3), (3, 2, 1, 3), (4, 2, 0, 3), (1, 5, 5, 1), (1, 200, 5, 1)]
     )
-    def test_totals_are_those_of_all_pages(self, service, manager, page, per_page, shown, pages, task_logs):
+    def test_totals_count_all_pages(self, service, manager, page, per_page, shown, pages, task_logs):
         for _ in range(5):
             task_since(MORNING)
         service.log_due_days()
@@ -147,10 +149,10 @@ class TestListNumbered:
         assert len(body["tasks"]) == shown
         assert (body["total"], body["pages"], body["page"]) == (5, pages, page)
 
-    def test_without_rows_there_are_no_pages(self, service, manager, task_logs):
+    def test_no_rows_make_no_pages(self, service, manager, task_logs):
         assert numbered(task_logs, manager) == {"tasks": [], "total": 0, "pages": 0, "page": 1}
 
-    def test_of_one_day(self, service, manager, task, clock, task_logs):
+    def test_lists_one_day(self, service, manager, task, clock, task_logs):
         service.log_due_days()
         clock.advance(days=1)
         service.log_due_days()
@@ -160,14 +162,14 @@ class TestListNumbered:
         assert [row["date_logged"] for row in body["tasks"]] == ["2026-03-09"]
         assert body["total"] == 1
 
-    def test_totals_do_not_give_away_other_projects(self, service, manager, factories, task_logs):
+    def test_totals_do_not_count_other_projects(self, service, manager, factories, task_logs):
         task_since(MORNING, project_id=factories.Project().id)
         task_since(MORNING)
         service.log_due_days()
 
         assert numbered(task_logs, manager)["total"] == 1
 
-    def test_a_run_forgets_what_was_cached(self, service, manager, task, task_logs):
+    def test_a_run_clears_the_cache(self, service, manager, task, task_logs):
         assert numbered(task_logs, manager)["total"] == 0
 
         service.log_due_days()
@@ -195,16 +197,16 @@ class TestCountByDay:
         assert day.by_status == {"todo": 2, "blocked": 1}
 
 
-def items_of(found):
-    page, _was_cached = found
+def items_of(listed):
+    page, _was_cached = listed
     return page.items
 
 
 def numbered(task_logs, actor, query=None, *, page=1, per_page=10):
     query = query or TaskLogQuery()
-    found, _was_cached = task_logs.list_numbered(actor, query, LOGGED_TASK, page=page, per_page=per_page)
-    rows = orjson.loads(b"[%s]" % found.rows)
-    return {"tasks": rows, "total": found.total, "pages": found.page_count, "page": found.page}
+    listed, _was_cached = task_logs.list_numbered(actor, query, LOGGED_TASK, page=page, per_page=per_page)
+    rows = orjson.loads(b"[%s]" % listed.rows)
+    return {"tasks": rows, "total": listed.total, "pages": listed.page_count, "page": listed.page}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.usefixtures("factories", "clock")
 
 
 class TestLogToday:
-    def test_it_is_logged_up_to_now_with_the_state_of_each_task(self, service, manager, factories, session):
+    def test_logs_the_current_state_of_each_task(self, service, manager, factories, session):
         assignee = factories.User()
         due_at = NOON + timedelta(days=3)
         task = task_since(
@@ -30,7 +30,7 @@ class TestLogToday:
         assert (row.title, row.status, row.priority) == ("Paint", TaskStatus.BLOCKED, TaskPriority.HIGH)
         assert (row.project_id, row.assignee_id, row.due_at) == (task.project_id, assignee.id, due_at)
 
-    def test_the_run_is_written_down_and_is_not_final(self, service, manager, task, session):
+    def test_stores_a_run_that_is_not_final(self, service, manager, task, session):
         service.request_day(manager, None)
         service.log_due_days()
 
@@ -50,19 +50,19 @@ class TestLogToday:
 
         assert set(logged(session, TODAY)) == active
 
-    def test_nobody_asked_and_today_is_not_logged(self, service, task, session):
+    def test_does_not_log_today_without_a_request(self, service, task, session):
         service.log_due_days()
 
         assert logged(session, TODAY) == {}
 
-    def test_the_asking_is_over_with_the_work(self, service, manager, task, session):
+    def test_the_request_ends_with_the_work(self, service, manager, task, session):
         service.request_day(manager, None)
         service.log_due_days()
 
         assert session.scalar(select(func.count()).select_from(LogRequest)) == 0
         assert service.log_due_days() == []
 
-    def test_a_day_without_tasks_that_was_asked_for_is_a_run_of_none(self, service, manager, session):
+    def test_a_requested_day_without_tasks_is_a_run_of_none(self, service, manager, session):
         service.request_day(manager, None)
 
         assert service.log_due_days() == [TODAY]
@@ -78,7 +78,7 @@ class TestLogTodayAgain:
 
         assert [row.id for row in logged(session, TODAY).values()] == [before]
 
-    def test_updates_what_changed(self, service, manager, task, session, clock):
+    def test_updates_changed_tasks(self, service, manager, task, session, clock):
         log_today(service, manager)
         task.title, task.priority, task.status = "Renamed", TaskPriority.CRITICAL, TaskStatus.BLOCKED
         session.flush()
@@ -89,8 +89,8 @@ class TestLogTodayAgain:
         row = logged(session, TODAY)[task.id]
         assert (row.title, row.priority, row.status) == ("Renamed", TaskPriority.CRITICAL, TaskStatus.BLOCKED)
 
-    def test_drops_what_is_no_longer_active_and_adds_what_is_new(self, service, manager, session, clock):
-        done, deleted, kept = (task_since(MORNING) for _ in range(3))
+    def test_drops_inactive_tasks_and_adds_new_ones(self, service, manager, session, clock):
+        done, deleted, unchanged = (task_since(MORNING) for _ in range(3))
         log_today(service, manager)
         clock.advance(hours=1)
         done.change_status(TaskStatus.DONE, at=clock())
@@ -101,10 +101,10 @@ class TestLogTodayAgain:
         clock.advance(hours=1)
         log_today(service, manager)
 
-        assert set(logged(session, TODAY)) == {kept.id, new.id}
+        assert set(logged(session, TODAY)) == {unchanged.id, new.id}
         assert session.get_one(LogRun, TODAY, populate_existing=True).task_count == 2
 
-    def test_drops_what_was_purged(self, service, manager, task, session):
+    def test_drops_purged_tasks(self, service, manager, task, session):
         log_today(service, manager)
         session.delete(task)
         session.flush()
@@ -115,14 +115,14 @@ class TestLogTodayAgain:
 
 
 class TestSource:
-    def test_yesterday_is_scheduled_and_what_is_older_is_filled_in(self, service, session):
+    def test_yesterday_is_scheduled_and_older_days_are_filled_in(self, service, session):
         task_since(datetime(2026, 3, 7, tzinfo=UTC))
 
         service.log_due_days()
 
         assert sources(session) == {7: LogSource.BACKFILL, 8: LogSource.BACKFILL, 9: LogSource.SCHEDULED}
 
-    def test_what_was_asked_for_is_manual_and_comes_first(self, service, manager, session):
+    def test_a_requested_day_is_manual_and_comes_first(self, service, manager, session):
         task_since(datetime(2026, 3, 7, tzinfo=UTC))
         for day in (date(2026, 3, 8), TODAY):
             service.request_day(manager, day)
@@ -132,9 +132,7 @@ class TestSource:
         manual = {8: LogSource.MANUAL, 10: LogSource.MANUAL}
         assert sources(session) == {7: LogSource.BACKFILL, **manual, 9: LogSource.SCHEDULED}
 
-    def test_the_day_that_the_schedule_completes_is_scheduled_though_it_was_asked_for_before(
-        self, service, manager, task, session, clock
-    ):
+    def test_a_requested_day_that_the_schedule_completes_is_scheduled(self, service, manager, task, session, clock):
         log_today(service, manager)
         clock.advance(days=1)
 
@@ -142,7 +140,7 @@ class TestSource:
 
         assert sources(session) == {9: LogSource.SCHEDULED, 10: LogSource.SCHEDULED}
 
-    def test_the_day_before_one_that_the_zone_left_out_is_yesterday(self, service_in, session, clock):
+    def test_the_day_before_a_skipped_day_is_yesterday(self, service_in, session, clock):
         task_since(datetime(2011, 12, 29, 12, tzinfo=UTC))
         clock.now = datetime(2011, 12, 30, 12, tzinfo=UTC)
 

@@ -24,14 +24,14 @@ pytestmark = pytest.mark.usefixtures("factories", "clock")
 
 
 class TestCloseYesterday:
-    def test_it_is_logged_without_being_asked_for(self, service, task, session):
+    def test_logs_yesterday_without_a_request(self, service, task, session):
         assert service.log_due_days() == [YESTERDAY]
 
         assert set(logged(session, YESTERDAY)) == {task.id}
         run = session.get_one(LogRun, YESTERDAY)
         assert (run.source, run.is_final, run.task_count) == (LogSource.SCHEDULED, True, 1)
 
-    def test_once_and_then_it_is_final(self, service, task, session):
+    def test_logs_yesterday_once_and_for_good(self, service, task, session):
         service.log_due_days()
         task.title = "Renamed afterwards"
         session.flush()
@@ -39,7 +39,7 @@ class TestCloseYesterday:
         assert service.log_due_days() == []
         assert logged(session, YESTERDAY)[task.id].title != "Renamed afterwards"
 
-    def test_later_days_do_not_rewrite_it(self, service, task, session, clock):
+    def test_later_days_do_not_rewrite_yesterday(self, service, task, session, clock):
         service.log_due_days()
         task.change_status(TaskStatus.DONE, at=clock())
         session.flush()
@@ -51,7 +51,7 @@ class TestCloseYesterday:
         assert logged(session, TODAY) == {}
         assert session.get_one(LogRun, TODAY).task_count == 0
 
-    def test_what_was_logged_while_it_lasted_is_completed(self, service, manager, session, clock):
+    def test_a_day_that_was_logged_while_it_lasted_is_completed(self, service, manager, session, clock):
         clock.now = MIDNIGHT
         stays, ends = task_since(MIDNIGHT), task_since(MIDNIGHT)
         clock.now = NOON
@@ -71,7 +71,7 @@ class TestCloseYesterday:
         assert logged(session, TODAY)[stays.id].title == "Renamed"
         assert session.get_one(LogRun, TODAY, populate_existing=True).is_final
 
-    def test_a_request_that_nobody_served_before_midnight_closes_the_day(self, service, manager, task, session, clock):
+    def test_a_request_left_over_at_midnight_closes_the_day(self, service, manager, task, session, clock):
         service.log_due_days()
         service.request_day(manager, None)
         clock.advance(hours=13)
@@ -79,11 +79,11 @@ class TestCloseYesterday:
         assert service.log_due_days() == [TODAY]
         assert session.get_one(LogRun, TODAY).is_final
 
-    def test_nothing_is_written_before_there_was_a_task(self, service, session):
+    def test_nothing_is_logged_before_the_first_task(self, service, session):
         assert service.log_due_days() == []
         assert session.scalar(select(func.count()).select_from(LogRun)) == 0
 
-    def test_over_the_end_of_a_year(self, service, session, clock):
+    def test_logs_the_last_day_of_a_year(self, service, session, clock):
         clock.now = datetime(2027, 1, 1, 0, 1, tzinfo=UTC)
         task = task_since(datetime(2026, 12, 31, tzinfo=UTC))
 
@@ -92,10 +92,10 @@ class TestCloseYesterday:
 
 
 class TestMidnight:
-    """A day is what was true at its last instant, however late the run comes."""
+    """A day shows the state of its last instant, however late the run comes."""
 
     @pytest.mark.parametrize("end", [TaskStatus.DONE, TaskStatus.CANCELLED])
-    def test_a_task_ended_at_it_still_counts(self, service, task, session, clock, end):
+    def test_a_task_ended_at_midnight_still_counts(self, service, task, session, clock, end):
         clock.now = MIDNIGHT
         end_task(session, task, end, at=MIDNIGHT)
         clock.now = NOON
@@ -105,7 +105,7 @@ class TestMidnight:
         assert logged(session, YESTERDAY)[task.id].status is TaskStatus.TODO
 
     @pytest.mark.parametrize("end", [TaskStatus.DONE, TaskStatus.CANCELLED])
-    def test_a_task_ended_just_before_it_does_not(self, service, task, session, clock, end):
+    def test_a_task_ended_just_before_midnight_does_not_count(self, service, task, session, clock, end):
         other = task_since(MORNING)
         clock.now = MIDNIGHT - INSTANT
         end_task(session, task, end, at=clock())
@@ -119,7 +119,9 @@ class TestMidnight:
         ("started_at", "status"),
         [(MIDNIGHT - INSTANT, TaskStatus.IN_PROGRESS), (MIDNIGHT, TaskStatus.TODO)],
     )
-    def test_a_task_ended_after_it_had_been_taken_up_or_not(self, service, task, session, clock, started_at, status):
+    def test_a_task_ended_after_midnight_counts_with_its_earlier_status(
+        self, service, task, session, clock, started_at, status
+    ):
         clock.now = started_at
         end_task(session, task, TaskStatus.IN_PROGRESS, at=started_at)
         clock.now = NOON
@@ -129,15 +131,15 @@ class TestMidnight:
 
         assert logged(session, YESTERDAY)[task.id].status is status
 
-    def test_an_end_that_is_said_to_have_been_earlier_counts_when_it_was_written(self, service, task, session):
-        """An import may say that a task was completed last year: until it said so, the task was open here."""
+    def test_an_earlier_completion_time_counts_from_when_it_was_written(self, service, task, session):
+        """An import may claim that a task was completed last year, but it was open here until the import came."""
         end_task(session, task, TaskStatus.DONE, at=LONG_AGO)
 
         service.log_due_days()
 
         assert set(logged(session, YESTERDAY)) == {task.id}
 
-    def test_a_task_deleted_at_it_still_counts(self, service, task, session, clock):
+    def test_a_task_deleted_at_midnight_still_counts(self, service, task, session, clock):
         clock.now = MIDNIGHT
         task.delete(at=MIDNIGHT)
         session.flush()
@@ -147,7 +149,7 @@ class TestMidnight:
 
         assert set(logged(session, YESTERDAY)) == {task.id}
 
-    def test_a_task_deleted_just_before_it_does_not(self, service, task, session, clock):
+    def test_a_task_deleted_just_before_midnight_does_not_count(self, service, task, session, clock):
         other = task_since(MORNING)
         clock.now = MIDNIGHT - INSTANT
         task.delete(at=clock())
@@ -158,7 +160,7 @@ class TestMidnight:
 
         assert set(logged(session, YESTERDAY)) == {other.id}
 
-    def test_a_task_purged_at_it_still_counts(self, service, task, session, clock):
+    def test_a_task_purged_at_midnight_still_counts(self, service, task, session, clock):
         clock.now = MIDNIGHT
         session.delete(task)
         session.flush()
@@ -168,7 +170,7 @@ class TestMidnight:
 
         assert set(logged(session, YESTERDAY)) == {task.id}
 
-    def test_a_task_purged_just_before_it_does_not(self, service, task, session, clock):
+    def test_a_task_purged_just_before_midnight_does_not_count(self, service, task, session, clock):
         other = task_since(MORNING)
         clock.now = MIDNIGHT - INSTANT
         session.delete(task)
@@ -179,7 +181,7 @@ class TestMidnight:
 
         assert set(logged(session, YESTERDAY)) == {other.id}
 
-    def test_a_task_deleted_after_it_that_had_ended_before_does_not(self, service, task, session, clock):
+    def test_an_ended_task_deleted_after_midnight_does_not_count(self, service, task, session, clock):
         other = task_since(MORNING)
         clock.now = MIDNIGHT - timedelta(hours=1)
         end_task(session, task, TaskStatus.DONE, at=clock())
@@ -191,7 +193,9 @@ class TestMidnight:
 
         assert set(logged(session, YESTERDAY)) == {other.id}
 
-    def test_a_task_done_before_it_and_cancelled_after_it_does_not(self, service, services, manager, session, clock):
+    def test_a_task_done_before_and_cancelled_after_midnight_does_not_count(
+        self, service, services, manager, session, clock
+    ):
         done, other = task_since(MORNING), task_since(MORNING)
         clock.now = MIDNIGHT - timedelta(hours=1)
         services.tasks.change(manager, done.id, {"status": TaskStatus.DONE})
@@ -202,7 +206,9 @@ class TestMidnight:
 
         assert set(logged(session, YESTERDAY)) == {other.id}
 
-    def test_a_task_done_before_it_and_reopened_after_it_does_not(self, service, services, manager, session, clock):
+    def test_a_task_done_before_and_reopened_after_midnight_does_not_count(
+        self, service, services, manager, session, clock
+    ):
         done, other = task_since(MORNING), task_since(MORNING)
         clock.now = MIDNIGHT - timedelta(hours=1)
         services.tasks.change(manager, done.id, {"status": TaskStatus.DONE})
@@ -213,21 +219,21 @@ class TestMidnight:
 
         assert set(logged(session, YESTERDAY)) == {other.id}
 
-    def test_a_task_recorded_at_it_does_not_whenever_it_was_made(self, service, task, session):
+    def test_a_task_stored_at_midnight_does_not_count_whatever_its_creation_time(self, service, task, session):
         task_since(MIDNIGHT, created_at=LONG_AGO)
 
         service.log_due_days()
 
         assert set(logged(session, YESTERDAY)) == {task.id}
 
-    def test_a_task_recorded_just_before_it_does(self, service, session):
+    def test_a_task_stored_just_before_midnight_counts(self, service, session):
         task = task_since(MIDNIGHT - INSTANT)
 
         service.log_due_days()
 
         assert set(logged(session, YESTERDAY)) == {task.id}
 
-    def test_a_task_made_and_ended_between_two_midnights_is_in_no_log(self, service, task, session, clock):
+    def test_a_task_created_and_ended_between_two_midnights_is_in_no_log(self, service, task, session, clock):
         clock.now = MORNING + timedelta(hours=1)
         for change in (lambda brief: end_task(session, brief, TaskStatus.DONE, at=clock()), session.delete):
             change(all_factories.Task())

@@ -14,129 +14,134 @@ pytestmark = pytest.mark.usefixtures("factories", "clock")
 
 
 class TestOpenTransactions:
-    """Each test has a database of its own, and another transaction is open while a day should be closed."""
+    """Each test has a database of its own, where another transaction is open when a day should be closed."""
 
-    def test_one_that_finds_another_at_work_leaves_the_day_to_it(self, own_parts, other_connection):
-        log_due_days(own_parts)  # makes the partitions, for which it waits
-        expected = make_tasks(own_parts, 2)
+    def test_a_run_leaves_the_day_to_another_run_at_work(self, own_resources, other_connection):
+        log_due_days(own_resources)  # makes the partitions, for which it waits
+        expected = make_tasks(own_resources, 2)
         other_connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOG_LOCK})
 
-        assert log_due_days(own_parts) == []
+        assert log_due_days(own_resources) == []
         other_connection.rollback()
-        assert log_due_days(own_parts) == [YESTERDAY]
+        assert log_due_days(own_resources) == [YESTERDAY]
 
-        assert days_and_tasks(own_parts) == [(YESTERDAY, task_id) for task_id in expected]
+        assert days_and_tasks(own_resources) == [(YESTERDAY, task_id) for task_id in expected]
 
-    def test_who_asks_while_a_run_is_at_work_is_heard_by_it(self, own_parts, other_connection, manager, job_queue):
-        """Their own ring finds it at work and leaves the day to it, and it looked for requests before that."""
-        make_tasks(own_parts, 2)
+    def test_a_run_at_work_serves_a_request_that_comes_in(self, own_resources, other_connection, manager, job_queue):
+        """The job of the request leaves the day to the run at work, which has already looked for requests."""
+        make_tasks(own_resources, 2)
         other_connection.execute(text("LOCK TABLE log_runs IN SHARE MODE"))
         with ThreadPoolExecutor(1) as threads:
-            run = threads.submit(log_due_days, own_parts)
-            assert servers.wait_for(lambda: is_waiting_for_lock(own_parts))
-            with serving(own_parts) as services:
+            run = threads.submit(log_due_days, own_resources)
+            assert servers.wait_for(lambda: is_waiting_for_lock(own_resources))
+            with serving(own_resources) as services:
                 services.daily_log.request_day(manager, None)
-            assert log_due_days(own_parts) == []
+            assert log_due_days(own_resources) == []
             job_queue.enqueued.clear()
             other_connection.rollback()
 
             assert run.result() == [YESTERDAY]
 
         assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
-        assert log_due_days(own_parts) == [TODAY]
+        assert log_due_days(own_resources) == [TODAY]
 
-    def test_one_that_has_written_keeps_the_day_open_and_its_change_counts(self, own_parts, other_connection):
-        first, second = make_tasks(own_parts, 2)
-        own_parts.clock.now = MIDNIGHT - timedelta(seconds=30)
+    def test_a_transaction_that_has_written_keeps_the_day_open_and_its_change_counts(
+        self, own_resources, other_connection
+    ):
+        first, second = make_tasks(own_resources, 2)
+        own_resources.clock.now = MIDNIGHT - timedelta(seconds=30)
         rename(other_connection, first, "Late")
-        own_parts.clock.now = MIDNIGHT + timedelta(minutes=1)
+        own_resources.clock.now = MIDNIGHT + timedelta(minutes=1)
 
-        assert log_due_days(own_parts) == []
-        assert days_and_tasks(own_parts) == []
+        assert log_due_days(own_resources) == []
+        assert days_and_tasks(own_resources) == []
         other_connection.commit()
-        assert log_due_days(own_parts) == [YESTERDAY]
+        assert log_due_days(own_resources) == [YESTERDAY]
 
-        assert days_and_tasks(own_parts) == [(YESTERDAY, first), (YESTERDAY, second)]
-        with own_parts.new_session() as session:
+        assert days_and_tasks(own_resources) == [(YESTERDAY, first), (YESTERDAY, second)]
+        with own_resources.new_session() as session:
             assert logged(session, YESTERDAY)[first].title == "Late"
 
-    def test_what_it_writes_after_midnight_counts_from_there_on(self, own_parts, other_connection):
-        [task] = make_tasks(own_parts, 1)
-        own_parts.clock.now = MIDNIGHT - timedelta(seconds=30)
+    def test_a_change_after_midnight_counts_from_midnight(self, own_resources, other_connection):
+        [task] = make_tasks(own_resources, 1)
+        own_resources.clock.now = MIDNIGHT - timedelta(seconds=30)
         rename(other_connection, task, "Before")
-        own_parts.clock.now = MIDNIGHT + timedelta(minutes=1)
-        log_due_days(own_parts)
-        # The transaction's now() is when it began.
-        own_parts.clock.now = MIDNIGHT - timedelta(seconds=30)
+        own_resources.clock.now = MIDNIGHT + timedelta(minutes=1)
+        log_due_days(own_resources)
+        # The transaction's now() is the time at which it began.
+        own_resources.clock.now = MIDNIGHT - timedelta(seconds=30)
         rename(other_connection, task, "After")
         other_connection.commit()
-        own_parts.clock.now = MIDNIGHT + timedelta(minutes=1)
+        own_resources.clock.now = MIDNIGHT + timedelta(minutes=1)
 
-        assert log_due_days(own_parts) == [YESTERDAY]
+        assert log_due_days(own_resources) == [YESTERDAY]
 
-        with own_parts.new_session() as session:
+        with own_resources.new_session() as session:
             assert logged(session, YESTERDAY)[task].title == "Before"
-        assert versions_of(own_parts, task)[1:] == [("Before", MIDNIGHT - timedelta(seconds=30)), ("After", MIDNIGHT)]
+        assert versions_of(own_resources, task)[1:] == [
+            ("Before", MIDNIGHT - timedelta(seconds=30)),
+            ("After", MIDNIGHT),
+        ]
 
-    def test_one_that_is_given_up_leaves_the_day_as_it_was(self, own_parts, other_connection):
-        [task] = make_tasks(own_parts, 1)
-        own_parts.clock.now = MIDNIGHT - timedelta(seconds=30)
+    def test_a_rolled_back_transaction_leaves_the_day_unchanged(self, own_resources, other_connection):
+        [task] = make_tasks(own_resources, 1)
+        own_resources.clock.now = MIDNIGHT - timedelta(seconds=30)
         rename(other_connection, task, "Never")
-        own_parts.clock.now = MIDNIGHT + timedelta(minutes=1)
-        assert log_due_days(own_parts) == []
+        own_resources.clock.now = MIDNIGHT + timedelta(minutes=1)
+        assert log_due_days(own_resources) == []
         other_connection.rollback()
 
-        assert log_due_days(own_parts) == [YESTERDAY]
+        assert log_due_days(own_resources) == [YESTERDAY]
 
-        with own_parts.new_session() as session:
+        with own_resources.new_session() as session:
             assert logged(session, YESTERDAY)[task].title != "Never"
 
-    def test_one_that_first_writes_when_the_day_is_closed_is_recorded_at_its_end(self, own_parts, other_connection):
-        [task] = make_tasks(own_parts, 1)
-        own_parts.clock.now = MIDNIGHT - timedelta(seconds=30)
+    def test_a_first_write_after_the_day_is_closed_counts_from_its_end(self, own_resources, other_connection):
+        [task] = make_tasks(own_resources, 1)
+        own_resources.clock.now = MIDNIGHT - timedelta(seconds=30)
         other_connection.execute(text("SELECT FROM tasks"))
-        own_parts.clock.now = MIDNIGHT + timedelta(minutes=1)
-        assert log_due_days(own_parts) == [YESTERDAY]
-        # The transaction's now() is when it began.
-        own_parts.clock.now = MIDNIGHT - timedelta(seconds=30)
+        own_resources.clock.now = MIDNIGHT + timedelta(minutes=1)
+        assert log_due_days(own_resources) == [YESTERDAY]
+        # The transaction's now() is the time at which it began.
+        own_resources.clock.now = MIDNIGHT - timedelta(seconds=30)
         rename(other_connection, task, "Late")
         other_connection.commit()
-        own_parts.clock.now = NOON + timedelta(days=1)
+        own_resources.clock.now = NOON + timedelta(days=1)
 
-        assert log_due_days(own_parts) == [TODAY]
+        assert log_due_days(own_resources) == [TODAY]
 
-        with own_parts.new_session() as session:
+        with own_resources.new_session() as session:
             assert logged(session, YESTERDAY)[task].title != "Late"
             assert logged(session, TODAY)[task].title == "Late"
-        assert versions_of(own_parts, task)[1:] == [("Late", MIDNIGHT)]
+        assert versions_of(own_resources, task)[1:] == [("Late", MIDNIGHT)]
 
-    def test_one_that_goes_on_for_days_keeps_each_of_them_open_and_none_before(self, own_parts, other_connection):
-        [task] = make_tasks(own_parts, 1)
-        own_parts.clock.now = NOON
+    def test_a_transaction_of_several_days_keeps_only_those_days_open(self, own_resources, other_connection):
+        [task] = make_tasks(own_resources, 1)
+        own_resources.clock.now = NOON
         rename(other_connection, task, "Late")
-        own_parts.clock.now = NOON + timedelta(days=2)
+        own_resources.clock.now = NOON + timedelta(days=2)
 
-        assert log_due_days(own_parts) == [YESTERDAY]
+        assert log_due_days(own_resources) == [YESTERDAY]
         other_connection.commit()
-        assert log_due_days(own_parts) == [TODAY, TODAY + timedelta(days=1)]
+        assert log_due_days(own_resources) == [TODAY, TODAY + timedelta(days=1)]
 
-        titles = [title for title, _valid_from in versions_of(own_parts, task)]
-        with own_parts.new_session() as session:
+        titles = [title for title, _valid_from in versions_of(own_resources, task)]
+        with own_resources.new_session() as session:
             days = (YESTERDAY, TODAY, TODAY + timedelta(days=1))
             assert [logged(session, day)[task].title for day in days] == [titles[0], "Late", "Late"]
 
-    def test_one_of_today_does_not_keep_yesterday_open(self, own_parts, other_connection):
-        first, second = make_tasks(own_parts, 2)
-        own_parts.clock.now = MIDNIGHT
+    def test_a_transaction_of_today_does_not_keep_yesterday_open(self, own_resources, other_connection):
+        first, second = make_tasks(own_resources, 2)
+        own_resources.clock.now = MIDNIGHT
         rename(other_connection, first, "Of today")
 
-        assert log_due_days(own_parts) == [YESTERDAY]
+        assert log_due_days(own_resources) == [YESTERDAY]
 
-        assert days_and_tasks(own_parts) == [(YESTERDAY, first), (YESTERDAY, second)]
+        assert days_and_tasks(own_resources) == [(YESTERDAY, first), (YESTERDAY, second)]
 
     @pytest.fixture
-    def other_connection(self, own_parts):
-        with own_parts.engine.connect() as connection:
+    def other_connection(self, own_resources):
+        with own_resources.engine.connect() as connection:
             yield connection
 
 

@@ -14,25 +14,25 @@ pytestmark = pytest.mark.usefixtures("factories", "clock")
 
 
 class TestRequestDay:
-    def test_today_is_what_nobody_named(self, service, manager, job_queue):
+    def test_the_default_is_today(self, service, manager, job_queue):
         assert service.request_day(manager, None) == DayRequest(TODAY, is_over=False)
         assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
 
     @pytest.mark.parametrize("day", [YESTERDAY, date(2026, 3, 5), LONG_AGO.date()])
-    def test_a_day_that_is_over_may_be_asked_for(self, service, manager, job_queue, day):
+    def test_a_past_day_may_be_requested(self, service, manager, job_queue, day):
         task_since(LONG_AGO)
 
         assert service.request_day(manager, day) == DayRequest(day, is_over=True)
         assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
 
-    def test_asking_twice_is_asking_once(self, service, manager, session):
+    def test_a_second_request_changes_nothing(self, service, manager, session):
         service.request_day(manager, None)
         service.request_day(manager, TODAY)
 
         assert session.scalar(select(func.count()).select_from(LogRequest)) == 1
 
     @pytest.mark.parametrize("day", [TODAY + timedelta(days=1), date(9999, 12, 31)])
-    def test_a_day_still_to_come_is_refused(self, service, manager, day):
+    def test_a_future_day_is_refused(self, service, manager, day):
         with pytest.raises(InvalidError, match="is in the future"):
             service.request_day(manager, day)
 
@@ -43,26 +43,26 @@ class TestRequestDay:
         with pytest.raises(InvalidError, match="is before the first task"):
             service.request_day(manager, day)
 
-    def test_the_day_on_which_the_first_task_came_is_the_first_of_all(self, service, manager):
+    def test_the_day_of_the_first_task_may_be_requested(self, service, manager):
         task_since(MIDNIGHT - INSTANT)
 
         assert service.request_day(manager, YESTERDAY).log_date == YESTERDAY
         with pytest.raises(InvalidError, match="is before the first task"):
             service.request_day(manager, YESTERDAY - timedelta(days=1))
 
-    def test_without_a_task_no_day_that_is_over_can_be_asked_for(self, service, manager):
+    def test_no_past_day_may_be_requested_before_the_first_task(self, service, manager):
         task_since(MIDNIGHT)
 
         with pytest.raises(InvalidError, match="is before the first task"):
             service.request_day(manager, YESTERDAY)
 
-    def test_a_day_that_the_zone_left_out_is_refused(self, service_in, manager):
+    def test_a_day_that_the_zone_skipped_is_refused(self, service_in, manager):
         task_since(datetime(2011, 12, 1, tzinfo=UTC))
 
         with pytest.raises(InvalidError, match="there was no 2011-12-30 in Pacific/Apia"):
             service_in("Pacific/Apia").request_day(manager, date(2011, 12, 30))
 
-    def test_a_refused_day_wakes_nobody(self, service, manager, job_queue, session):
+    def test_a_refused_request_wakes_no_worker(self, service, manager, job_queue, session):
         with pytest.raises(InvalidError):
             service.request_day(manager, TODAY + timedelta(days=1))
 
@@ -70,7 +70,7 @@ class TestRequestDay:
         assert session.scalar(select(func.count()).select_from(LogRequest)) == 0
 
     @pytest.mark.parametrize("day", [YESTERDAY, date(2026, 3, 5)])
-    def test_a_day_that_is_closed_stays_closed(self, service, manager, day):
+    def test_a_closed_day_is_refused(self, service, manager, day):
         task_since(LONG_AGO)
         service.log_due_days()
 

@@ -12,14 +12,14 @@ pytestmark = pytest.mark.usefixtures("factories", "clock")
 
 
 class TestPartitions:
-    def test_those_of_this_month_and_of_the_next_are_made_ahead(self, service, session, clock):
+    def test_partitions_of_this_month_and_the_next_are_made_ahead(self, service, session, clock):
         clock.now = datetime(2031, 1, 31, 12, tzinfo=UTC)
 
         service.log_due_days()
 
         assert {"task_logs_2031_01", "task_logs_2031_02"} <= partitions(session)
 
-    def test_one_is_made_for_each_month_that_is_filled_in(self, service, session, clock):
+    def test_each_month_that_is_filled_in_gets_a_partition(self, service, session, clock):
         task_since(datetime(2025, 11, 30, tzinfo=UTC))
         clock.now = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -39,7 +39,7 @@ class TestPartitions:
 
 
 class TestRetention:
-    def test_a_month_goes_when_all_of_it_is_too_old(self, service, session, clock):
+    def test_a_month_is_dropped_when_all_of_it_is_too_old(self, service, session, clock):
         task_since(datetime(2026, 1, 30, tzinfo=UTC))
         clock.now = datetime(2026, 3, 2, 12, tzinfo=UTC)
         service.log_due_days()
@@ -54,7 +54,7 @@ class TestRetention:
         assert rows_by_month(session) == {2: 28, 3: 2}
         assert "task_logs_2026_01" not in partitions(session)
 
-    def test_its_runs_stay_and_nothing_fills_it_in_again(self, service, session, clock):
+    def test_the_runs_of_a_dropped_month_stay_and_it_is_not_filled_in_again(self, service, session, clock):
         task_since(datetime(2026, 1, 30, tzinfo=UTC))
         clock.now = datetime(2026, 3, 2, 12, tzinfo=UTC)
         service.log_due_days()
@@ -66,7 +66,7 @@ class TestRetention:
         assert session.get_one(LogRun, date(2026, 1, 30)).task_count == 1
         assert rows_by_month(session) == {2: 28, 3: 2}
 
-    def test_a_day_of_a_month_that_went_cannot_be_asked_for(self, service, manager, clock):
+    def test_a_day_of_a_dropped_month_cannot_be_requested(self, service, manager, clock):
         task_since(datetime(2026, 1, 30, tzinfo=UTC))
         for day in (2, 3):
             clock.now = datetime(2026, 3, day, 12, tzinfo=UTC)

@@ -15,16 +15,16 @@ pytestmark = pytest.mark.usefixtures("factories", "clock")
 class TestSlice:
     """The work may take hours, so it is done in slices between which other jobs get their turn."""
 
-    def test_after_its_time_the_rest_is_asked_for(self, resources, services, clock, job_queue):
+    def test_at_the_end_of_its_time_asks_for_another_slice(self, resources, services, clock, job_queue):
         task_since(LONG_AGO)
-        resources.clock = clock_that_runs(SLICE / 2)
+        resources.clock = advancing_clock(SLICE / 2)
 
         assert services.daily_log.log_due_days() == days_of_march(1, 2)
         assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
 
-    def test_one_after_the_other_does_all_of_it_once(self, resources, services, session, job_queue):
+    def test_several_slices_do_all_of_the_work_once(self, resources, services, session, job_queue):
         task_since(LONG_AGO)
-        resources.clock = clock_that_runs(SLICE / 2)
+        resources.clock = advancing_clock(SLICE / 2)
 
         days = services.daily_log.log_due_days()
         while job_queue.enqueued:
@@ -35,7 +35,7 @@ class TestSlice:
         older = dict.fromkeys(range(1, 9), LogSource.BACKFILL)
         assert sources(session) == {**older, 9: LogSource.SCHEDULED}
 
-    def test_what_was_asked_for_and_not_reached_is_not_forgotten(
+    def test_a_requested_day_that_was_not_reached_is_not_forgotten(
         self, resources, services, manager, session, job_queue
     ):
         task_since(LONG_AGO)
@@ -43,18 +43,18 @@ class TestSlice:
             services.daily_log.request_day(manager, date(2026, 3, day))
         job_queue.enqueued.clear()
         services.close()
-        resources.clock = clock_that_runs(SLICE / 2)
+        resources.clock = advancing_clock(SLICE / 2)
 
-        with serving(resources) as hurried:
-            hurried.daily_log.log_due_days()
+        with serving(resources) as slow_services:
+            slow_services.daily_log.log_due_days()
             assert job_queue.enqueued == [JobName.LOG_DUE_DAYS]
             for _ in range(5):
-                hurried.daily_log.log_due_days()
+                slow_services.daily_log.log_due_days()
 
         manual = {day for day, source in sources(session).items() if source is LogSource.MANUAL}
         assert manual == {3, 5, 7}
 
-    def test_with_time_enough_nothing_more_is_asked_for(self, service, job_queue):
+    def test_asks_for_no_other_slice_when_the_work_is_done(self, service, job_queue):
         task_since(LONG_AGO)
 
         service.log_due_days()
@@ -62,7 +62,7 @@ class TestSlice:
         assert job_queue.enqueued == []
 
 
-def clock_that_runs(step):
+def advancing_clock(step):
     """A clock that moves on by this step each time it is read."""
     times = (NOON + number * step for number in count())
     return lambda: next(times)

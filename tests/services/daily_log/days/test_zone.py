@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("factories", "clock")
 
 
 class TestZone:
-    def test_it_decides_what_today_is(self, service_in, manager, clock):
+    def test_decides_which_day_is_today(self, service_in, manager, clock):
         clock.now = datetime(2026, 3, 9, 23, 30, tzinfo=UTC)
 
         assert service_in("UTC").request_day(manager, None).log_date == date(2026, 3, 9)
@@ -22,10 +22,10 @@ class TestZone:
     @pytest.mark.parametrize(
         ("zone", "day", "last_instant"),
         [
-            # 23 hours: clocks went forward in the night before.
+            # This day had 23 hours, because clocks went forward in the night before.
             ("Europe/Berlin", date(2026, 3, 29), datetime(2026, 3, 29, 22, tzinfo=UTC)),
             ("Europe/Berlin", date(2026, 3, 28), datetime(2026, 3, 28, 23, tzinfo=UTC)),
-            # 25 hours: clocks went back.
+            # This day had 25 hours, because clocks went back.
             ("Europe/Berlin", date(2026, 10, 25), datetime(2026, 10, 25, 23, tzinfo=UTC)),
             ("Europe/Berlin", date(2026, 10, 24), datetime(2026, 10, 24, 22, tzinfo=UTC)),
             # The first midnight of summer time does not exist there.
@@ -37,11 +37,11 @@ class TestZone:
             ("Pacific/Niue", date(2026, 3, 9), datetime(2026, 3, 10, 11, tzinfo=UTC)),
         ],
     )
-    def test_a_day_ends_where_the_zone_says(self, service_in, session, clock, zone, day, last_instant):
+    def test_decides_when_a_day_ends(self, service_in, session, clock, zone, day, last_instant):
         service = service_in(zone)
         just_before = last_instant - INSTANT
         clock.now = last_instant - timedelta(hours=2)
-        kept, ended = all_factories.Task(), all_factories.Task()
+        active, ended = all_factories.Task(), all_factories.Task()
 
         clock.now = just_before
         new = all_factories.Task()
@@ -49,10 +49,10 @@ class TestZone:
         assert service.log_due_days() == []
         clock.now = last_instant
         all_factories.Task()
-        end_task(session, kept, TaskStatus.DONE, at=last_instant)
+        end_task(session, active, TaskStatus.DONE, at=last_instant)
         assert service.log_due_days() == [day]
 
-        assert set(logged(session, day)) == {kept.id, new.id}
+        assert set(logged(session, day)) == {active.id, new.id}
         run = session.get_one(LogRun, day)
         assert (run.time_zone, run.is_final) == (zone, True)
 
@@ -69,8 +69,8 @@ class TestZone:
         assert days == [date(2026, 10, day) for day in range(23, 28)]
 
     @pytest.mark.parametrize("hours", [1, 5 * 24], ids=["as they come", "all at once"])
-    def test_a_day_that_a_zone_left_out_is_not_logged_and_the_one_before_it_is(self, service_in, clock, hours):
-        """Samoa went from the 29th to the 31st of December 2011."""
+    def test_a_skipped_day_is_not_logged_and_the_day_before_it_is(self, service_in, clock, hours):
+        """Samoa skipped from the 29th to the 31st of December 2011."""
         service = service_in("Pacific/Apia")
         task_since(datetime(2011, 12, 27, 12, tzinfo=UTC))
         clock.now = datetime(2011, 12, 28, 12, tzinfo=UTC)
@@ -89,7 +89,7 @@ class TestZone:
             date(2012, 1, 2),
         ]
 
-    def test_each_run_keeps_the_zone_it_was_made_in(self, service_in, task, session, clock):
+    def test_each_run_stores_its_zone(self, service_in, task, session, clock):
         service_in("UTC").log_due_days()
         clock.advance(days=1)
         service_in("America/New_York").log_due_days()
@@ -103,7 +103,7 @@ class TestZone:
             TODAY + timedelta(days=1): "Asia/Tokyo",
         }
 
-    def test_no_closed_day_is_written_again_under_another_one(self, service_in, task, session, clock):
+    def test_no_closed_day_is_rewritten_in_another_zone(self, service_in, task, session, clock):
         service_in("UTC").log_due_days()
         before = logged_tasks(session, YESTERDAY)
         task.title = "Renamed"

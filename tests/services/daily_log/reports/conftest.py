@@ -20,7 +20,7 @@ def service(services, clock):
 
 @pytest.fixture
 def log_day(services, clock, factories):
-    """Let the day end and be logged; then it is noon of the next day. An older task that is done begins the record."""
+    """Let the day end, log it, and stop at noon of the next day. An older finished task begins the daily log."""
     factories.Task(status=TaskStatus.DONE, completed_at=NOON)
 
     def log():

@@ -36,22 +36,22 @@ class TestDays:
             "tasks": "/api/v1/task-logs?date=2026-03-09",
         }
 
-    def test_count_each_day_as_it_was_newest_first(self, service, services, log_day, mia, boss, task_id):
+    def test_count_each_day_as_it_was_and_list_the_newest_first(self, service, services, log_day, mia, boss, task_id):
         log_day()
         services.tasks.change(mia, task_id, {"status": TaskStatus.IN_PROGRESS, "project": "OPS", "assignee": None})
         log_day()
         services.tasks.change(mia, task_id, {"status": TaskStatus.DONE})
         log_day()
 
-        found = days(service, boss)
+        listed = days(service, boss)
 
-        assert [day["log_date"] for day in found] == ["2026-03-11", "2026-03-10", "2026-03-09"]
-        assert [day["task_count"] for day in found] == [0, 1, 1]
-        assert [day["by_status"] for day in found] == [{}, {"in_progress": 1}, {"todo": 1}]
-        assert [day["by_project"] for day in found] == [{}, {"OPS": 1}, {"GEN": 1}]
-        assert [day["by_assignee"] for day in found] == [{}, {"none": 1}, {"mia": 1}]
+        assert [day["log_date"] for day in listed] == ["2026-03-11", "2026-03-10", "2026-03-09"]
+        assert [day["task_count"] for day in listed] == [0, 1, 1]
+        assert [day["by_status"] for day in listed] == [{}, {"in_progress": 1}, {"todo": 1}]
+        assert [day["by_project"] for day in listed] == [{}, {"OPS": 1}, {"GEN": 1}]
+        assert [day["by_assignee"] for day in listed] == [{}, {"none": 1}, {"mia": 1}]
 
-    def test_of_one_project_count_what_lay_in_it(self, service, services, log_day, mia, task_id):
+    def test_of_one_project_count_its_tasks_of_that_day(self, service, services, log_day, mia, task_id):
         services.tasks.create(mia, {"title": "In OPS", "project": "OPS", "assignee": "ann"})
         log_day()
 
@@ -62,7 +62,7 @@ class TestDays:
         assert days(service, mia, project="NONE") == []
 
     @pytest.mark.parametrize("project", [None, "OPS", "GEN"])
-    def test_every_number_is_that_of_the_rows_it_leads_to(self, service, services, log_day, mia, many_tasks, project):
+    def test_every_number_equals_the_rows_that_it_links_to(self, service, services, log_day, mia, many_tasks, project):
         log_day()
         many_tasks(3)
         log_day()
@@ -75,7 +75,7 @@ class TestDays:
                 for value, count in numbers.items():
                     assert count == total_of(services, mia, day["tasks"], **{parameter: value}) > 0
 
-    def test_of_a_viewer_are_those_of_ones_own_projects(self, service, services, log_day, mia, viewer, task_id):
+    def test_a_viewer_sees_only_their_own_projects(self, service, services, log_day, mia, viewer, task_id):
         services.tasks.create(
             mia, {"title": "Secret", "project": "OPS", "assignee": "ann", "status": TaskStatus.BLOCKED}
         )
@@ -87,21 +87,21 @@ class TestDays:
         assert day["by_assignee"] == {"mia": 1}
         assert total_of(services, viewer, day["tasks"]) == 1
 
-    def test_without_a_task_that_one_sees_are_left_out(self, service, services, log_day, mia, viewer):
+    def test_days_without_a_visible_task_are_left_out(self, service, services, log_day, mia, viewer):
         services.tasks.create(mia, {"title": "Secret", "project": "OPS"})
         log_day()
 
         assert days(service, viewer) == days(service, viewer, project="OPS") == []
         assert days(service, replace(mia, project_ids=frozenset())) == []
 
-    def test_without_a_task_are_shown_to_admins(self, service, log_day, boss):
+    def test_days_without_a_task_are_shown_to_admins(self, service, log_day, boss):
         log_day()
 
         (day,) = days(service, boss)
 
         assert (day["task_count"], day["by_status"], day["by_project"], day["by_assignee"]) == (0, {}, {}, {})
 
-    def test_that_were_not_logged_are_not_there(self, service, mia, task_id):
+    def test_days_that_were_not_logged_are_left_out(self, service, mia, task_id):
         assert days(service, mia) == []
 
     @pytest.mark.parametrize(
@@ -114,51 +114,51 @@ class TestDays:
             (WEDNESDAY, MONDAY, []),
         ],
     )
-    def test_may_be_asked_for_by_range(self, service, log_day, mia, task_id, since, until, expected):
+    def test_a_range_selects_days(self, service, log_day, mia, task_id, since, until, expected):
         for _ in range(3):
             log_day()
 
-        found = days(service, mia, since=since, until=until)
+        listed = days(service, mia, since=since, until=until)
 
-        assert [day["log_date"] for day in found] == [f"2026-03-{number:02}" for number in expected]
+        assert [day["log_date"] for day in listed] == [f"2026-03-{number:02}" for number in expected]
 
 
 class TestDayPages:
     @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5])
     @pytest.mark.parametrize("until", [None, TUESDAY, date(2030, 1, 1)])
-    def test_join_to_the_whole(self, service, log_day, mia, task_id, limit, until):
+    def test_join_without_gaps_or_duplicates(self, service, log_day, mia, task_id, limit, until):
         for _ in range(4):
             log_day()
         query = TaskLogQuery(since=MONDAY, until=until)
-        whole = days_page(service, mia, query)["items"]
+        all_items = days_page(service, mia, query)["items"]
 
-        found = day_pages(service, mia, replace(query, limit=limit))
+        listed = day_pages(service, mia, replace(query, limit=limit))
 
-        assert found == whole
-        assert len(found) == (2 if until == TUESDAY else 4)
+        assert listed == all_items
+        assert len(listed) == (2 if until == TUESDAY else 4)
 
     @pytest.mark.parametrize("limit", [1, 2, 3])
-    def test_join_even_if_nothing_of_a_page_is_ones_own(self, service, services, log_day, mia, viewer, limit):
+    def test_join_even_if_a_page_has_no_visible_task(self, service, services, log_day, mia, viewer, limit):
         task = services.tasks.create(mia, {"title": "One"})
         for project in ("OPS", "OPS", "GEN"):
             log_day()
             services.tasks.change(mia, task.id, {"project": project})
         log_day()
 
-        found = day_pages(service, viewer, TaskLogQuery(limit=limit))
+        listed = day_pages(service, viewer, TaskLogQuery(limit=limit))
 
-        assert [day["log_date"] for day in found] == ["2026-03-12", "2026-03-09"]
+        assert [day["log_date"] for day in listed] == ["2026-03-12", "2026-03-09"]
 
-    def test_of_another_list_are_not_continued(self, service, mia):
+    def test_a_cursor_of_another_list_is_refused(self, service, mia):
         with pytest.raises(InvalidError, match="another sort order"):
             days_page(service, mia, TaskLogQuery(cursor=encode_cursor("task_id", Position("1", 1))))
 
     @pytest.mark.parametrize("key", ["", "yesterday", "2026-02-30"])
-    def test_that_were_tampered_with_are_refused(self, service, mia, key):
+    def test_a_changed_cursor_is_refused(self, service, mia, key):
         with pytest.raises(InvalidError, match="not a cursor"):
             days_page(service, mia, TaskLogQuery(cursor=encode_cursor(SORT, Position(key, 0))))
 
-    def test_before_the_first_day_of_all_there_is_nothing(self, service, log_day, mia, task_id):
+    def test_no_page_comes_after_the_first_day_of_all(self, service, log_day, mia, task_id):
         log_day()
         cursor = encode_cursor(SORT, Position("0001-01-01", 0))
 
@@ -166,34 +166,37 @@ class TestDayPages:
 
 
 class TestInBerlin:
-    """In Berlin 29 March 2026 has 23 hours and 25 October has 25."""
+    """Berlin's 29 March 2026 has 23 hours and its 25 October has 25."""
 
     @pytest.mark.parametrize("zone", ["Europe/Berlin"])
     @pytest.mark.parametrize(
         ("day", "last_instant"), [("2026-03-29", "2026-03-29T21:59:59.999999"), ("2026-10-25", "2026-10-25T22:59:59.9")]
     )
-    def test_a_day_ends_when_the_zone_says(self, service, services, mia, clock, day, last_instant):
+    def test_the_zone_decides_when_a_day_ends(self, service, services, mia, clock, day, last_instant):
         last = datetime.fromisoformat(last_instant).replace(tzinfo=UTC)
         clock.now = last - timedelta(hours=36)
         task_id = services.tasks.create(mia, {"title": "The day before"}).id
         clock.now = last
-        in_time = services.tasks.create(mia, {"title": "In time"}).id
+        counted_task = services.tasks.create(mia, {"title": "In time"}).id
         clock.now = last.replace(microsecond=0) + timedelta(seconds=1)
-        late = services.tasks.create(mia, {"title": "Late"}).id
+        uncounted_task = services.tasks.create(mia, {"title": "Late"}).id
         services.tasks.change(mia, task_id, {"status": TaskStatus.DONE})
         clock.advance(days=1, hours=2)
         services.daily_log.log_due_days()
         on = date.fromisoformat(day)
 
-        found = days(service, mia, since=on - timedelta(days=1))
+        listed = days(service, mia, since=on - timedelta(days=1))
 
-        assert [(each["log_date"], each["task_count"]) for each in found] == [
+        assert [(each["log_date"], each["task_count"]) for each in listed] == [
             (str(on + timedelta(days=1)), 2),
             (day, 2),
             (str(on - timedelta(days=1)), 1),
         ]
-        assert changes_of(diff(service, mia, on - timedelta(days=1), on)) == {in_time: "entered"}
-        assert changes_of(diff(service, mia, on, on + timedelta(days=1))) == {task_id: "left", late: "entered"}
+        assert changes_of(diff(service, mia, on - timedelta(days=1), on)) == {counted_task: "entered"}
+        assert changes_of(diff(service, mia, on, on + timedelta(days=1))) == {
+            task_id: "left",
+            uncounted_task: "entered",
+        }
 
 
 def days_page(service, actor, query):
@@ -204,8 +207,8 @@ def days_page(service, actor, query):
     return body
 
 
-def days(service, actor, **asked):
-    return days_page(service, actor, TaskLogQuery(**asked))["items"]
+def days(service, actor, **filters):
+    return days_page(service, actor, TaskLogQuery(**filters))["items"]
 
 
 def day_pages(service, actor, query):
@@ -229,9 +232,9 @@ def total_of(services, actor, link, **more):
 def many_tasks(services, mia):
     def make(count):
         for number in range(count):
-            said = {"status": list(TaskStatus)[number % 3], "assignee": ["ann", "mia", None][number % 3]}
+            values = {"status": list(TaskStatus)[number % 3], "assignee": ["ann", "mia", None][number % 3]}
             for project in ("GEN", "OPS"):
-                services.tasks.create(mia, {"title": f"T{number}", "project": project, **said})
+                services.tasks.create(mia, {"title": f"T{number}", "project": project, **values})
 
     make(7)
     return make

@@ -13,7 +13,7 @@ from tests.services.daily_log.reports.week import MONDAY, NONE_OF_EACH, NOON, TU
 
 
 class TestDiff:
-    def test_what_is_new_has_entered(self, service, services, log_day, mia):
+    def test_a_new_task_has_entered(self, service, services, log_day, mia):
         log_day()
         new = services.tasks.create(
             mia, {"title": "New", "priority": TaskPriority.HIGH, "assignee": "mia", "due_at": NOON}
@@ -35,7 +35,7 @@ class TestDiff:
         assert body["counts"] == {**NONE_OF_EACH, "entered": 1}
 
     @pytest.mark.parametrize("status", [TaskStatus.DONE, TaskStatus.CANCELLED])
-    def test_what_has_ended_has_left(self, service, services, log_day, mia, task_id, status):
+    def test_an_ended_task_has_left(self, service, services, log_day, mia, task_id, status):
         log_day()
         services.tasks.change(mia, task_id, {"status": status})
         log_day()
@@ -46,9 +46,7 @@ class TestDiff:
         assert body["items"][0]["before"]["status"] == "todo"
         assert body["counts"] == {**NONE_OF_EACH, "left": 1}
 
-    def test_what_was_deleted_has_left_and_what_was_restored_has_entered(
-        self, service, services, log_day, mia, task_id
-    ):
+    def test_a_deleted_task_has_left_and_a_restored_one_has_entered(self, service, services, log_day, mia, task_id):
         log_day()
         services.tasks.delete(mia, task_id)
         log_day()
@@ -60,7 +58,7 @@ class TestDiff:
         assert changes_of(diff(service, mia, MONDAY, WEDNESDAY)) == {}
 
     @pytest.mark.parametrize(
-        ("said", "before", "after"),
+        ("changes", "before", "after"),
         [
             ({"title": "Two"}, {"title": "One"}, {"title": "Two"}),
             ({"status": TaskStatus.BLOCKED}, {"status": "todo"}, {"status": "blocked"}),
@@ -71,9 +69,11 @@ class TestDiff:
             ({"project": "OPS"}, {"project": "GEN"}, {"project": "OPS", "ref": "OPS-1"}),
         ],
     )
-    def test_what_is_otherwise_has_changed(self, service, services, log_day, mia, task_id, said, before, after):
+    def test_a_task_with_other_fields_has_changed(
+        self, service, services, log_day, mia, task_id, changes, before, after
+    ):
         log_day()
-        services.tasks.change(mia, task_id, said)
+        services.tasks.change(mia, task_id, changes)
         log_day()
 
         body = diff(service, mia)
@@ -85,16 +85,16 @@ class TestDiff:
         assert body["counts"] == {**NONE_OF_EACH, "changed": 1}
 
     @pytest.mark.parametrize(
-        "said", [{"description": "long"}, {"labels": ["red"]}, {"position": 7.0}, {"external_ref": "A"}]
+        "changes", [{"description": "long"}, {"labels": ["red"]}, {"position": 7.0}, {"external_ref": "A"}]
     )
-    def test_what_the_log_does_not_keep_is_no_change(self, service, services, log_day, mia, task_id, said):
+    def test_a_field_outside_the_log_is_not_a_change(self, service, services, log_day, mia, task_id, changes):
         log_day()
-        services.tasks.change(mia, task_id, said)
+        services.tasks.change(mia, task_id, changes)
         log_day()
 
         assert diff(service, mia) == {"items": [], "next_cursor": None, "counts": NONE_OF_EACH}
 
-    def test_what_changed_and_changed_back_is_no_change(self, service, services, log_day, mia, task_id):
+    def test_a_change_that_was_undone_is_not_a_change(self, service, services, log_day, mia, task_id):
         log_day()
         for title in ("Two", "One"):
             services.tasks.change(mia, task_id, {"title": title})
@@ -102,7 +102,7 @@ class TestDiff:
 
         assert diff(service, mia)["items"] == []
 
-    def test_what_came_and_went_on_one_day_was_never_there(self, service, services, log_day, mia):
+    def test_a_task_that_came_and_went_on_one_day_is_not_listed(self, service, services, log_day, mia):
         log_day()
         task = services.tasks.create(mia, {"title": "Short"})
         services.tasks.change(mia, task.id, {"status": TaskStatus.DONE})
@@ -110,7 +110,7 @@ class TestDiff:
 
         assert diff(service, mia)["items"] == []
 
-    def test_the_same_day_twice_is_empty(self, service, log_day, mia, task_id):
+    def test_a_day_has_no_difference_from_itself(self, service, log_day, mia, task_id):
         log_day()
 
         assert diff(service, mia, MONDAY, MONDAY) == {"items": [], "next_cursor": None, "counts": NONE_OF_EACH}
@@ -126,7 +126,7 @@ class TestDiff:
 
         assert (item["before"]["title"], item["after"]["title"]) == ("One", "Three")
 
-    def test_backwards_is_refused(self, service, log_day, mia, task_id):
+    def test_a_reversed_range_is_refused(self, service, log_day, mia, task_id):
         log_day()
         log_day()
 
@@ -141,14 +141,14 @@ class TestDiff:
         with pytest.raises(InvalidError, match="from: the log of 2026-03-09 is no longer kept"):
             diff(service, mia)
 
-    def test_a_day_that_had_no_row_is_taken_as_empty(self, service, services, log_day, mia):
+    def test_a_day_without_rows_counts_as_empty(self, service, services, log_day, mia):
         log_day()
         new = services.tasks.create(mia, {"title": "New"})
         log_day()
 
         assert changes_of(diff(service, mia)) == {new.id: "entered"}
 
-    def test_it_outlives_the_tasks(self, service, services, log_day, mia, session, task_id):
+    def test_outlives_the_tasks(self, service, services, log_day, mia, session, task_id):
         log_day()
         services.tasks.change(mia, task_id, {"title": "Two"})
         log_day()
@@ -173,7 +173,7 @@ class TestDiff:
 
         assert str(refused.value).startswith(field)
 
-    def test_today_is_taken_as_far_as_it_is_logged(self, service, services, log_day, mia, task_id):
+    def test_today_counts_as_far_as_it_is_logged(self, service, services, log_day, mia, task_id):
         log_day()
         services.tasks.change(mia, task_id, {"title": "Two"})
         services.daily_log.request_day(mia, None)
@@ -183,7 +183,7 @@ class TestDiff:
 
 
 class TestDiffOfProjects:
-    def test_only_ones_own_are_told_of(self, service, services, log_day, mia, viewer):
+    def test_shows_only_ones_own_projects(self, service, services, log_day, mia, viewer):
         task = services.tasks.create(mia, {"title": "Leaves", "project": "OPS"})
         log_day()
         services.tasks.change(mia, task.id, {"status": TaskStatus.DONE})
@@ -193,7 +193,7 @@ class TestDiffOfProjects:
         assert diff(service, viewer) == {"items": [], "next_cursor": None, "counts": NONE_OF_EACH}
         assert diff(service, mia)["counts"] == {"entered": 1, "left": 1, "changed": 0}
 
-    def test_over_the_border_a_task_enters_or_leaves(self, service, services, log_day, mia, viewer):
+    def test_a_task_that_moves_between_projects_enters_or_leaves(self, service, services, log_day, mia, viewer):
         outward = services.tasks.create(mia, {"title": "Outward"})
         inward = services.tasks.create(mia, {"title": "Inward", "project": "OPS"})
         log_day()
@@ -208,7 +208,7 @@ class TestDiffOfProjects:
         assert "OPS" not in str(body)
         assert changes_of(diff(service, mia)) == {outward.id: "changed", inward.id: "changed"}
 
-    def test_one_may_be_asked_for(self, service, services, log_day, mia):
+    def test_a_project_may_be_selected(self, service, services, log_day, mia):
         log_day()
         in_ops = services.tasks.create(mia, {"title": "One", "project": "OPS"})
         in_gen = services.tasks.create(mia, {"title": "Two"})
@@ -218,14 +218,14 @@ class TestDiffOfProjects:
         assert changes_of(diff(service, mia, project="GEN")) == {in_gen.id: "entered"}
         assert diff(service, mia, project="NONE")["counts"] == NONE_OF_EACH
 
-    def test_one_that_one_is_not_in_may_be_asked_for_in_vain(self, service, services, log_day, mia, viewer):
+    def test_another_project_has_no_differences(self, service, services, log_day, mia, viewer):
         log_day()
         services.tasks.create(mia, {"title": "One", "project": "OPS"})
         log_day()
 
         assert diff(service, viewer, project="OPS") == {"items": [], "next_cursor": None, "counts": NONE_OF_EACH}
 
-    def test_an_admin_is_told_of_all(self, service, services, log_day, mia, boss):
+    def test_an_admin_sees_all_projects(self, service, services, log_day, mia, boss):
         log_day()
         services.tasks.create(mia, {"title": "One", "project": "OPS"})
         log_day()
@@ -235,21 +235,21 @@ class TestDiffOfProjects:
 
 class TestDiffPages:
     @pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 8, 200])
-    def test_join_to_the_whole_with_the_counts_on_the_first(self, service, mia, seven_differences, limit):
-        whole = diff(service, mia)
+    def test_join_without_gaps_and_only_the_first_has_the_counts(self, service, mia, seven_differences, limit):
+        all_items = diff(service, mia)
 
         pages = diff_pages(service, mia, limit=limit)
 
-        assert [item for page in pages for item in page["items"]] == whole["items"]
-        assert [item["task_id"] for item in whole["items"]] == seven_differences
-        assert pages[0]["counts"] == whole["counts"] == {"entered": 3, "left": 2, "changed": 2}
+        assert [item for page in pages for item in page["items"]] == all_items["items"]
+        assert [item["task_id"] for item in all_items["items"]] == seven_differences
+        assert pages[0]["counts"] == all_items["counts"] == {"entered": 3, "left": 2, "changed": 2}
         assert not any("counts" in page for page in pages[1:])
 
-    def test_of_another_list_are_not_continued(self, service, mia, seven_differences):
+    def test_a_cursor_of_another_list_is_refused(self, service, mia, seven_differences):
         with pytest.raises(InvalidError, match="another sort order"):
             diff(service, mia, cursor=encode_cursor(SORT, Position("2026-03-09", 0)))
 
-    def test_that_were_tampered_with_are_refused(self, service, mia, seven_differences):
+    def test_a_changed_cursor_is_refused(self, service, mia, seven_differences):
         with pytest.raises(InvalidError, match="not a cursor"):
             diff(service, mia, cursor=encode_cursor("task_id", Position("one", 1)))
 
@@ -266,13 +266,13 @@ def diff_pages(service, actor, *, limit):
 
 @pytest.fixture
 def seven_differences(services, log_day, mia):
-    """Among tasks that stay as they are: their ids."""
-    there = [services.tasks.create(mia, {"title": f"T{number}", "project": "OPS"}).id for number in range(8)]
+    """Seven differences among tasks that stay unchanged; return the ids of the tasks."""
+    task_ids = [services.tasks.create(mia, {"title": f"T{number}", "project": "OPS"}).id for number in range(8)]
     log_day()
-    for task_id in there[0:4:2]:
+    for task_id in task_ids[0:4:2]:
         services.tasks.change(mia, task_id, {"status": TaskStatus.DONE})
-    for task_id in there[1:4:2]:
+    for task_id in task_ids[1:4:2]:
         services.tasks.change(mia, task_id, {"title": "Changed"})
     new = [services.tasks.create(mia, {"title": f"N{number}"}).id for number in range(3)]
     log_day()
-    return [*there[:4], *new]
+    return [*task_ids[:4], *new]

@@ -1,4 +1,4 @@
-"""The days that the reports of the daily log cover, and how to count behind a link."""
+"""The days that the reports of the daily log cover, and readers of their numbers."""
 
 from collections import Counter
 from datetime import UTC, date, datetime

@@ -24,7 +24,7 @@ def runs(services):
 
 @pytest.fixture
 def stage(services, manager, monkeypatch):
-    """Send a file that nobody waits for; its blocks are of three rows."""
+    """Send a file without waiting for its import; its blocks have three rows."""
     monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", 3)
 
     def send(*lines, actor=manager, **options):

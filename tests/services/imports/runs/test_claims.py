@@ -11,22 +11,22 @@ from tests.stored import count
 
 
 class TestClaim:
-    def test_the_oldest_comes_first(self, runs, stage):
+    def test_takes_the_oldest_import_first(self, runs, stage):
         ids = [stage("task_name", f"Of file {n}") for n in range(3)]
 
         assert [runs.claim().import_id for _ in range(3)] == ids
 
-    def test_with_nothing_to_do_there_is_none(self, runs):
+    def test_is_none_when_nothing_waits(self, runs):
         assert runs.claim() is None
 
-    def test_what_was_worked_on_least_often_comes_first(self, runs, stage, clock):
+    def test_takes_the_import_with_the_fewest_claims_first(self, runs, stage, clock):
         first = stage("task_name", *map(str, range(10)))
         take_one_step(runs, first, clock)
         second = stage("task_name", "Small")
 
         assert [runs.claim().import_id for _ in range(2)] == [second, first]
 
-    def test_one_that_is_held_is_not_given_again(self, runs, stage, clock):
+    def test_a_claimed_import_is_not_claimed_again(self, runs, stage, clock):
         stage("task_name", "One")
         runs.claim()
 
@@ -34,7 +34,7 @@ class TestClaim:
 
         assert runs.claim() is None
 
-    def test_one_that_is_held_too_long_is_given_again_with_another_number(self, runs, stage, clock):
+    def test_an_expired_claim_is_replaced_by_one_with_another_number(self, runs, stage, clock):
         import_id = stage("task_name", "One")
         first = runs.claim()
 
@@ -45,7 +45,7 @@ class TestClaim:
         assert second.number > first.number
 
     @pytest.mark.parametrize("policy", DuplicatePolicy)
-    def test_one_that_was_claimed_before_the_clock_was_set_back_is_given_again(self, runs, stage, clock, policy):
+    def test_a_claim_from_before_the_clock_was_set_back_is_replaced(self, runs, stage, clock, policy):
         claimed, other = (stage("task_name", f"Of file {n}", on_duplicate=policy) for n in range(2))
         runs.claim(claimed)
 
@@ -55,29 +55,29 @@ class TestClaim:
         clock.advance(seconds=LEASE.total_seconds() + 1)
         assert runs.claim(claimed) is not None
 
-    def test_one_may_be_asked_for(self, runs, stage):
+    def test_a_certain_import_may_be_claimed(self, runs, stage):
         _first, second = (stage("task_name", f"Of file {n}") for n in range(2))
 
         assert runs.claim(second).import_id == second
         assert runs.claim(second) is None
 
-    def test_one_that_is_still_coming_in_is_not_given(self, runs, staging):
+    def test_an_unfinished_upload_is_not_claimed(self, runs, staging):
         assert runs.claim() is None
         assert runs.claim(staging.id) is None
 
-    def test_one_that_is_finished_is_not_given(self, runs, stage):
+    def test_a_finished_import_is_not_claimed(self, runs, stage):
         import_id = stage("task_name", "One")
         runs.run_waiting()
 
         assert runs.claim() is None
         assert runs.claim(import_id) is None
 
-    def test_one_that_is_not_there_is_not_given(self, runs):
+    def test_a_missing_import_is_not_claimed(self, runs):
         assert runs.claim(999_999) is None
 
 
 class TestDeadClaims:
-    def test_so_many_at_one_block_and_it_fails_with_the_reason(self, runs, stage, clock, session, shown):
+    def test_too_many_at_one_block_fail_the_import_with_the_reason(self, runs, stage, clock, session, show_import):
         import_id = stage("task_name", *map(str, range(10)))
         take_one_step(runs, import_id, clock)
 
@@ -86,19 +86,19 @@ class TestDeadClaims:
             clock.advance(seconds=LEASE.total_seconds() + 1)
 
         assert runs.claim() is None
-        found = shown(import_id)
-        assert (found["state"], found["failure"]) == ("failed", "5 attempts to go on from row 4 broke off")
-        assert (found["created_count"], found["finished_at"]) == (3, clock().isoformat())
+        report = show_import(import_id)
+        assert (report["state"], report["failure"]) == ("failed", "5 attempts to go on from row 4 broke off")
+        assert (report["created_count"], report["finished_at"]) == (3, clock().isoformat())
         assert count(session, ImportBlock) == count(session, ImportDraft) == 0
         # The rows committed before stay, and the report counts them.
         assert count(session, Task) == 3
 
-    def test_the_claim_that_came_to_the_block_by_way_of_others_counts_too(self, runs, resources, stage, clock, shown):
+    def test_a_claim_that_reached_the_block_after_others_counts(self, runs, resources, stage, clock, show_import):
         import_id = stage("task_name", *map(str, range(10)))
         resources.clock = BreakingClock(clock(), look=4)
         with serving(resources) as services, pytest.raises(LookupError):
             services.import_runs.work_on(runs.claim(import_id), until=clock() + SLICE)
-        assert shown(import_id)["created_count"] == 3
+        assert show_import(import_id)["created_count"] == 3
 
         clock.advance(seconds=LEASE.total_seconds() + 1)
         for _ in range(MAX_FAILED_ATTEMPTS - 1):
@@ -106,9 +106,9 @@ class TestDeadClaims:
             clock.advance(seconds=LEASE.total_seconds() + 1)
 
         assert runs.claim() is None
-        assert shown(import_id)["failure"] == "5 attempts to go on from row 4 broke off"
+        assert show_import(import_id)["failure"] == "5 attempts to go on from row 4 broke off"
 
-    def test_the_next_one_in_line_is_given_instead(self, runs, stage, clock, shown):
+    def test_the_next_import_is_claimed_instead(self, runs, stage, clock, show_import):
         first = stage("task_name", "One")
         for _ in range(MAX_FAILED_ATTEMPTS):
             runs.claim(first)
@@ -119,9 +119,9 @@ class TestDeadClaims:
 
         assert runs.claim(first) is None
         assert runs.claim().import_id == second
-        assert shown(first)["state"] == "failed"
+        assert show_import(first)["state"] == "failed"
 
-    def test_one_fewer_and_it_goes_on(self, runs, stage, clock, shown):
+    def test_one_fewer_lets_the_import_go_on(self, runs, stage, clock, show_import):
         import_id = stage("task_name", "One")
         for _ in range(MAX_FAILED_ATTEMPTS - 1):
             runs.claim()
@@ -129,9 +129,9 @@ class TestDeadClaims:
 
         runs.run_waiting()
 
-        assert shown(import_id)["state"] == "finished"
+        assert show_import(import_id)["state"] == "finished"
 
-    def test_a_block_that_is_done_starts_the_count_again(self, runs, stage, clock, shown):
+    def test_a_finished_block_restarts_the_count(self, runs, stage, clock, show_import):
         import_id = stage("task_name", *map(str, range(30)))
 
         for _ in range(3):
@@ -141,13 +141,13 @@ class TestDeadClaims:
             take_one_step(runs, import_id, clock)
         runs.run_waiting()
 
-        assert (shown(import_id)["state"], shown(import_id)["created_count"]) == ("finished", 30)
+        assert (show_import(import_id)["state"], show_import(import_id)["created_count"]) == ("finished", 30)
 
     @pytest.mark.parametrize("options", OPTIONS)
-    def test_wherever_one_breaks_off_the_next_one_makes_up_for_it(
-        self, runs, stage, resources, clock, shown, session, options
+    def test_the_next_claim_makes_up_for_one_that_broke_off_anywhere(
+        self, runs, stage, resources, clock, show_import, session, options
     ):
-        """Whatever the broken step had written is gone with its transaction, and is written once by the next."""
+        """The rows of the broken step vanish with its transaction, and the next step writes them once."""
         broke_off = True
         look = 0
         while broke_off:
@@ -160,8 +160,8 @@ class TestDeadClaims:
             clock.advance(seconds=LEASE.total_seconds() + 1)
             runs.run_waiting()
 
-            found = shown(import_id)
-            assert (found["state"], found["read_count"], found["created_count"]) == ("finished", 8, 8)
+            report = show_import(import_id)
+            assert (report["state"], report["read_count"], report["created_count"]) == ("finished", 8, 8)
             expected = [] if options.get("is_dry_run") else [row.partition(",")[0] for row in rows]
             written = select(Task.title).where(Task.title.endswith(f" of {look}")).order_by(Task.number)
             assert session.scalars(written).all() == expected
@@ -170,7 +170,7 @@ class TestDeadClaims:
 
 
 class TestOldClaim:
-    def test_that_wakes_up_after_another_was_given_changes_nothing(self, runs, stage, clock, shown, session):
+    def test_changes_nothing_once_another_claim_exists(self, runs, stage, clock, show_import, session):
         import_id = stage("task_name", *map(str, range(10)))
         old = runs.claim()
         clock.advance(seconds=LEASE.total_seconds() + 1)
@@ -178,10 +178,10 @@ class TestOldClaim:
 
         runs.work_on(old, until=clock() + SLICE)
 
-        assert shown(import_id)["created_count"] == 0
+        assert show_import(import_id)["created_count"] == 0
         assert count(session, Task) == 0
 
-    def test_that_wakes_up_after_another_went_on_changes_nothing_more(self, runs, stage, clock, shown, session):
+    def test_changes_nothing_after_another_claim_has_gone_on(self, runs, stage, clock, show_import, session):
         import_id = stage("task_name", *map(str, range(10)))
         old = runs.claim()
         runs.work_on(old, until=clock())
@@ -189,33 +189,33 @@ class TestOldClaim:
 
         runs.work_on(old, until=clock() + SLICE)
 
-        assert shown(import_id)["created_count"] == 6
+        assert show_import(import_id)["created_count"] == 6
         assert count(session, Task) == 6
 
-    def test_that_wakes_up_after_the_end_changes_nothing(self, runs, stage, clock, shown, session):
+    def test_changes_nothing_after_the_end_of_the_import(self, runs, stage, clock, show_import, session):
         import_id = stage("task_name", "One")
         old = runs.claim()
         clock.advance(seconds=LEASE.total_seconds() + 1)
         runs.run_waiting()
-        finished = shown(import_id)
+        finished = show_import(import_id)
 
         runs.work_on(old, until=clock() + SLICE)
 
-        assert shown(import_id) == finished
+        assert show_import(import_id) == finished
         assert count(session, Task) == 1
 
-    def test_that_nobody_has_taken_over_may_go_on_however_late(self, runs, stage, clock, shown):
+    def test_may_go_on_late_if_no_other_claim_exists(self, runs, stage, clock, show_import):
         import_id = stage("task_name", "One")
         claim = runs.claim()
         clock.advance(hours=1)
 
         runs.work_on(claim, until=clock() + SLICE)
 
-        assert shown(import_id)["state"] == "finished"
+        assert show_import(import_id)["state"] == "finished"
 
 
 class BreakingClock(FixedClock):
-    """Breaks with the look at it that has this number."""
+    """A clock that breaks when it is read for the `look`th time."""
 
     def __init__(self, now, *, look):
         super().__init__(now)

@@ -1,4 +1,4 @@
-"""Attempts to log in, and what a session allows."""
+"""Attempts to log in, and the requests that a session allows."""
 
 import pytest
 

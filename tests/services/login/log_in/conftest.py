@@ -16,6 +16,6 @@ def settings(base_settings):
 
 @pytest.fixture
 def grant(resources, ada):
-    """The grant of an earlier log-in, in a request of its own."""
+    """The grant of an earlier log-in, made in a request of its own."""
     with serving(resources) as services:
         return services.login.log_in(login="ada", password=PASSWORD, address="192.0.2.200")

@@ -16,13 +16,13 @@ from tests.services.login.log_in.attempts import HOME, LIMIT, fail, fail_from_ev
 
 
 class TestLimitOfAnAddress:
-    def test_bites_whatever_the_password(self, service, ada):
+    def test_applies_to_right_and_wrong_passwords(self, service, ada):
         fail(service, times=LIMIT.amount, address=HOME)
 
         with pytest.raises(TooManyRequestsError):
             service.log_in(login="ada", password=PASSWORD, address=HOME)
 
-    def test_says_how_long_to_wait_and_that_is_enough(self, service, ada, clock):
+    def test_ends_after_the_wait_that_it_states(self, service, ada, clock):
         fail(service, times=LIMIT.amount, address=HOME)
         clock.advance(seconds=20)
         with pytest.raises(TooManyRequestsError) as caught:
@@ -32,11 +32,11 @@ class TestLimitOfAnAddress:
         clock.advance(seconds=caught.value.retry_after_seconds)
         assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
 
-    def test_does_not_hold_for_a_user_who_logged_in_there_before(self, service, ada):
+    def test_does_not_apply_to_a_user_who_logged_in_there_before(self, service, ada):
         for _ in range(LIMIT.amount + 1):
             assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
 
-    def test_counts_log_ins_that_succeed_too_where_it_is_fixed(self, service, ada):
+    def test_a_fixed_limit_also_counts_log_ins_that_succeed(self, service, ada):
         for _ in range(LIMIT.amount):
             service.log_in(login="ada", password=PASSWORD, address=HOME, is_limit_fixed=True)
 
@@ -51,19 +51,19 @@ class TestLimitOfAnAddress:
         with pytest.raises(TooManyRequestsError):
             service.log_in(login="ada", password=PASSWORD, address=HOME)
 
-    def test_another_address_is_another_count(self, service, ada):
+    def test_counts_each_address_separately(self, service, ada):
         fail(service, times=LIMIT.amount, address=HOME)
 
         assert service.log_in(login="ada", password=PASSWORD, address="192.0.2.2").user_id == ada.id
 
-    def test_switched_off_it_does_not_bite(self, unlimited_service, ada):
+    def test_can_be_switched_off(self, unlimited_service, ada):
         fail(unlimited_service, times=LIMIT.amount + 1, address=HOME)
 
         assert unlimited_service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
 
 
 class TestWaitsOfAnAccount:
-    def test_a_network_that_is_new_waits_once_there_were_too_many_failures(self, service, ada):
+    def test_a_new_network_waits_after_too_many_failures(self, service, ada):
         fail_from_everywhere(service, "ada", times=LIMIT.amount)
 
         with pytest.raises(TooManyRequestsError) as caught:
@@ -71,7 +71,7 @@ class TestWaitsOfAnAccount:
 
         assert caught.value.retry_after_seconds == 1
 
-    def test_after_its_wait_the_right_password_is_taken_whatever_others_did_meanwhile(self, service, ada, clock):
+    def test_the_right_password_is_accepted_after_the_wait_whatever_others_did(self, service, ada, clock):
         fail_from_everywhere(service, "ada", times=LIMIT.amount)
         with pytest.raises(TooManyRequestsError) as caught:
             service.log_in(login="ada", password=PASSWORD, address=HOME)
@@ -87,7 +87,7 @@ class TestWaitsOfAnAccount:
         assert waits[:5] == [1, 2, 4, 8, 16]
         assert waits[-1] == max(waits) == MAX_WAIT.total_seconds()
 
-    def test_an_attempt_during_the_wait_neither_counts_nor_prolongs_it(self, service, ada, clock):
+    def test_an_attempt_during_the_wait_does_not_count_or_prolong_it(self, service, ada, clock):
         fail_from_everywhere(service, "ada", times=LIMIT.amount)
         waits = []
         for _ in range(3):
@@ -103,13 +103,13 @@ class TestWaitsOfAnAccount:
 
         assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
 
-    def test_the_64_is_what_is_known(self, service, ada):
+    def test_an_ipv6_network_of_64_bits_is_known_as_one(self, service, ada):
         service.log_in(login="ada", password=PASSWORD, address="2001:db8::1")
         fail_from_everywhere(service, "ada", times=LIMIT.amount)
 
         assert service.log_in(login="ada", password=PASSWORD, address="2001:db8::2").user_id == ada.id
 
-    def test_what_one_user_is_known_from_another_is_not(self, service, ada, factories):
+    def test_a_network_is_known_for_each_user_separately(self, service, ada, factories):
         factories.User(username="eve")
         service.log_in(login="eve", password=PASSWORD, address=HOME)
         fail_from_everywhere(service, "ada", times=LIMIT.amount)
@@ -117,7 +117,7 @@ class TestWaitsOfAnAccount:
         with pytest.raises(TooManyRequestsError):
             service.log_in(login="ada", password=PASSWORD, address=HOME)
 
-    def test_a_network_that_was_not_used_for_long_is_strange_again(self, service, ada, clock):
+    def test_a_network_that_was_not_used_for_long_is_unknown_again(self, service, ada, clock):
         service.log_in(login="ada", password=PASSWORD, address=HOME)
         clock.advance(seconds=KNOWN_TIME.total_seconds() + 1)
         fail_from_everywhere(service, "ada", times=LIMIT.amount)
@@ -125,20 +125,20 @@ class TestWaitsOfAnAccount:
         with pytest.raises(TooManyRequestsError):
             service.log_in(login="ada", password=PASSWORD, address=HOME)
 
-    def test_name_and_address_in_any_case_are_one_account(self, service, ada):
+    def test_the_name_and_the_address_in_any_case_are_one_account(self, service, ada):
         fail_from_everywhere(service, "ADA", times=1)
         fail_from_everywhere(service, "ada@example.org", times=LIMIT.amount - 1, network="198.51.100")
 
         with pytest.raises(TooManyRequestsError):
             service.log_in(login="ada", password=PASSWORD, address=HOME)
 
-    def test_another_account_is_another_count(self, service, ada, factories):
+    def test_failures_are_counted_for_each_account_separately(self, service, ada, factories):
         factories.User(username="eve")
         fail_from_everywhere(service, "eve", times=LIMIT.amount)
 
         assert service.log_in(login="ada", password=PASSWORD, address=HOME).user_id == ada.id
 
-    def test_log_ins_that_succeed_from_ever_new_networks_make_nobody_wait(self, service, ada):
+    def test_successful_log_ins_from_new_networks_cause_no_wait(self, service, ada):
         for number in range(LIMIT.amount * 3):
             assert service.log_in(login="ada", password=PASSWORD, address=f"198.51.100.{number}").user_id == ada.id
 
@@ -151,7 +151,7 @@ class TestWaitsOfAnAccount:
 
 
 class TestSweep:
-    def test_what_can_no_longer_matter_goes_and_the_rest_stays(self, service, factories, clock, session):
+    def test_removes_only_rows_that_no_longer_matter(self, service, factories, clock, session):
         user = factories.User()
         over = factories.LoginSession(user_id=user.id, expires_at=clock() - timedelta(seconds=1))
         current = factories.LoginSession(user_id=user.id, expires_at=clock() + timedelta(seconds=1))
@@ -175,14 +175,14 @@ class TestSweep:
         assert session.scalars(select(LoginWait.account)).all() == ["new"]
         assert session.scalars(select(LoginNetwork.network)).all() == ["new"]
 
-    def test_with_nothing_to_do_it_does_nothing(self, service, session):
+    def test_does_nothing_without_old_rows(self, service, session):
         service.sweep()
 
         assert session.scalar(select(func.count()).select_from(LoginSession)) == 0
 
 
 def fail_after_waiting(service, clock, login, *, times, network="198.18.0"):
-    """Fail so often, each from a network of its own, in the order of their waits; return the waits in seconds."""
+    """Fail from a new network each time, in the order of the waits, and return the waits in seconds."""
     waits = []
     for number in range(times + LIMIT.amount):
         address = f"{network}.{number}"

@@ -13,17 +13,17 @@ from tests.services.login.log_in.attempts import HOME, LIMIT, fail_from_everywhe
 
 class TestLogIn:
     @pytest.mark.parametrize("login", ["ada", "ADA", "ada@example.org", "Ada@Example.ORG"])
-    def test_by_name_or_address_in_any_case(self, service, ada, login):
+    def test_accepts_the_name_or_the_address_in_any_case(self, service, ada, login):
         grant = service.log_in(login=login, password=PASSWORD, address=HOME)
 
         assert grant.user_id == ada.id
 
-    def test_the_session_lasts_as_long_as_the_settings_say(self, service, ada, clock, settings):
+    def test_the_settings_decide_how_long_a_session_lasts(self, service, ada, clock, settings):
         grant = service.log_in(login="ada", password=PASSWORD, address=HOME)
 
         assert grant.expires_at == clock() + timedelta(days=settings.session_days)
 
-    def test_unknown_wrong_and_inactive_answer_alike(self, service, ada, factories):
+    def test_an_unknown_name_a_wrong_password_and_an_inactive_user_get_the_same_answer(self, service, ada, factories):
         factories.User(username="gone", is_active=False)
         factories.User(username="unclaimed", is_active=False, password_hash=None, email=None)
 
@@ -37,14 +37,14 @@ class TestLogIn:
 
         assert len(answers) == 1
 
-    def test_a_name_does_not_stand_for_an_address(self, service, factories):
+    def test_a_name_is_not_compared_with_an_address(self, service, factories):
         factories.User(username="ada", email="ada@example.org", is_active=False, password_hash=None)
         factories.User(username="eve", email="eve@example.org")
 
         with pytest.raises(WrongCredentialsError):
             service.log_in(login="ada@example.org", password=PASSWORD, address=HOME)
 
-    def test_a_hash_of_weaker_parameters_is_made_anew(self, service, factories, session):
+    def test_a_hash_with_weaker_parameters_is_replaced(self, service, factories, session):
         weaker = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash(PASSWORD)
         user = factories.User(username="ada", password_hash=weaker)
 
@@ -55,7 +55,7 @@ class TestLogIn:
         assert not needs_rehash(user.password_hash)
         assert is_password(PASSWORD, user.password_hash)
 
-    def test_a_hash_of_todays_stays(self, service, ada, session):
+    def test_a_hash_with_todays_parameters_stays(self, service, ada, session):
         before = ada.password_hash
 
         service.log_in(login="ada", password=PASSWORD, address=HOME)
@@ -75,7 +75,7 @@ class TestLogOut:
         with pytest.raises(SessionEndedError):
             refresh(service, grant)
 
-    def test_twice_is_once(self, service, grant):
+    def test_a_second_log_out_changes_nothing(self, service, grant):
         actor = service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
 
         service.log_out(actor)
@@ -83,7 +83,7 @@ class TestLogOut:
 
 
 class TestGetActor:
-    def test_is_the_user_with_the_projects_they_are_in(self, service, grant, ada, factories):
+    def test_returns_the_user_with_their_projects(self, service, grant, ada, factories):
         project = factories.Project()
         factories.Project()
         factories.ProjectMember(project_id=project.id, user_id=ada.id)
@@ -94,18 +94,18 @@ class TestGetActor:
         assert project.id in actor.project_ids
         assert len(actor.project_ids) == 2
 
-    def test_somebody_elses_session_makes_nobody(self, service, grant, factories):
+    def test_the_session_of_another_user_is_refused(self, service, grant, factories):
         with pytest.raises(SessionEndedError):
             service.get_actor(session_id=grant.session_id, user_id=factories.User().id)
 
-    def test_an_inactive_user_is_nobody(self, resources, grant, ada, session):
+    def test_an_inactive_user_is_refused(self, resources, grant, ada, session):
         ada.is_active = False
         session.flush()
 
         with serving(resources) as services, pytest.raises(SessionEndedError):
             services.login.get_actor(session_id=grant.session_id, user_id=ada.id)
 
-    def test_with_redis_flushed_it_is_the_same(self, service, grant, redis):
+    def test_does_not_depend_on_redis(self, service, grant, redis):
         before = service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
         redis.flushdb()
 
@@ -113,14 +113,14 @@ class TestGetActor:
 
 
 class TestChangePassword:
-    def test_the_new_one_is_good_and_the_old_one_not(self, service, grant):
+    def test_only_the_new_password_logs_in(self, service, grant):
         change_password(service, grant, new="a new and longer one")
 
         assert service.log_in(login="ada", password="a new and longer one", address="192.0.2.7")
         with pytest.raises(WrongCredentialsError):
             service.log_in(login="ada", password=PASSWORD, address="192.0.2.7")
 
-    def test_every_other_session_ends_and_this_one_stays(self, service, grant):
+    def test_every_other_session_ends(self, service, grant):
         other = service.log_in(login="ada", password=PASSWORD, address="192.0.2.7")
 
         change_password(service, grant, new="a new and longer one")
@@ -131,13 +131,13 @@ class TestChangePassword:
         with pytest.raises(SessionEndedError):
             service.get_actor(session_id=other.session_id, user_id=other.user_id)
 
-    def test_the_current_one_is_needed(self, service, grant, session):
+    def test_the_current_password_is_required(self, service, grant, session):
         with pytest.raises(InvalidError, match="current_password"):
             change_password(service, grant, current="wrong", new="a new and longer one")
 
         assert service.log_in(login="ada", password=PASSWORD, address="192.0.2.7")
 
-    def test_guessing_the_current_one_is_counted(self, service, grant):
+    def test_wrong_current_passwords_are_counted(self, service, grant):
         for _ in range(LIMIT.amount):
             with pytest.raises(InvalidError):
                 change_password(service, grant, current="wrong", new="a new and longer one", address="192.0.2.9")
@@ -145,7 +145,7 @@ class TestChangePassword:
         with pytest.raises(TooManyRequestsError):
             change_password(service, grant, new="a new and longer one", address="192.0.2.9")
 
-    def test_networks_where_only_the_old_one_was_used_are_strange_again(self, service, grant, ada):
+    def test_networks_that_used_only_the_old_password_are_unknown_again(self, service, grant, ada):
         service.log_in(login="ada", password=PASSWORD, address="192.0.2.66")
         change_password(service, grant, new="a new and longer one")
         fail_from_everywhere(service, "ada", times=LIMIT.amount)
@@ -154,7 +154,7 @@ class TestChangePassword:
         with pytest.raises(TooManyRequestsError):
             service.log_in(login="ada", password="a new and longer one", address="192.0.2.66")
 
-    def test_ones_own_name_is_no_password(self, service, grant):
+    def test_ones_own_name_is_refused_as_a_password(self, service, grant):
         with pytest.raises(InvalidError, match="must not be the username"):
             change_password(service, grant, new="ADA@example.org")
 

@@ -11,7 +11,7 @@ from tests.services.login.log_in.attempts import HOME, refresh
 
 
 class TestRefresh:
-    def test_each_token_is_good_for_one_exchange(self, service, grant):
+    def test_each_token_can_be_exchanged_once(self, service, grant):
         second = refresh(service, grant)
         third = refresh(service, second)
 
@@ -19,7 +19,7 @@ class TestRefresh:
         assert grant.session_id == second.session_id == third.session_id
         assert third.expires_at == grant.expires_at
 
-    def test_a_spent_one_ends_the_session_for_whoever_holds_it(self, service, grant, clock):
+    def test_a_spent_token_ends_the_session_for_everybody(self, service, grant, clock):
         newest = refresh(service, grant)
         clock.advance(seconds=10)
 
@@ -28,14 +28,14 @@ class TestRefresh:
         with pytest.raises(SessionEndedError):
             refresh(service, newest)
 
-    def test_sent_again_within_ten_seconds_it_gets_the_same_successor(self, service, grant, clock):
+    def test_a_repeated_exchange_within_ten_seconds_gets_the_same_successor(self, service, grant, clock):
         first = refresh(service, grant)
         clock.advance(seconds=9.9)
 
         assert refresh(service, grant) == first
         assert refresh(service, first).session_id == grant.session_id
 
-    def test_once_its_successor_was_used_a_spent_one_ends_the_session_at_once(self, service, grant):
+    def test_a_spent_token_ends_the_session_at_once_after_its_successor_was_used(self, service, grant):
         newest = refresh(service, refresh(service, grant))
 
         with pytest.raises(RefreshTokenReusedError):
@@ -52,7 +52,7 @@ class TestRefresh:
         with pytest.raises(RefreshTokenReusedError):
             refresh(service, owners)
 
-    def test_a_spent_one_ends_the_access_tokens_too_at_once(self, service, grant, clock):
+    def test_a_spent_token_ends_the_access_tokens_at_once(self, service, grant, clock):
         refresh(service, grant)
         clock.advance(seconds=10)
         service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
@@ -63,7 +63,7 @@ class TestRefresh:
         with pytest.raises(SessionEndedError):
             service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
 
-    def test_another_session_of_the_user_lives_on(self, service, grant, clock):
+    def test_another_session_of_the_user_goes_on(self, service, grant, clock):
         other = service.log_in(login="ada", password=PASSWORD, address=HOME)
         refresh(service, grant)
         clock.advance(seconds=10)
@@ -73,22 +73,22 @@ class TestRefresh:
 
         assert refresh(service, other).session_id == other.session_id
 
-    def test_a_session_that_is_over_is_not_refreshed(self, service, grant, clock):
+    def test_an_expired_session_is_not_refreshed(self, service, grant, clock):
         clock.now = grant.expires_at
 
         with pytest.raises(SessionEndedError):
             refresh(service, grant)
 
-    def test_until_then_it_is(self, service, grant, clock):
+    def test_a_session_is_refreshed_until_it_expires(self, service, grant, clock):
         clock.now = grant.expires_at - timedelta(microseconds=1)
 
         assert refresh(service, grant).session_id == grant.session_id
 
-    def test_a_session_that_never_was_is_not_refreshed(self, service):
+    def test_an_unknown_session_is_not_refreshed(self, service):
         with pytest.raises(SessionEndedError):
             service.refresh(session_id=uuid4(), refresh_id=uuid4())
 
-    def test_an_inactive_users_session_ends(self, resources, grant, ada, session):
+    def test_the_session_of_an_inactive_user_ends(self, resources, grant, ada, session):
         ada.is_active = False
         session.flush()
 

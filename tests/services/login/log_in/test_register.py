@@ -12,36 +12,36 @@ from tests.services.login.log_in.attempts import HOME, LIMIT
 
 
 class TestRegister:
-    def test_makes_a_user_and_never_more(self, service, session):
+    def test_creates_an_account_with_the_role_user(self, service, session):
         service.register(username="ada", email="ada@example.org", password=PASSWORD, address=HOME)
 
         user = session.scalars(select(User).where(User.username == "ada")).one()
         assert (user.role, user.is_active) == (Role.USER, True)
         assert is_password(PASSWORD, user.password_hash)
 
-    def test_the_answer_does_not_hold_the_hash(self, service):
+    def test_the_answer_does_not_contain_the_hash(self, service):
         row = service.register(username="ada", email="ada@example.org", password=PASSWORD, address=HOME)
 
         assert b"argon2" not in row.json
 
-    def test_a_name_is_taken_however_it_is_capitalised(self, service, factories):
+    def test_a_taken_name_is_refused_in_any_case(self, service, factories):
         factories.User(username="Ada")
 
         with pytest.raises(UsernameTakenError):
             service.register(username="aDA", email="other@example.org", password=PASSWORD, address=HOME)
 
-    def test_an_address_is_taken_however_it_is_capitalised(self, service, factories):
+    def test_a_taken_address_is_refused_in_any_case(self, service, factories):
         factories.User(email="Ada@example.org")
 
         with pytest.raises(EmailTakenError):
             service.register(username="ada", email="ada@EXAMPLE.org", password=PASSWORD, address=HOME)
 
     @pytest.mark.parametrize("password", ["Lovelace-1815", "lovelace@example.org", "LOVELACE"])
-    def test_the_name_or_address_is_no_password(self, service, password):
+    def test_the_name_and_the_address_are_refused_as_a_password(self, service, password):
         with pytest.raises(InvalidError, match="must not be the username or email address"):
             service.register(username="lovelace-1815", email="Lovelace@example.org", password=password, address=HOME)
 
-    def test_closed_it_makes_nobody(self, closed_service, session):
+    def test_creates_nobody_when_registration_is_closed(self, closed_service, session):
         with pytest.raises(RegistrationClosedError):
             closed_service.register(username="ada", email="ada@example.org", password=PASSWORD, address=HOME)
 
@@ -49,7 +49,7 @@ class TestRegister:
 
 
 class TestLimitOfRegistrations:
-    def test_bites_by_address_and_leaves_log_ins_alone(self, service, ada):
+    def test_applies_by_address_and_does_not_affect_log_ins(self, service, ada):
         for number in range(LIMIT.amount):
             service.register(username=f"u{number}", email=f"u{number}@example.org", password=PASSWORD, address=HOME)
 

@@ -31,8 +31,8 @@ changes = st.fixed_dictionaries(
 )
 
 
-def create(services, actor, *, title="One", **said):
-    return services.tasks.create(actor, {"title": title, **said})
+def create(services, actor, *, title="One", **values):
+    return services.tasks.create(actor, {"title": title, **values})
 
 
 def body_of(services, actor, query):
@@ -40,17 +40,17 @@ def body_of(services, actor, query):
     return orjson.loads(envelope_of(page))
 
 
-def page_as_of(services, actor, instant, **asked):
-    return body_of(services, actor, TaskQuery(as_of=instant, **asked))
+def page_as_of(services, actor, instant, **filters):
+    return body_of(services, actor, TaskQuery(as_of=instant, **filters))
 
 
-def items_as_of(services, actor, instant, **asked):
-    return page_as_of(services, actor, instant, **asked)["items"]
+def items_as_of(services, actor, instant, **filters):
+    return page_as_of(services, actor, instant, **filters)["items"]
 
 
-def ids_as_of(services, actor, instant, **asked):
-    return [item["id"] for item in items_as_of(services, actor, instant, **asked)]
+def ids_as_of(services, actor, instant, **filters):
+    return [item["id"] for item in items_as_of(services, actor, instant, **filters)]
 
 
-def titles_as_of(services, actor, instant, **asked):
-    return [item["title"] for item in items_as_of(services, actor, instant, **asked)]
+def titles_as_of(services, actor, instant, **filters):
+    return [item["title"] for item in items_as_of(services, actor, instant, **filters)]

@@ -53,38 +53,38 @@ CHANGES_OUT_OF_SIGHT = {
 
 class TestFilters:
     @pytest.mark.parametrize(
-        ("said", "said_later", "asked"), CHANGES_OUT_OF_SIGHT.values(), ids=CHANGES_OUT_OF_SIGHT.keys()
+        ("values", "later_values", "filters"), CHANGES_OUT_OF_SIGHT.values(), ids=CHANGES_OUT_OF_SIGHT.keys()
     )
-    def test_look_at_the_state_of_that_time(self, services, boss, clock, said, said_later, asked):
-        task = create(services, boss, **said)
+    def test_look_at_the_state_at_that_time(self, services, boss, clock, values, later_values, filters):
+        task = create(services, boss, **values)
         clock.advance(hours=1)
-        services.tasks.change(boss, task.id, said_later)
+        services.tasks.change(boss, task.id, later_values)
 
         then, up_to_the_change, later = (
-            ids_as_of(services, boss, instant, **asked) for instant in (NOON, NOON + HOUR - INSTANT, NOON + HOUR)
+            ids_as_of(services, boss, instant, **filters) for instant in (NOON, NOON + HOUR - INSTANT, NOON + HOUR)
         )
 
         assert (then, up_to_the_change, later) == ([task.id], [task.id], [])
 
     @pytest.mark.parametrize(
-        ("said", "said_later", "asked"), CHANGES_OUT_OF_SIGHT.values(), ids=CHANGES_OUT_OF_SIGHT.keys()
+        ("values", "later_values", "filters"), CHANGES_OUT_OF_SIGHT.values(), ids=CHANGES_OUT_OF_SIGHT.keys()
     )
-    def test_find_as_well_what_came_to_match_and_not_what_matches_no_more(
-        self, services, boss, clock, said, said_later, asked
+    def test_find_a_task_that_came_to_match_and_not_one_that_ceased_to(
+        self, services, boss, clock, values, later_values, filters
     ):
-        """The other way round: from what does not match to what does, and back."""
-        task = create(services, boss, **said)
+        """The opposite direction: a task comes to match, and a task ceases to match."""
+        task = create(services, boss, **values)
         clock.advance(hours=1)
-        services.tasks.change(boss, task.id, said_later)
+        services.tasks.change(boss, task.id, later_values)
         clock.advance(hours=1)
-        services.tasks.change(boss, task.id, back_to(said))
+        services.tasks.change(boss, task.id, back_to(values))
         clock.advance(hours=9)
 
-        found = [ids_as_of(services, boss, NOON + n * HOUR, **asked) for n in range(3)]
+        listed = [ids_as_of(services, boss, NOON + n * HOUR, **filters) for n in range(3)]
 
-        assert found == [[task.id], [], [task.id]]
+        assert listed == [[task.id], [], [task.id]]
 
-    def test_of_creators(self, services, boss, ann, clock):
+    def test_select_by_creator(self, services, boss, ann, clock):
         mine, anns = create(services, boss), create(services, ann)
         clock.advance(hours=1)
         services.tasks.change(boss, anns.id, {"title": "Touched by another"})
@@ -93,19 +93,19 @@ class TestFilters:
         assert ids_as_of(services, boss, NOON, creator="ANN") == [anns.id]
         assert ids_as_of(services, boss, NOON, creator=str(ann.user_id)) == [anns.id]
 
-    def test_take_as_started_what_was_started_by_then(self, services, boss, clock):
+    def test_count_a_task_as_started_if_it_was_started_by_then(self, services, boss, clock):
         task = create(services, boss)
         clock.advance(hours=1)
         services.tasks.change(boss, task.id, {"status": TaskStatus.IN_PROGRESS})
         clock.advance(hours=1)
 
-        found_after = [ids_as_of(services, boss, NOON + n * HOUR, started_after=NOON) for n in range(3)]
-        found_before = [ids_as_of(services, boss, NOON + n * HOUR, started_before=NOON + 2 * HOUR) for n in range(3)]
+        listed_after = [ids_as_of(services, boss, NOON + n * HOUR, started_after=NOON) for n in range(3)]
+        listed_before = [ids_as_of(services, boss, NOON + n * HOUR, started_before=NOON + 2 * HOUR) for n in range(3)]
 
-        assert found_after == found_before == [[], [task.id], [task.id]]
+        assert listed_after == listed_before == [[], [task.id], [task.id]]
         assert ids_as_of(services, boss, NOON + 2 * HOUR, started_before=NOON + HOUR) == []
 
-    def test_know_from_when_the_state_was(self, services, boss, clock):
+    def test_use_the_time_of_the_state(self, services, boss, clock):
         task = create(services, boss)
         clock.advance(hours=1)
         services.tasks.change(boss, task.id, {"title": "New"})
@@ -115,7 +115,7 @@ class TestFilters:
         assert ids_as_of(services, boss, NOON, updated_since=NOON + INSTANT) == []
         assert ids_as_of(services, boss, NOON + HOUR, updated_since=NOON + HOUR) == [task.id]
 
-    def test_take_overdue_as_it_was_then_and_not_as_it_is_now(self, services, boss, clock):
+    def test_decide_overdue_at_that_time_and_not_now(self, services, boss, clock):
         task = create(services, boss, due_at=NOON + HOUR)
         clock.advance(days=1)
 
@@ -123,7 +123,7 @@ class TestFilters:
         assert ids_as_of(services, boss, NOON + HOUR, overdue=False) == [task.id]
         assert ids_as_of(services, boss, NOON + HOUR + INSTANT, overdue=True) == [task.id]
 
-    def test_do_not_find_what_was_completed_before_it_was_reopened_and_done_again(self, services, boss, clock):
+    def test_do_not_find_the_first_completion_of_a_task_that_was_done_again(self, services, boss, clock):
         task = create(services, boss, status=TaskStatus.DONE)
         for status in (TaskStatus.TODO, TaskStatus.DONE):
             clock.advance(hours=1)
@@ -135,8 +135,8 @@ class TestFilters:
 
 
 class TestItems:
-    def test_have_all_that_the_task_was(self, services, boss, clock):
-        said = {
+    def test_have_every_field_of_the_task_at_that_time(self, services, boss, clock):
+        values = {
             "title": "Old",
             "description": "long",
             "status": TaskStatus.IN_PROGRESS,
@@ -148,7 +148,7 @@ class TestItems:
             "position": 42.5,
             "project": "OPS",
         }
-        before = create(services, boss, **said).values
+        before = create(services, boss, **values).values
         clock.advance(hours=1)
         taken_away = dict.fromkeys(("assignee", "due_at", "external_ref"))
         services.tasks.change(
@@ -171,7 +171,7 @@ class TestItems:
         assert then == before
         assert then["ref"] == "OPS-1"
 
-    def test_say_since_when_the_task_was_so(self, services, boss, clock):
+    def test_state_since_when_the_task_had_that_state(self, services, boss, clock):
         task = create(services, boss)
         clock.advance(hours=1)
         services.tasks.change(boss, task.id, {"title": "New"})
@@ -181,7 +181,7 @@ class TestItems:
 
         assert (then["updated_at"], then["version"]) == ("2026-03-10T13:00:00+00:00", 2)
 
-    def test_call_people_by_their_names_of_now(self, services, boss, ann, clock, session):
+    def test_show_people_with_their_current_names(self, services, boss, ann, clock, session):
         create(services, boss, assignee="ann")
         clock.advance(hours=1)
         session.get_one(User, ann.user_id).username = "anna"
@@ -193,7 +193,7 @@ class TestItems:
 
 
 class TestWhen:
-    def test_before_the_first_task_there_is_nothing(self, services, boss):
+    def test_the_list_is_empty_before_the_first_task(self, services, boss):
         create(services, boss, created_at=NOON - 9 * DAY)
 
         body = page_as_of(services, boss, NOON - INSTANT, include_total=True)
@@ -201,26 +201,26 @@ class TestWhen:
         assert body == {"items": [], "next_cursor": None, "total": 0, "total_is_capped": False}
 
     @pytest.mark.parametrize("instant", [datetime(2, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, tzinfo=UTC)])
-    def test_long_ago_there_was_nothing_either(self, services, boss, instant):
+    def test_the_list_is_empty_long_ago(self, services, boss, instant):
         create(services, boss)
 
         assert ids_as_of(services, boss, instant) == []
 
-    def test_a_change_counts_from_its_own_instant_on(self, services, boss, clock):
+    def test_a_change_counts_from_its_own_instant(self, services, boss, clock):
         task = create(services, boss, title="Old")
         clock.advance(hours=1)
         services.tasks.change(boss, task.id, {"title": "New"})
 
-        found = [titles_as_of(services, boss, NOON + HOUR + n * INSTANT) for n in (-1, 0, 1)]
+        listed = [titles_as_of(services, boss, NOON + HOUR + n * INSTANT) for n in (-1, 0, 1)]
 
-        assert found == [["Old"], ["New"], ["New"]]
+        assert listed == [["Old"], ["New"], ["New"]]
 
     @pytest.mark.parametrize("instant", [NOON + timedelta(seconds=61), datetime(9998, 12, 31, tzinfo=UTC)])
-    def test_what_is_still_to_come_is_refused(self, services, boss, instant):
+    def test_a_future_instant_is_refused(self, services, boss, instant):
         with pytest.raises(InvalidError, match="is in the future"):
             items_as_of(services, boss, instant)
 
-    def test_clocks_may_be_a_minute_apart(self, services, boss):
+    def test_the_clock_of_a_client_may_be_a_minute_ahead(self, services, boss):
         task = create(services, boss)
 
         assert ids_as_of(services, boss, NOON + timedelta(seconds=60)) == [task.id]
@@ -235,25 +235,25 @@ class TestWhen:
 
 class TestPages:
     @pytest.mark.parametrize("sort", SORT_NAMES)
-    def test_join_to_the_list_of_that_time_however_it_is_sorted(self, services, boss, board, clock, sort):
+    def test_join_to_the_list_of_that_time_in_every_sort(self, services, boss, board, clock, sort):
         expected = all_items(services, boss, TaskQuery(sort=sort, limit=200))
         board.turn_upside_down()
 
-        found = all_items(services, boss, TaskQuery(sort=sort, limit=3, as_of=NOON + HOUR))
+        listed = all_items(services, boss, TaskQuery(sort=sort, limit=3, as_of=NOON + HOUR))
 
-        assert len(found) == 10
-        assert found == expected
+        assert len(listed) == 10
+        assert listed == expected
 
     @pytest.mark.parametrize("sort", ["-updated_at", "title", "-due_at"])
     def test_join_even_if_tasks_change_between_them(self, services, boss, board, sort):
         query = TaskQuery(sort=sort, limit=3, as_of=NOON + HOUR)
         expected = all_items(services, boss, query)
 
-        found = all_items(services, boss, query, between=board.turn_upside_down)
+        listed = all_items(services, boss, query, between=board.turn_upside_down)
 
-        assert found == expected
+        assert listed == expected
 
-    def test_count_what_there_was_with_every_page(self, services, boss, board):
+    def test_every_page_has_the_total_of_that_time(self, services, boss, board):
         board.turn_upside_down()
 
         first = page_as_of(services, boss, NOON + HOUR, include_total=True, limit=4)
@@ -262,24 +262,24 @@ class TestPages:
 
         assert (first["total"], second["total"], filtered["total"]) == (10, 10, 2)
 
-    def test_of_another_sort_are_not_continued(self, services, boss, board):
+    def test_a_cursor_of_another_sort_is_refused(self, services, boss, board):
         first = page_as_of(services, boss, NOON + HOUR, limit=4)
 
         with pytest.raises(InvalidError, match="another sort order"):
             page_as_of(services, boss, NOON + HOUR, limit=4, sort="title", cursor=first["next_cursor"])
 
-    def test_of_two_instants_are_not_taken_for_each_other_by_the_cache(self, services, boss, clock):
+    def test_the_cache_keeps_two_instants_apart(self, services, boss, clock):
         task = create(services, boss, title="Old")
         clock.advance(hours=1)
         services.tasks.change(boss, task.id, {"title": "New"})
 
-        found = [titles_as_of(services, boss, instant) for instant in (NOON, NOON + HOUR, NOON)]
+        listed = [titles_as_of(services, boss, instant) for instant in (NOON, NOON + HOUR, NOON)]
 
-        assert found == [["Old"], ["New"], ["Old"]]
+        assert listed == [["Old"], ["New"], ["Old"]]
 
 
-def back_to(said):
-    """The change that leads back to the first state: its own fields, and defaults for the others."""
+def back_to(values):
+    """Build the change that restores the first state: the changed fields return to their defaults."""
     defaults = {
         "status": TaskStatus.TODO,
         "title": "One",
@@ -291,11 +291,11 @@ def back_to(said):
         "due_at": None,
         "created_at": NOON,
     }
-    return {**defaults, **said}
+    return {**defaults, **values}
 
 
 def all_items(services, actor, query, *, between=None):
-    """Page after page; `between` is done once, after the first."""
+    """Collect all pages; `between` is called once, after the first page."""
     items = []
     while True:
         body = body_of(services, actor, query)
@@ -309,7 +309,7 @@ def all_items(services, actor, query, *, between=None):
 
 
 class Board:
-    """Ten tasks that come within an hour, with some that are the same in what one sorts by."""
+    """Ten tasks that come within an hour; some have equal values in the fields that lists are sorted by."""
 
     def __init__(self, services, boss, clock):
         self._services, self._boss, self._clock = services, boss, clock
@@ -334,8 +334,8 @@ class Board:
     def turn_upside_down(self):
         self._clock.advance(hours=1)
         for number, task_id in enumerate(self.ids[:-2]):
-            said = {"title": f"U{-number % 5}", "status": TaskStatus.TODO, "priority": TaskPriority.LOW}
-            changes = {**said, "due_at": None, "position": number, "project": "OPS"}
+            values = {"title": f"U{-number % 5}", "status": TaskStatus.TODO, "priority": TaskPriority.LOW}
+            changes = {**values, "due_at": None, "position": number, "project": "OPS"}
             self._services.tasks.change(self._boss, task_id, changes)
         for task_id in self.ids[-3:]:
             self._services.tasks.delete(self._boss, task_id)

@@ -40,7 +40,7 @@ class TestNowAndThen:
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
     @given(steps=steps, query=queries)
-    def test_the_list_as_of_an_instant_is_what_the_list_was_at_it(
+    def test_the_list_as_of_an_instant_equals_the_list_at_that_instant(
         self, services, factories, acting_as, boss, clock, steps, query
     ):
         """Each example has an author of its own, because earlier examples leave their tasks behind."""
@@ -55,28 +55,28 @@ class TestNowAndThen:
             assert body_of(services, author, replace(query, as_of=clock())) == seen[clock()]
         clock.advance(days=1)
 
-        found = {instant: body_of(services, author, replace(query, as_of=instant)) for instant in seen}
+        listed = {instant: body_of(services, author, replace(query, as_of=instant)) for instant in seen}
 
         # A task is overdue if it was due before the instant.
-        assert found == seen
+        assert listed == seen
 
-    def test_a_move_on_the_board_is_no_version(self, services, boss, clock):
+    def test_a_move_on_the_board_makes_no_version(self, services, boss, clock):
         task = create(services, boss, position=1.0)
         clock.advance(hours=1)
         services.tasks.change(boss, task.id, {"position": 2.0})
         clock.advance(hours=1)
         services.tasks.change(boss, task.id, {"title": "New"})
 
-        found = [items_as_of(services, boss, NOON + n * HOUR)[0] for n in range(3)]
+        listed = [items_as_of(services, boss, NOON + n * HOUR)[0] for n in range(3)]
 
-        assert [(item["position"], item["version"]) for item in found] == [(1.0, 1), (1.0, 1), (2.0, 3)]
+        assert [(item["position"], item["version"]) for item in listed] == [(1.0, 1), (1.0, 1), (2.0, 3)]
 
 
 def take(services, actor, step, ids):
-    """One step of a story; about a task that is not there, or is not so, it is none."""
-    verb, subject, said = step
+    """Take one step of a story; a step that does not fit its task does nothing."""
+    verb, subject, values = step
     if verb == "create":
-        ids.append(services.tasks.create(actor, {"title": subject, **said}).id)
+        ids.append(services.tasks.create(actor, {"title": subject, **values}).id)
         return
     if not ids:
         return
@@ -87,4 +87,4 @@ def take(services, actor, step, ids):
     elif verb == "delete" and not is_deleted:
         services.tasks.delete(actor, task_id)
     elif verb == "change" and not is_deleted:
-        services.tasks.change(actor, task_id, said)
+        services.tasks.change(actor, task_id, values)

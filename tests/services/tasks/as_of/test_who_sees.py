@@ -17,7 +17,7 @@ from tests.services.tasks.as_of.looking_back import (
 
 
 class TestDeleted:
-    def test_since_then_is_still_in_the_list(self, services, boss, clock):
+    def test_a_task_deleted_later_is_still_in_the_list(self, services, boss, clock):
         task = create(services, boss)
         clock.advance(hours=1)
         services.tasks.delete(boss, task.id)
@@ -27,7 +27,7 @@ class TestDeleted:
 
         assert (then["id"], then["deleted_at"]) == (task.id, None)
 
-    def test_by_then_is_in_the_list_of_the_deleted(self, services, boss, clock):
+    def test_a_task_deleted_by_then_is_in_the_list_of_deleted_tasks(self, services, boss, clock):
         task = create(services, boss)
         clock.advance(hours=1)
         services.tasks.delete(boss, task.id)
@@ -39,19 +39,19 @@ class TestDeleted:
         assert ids_as_of(services, boss, NOON + HOUR) == []
         assert ids_as_of(services, boss, NOON, deleted=True) == []
 
-    def test_and_restored_since_is_deleted_as_of_then(self, services, boss, clock):
+    def test_a_task_restored_later_is_still_deleted_at_that_time(self, services, boss, clock):
         task = create(services, boss)
         for do in (services.tasks.delete, services.tasks.restore):
             clock.advance(hours=1)
             do(boss, task.id)
 
-        found = [ids_as_of(services, boss, NOON + n * HOUR) for n in range(3)]
-        found_deleted = [ids_as_of(services, boss, NOON + n * HOUR, deleted=True) for n in range(3)]
+        listed = [ids_as_of(services, boss, NOON + n * HOUR) for n in range(3)]
+        listed_deleted = [ids_as_of(services, boss, NOON + n * HOUR, deleted=True) for n in range(3)]
 
-        assert found == [[task.id], [], [task.id]]
-        assert found_deleted == [[], [task.id], []]
+        assert listed == [[task.id], [], [task.id]]
+        assert listed_deleted == [[], [task.id], []]
 
-    def test_for_good_is_still_in_the_list_of_before(self, services, boss, clock, session):
+    def test_a_purged_task_is_still_in_earlier_lists(self, services, boss, clock, session):
         task = create(services, boss, title="Purged", assignee="ann")
         clock.advance(hours=1)
         session.execute(delete(Task).where(Task.id == task.id))
@@ -63,13 +63,13 @@ class TestDeleted:
         assert ids_as_of(services, boss, NOON + HOUR, deleted=True) == []
 
     @pytest.mark.parametrize("role", [Role.USER, Role.VIEWER])
-    def test_may_not_be_listed_by_who_may_not_restore(self, services, factories, acting_as, role):
+    def test_only_users_who_may_restore_tasks_may_list_deleted_ones(self, services, factories, acting_as, role):
         with pytest.raises(ForbiddenError):
             items_as_of(services, acting_as(factories.User(role=role)), NOON, deleted=True)
 
 
 class TestWhoSees:
-    def test_of_projects_one_is_not_in_there_was_nothing(self, services, boss, ben):
+    def test_the_list_shows_nothing_of_other_projects(self, services, boss, ben):
         create(services, boss, project="OPS")
 
         assert page_as_of(services, ben, NOON, include_total=True) == {
@@ -80,25 +80,25 @@ class TestWhoSees:
         }
         assert ids_as_of(services, ben, NOON, projects=("OPS",)) == []
 
-    def test_what_has_left_ones_project_is_seen_as_it_was_in_it(self, services, boss, ben, clock):
+    def test_a_task_that_left_the_project_is_seen_as_it_was_there(self, services, boss, ben, clock):
         task = create(services, boss, title="For all")
         clock.advance(hours=1)
         services.tasks.change(boss, task.id, {"project": "OPS", "title": "Secret"})
 
-        found = [titles_as_of(services, ben, instant) for instant in (NOON, NOON + HOUR)]
+        listed = [titles_as_of(services, ben, instant) for instant in (NOON, NOON + HOUR)]
 
-        assert found == [["For all"], []]
+        assert listed == [["For all"], []]
 
-    def test_what_has_come_into_ones_project_is_not_seen_as_it_was_before(self, services, boss, ben, clock):
+    def test_a_task_that_came_into_the_project_is_not_seen_as_it_was_before(self, services, boss, ben, clock):
         task = create(services, boss, title="Secret", project="OPS")
         clock.advance(hours=1)
         services.tasks.change(boss, task.id, {"project": "GEN", "title": "For all"})
 
-        found = [titles_as_of(services, ben, instant) for instant in (NOON, NOON + HOUR)]
+        listed = [titles_as_of(services, ben, instant) for instant in (NOON, NOON + HOUR)]
 
-        assert found == [[], ["For all"]]
+        assert listed == [[], ["For all"]]
 
-    def test_who_is_a_member_now_sees_what_was_there_before(self, services, boss, factories, acting_as, ops, clock):
+    def test_a_new_member_sees_what_was_in_the_project_before(self, services, boss, factories, acting_as, ops, clock):
         task = create(services, boss, project="OPS")
         clock.advance(hours=1)
         newcomer = factories.User()
