@@ -144,7 +144,7 @@ class Cache:
                 self._is_forgetting_again = not is_done
 
     def _try(self, command: Callable[[], Any], *, is_patient: bool = False) -> Any:
-        """Run the command. None if Redis fails or is not to be asked; a patient caller asks anyway and logs nothing."""
+        """Run the command. None if Redis fails or rests. A patient caller asks it even then, and logs nothing."""
         if self._now() < self._rests_until and not is_patient:
             return None
         try:

@@ -23,7 +23,7 @@ from app.local.errors import StartError
 from app.schemas.people import UserInput
 from app.settings import LaunchSettings, Settings
 
-# Each try waits a few seconds for a lock, then lets the transactions behind it pass.
+# Migrating is tried for this long. Each try waits a few seconds for a lock, then lets the transactions behind it pass.
 LOCKED_TABLES_SECONDS = 60.0
 
 
@@ -49,8 +49,8 @@ class NoJobs:
 def migrate(settings: Settings) -> None:
     """Bring the database to this release's schema. A schema that is newer stays as it is.
 
-    An older release can therefore start again on the schema of the next one, which works with it. A migration that was
-    interrupted is continued.
+    An older release can therefore start again on the schema of the next release. A migration that was interrupted is
+    continued.
     """
     engine = make_engine(settings.database_url, pool_size=1, timeouts=JOB_TIMEOUTS)
     give_up_at = time.monotonic() + LOCKED_TABLES_SECONDS
