@@ -1,8 +1,8 @@
-"""The cache of pages that are expensive to make and the same for many users. A failing Redis counts as a miss.
+"""The cache of pages, which are expensive and the same for many users, and of actors. A failing Redis is a miss.
 
-Entries are forgotten by *generation*: each key contains the random generations of the spaces that the page was made
+Entries are forgotten by *generation*: each key contains the random generations of the spaces that the entry was made
 from. One write gives a space a new generation, and so forgets it. A reader fetches the generations before it loads, so
-a page that was loaded before a change but stored after it has a key that nobody reads.
+an entry that was loaded before a change but stored after it has a key that nobody reads.
 """
 
 import hashlib

@@ -46,7 +46,10 @@ class Stopped(Exception):  # noqa: N818 - not an error: Ctrl-C was pressed befor
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Return the exit status: 0 after an orderly stop, 1 when it could not start, 2 for wrong settings."""
+    """Return the exit status: 0 after an orderly stop, 1 when it could not start, 2 for wrong settings.
+
+    The command `database` returns the exit status of its program.
+    """
     options = _parser().parse_args(arguments)
     stopping = threading.Event()
     try:

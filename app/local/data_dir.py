@@ -26,7 +26,10 @@ class Secrets:
 
 @contextmanager
 def locked(data_dir: Path) -> Iterator[None]:
-    """Hold the directory's lock, which ends with this process. Raises StartError when another tracker holds it."""
+    """Hold the directory's lock, which ends with this process.
+
+    Raises StartError when another tracker holds the lock, or when the directory cannot be used.
+    """
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         if (owner := data_dir.stat().st_uid) != os.geteuid() != 0:

@@ -37,7 +37,7 @@ class Admin:
 
 
 class NoJobs:
-    """Wakes no worker: none runs yet, and beat's first tick finds the work that is due."""
+    """Wakes no worker: none runs yet, and each worker looks for work that is due when it starts."""
 
     def enqueue(self, name: JobName, *, request_id: str | None = None) -> None:
         pass

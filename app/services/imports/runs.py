@@ -1,6 +1,7 @@
-"""How staged imports become tasks: the process that claims an import commits one block at a time.
+"""How staged imports become tasks: the process that claims an import commits one step at a time.
 
-When a worker dies, the next one repeats the block that was under way, and no other.
+A step is a block, or the load of a whole all-or-nothing file. When a worker dies, the next one repeats only the step
+that was under way.
 """
 
 import logging
@@ -22,7 +23,8 @@ from app.services.imports.uploads import UPLOAD_LEASE
 
 logger = logging.getLogger(__name__)
 
-# Longer than any block takes. After a worker died, another one takes over when the lease and one sweep have passed.
+# Longer than any block takes. After a worker has died, another one takes over when the lease and one sweep have passed.
+# The load of a whole file may take longer, but it keeps the import's row locked.
 LEASE = timedelta(seconds=10)
 # One job works this long and then lets others have their turn, so jobs stay short.
 SLICE = timedelta(seconds=10)

@@ -1,4 +1,4 @@
-"""How often a client may try to log in: limits by network, and growing waits by account. See adr/002.
+"""How often a client may try to log in: limits by network, and growing waits by account. See docs/adr/002.
 
 Attempts on an account come from two kinds of networks. A network from which the user has logged in before has its own
 limit, so attackers elsewhere cannot lock the user out. Every other network must wait. The wait grows with the failed
