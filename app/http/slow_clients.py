@@ -48,7 +48,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class State(Enum):
-    """Whose turn it is: the client's to read, the client's to send or ours to answer, or nobody's."""
+    """Whose turn it is. SENDING: the client has to send, or we have to answer. IDLE: nobody has to do anything."""
 
     READING = auto()
     SENDING = auto()

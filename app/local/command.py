@@ -90,7 +90,7 @@ def _run_alone(options: argparse.Namespace, launch: LaunchSettings) -> int:
 
 
 def _become(process: str, launch: LaunchSettings) -> None:
-    """Turn into that one process, on the servers that the settings name."""
+    """Become that one process, and use the servers that the settings name."""
     settings = read_settings()
     if process == "api":
         serve_api(settings, launch)

@@ -134,7 +134,7 @@ class TaskLogRepository:
         )
 
     def drop_partitions_before(self, log_date: date) -> None:
-        """Drop the months that end before the day. Their runs stay, so their days are not logged again."""
+        """Drop the months that end before the day, with their rows. The runs stay, so no day is logged again."""
         names = self._session.scalars(
             text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'task_logs'::regclass ORDER BY 1")
         ).all()

@@ -108,7 +108,7 @@ class HealthRepository:
         return {state: counted.get(state, 0) for state in unfinished}
 
     def count_overdue_days(self, time_zone: str, *, after: timedelta) -> OverdueDays:
-        """Count the overdue days since the first task that ended longer ago than `after`."""
+        """Count the overdue days since the first task. A day is overdue if it ended longer ago than `after`."""
         row = self._session.execute(_OVERDUE_DAYS, {"zone": time_zone, "after": after}).one()
         return OverdueDays(*row)
 

@@ -93,7 +93,7 @@ class ImportPeopleRepository:
         self._session.execute(_ADD, _with_skeletons(names))
 
     def find_look_alikes(self, names: Collection[str]) -> set[str]:
-        """Return those names that look like an existing username. No user has one of the names."""
+        """Return those names that look like an existing username. The caller passes only names that no user has."""
         return set(self._session.scalars(_FIND_LIKE, _with_skeletons(names)))
 
     def add_unclaimed_members(self, project_id: int, names: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""The SQL of the history's clock: the present, the instant until which it is closed, and older open writers."""
+"""The SQL of the history's clock: the present, the instant until which it is closed, and the writers before that."""
 
 from datetime import datetime
 
