@@ -1,8 +1,8 @@
-"""The cache of pages that are expensive to make and the same for many users. A failing Redis counts as a miss.
+"""The cache of pages, which are expensive and the same for many users, and of actors. A failing Redis is a miss.
 
-Entries are forgotten by *generation*: each key contains the random generations of the spaces that the page was made
+Entries are forgotten by *generation*: each key contains the random generations of the spaces that the entry was made
 from. One write gives a space a new generation, and so forgets it. A reader fetches the generations before it loads, so
-a page that was loaded before a change but stored after it has a key that nobody reads.
+an entry that was loaded before a change but stored after it has a key that nobody reads.
 """
 
 import hashlib
@@ -144,7 +144,7 @@ class Cache:
                 self._is_forgetting_again = not is_done
 
     def _try(self, command: Callable[[], Any], *, is_patient: bool = False) -> Any:
-        """Run the command. None if Redis fails or is not to be asked; a patient caller asks anyway and logs nothing."""
+        """Run the command. None if Redis fails or rests. A patient caller asks it even then, and logs nothing."""
         if self._now() < self._rests_until and not is_patient:
             return None
         try:

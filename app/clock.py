@@ -64,5 +64,5 @@ class Calendar:
 
 
 def in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
-    """The moment in UTC, since PostgreSQL accepts fewer offsets than Python. One without an offset is in that zone."""
+    """Convert to UTC, since PostgreSQL accepts fewer offsets than Python. A moment without an offset is in `zone`."""
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).astimezone(UTC)

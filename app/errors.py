@@ -80,7 +80,7 @@ class OutcomeUnknownError(UnavailableError):
 
 
 class StatementTooSlowError(UnavailableError):
-    """The database cancelled a statement that took longer than a request may."""
+    """PostgreSQL cancelled a statement that took longer than its timeout."""
 
     code = "too_slow"
 

@@ -14,7 +14,7 @@ class TaskChanged:
 
 @dataclass(frozen=True, slots=True)
 class TasksImported:
-    """One block of an import's rows was committed."""
+    """Tasks were created or changed from one block of an import's rows."""
 
     import_id: int
     task_count: int

@@ -1,7 +1,7 @@
 """The names of all jobs, and the queue that wakes a worker for one.
 
 A message only wakes a worker. The work itself is a row in PostgreSQL, and a scheduled sweep finds the work of a lost
-message. So a broker that is away is logged and otherwise ignored.
+message. An error of the broker is therefore logged and otherwise ignored.
 """
 
 import logging
@@ -80,7 +80,7 @@ class CeleryJobQueue:
             return int(queue.message_count)
 
     def _try(self, ask: Callable[[], Answer]) -> Answer | None:
-        """Ask the broker. None if it fails or is not to be asked."""
+        """Ask the broker. None if it fails, or has failed within REST_SECONDS."""
         if self._now() < self._rests_until:
             return None
         try:

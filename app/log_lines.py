@@ -46,7 +46,7 @@ def init_logging(level: str, *, write_line: Callable[[str], None] | None = None)
     )
     handler = _LineHandler(write_line or _standard_output().write_line)
     handler.setFormatter(formatter)
-    # No line contains them, and finding them out takes system calls.
+    # No line contains the thread or the process, and finding them out takes system calls.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers = [handler]
@@ -71,7 +71,7 @@ class _LineHandler(logging.Handler):
 
 @cache
 def _standard_output() -> Output:
-    """One for the process, however often logging is set up."""
+    """The only output of the process, however often logging is set up."""
     return Output(STANDARD_OUTPUT, describe_dropped=_describe_dropped)
 
 

@@ -13,11 +13,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-# From a cached answer to the longest statement that a request may run.
+# From a cached answer to a request that runs several slow statements.
 DURATION_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 # The library names a file for each kind of metric below.
 FILE_KINDS = ("counter", "histogram", "gauge_livesum")
-# With about 4 KiB for each method and route, more than all of them need.
+# More than all methods and routes need. Each takes about 4 KiB.
 FILE_BYTES = 1024 * 1024
 
 logger = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ class _Place:
 
 
 def _taken_place(directory: Path | None) -> _Place | None:
-    """A place in the directory. None without a directory or space in it: an api must answer all the same."""
+    """Take a place in the directory. None without a directory or space in it: the api must answer even then."""
     if directory is None:
         return None
     place = _Place(directory)

@@ -10,7 +10,7 @@ from limits import parse as parse_limit
 from marshmallow import ValidationError
 
 MIN_SECRET_BYTES = 32
-# Together with the time for the last requests, shorter than the stop timeouts of docker-compose.yml and Kubernetes.
+# The drain and the last requests together take less time than the stop timeouts of docker-compose.yml and Kubernetes.
 MAX_DRAIN_SECONDS = 20
 PLACEHOLDER_WORDS = ("change-me", "changeme", "replace-me", "placeholder", "example", "notsecret", "your-secret")
 

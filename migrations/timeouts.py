@@ -16,7 +16,7 @@ class Timeouts:
         connection.execute(text(f"SET statement_timeout = '{self.statement_seconds}s'"))
 
 
-# All later statements queue behind a lock that a migration waits for, so it gives up soon.
+# All later statements queue behind a lock that a migration waits for, so the migration gives up soon.
 ORDINARY = Timeouts(lock_seconds=4, statement_seconds=300)
 # A concurrent build waits for every transaction that was open when it began, but blocks nobody.
 CONCURRENT_BUILD = Timeouts(lock_seconds=600, statement_seconds=3600)

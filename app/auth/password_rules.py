@@ -30,9 +30,9 @@ def is_guessable(password: str, *, username: str, email: str | None) -> bool:
 
 
 def _forms_of(password: str) -> Iterator[str]:
-    """The password as it is and with look-alikes replaced by letters; also the stem of each, and the text it repeats.
+    """The password as it is and with look-alikes replaced by letters; for both also the stem and the repeated text.
 
-    The stem has no digits and signs at either end.
+    The stem is the form without the digits and signs at either end.
     """
     for form in (password, password.translate(_LEET)):
         yield form

@@ -18,7 +18,7 @@ class Permission(StrEnum):
     TASK_UPDATE = "task:update"
     TASK_DELETE = "task:delete"
     TASK_RESTORE = "task:restore"
-    # Change tasks through the classic API, which only managers may.
+    # Change tasks through the classic API. The role `user` may not.
     TASK_MANAGE = "task:manage"
     TASK_LOG_READ = "task_log:read"
     TASK_LOG_RUN = "task_log:run"

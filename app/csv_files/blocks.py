@@ -1,6 +1,6 @@
-"""Cuts an uploaded CSV into blocks of whole rows while it comes in: encoding, delimiter, header and limits.
+"""Cuts an uploaded CSV into blocks of whole rows while it comes in, and finds its encoding, delimiter and header.
 
-Memory does not grow with the file. The contents of rows are read elsewhere.
+Memory does not grow with the file. The module `rows` reads the contents of the rows.
 """
 
 import codecs
@@ -23,7 +23,7 @@ BLOCK_ROWS = 4_000
 BLOCK_CHARACTERS = 1024 * 1024
 # A spreadsheet has at most this many rows, and may leave blank ones after its last row.
 MAX_BLANK_ROWS = 2**20
-# A longer row is a quote that was never closed; without a limit, the rest of the file would be held in memory.
+# A longer row probably has a quote that is never closed. Without a limit, memory would hold the rest of the file.
 MAX_ROW_CHARACTERS = 1024 * 1024
 
 
@@ -65,7 +65,7 @@ _SEPARATOR_LINE = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 
 
 class CsvFile:
-    """Reads the header when it is made. Raises UnreadableCsvError or TooLargeError, also while `blocks` is read."""
+    """The constructor reads the header. It raises UnreadableCsvError or TooLargeError, and so does `blocks`."""
 
     def __init__(
         self, stream: ByteStream, limits: CsvLimits, *, encoding: Encoding | None = None, delimiter: str | None = None
@@ -119,7 +119,7 @@ class CsvFile:
         return self._lines_before + int(self._rows.line_num) + 1
 
     def _next(self) -> list[str] | None:
-        """None at the end of the file."""
+        """The cells of the next row; None at the end of the file."""
         line_number = self._next_line
         try:
             cells: list[str] | None = next(self._rows, None)

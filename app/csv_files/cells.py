@@ -52,7 +52,7 @@ def join_labels(labels: list[str]) -> str:
 
 
 class CellReaders:
-    """One reader for each kind of column, by the names in `columns`. Each takes a stripped cell or raises CellError.
+    """One reader for each kind of column, by the names in `columns`. Each reads a stripped cell or raises CellError.
 
     Dates without an offset are in `time_zone`. With `is_day_first`, 3.9.2026 and 3/9/2026 are the third of September.
     """
@@ -120,7 +120,7 @@ def _status(cell: str) -> TaskStatus:
 
 
 def _is_done(cell: str) -> TaskStatus:
-    """A column named `done` means the opposite of one named `active`."""
+    """In a column named `done`, true means done. As a status, it means todo."""
     match cell.lower():
         case "true" | "1" | "yes":
             return TaskStatus.DONE

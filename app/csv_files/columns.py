@@ -64,14 +64,14 @@ TRACKERS: dict[str, Tracker] = {
     "vikunja": Tracker(frozenset({"title", "done"}), {"done": "is_done"}),
     "kanboard": Tracker(frozenset({"task_id", "swimlane"}), {"task_id": "external_ref"}),
 }
-# The field that each cell reader fills; `only_tasks` fills none, it refuses rows.
+# The field that each cell reader fills. `only_tasks` fills none: it only refuses rows.
 FIELD_OF = {
     **{name: name for name in IMPORTED},
     "is_done": "status",
     "one_member": "assignee",
     "numbered_person": "assignee",
 }
-# What our own files hold beyond what is imported: read by people, passed over without a word.
+# The columns of our own files that imports do not read. They are not reported as ignored.
 PASSED_OVER = frozenset({"ref", "project", "creator", "updated_at", "started_at", "completed_at", "error"})
 KNOWN_NAMES = frozenset(EVERYBODYS) | {name for tracker in TRACKERS.values() for name in tracker.reads_as}
 

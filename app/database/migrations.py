@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 
 def applied_migration(connection: Connection) -> str | None:
-    """The newest migration that was applied to the database."""
+    """The newest migration that was applied to the database; None if it is empty."""
     return MigrationContext.configure(connection).get_current_revision()
 
 

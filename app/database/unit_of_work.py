@@ -23,7 +23,7 @@ RETRY_AFTER_SECONDS = 2
 COSTLY_RETRY_SECONDS = 30
 # Somebody has to free some space first.
 FULL_DISK_RETRY_AFTER_SECONDS = 30
-# After a connection was lost during a commit, the server is asked for the outcome, this long and this often.
+# After a connection was lost during a commit, the server is asked for the outcome for this long, with these pauses.
 OUTCOME_SECONDS = 2.0
 OUTCOME_PAUSE_SECONDS = 0.1
 

@@ -27,7 +27,7 @@ MAX_BODIES = 300
 MAX_BODY_MEMORY_BYTES = 64 * 1024 * 1024
 MAX_UPLOADS = 8
 MAX_WAITING_UPLOADS = 32
-# A file may wait longer: meanwhile it holds only a thread, and its client expects a file to take time.
+# An upload or download may wait longer. It holds only a thread, and its client expects a file to take time.
 LONGEST_TRANSFER_WAIT_SECONDS = 10.0
 # Downloads at the same time, and those of them whose file is still being written.
 MAX_DOWNLOADS = 16
@@ -210,7 +210,7 @@ def current_admission() -> Admission:
 
 
 def init_body_reception(app: Flask, settings: Settings) -> None:
-    """Receive each body that is no file before its request counts as running, since its client may be slow."""
+    """Receive each body that is not a file before its request counts as running, since its client may be slow."""
 
     @app.before_request
     def receive_body() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from flask import Flask, Response, current_app
 
-# The server is told to stop halfway through. It still answers the requests that it has begun.
+# Halfway through this time, the server is told to stop. It still answers the requests that it has begun.
 HOLD_SECONDS = 0.5
 
 

@@ -30,7 +30,7 @@ class ScrapeTokenError(UnauthenticatedError):
 
 
 def init_metrics(app: Flask) -> None:
-    """Call it before any other hook is registered: the time includes theirs, and the status is the final one."""
+    """Call it before hooks that take time are registered: the time includes theirs, and the status is the final one."""
 
     @app.before_request
     def start_timer() -> None:

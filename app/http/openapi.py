@@ -83,7 +83,7 @@ class _Parser(FlaskParser):
     }
 
     def load_json(self, req: Any, schema: Any) -> Any:
-        """By orjson, which refuses NaN and lone surrogates where webargs' own json lets them in."""
+        """Parse the body with orjson, which refuses NaN and lone surrogates. webargs itself would accept them."""
         body = req.get_data()
         if not body:
             if getattr(schema, "needs_body", True):
@@ -124,7 +124,7 @@ def _ensure_few_values(body: bytes) -> None:
     """
     if sum(map(body.count, (b",", b":", b"["))) <= MAX_JSON_SEPARATORS:
         return
-    # Separators within strings do not count. There are at most two strings for each of the others.
+    # Separators within strings do not count. There are at most two strings for each separator outside of strings.
     tokens = islice(_JSON_TOKEN.finditer(body), 3 * MAX_JSON_SEPARATORS)
     kinds = Counter(token.lastgroup for token in tokens)
     if kinds["separator"] > MAX_JSON_SEPARATORS or kinds.total() == 3 * MAX_JSON_SEPARATORS:

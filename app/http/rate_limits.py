@@ -24,7 +24,7 @@ from app.settings import RateLimits, Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-# Counts a request and returns the time left in its window, in one round trip. limits' own script returns no time.
+# Counts a request and returns the time left in its window, in one round trip. The script of `limits` returns no time.
 _HIT = """
 local count = redis.call('INCRBY', KEYS[1], ARGV[2])
 local left = redis.call('PTTL', KEYS[1])
@@ -37,7 +37,7 @@ return {count, left}
 
 
 class CountedWindowRateLimiter(FixedWindowRateLimiter):
-    """Fixed windows. The state after this request's hit is kept for its headers, so that it is not queried again."""
+    """Counts in fixed windows, and keeps the count for the response's headers, so that it is not queried again."""
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
         key, seconds = item.key_for(*identifiers), item.get_expiry()

@@ -1,7 +1,7 @@
 """Which clients stop sending or reading in the middle of a request, and how their connections are ended.
 
 The server reads and writes sockets in code of its own, without deadlines. The kernel counts what each socket received
-and what its peer acknowledged (tcp_info in Linux' include/uapi/linux/tcp.h), so a thread compares these counts once a
+and what its peer acknowledged (tcp_info in Linux's include/uapi/linux/tcp.h), so a thread compares these counts once a
 second and shuts down the sockets that make no progress. A thread that waits for such a socket sees the connection end.
 """
 
@@ -29,7 +29,8 @@ WINDOW_SECONDS = 30.0
 MIN_BYTES_PER_WINDOW = 15_000
 # After this long without progress the kernel drops the data that a client does not read, and its connection.
 UNREAD_MILLISECONDS = 45_000
-# A client may be waiting for a running request: only one that has been silent for longer than the oldest is ended.
+# A client may be waiting for a running request. Only a client that has been silent for longer than the oldest request
+# has run, by this margin, is ended.
 MARGIN_SECONDS = 5.0
 # A process that was stopped for longer than this does not know what happened meanwhile.
 MAX_GAP_SECONDS = 5.0
@@ -47,7 +48,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class State(Enum):
-    """Whose turn it is: the client's to read, the client's to send or ours to answer, or nobody's."""
+    """Whose turn it is. SENDING: the client has to send, or we have to answer. IDLE: nobody has to do anything."""
 
     READING = auto()
     SENDING = auto()

@@ -1,6 +1,6 @@
 """How an upload is read as it arrives: multipart/form-data (RFC 7578) whose last part is the file.
 
-Nothing is stored on disk, and memory holds at most one piece, whatever the size of the file.
+Nothing is stored on disk, and memory holds only a few pieces, whatever the size of the file.
 """
 
 from collections.abc import Iterator

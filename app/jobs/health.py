@@ -1,4 +1,4 @@
-"""The jobs of the planner's statistics."""
+"""The job that refreshes the planner's statistics."""
 
 from celery import Celery
 

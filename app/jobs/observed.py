@@ -41,7 +41,7 @@ def serve_each_job(celery_app: Celery, resources: Resources) -> None:
 
 
 def name_jobs_in_the_log() -> None:
-    """Add the job's name and request to Celery's own log lines about it, above all those about failures."""
+    """Add the job's name and request to Celery's own log lines about the job, such as those about a failure."""
 
     @task_prerun.connect(weak=False)
     def bind(task: Task, **_kwargs: Any) -> None:  # type: ignore[type-arg]

@@ -46,7 +46,10 @@ class Stopped(Exception):  # noqa: N818 - not an error: Ctrl-C was pressed befor
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Return the exit status: 0 after an orderly stop, 1 when it could not start, 2 for wrong settings."""
+    """Return the exit status: 0 after an orderly stop, 1 when it could not start, 2 for wrong settings.
+
+    The command `database` returns the exit status of its program.
+    """
     options = _parser().parse_args(arguments)
     stopping = threading.Event()
     try:
@@ -87,7 +90,7 @@ def _run_alone(options: argparse.Namespace, launch: LaunchSettings) -> int:
 
 
 def _become(process: str, launch: LaunchSettings) -> None:
-    """Turn into that one process, on the servers that the settings name."""
+    """Become that one process, and use the servers that the settings name."""
     settings = read_settings()
     if process == "api":
         serve_api(settings, launch)

@@ -85,7 +85,7 @@ def _items(load: Callable[[str | None], Page]) -> Iterator[dict[str, Any]]:
 
 
 def _table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """At most as wide as the terminal. The last column is shortened to fit."""
+    """Format the rows as a table. The last column is shortened so that the table fits the terminal."""
     cells = [[_shown(row[column]) for column in columns] for row in rows]
     widths = [max([len(column), *(len(row[index]) for row in cells)]) for index, column in enumerate(columns)]
     room = shutil.get_terminal_size((DEFAULT_WIDTH, 0)).columns - sum(widths[:-1]) - len(GAP) * (len(columns) - 1)

@@ -26,7 +26,10 @@ class Secrets:
 
 @contextmanager
 def locked(data_dir: Path) -> Iterator[None]:
-    """Hold the directory's lock, which ends with this process. Raises StartError when another tracker holds it."""
+    """Hold the directory's lock, which ends with this process.
+
+    Raises StartError when another tracker holds the lock, or when the directory cannot be used.
+    """
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         if (owner := data_dir.stat().st_uid) != os.geteuid() != 0:
@@ -36,7 +39,7 @@ def locked(data_dir: Path) -> Iterator[None]:
             )
         if any(data_dir.iterdir()) and not (data_dir / "lock").exists():
             raise StartError(f"{data_dir} holds other files; set DATA_DIR to a directory for the tracker alone")
-        # As root, the servers' own user must be able to enter it; nobody else may list it.
+        # If root starts the tracker, the servers' own user must be able to enter it. Nobody else may list it.
         data_dir.chmod(0o711 if os.geteuid() == 0 else 0o700)
         lock = (data_dir / "lock").open("a+")
     except OSError as error:
@@ -89,7 +92,7 @@ def numbers_dir(data_dir: Path) -> Path:
     """A new directory for the counters of api processes, in memory if possible, so that no disk slows them down."""
     digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
     for path in (SHARED_MEMORY / f"tasktracker-{digest}", data_dir / "metrics"):
-        # In a directory that everybody may write to, the name may belong to another user, who keeps it.
+        # In a directory that everybody may write to, another user may have taken the name. Then the next path is used.
         shutil.rmtree(path, ignore_errors=True)
         with suppress(OSError):
             path.mkdir(mode=0o700)

@@ -23,7 +23,7 @@ from app.local.errors import StartError
 from app.schemas.people import UserInput
 from app.settings import LaunchSettings, Settings
 
-# Each try waits a few seconds for a lock, then lets the transactions behind it pass.
+# Migrating is tried for this long. Each try waits a few seconds for a lock, then lets the transactions behind it pass.
 LOCKED_TABLES_SECONDS = 60.0
 
 
@@ -37,7 +37,7 @@ class Admin:
 
 
 class NoJobs:
-    """Wakes no worker: none runs yet, and beat's first tick finds the work that is due."""
+    """Wakes no worker: none runs yet, and each worker looks for work that is due when it starts."""
 
     def enqueue(self, name: JobName, *, request_id: str | None = None) -> None:
         pass
@@ -49,8 +49,8 @@ class NoJobs:
 def migrate(settings: Settings) -> None:
     """Bring the database to this release's schema. A schema that is newer stays as it is.
 
-    An older release can therefore start again on the schema of the next one, which works with it. A migration that was
-    interrupted is continued.
+    An older release can therefore start again on the schema of the next release. A migration that was interrupted is
+    continued.
     """
     engine = make_engine(settings.database_url, pool_size=1, timeouts=JOB_TIMEOUTS)
     give_up_at = time.monotonic() + LOCKED_TABLES_SECONDS

@@ -18,7 +18,7 @@ from app.local.system_user import ServerUser
 from app.models.people.user import Role
 from app.settings import LaunchSettings, read_settings
 
-# Anybody who can open the database's files can read and change everything in it.
+# An admin, because anybody who can open the database's files can read and change everything in it.
 OPERATOR = Actor(0, "operator", Role.ADMIN, frozenset())
 GENERATED_PASSWORD_BYTES = 12
 

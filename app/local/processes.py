@@ -68,7 +68,7 @@ def serve_api(settings: Settings, launch: LaunchSettings) -> None:
     # of its own, SIGTERM must end it; the server's handlers, which it inherits from us, would not do that.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     os.register_at_fork(after_in_child=_restore_default_handlers)
-    # By then the server has set its own handlers, which ours replace.
+    # At startup the server sets its own handlers first, and ours replace them.
     server.on_startup(lambda: _stop_by(server, settings.drain_seconds))
     server.serve()
 

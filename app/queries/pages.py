@@ -118,7 +118,10 @@ def encode_cursor(sort: str, position: Position) -> str:
 
 
 def decode_cursor(cursor: str, sort: str, is_valid_key: Callable[[str], bool]) -> Position:
-    """Raises InvalidError for a cursor that is not ours, belongs to another sort, or has been tampered with."""
+    """Raises InvalidError for text that is not a cursor, and for a cursor of another sort order.
+
+    Cursors are not signed, since a forged one only makes the page start elsewhere.
+    """
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         cursor_sort, key, row_id = orjson.loads(base64.urlsafe_b64decode(padded.encode()))

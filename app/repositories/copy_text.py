@@ -46,7 +46,10 @@ class CopySource:
 
 
 def copy_line(values: Iterable[Any]) -> str:
-    """The line of a row of None, text, numbers, instants and lists of text. Fast: an import calls it for each row."""
+    """Return the line of one row. A value is None, text, a number, an instant or a list of text.
+
+    It must be fast, because an import calls it for each row.
+    """
     cells = []
     for value in values:
         kind = type(value)

@@ -38,7 +38,7 @@ class UserRepository:
         return self._session.get(User, user_id, with_for_update=True, populate_existing=True)
 
     def get_by_login(self, login: str) -> User | None:
-        """Find a user by username or email. No username that can log in contains an @, so one with an @ is an email."""
+        """Find a user by username or email. A user whose name contains an @ cannot log in, so an @ means an email."""
         column = User.email if "@" in login else User.username
         return self._session.scalar(select(User).where(func.lower(column) == func.lower(login)))
 

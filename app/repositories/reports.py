@@ -67,7 +67,7 @@ class ReportRepository:
         return self._run(_AGING, actor, project, {"days": [*days], "now": now})
 
     def _run(self, statement: str, actor: Actor, project: str | None, values: dict[str, Any]) -> Sequence[Any]:
-        """Every report has this condition, so none can forget who is asking."""
+        """Add the condition that every report needs, so none can forget who is asking."""
         conditions = ["true"]
         if not actor.sees_everything:
             conditions.append("project_id = ANY (:project_ids)")

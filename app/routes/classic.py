@@ -1,4 +1,4 @@
-"""The classic API, at the root: kept to the letter for its clients, on the same services."""
+"""The classic API, at the root. It never changes for its clients, and it uses the same services."""
 
 from datetime import date
 from typing import Any
@@ -42,7 +42,7 @@ from app.services.daily_log.read import NumberedPage
 from app.services.imports.imports import ImportOptions
 from app.services.tasks.write import TaskChanges
 
-# How long the request of an upload waits for its end.
+# How long the request of an upload waits for the end of the import.
 UPLOAD_WAIT_SECONDS = 10
 
 blueprint = Blueprint("classic", __name__, description='The classic API; errors are `{"error": …}`')

@@ -1,4 +1,4 @@
-"""/api/v1/task-logs: the record of which tasks were active on which day."""
+"""/api/v1/task-logs: which tasks were active on which day."""
 
 from dataclasses import asdict
 from datetime import date

@@ -1,4 +1,4 @@
-"""/healthz, /readyz and /metrics: whether the process lives, whether what it needs is there, and how much it does."""
+"""/healthz, /readyz and /metrics, for load balancers, operators and Prometheus."""
 
 from http import HTTPStatus
 from typing import Any

@@ -1,4 +1,4 @@
-"""/api/v1/users: accounts, and whose tasks are whose."""
+"""/api/v1/users: accounts, and the tasks that are assigned to them."""
 
 from dataclasses import replace
 from typing import Any

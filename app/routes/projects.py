@@ -1,4 +1,4 @@
-"""/api/v1/projects: what tasks belong to, and who is in it."""
+"""/api/v1/projects: projects, which tasks belong to, and their members."""
 
 from typing import Any
 

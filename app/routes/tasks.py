@@ -163,6 +163,6 @@ def restore_task(task_id: int) -> Response:
 
 
 def as_json(change: TaskChange) -> dict[str, Any]:
-    """A change of a task, with the names `from` and `to`, which are Python's own words."""
+    """A change of a task as clients see it. Its fields `from` and `to` have other names here: `from` is a keyword."""
     fields = [{"field": each.field, "from": each.before, "to": each.after} for each in change.changes]
     return {**asdict(change), "changes": fields}

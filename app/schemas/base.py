@@ -22,14 +22,14 @@ class StrictSchema(Schema):
 
     @pre_load
     def _ensure_few_fields(self, values: Any, **_kwargs: Any) -> Any:
-        """Before any field is looked at."""
+        """Refuse too many fields before any of them is validated."""
         if isinstance(values, Mapping) and len(values) > MAX_INPUT_FIELDS:
             raise ValidationError(f"Has {len(values):,} fields; {MAX_INPUT_FIELDS} are the most.")
         return values
 
 
 class SomeOf(StrictSchema):
-    """Fields of which none is required, and at least one is."""
+    """Every field is optional, but at least one must be present."""
 
     # For the OpenAPI document.
     min_properties = 1
@@ -41,7 +41,7 @@ class SomeOf(StrictSchema):
 
 
 class WholeRegexp(validate.Regexp):
-    """Matches all of the text; `$` alone would let a line break follow."""
+    """Matches the whole text. `$` alone would accept a line break at the end."""
 
     def __call__(self, value: Any) -> Any:
         if self.regex.fullmatch(value) is None:
@@ -50,7 +50,7 @@ class WholeRegexp(validate.Regexp):
 
 
 class Text(fields.String):
-    """Stripped text without NUL, of a length in characters."""
+    """Text without NUL and without spaces around it. Its length is counted in characters."""
 
     default_error_messages = {"nul": "Must not contain a NUL character."}  # noqa: RUF012
 
@@ -67,7 +67,7 @@ class Text(fields.String):
 
 
 class BoundedList(fields.List[Any]):
-    """A list whose length is checked before its elements, each of which could be an error of its own."""
+    """A list whose length is checked first, because each of its elements could cause an error of its own."""
 
     def __init__(self, element: fields.Field[Any], *, max_length: int, **kwargs: Any) -> None:
         self._length = validate.Length(max=max_length)
@@ -84,7 +84,7 @@ class DelimitedList(DelimitedFieldMixin, BoundedList):
 
 
 class Password(fields.String):
-    """Taken as it is, spaces included; never shown."""
+    """A password is taken as it is, including spaces, and is never shown."""
 
     def __init__(self, *, min_length: int, max_length: int, **kwargs: Any) -> None:
         metadata = {"format": "password"}
@@ -94,7 +94,7 @@ class Password(fields.String):
 
 
 class Number(fields.Float):
-    """A JSON number; text that reads as one is none."""
+    """A JSON number. A string that holds a number is refused."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_nan=False, **kwargs)
@@ -105,13 +105,13 @@ class Number(fields.Float):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-# Python would read more: weeks, days of the year, and forty ones.
+# Python would read other forms too, such as week dates.
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MOMENT = re.compile(rf"{_DAY.pattern}([Tt ]\d\d:\d\d(:\d\d([.,]\d{{1,9}})?)?([Zz]|[+-]\d\d(:?\d\d)?)?)?", re.ASCII)
 
 
 class Moment(fields.AwareDateTime):
-    """ISO 8601, with hyphens and colons; UTC where no offset is named."""
+    """A time in ISO 8601, with hyphens and colons. Without an offset, it is in UTC."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(format="iso", default_timezone=UTC, **kwargs)
@@ -127,7 +127,7 @@ class Moment(fields.AwareDateTime):
 
 
 class Day(fields.Date):
-    """ISO 8601; of a year that has others on both sides, for reckoning."""
+    """A day in ISO 8601. The first and last years that Python knows are refused, so that other days can be computed."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> date:
         if not isinstance(value, str) or not _DAY.fullmatch(value):
@@ -152,7 +152,7 @@ class PageQuery(StrictSchema):
 
 
 def page_schema(item: type[Schema], name: str) -> type[Schema]:
-    """A page of items, as lists answer it."""
+    """The schema of a page of a list."""
     return Schema.from_dict(
         {
             "items": fields.List(fields.Nested(item), required=True),

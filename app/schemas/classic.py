@@ -1,4 +1,4 @@
-"""The shapes of the classic API, kept to the letter for the clients that were written against it.
+"""The shapes of the classic API, which never change for the clients that were written for it.
 
 The classic API has its own names for fields, and a status that says only whether a task is active. Here they are
 translated both ways: what comes in becomes our fields, and a `Shape` says how our rows go out.
@@ -22,7 +22,7 @@ from app.schemas.tasks import Priority
 DEFAULT_PER_PAGE = 10
 MAX_PAGE_NUMBER = 1_000_000
 
-# Our name for each field that the classic API calls otherwise.
+# Our name for each field that has another name in the classic API.
 FIELD_NAMES = {"task_name": "title", "assigned_user": "assignee"}
 CLASSIC_NAMES = {ours: theirs for theirs, ours in FIELD_NAMES.items()}
 # A logged task was active, so its status is always true.
@@ -50,7 +50,7 @@ LOGGED_TASK_DETAIL: Shape = {
 
 
 class Activity(fields.Boolean):
-    """A status: true while the task is active, false when it has ended. A status word is taken too."""
+    """A status: true while the task is active, false when it has ended. A status word is accepted, too."""
 
     default_error_messages = {"invalid": "Must be true, false or a status word."}  # noqa: RUF012
 
@@ -63,7 +63,7 @@ class Activity(fields.Boolean):
 
 
 class ClassicMoment(fields.String):
-    """M/D/YYYY or ISO 8601; in the workspace's time zone where no offset is named."""
+    """A time as M/D/YYYY or ISO 8601. Without an offset, it is in the workspace's time zone."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:  # type: ignore[override]
         moment = parse_moment(str(super()._deserialize(value, attr, data, **kwargs)))

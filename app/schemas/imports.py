@@ -1,4 +1,4 @@
-"""The shape of imports, of how they are asked for, and of the report on their refused rows."""
+"""The shape of imports, of the requests for them, and of the report on their refused rows."""
 
 import re
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class CsvUpload(StrictSchema):
 
 
 class Delimiter(fields.String):
-    """The character itself, or `tab`."""
+    """A delimiter: the character itself, or `tab`."""
 
     def __init__(self, **kwargs: Any) -> None:
         names = [_DELIMITER_NAMES.get(delimiter, delimiter) for delimiter in DELIMITERS]
@@ -43,7 +43,7 @@ class Delimiter(fields.String):
 
 
 class ImportForm(StrictSchema):
-    """Each field may be absent; the form's file comes behind them."""
+    """Every field is optional. In the form, the file comes after them."""
 
     project = ProjectKey(load_default=DEFAULT_PROJECT_KEY)
     dry_run = fields.Boolean(
@@ -88,7 +88,7 @@ class ImportForm(StrictSchema):
 
 
 class Waiting(fields.String):
-    """Seconds that the client would wait, from a Prefer header (RFC 7240); None when it says nothing of waiting."""
+    """How many seconds the client is willing to wait, by a Prefer header (RFC 7240). None if it does not say."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         preferences = [word.strip().lower() for word in super()._deserialize(value, attr, data, **kwargs).split(",")]

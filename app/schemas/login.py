@@ -15,7 +15,7 @@ class Registration(StrictSchema):
 
 
 class Login(StrictSchema):
-    """By username or email, either under `username`."""
+    """A log-in by username or by email address. Both are sent as `username`."""
 
     username = Text(
         min_length=1,

@@ -8,7 +8,8 @@ from app.auth.passwords import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 from app.models.people.user import MAX_EMAIL_LENGTH, MAX_USERNAME_LENGTH, RESERVED_USERNAMES, Role
 from app.schemas.base import PageQuery, Password, SomeOf, StrictSchema, Text, WholeRegexp, page_schema
 
-# Begins with a letter, so that an id and a name cannot be confused; has no @, so that an address and a name cannot be.
+# A username begins with a letter, so it cannot be mistaken for an id. It has no @, so it cannot be mistaken for an
+# email address.
 USERNAME = WholeRegexp(
     r"^[A-Za-z][A-Za-z0-9._-]*$",
     error="Must begin with a letter and hold letters, digits, dots, dashes and underscores.",

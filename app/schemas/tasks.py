@@ -1,4 +1,4 @@
-"""The shape of tasks as they come in and go out, and of the questions that a list answers."""
+"""The shape of tasks as they come in and go out, and of the filters of a list."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -39,7 +39,7 @@ MAX_FILTER_VALUES = 20
 
 
 def _words_for(ours: type[StrEnum], aliases: Mapping[str, StrEnum]) -> dict[str, Any]:
-    """For the OpenAPI document: our words, and what other trackers say."""
+    """For the OpenAPI document: our words, and those of other trackers."""
     others = sorted(set(aliases) - set(ours))
     description = "words of other trackers; any word in any case, with spaces or hyphens instead of underscores"
     return {"anyOf": [{"enum": list(ours)}, {"enum": others, "description": description}]}
@@ -72,7 +72,7 @@ class Priority(fields.String):
 
 
 class ProjectKey(fields.String):
-    """In any case, as people type it."""
+    """A project's key. Lower-case letters are accepted, too."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(validate=WholeRegexp(PROJECT_KEY_PATTERN, error="Not a project key."), **kwargs)
@@ -82,7 +82,7 @@ class ProjectKey(fields.String):
 
 
 class Labels(BoundedList):
-    """Each once, in the order in which they are first said."""
+    """Each label once, in the order of first appearance."""
 
     def __init__(self) -> None:
         label = Text(min_length=1, max_length=MAX_LABEL_LENGTH)
@@ -151,7 +151,7 @@ _SEPARATED = {"description": "one or more, separated by commas"}
 
 
 class TaskFilters(StrictSchema):
-    """Which tasks are meant."""
+    """The filters of a task list and of an export."""
 
     status = DelimitedList(Status(), max_length=MAX_FILTER_VALUES, metadata=_SEPARATED)
     priority = DelimitedList(Priority(), max_length=MAX_FILTER_VALUES, metadata=_SEPARATED)
@@ -249,7 +249,7 @@ TaskPage = page_schema(Task, "TaskPage")
 
 class FieldChange(Schema):
     field = fields.String(required=True)
-    # As the name says, of whatever type the field is.
+    # A value has the type of the field.
     before = fields.Raw(data_key="from", required=True, allow_none=True)
     after = fields.Raw(data_key="to", required=True, allow_none=True)
 

@@ -46,7 +46,11 @@ class UserService:
     def create(
         self, actor: Actor, *, username: str, email: str, password: str, role: Role, time_zone: str = "UTC"
     ) -> JsonRow:
-        """Create a user. An account with this name that an import created and that has no password becomes the user."""
+        """Create a user.
+
+        If an import has created an account with this name, and nobody has set its password, that account becomes the
+        user.
+        """
         ensure_may(actor, Permission.USER_MANAGE)
         ensure_not_guessable(password, username, email)
         password_hash = hash_password(password)
@@ -92,7 +96,8 @@ class UserService:
     def change(self, actor: Actor, user_id: int, changes: UserChanges) -> JsonRow:
         """Change a user. A new password or a deactivation ends their sessions.
 
-        Raises LastAdminError for a change that would leave no active admin.
+        An admin who changes their own password keeps the session that they use. Raises LastAdminError for a change that
+        would leave no active admin.
         """
         ensure_may(actor, Permission.USER_MANAGE)
         new_hash = hash_password(changes["password"]) if "password" in changes else None

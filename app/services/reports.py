@@ -67,7 +67,7 @@ class ReportService:
         self._calendar = calendar
 
     def flow(self, actor: Actor, *, since: date | None, until: date | None, project: str | None) -> list[FlowDay]:
-        """The number of tasks in each status at the end of each day, and for today as of now."""
+        """Count the tasks in each status at the end of each day. Today's tasks are counted as of now."""
         since, until = self._range(since, until)
         now = self._calendar.now()
         with self._uow.transaction():

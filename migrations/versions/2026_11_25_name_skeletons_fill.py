@@ -1,4 +1,4 @@
-"""Fills in the skeletons of existing users. Of users that look alike, the first one who can log in gets the skeleton.
+"""Fills in the skeletons of existing users. If names look alike, the first user who can log in gets the skeleton.
 
 The others keep their names and log in as before. Each batch commits, so log-ins wait only for one batch, and a killed
 migration continues where it stopped.

@@ -18,7 +18,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 ME = -1
 
 
-# What a request proves who it is with. Another way to do so needs a module beside `bearer`, its credential in this
+# The verified proof of a caller's identity. Another kind of proof needs a module beside `bearer`, a member of this
 # union, and a case in `current_credential` and in `_actor_of`.
 Credential = Claims
 

@@ -48,7 +48,7 @@ class LogRun(Base):
     finished_at: Mapped[datetime]
     task_count: Mapped[int]
     source: Mapped[LogSource] = mapped_column(word_enum(LogSource, "log_source"))
-    # False until the day has ended. The first run after its midnight completes it, and nothing changes it after that.
+    # False until the day has ended. The first run after that completes the day's rows, and then they never change.
     is_final: Mapped[bool]
 
 

@@ -83,7 +83,7 @@ class TaskImport(Base):
     claim_number: Mapped[int] = mapped_column(server_default=text("0"))
     # None if nobody works on the import; in the past if the worker that did has died.
     claimed_until: Mapped[datetime | None]
-    # The number of successive claims that failed on the same block.
+    # The number of attempts at the next block since a block last succeeded, including the one that is under way.
     failed_attempts: Mapped[int] = mapped_column(server_default=text("0"))
 
     __table_args__ = (

@@ -9,7 +9,7 @@ from app.models.base import Base
 
 
 class LoginAttempt(Base):
-    """The counter of one subject, such as "address:192.0.2.1" or "failures:user:7", in one time window."""
+    """The counter of one subject, such as "address:192.0.2.1" or "password:7", in one time window."""
 
     __tablename__ = "login_attempts"
 

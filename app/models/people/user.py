@@ -28,7 +28,7 @@ class User(Base):
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     username: Mapped[str]
-    # The shape of the username. None if an older user had the same shape when the column was added.
+    # The skeleton of the username. None if an older user had the same skeleton when the column was added.
     username_skeleton: Mapped[str | None]
     # Both are None for an unclaimed user, created by an import, who cannot log in.
     email: Mapped[str | None]

@@ -3,7 +3,7 @@
 import unicodedata
 from pathlib import Path
 
-# One and zero. Other ASCII characters that look alike tell real names apart.
+# One looks like l and zero like o. Other ASCII characters that look alike stay distinct, as real names need them.
 _ASCII = str.maketrans("01", "ol")
 # Invisible characters that Unicode does not class as format characters: fillers, joiners, variation selectors.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | {chr(code) for code in range(0xFE00, 0xFE10)}

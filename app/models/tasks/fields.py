@@ -59,7 +59,7 @@ class VersionedColumns(LoggedColumns):
     description: Mapped[str]
     labels: Mapped[list[str]]
     creator_id: Mapped[int]
-    # What another system calls the task; an import finds it again by this.
+    # The task's id in another system. An import finds the task by it.
     external_ref: Mapped[str | None]
     position: Mapped[float]
     created_at: Mapped[datetime]
@@ -93,16 +93,16 @@ class TaskField:
     """A field as clients see it."""
 
     name: str
-    # The column that keeps it, where that has another name; an id stands for a name, a number for a ref.
+    # The column that stores the field, if it has another name. It stores an id for a name, and the number of a ref.
     column: str = ""
     # The value of a new task that does not name the field.
     default: Any = _NoDefault.NO_DEFAULT
     # Clients set it, and it is stored as they send it.
     is_plain: bool = False
-    # A change of it is an entry in the task's history.
+    # A change of the field appears in the task's history.
     is_in_history: bool = True
     csv: CsvUse | None = None
-    # What import files may call its column, beside its own name.
+    # Other names that the field's column may have in an import file.
     headers: tuple[str, ...] = ()
 
     @property
@@ -145,16 +145,16 @@ FIELDS = (
 
 LOGGED = tuple(field for field in FIELDS if field.column_name in LOGGED_COLUMNS)
 PLAIN = tuple(field.name for field in FIELDS if field.is_plain)
-# The columns of CSV files that we write. The reference for other systems stands last: people do not read it.
+# The columns of CSV files that we write. `external_ref` stands last, because people do not read it.
 EXPORTED = tuple(sorted((field.name for field in FIELDS if field.csv), key=lambda name: name == "external_ref"))
 _BY_NAME = {field.name: field for field in FIELDS}
-# The fields that an import reads, in the order of those columns, with the columns of tasks that keep them.
+# Maps each field that an import reads to its column of tasks, in the order of EXPORTED.
 IMPORTED_COLUMNS = {name: _BY_NAME[name].column_name for name in EXPORTED if _BY_NAME[name].csv is not CsvUse.WRITTEN}
 IMPORTED = tuple(IMPORTED_COLUMNS)
-# Those of them that an import changes where a row's task exists already.
+# The fields that an import changes if a row's task exists already.
 UPDATED = tuple(name for name in IMPORTED if _BY_NAME[name].csv is CsvUse.READ)
 
 
 def defaults() -> dict[str, Any]:
-    """The value of each field that has a default; new values for each call."""
+    """The value of each field that has a default. Each call returns copies."""
     return {field.name: copy(field.default) for field in FIELDS if field.default is not _NoDefault.NO_DEFAULT}

@@ -77,7 +77,7 @@ class Task(VersionedColumns, Base):
         return self.status in ACTIVE_STATUSES and self.deleted_at is None
 
     def change_status(self, status: TaskStatus, *, at: datetime) -> None:
-        """Started when first taken up, completed when it ends either way, and open again when it is reopened."""
+        """Set the status and the times that depend on it: a start is set once, and reopening a task clears its end."""
         if status == self.status:
             return
         if status is TaskStatus.IN_PROGRESS and self.started_at is None:

@@ -26,9 +26,9 @@ class TaskVersion(VersionedColumns, Base):
     request_id: Mapped[str | None]
 
     __table_args__ = (
-        # The list as it was at an instant, newest change first.
+        # For the list as it was at an instant, newest change first.
         Index("ix_task_history_valid_from_task_id", "valid_from", "task_id"),
-        # What has changed since a midnight.
+        # For the versions that have ended since a midnight.
         Index("ix_task_history_valid_to", "valid_to", postgresql_where=text("valid_to < 'infinity'")),
         CheckConstraint("valid_from < valid_to", "lasts"),
     )

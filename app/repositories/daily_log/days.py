@@ -49,8 +49,8 @@ RUN_FIELDS: dict[str, Any] = {
 _COLUMNS = ", ".join(LOGGED_COLUMNS)
 _LOGGED = ", ".join(f"log.{name}" for name in LOGGED_COLUMNS)
 _STATE = ", ".join(f"active.{name}" for name in LOGGED_COLUMNS)
-# The tasks that were active just before an instant. Tasks that have not changed since are taken as they are now, and of
-# the others the version that lasted until the instant or longer. The instant infinity selects what is active now.
+# The tasks that were active just before an instant. A task that has not changed since is read from `tasks`, any other
+# from the version that lasted until the instant or longer. The instant infinity selects what is active now.
 _ACTIVE = f"""
     SELECT id AS task_id, {_COLUMNS}
       FROM tasks
@@ -93,15 +93,15 @@ class TaskLogRepository:
         self._session = session
 
     def lock(self) -> None:
-        """Held until the commit."""
+        """Wait for LOG_LOCK, and hold it until the commit."""
         self._session.execute(text("SET LOCAL lock_timeout = '45s'"))
         self._session.execute(select(func.pg_advisory_xact_lock(LOG_LOCK)))
 
     def try_lock(self) -> bool:
-        """Take the same lock, or return False at once if another run holds it.
+        """Take LOG_LOCK, or return False at once if another run holds it.
 
-        A day is one transaction and may take longer than the broker waits before it gives the message to another
-        worker, which must not wait in line for minutes.
+        Logging a day is one transaction. It may take so long that the broker gives the message to another worker, and
+        that worker must not wait in line for minutes.
         """
         # Through PgBouncer, the connection has the timeout of requests.
         self._session.execute(text(f"SET LOCAL statement_timeout = '{JOB_TIMEOUTS.statement_seconds}s'"))
@@ -134,7 +134,7 @@ class TaskLogRepository:
         )
 
     def drop_partitions_before(self, log_date: date) -> None:
-        """Drop the months that end before the day, with their rows. Their runs stay, so nothing logs them again."""
+        """Drop the months that end before the day, with their rows. The runs stay, so no day is logged again."""
         names = self._session.scalars(
             text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'task_logs'::regclass ORDER BY 1")
         ).all()

@@ -18,7 +18,7 @@ from app.repositories.daily_log.days import LOG_FIELDS, log_conditions, visible_
 from app.repositories.pages import joined, json_text, row_of, shaped
 from app.repositories.tasks.write import visible_to as visible_tasks
 
-# A row's own fields, and those of its task as it is now, which are empty if the actor may not see the task.
+# A row's own fields and two of its task as it is now. Those two are empty if the actor may not see the task.
 _FIELDS: Mapping[str, Any] = MappingProxyType(
     {**LOG_FIELDS, "description": func.coalesce(Task.description, ""), "created_at": Task.created_at}
 )

@@ -41,7 +41,7 @@ class TaskLogReportRepository:
     def list_differences(
         self, actor: Actor, since: date, until: date, *, project: str | None, cursor: str | None, limit: int
     ) -> DifferencePage:
-        """Tasks that only one of two logged days has, or that differ between them; ordered by task."""
+        """List the tasks that only one of the two days has, or that differ between the days, ordered by task."""
         before, after = _day(actor, since, project), _day(actor, until, project)
         joined = select(*_difference(before, after)).select_from(
             before.outerjoin(after, before.c.task_id == after.c.task_id, full=True)
@@ -70,7 +70,7 @@ class TaskLogReportRepository:
         return DifferencePage(page.rows, page.next_cursor, counts=counts)
 
     def list_days(self, query: TaskLogQuery) -> Sequence[date]:
-        """The logged days of a query, newest first, and one more if there is a next page."""
+        """List the query's logged days, newest first: up to `limit`, and one more if there is a next page."""
         statement = select(LogRun.log_date)
         if query.since is not None:
             statement = statement.where(LogRun.log_date >= query.since)
@@ -83,7 +83,7 @@ class TaskLogReportRepository:
         assignee = func.coalesce(User.username, "none")
         statement = (
             select(
-                # 0 for what the row counts by, 1 for what it does not.
+                # `grouping` is 0 for a column that the row is grouped by, and 1 for any other.
                 func.grouping(TaskLog.status).label("any_status"),
                 func.grouping(Project.key).label("any_project"),
                 func.grouping(assignee).label("any_assignee"),

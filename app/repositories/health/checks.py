@@ -66,7 +66,7 @@ class HealthRepository:
         return {process: Seen(seen_at, float(seconds)) for process, seen_at, seconds in rows}
 
     def see(self, process: BackgroundProcess) -> None:
-        # Ignore sightings in the future: after a clock was set back, a dead process would look alive for hours.
+        # Move sightings out of the future: after a clock was set back, a dead process would look alive for hours.
         self._session.execute(update(Sighting).where(Sighting.seen_at > func.now()).values(seen_at=func.now()))
         statement = insert(Sighting).values(process=process)
         self._session.execute(
@@ -94,7 +94,7 @@ class HealthRepository:
             TaskImport.skipped_count,
             TaskImport.refused_count,
         )
-        # An all-or-nothing import starts again after each failure, and a dry run changes nothing.
+        # The counts of an all-or-nothing import start over when its check ends, and a dry run changes nothing.
         is_settled = or_(TaskImport.mode == ImportMode.SKIP_BAD, TaskImport.state == ImportState.FINISHED)
         statement = select(*(func.coalesce(func.sum(column), 0) for column in columns))
         row = self._session.execute(statement.where(and_(is_settled, ~TaskImport.is_dry_run))).one()
@@ -108,7 +108,7 @@ class HealthRepository:
         return {state: counted.get(state, 0) for state in unfinished}
 
     def count_overdue_days(self, time_zone: str, *, after: timedelta) -> OverdueDays:
-        """Count from the first task on, and only days that ended longer ago than `after`."""
+        """Count the overdue days since the first task. A day is overdue if it ended longer ago than `after`."""
         row = self._session.execute(_OVERDUE_DAYS, {"zone": time_zone, "after": after}).one()
         return OverdueDays(*row)
 

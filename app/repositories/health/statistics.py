@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-# PostgreSQL itself decides by the same rule, about once a minute. A table that was never analyzed has no statistics.
+# PostgreSQL itself decides by the same rule, about once a minute.
 _OUTDATED = text("""
     SELECT format('%I.%I', schemaname, relname)
       FROM pg_stat_user_tables

@@ -91,7 +91,7 @@ class ImportBatchRepository:
                 raise
 
     def match(self, task_import: TaskImport, columns: frozenset[str], zone: ZoneInfo) -> BatchOutcome:
-        """Find the task that each row of the batch means, and count what would become of the rows in turn."""
+        """Find the task that each row of the batch means. Count the rows that create a task or change one."""
         self._session.execute(DROP_MATCHES)
         self._session.execute(
             match_statement(columns, task_import.on_duplicate),
@@ -119,7 +119,7 @@ class ImportBatchRepository:
         self._session.execute(MATCH_CREATED_TASKS, {"project_id": task_import.project_id, "last_number": last_number})
 
     def update_matched(self, columns: frozenset[str], *, now: datetime) -> None:
-        """Change the tasks whose deciding row differs from them. Fields that are no column of the file stay."""
+        """Change the tasks whose deciding row differs from them. Fields without a column in the file stay."""
         setters = ", ".join(field.setter for field in updatable_fields(columns))
         statement = f"""
             UPDATE tasks AS t SET {setters}, updated_at = :now, version = t.version + 1
@@ -140,7 +140,7 @@ def _insertion(task_import: TaskImport, last_number: int, now: datetime) -> dict
 
 
 def _copy_line(row: ImportedRow, people: dict[str, Person]) -> str:
-    """The columns of a row in COPY's text format, the id and the name of the person in place of the assignee."""
+    """The columns of a row in COPY's text format, with the assignee's id in its place and the username at the end."""
     person = people[row.assignee] if row.assignee is not None else None
     values: list[Any] = [*row]
     values[_ASSIGNEE] = None if person is None else person.id

@@ -40,7 +40,7 @@ IMPORT_FIELDS: dict[str, Any] = {
     "created_at": TaskImport.created_at,
     "finished_at": TaskImport.finished_at,
 }
-# The place as somebody with the file open in an editor would name it.
+# The place of a problem, as somebody who has the file open in an editor would name it.
 _PLACE = func.concat("line ", RowError.line_number, func.coalesce(literal(", column ") + RowError.column_name, ""))
 _MESSAGE = func.concat(_PLACE, ": ", RowError.reason)
 ERROR_FIELDS: dict[str, Any] = {

@@ -1,9 +1,9 @@
 """Which task does each row of a batch mean? The SQL that answers it; docs/adr/011 explains the rules.
 
 A row that names an `external_ref` means the task with that reference. Any other row means the oldest task with its
-title, description and assignee that was created on its day, where it names one. Rows that mean the same task have the
-same *subject* and are applied in the order of the file. A file that is only checked writes no tasks: its earlier
-batches leave drafts, and a row may mean a draft instead of a task.
+title, description and assignee. If that row has a date of creation, the task must have been created on that day. Rows
+that mean the same task have the same *subject* and are applied in the order of the file. A file that is only checked
+writes no tasks: its earlier batches leave drafts, and a row may mean a draft instead of a task.
 """
 
 from sqlalchemy import TextClause, text
@@ -95,9 +95,9 @@ _MATCH = """
 
 
 def match_statement(columns: frozenset[str], policy: DuplicatePolicy) -> TextClause:
-    """Makes import_matches, with one row for each row of import_batch. Its parameters are an import, project and zone.
+    """The statement makes import_matches, with one row for each row of import_batch.
 
-    The last row of a subject decides what is written to its task where duplicates are updated, else the first.
+    If duplicates are updated, the last row of a subject decides what is written to its task, otherwise the first.
     """
     compared = updatable_fields(columns)
     return text(

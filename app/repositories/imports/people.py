@@ -15,8 +15,8 @@ from app.models.people.username import skeleton_of
 from app.models.projects.project import Project, ProjectMember
 from app.repositories.imports.batches import Person
 
-# A match by email address comes first: a username may look like an address, but then its user cannot log in. Users that
-# only imports know may be assigned everywhere.
+# A match by email address comes first: a username may look like an address, but then its user cannot log in. A user
+# without a password, whom only imports name, may be assigned in every project.
 _FIND = text("""
     SELECT DISTINCT ON (named.name) named.name, u.id, lower(u.username),
            u.role = 'admin' OR u.password_hash IS NULL
@@ -39,7 +39,7 @@ _FIND_LIKE = text("""
       FROM unnest(CAST(:names AS text[]), CAST(:skeletons AS text[])) AS named (name, skeleton)
       JOIN users AS u ON u.username_skeleton = named.skeleton
 """)
-# Users that only imports know join each project whose imports name them, ready for whoever claims the account.
+# A user without a password joins each project whose imports name them. Whoever claims the account is then a member.
 _ADD_UNCLAIMED_MEMBERS = text("""
     INSERT INTO project_members (project_id, user_id)
     SELECT DISTINCT p.id, u.id
@@ -53,7 +53,7 @@ _ADD_UNCLAIMED_MEMBERS = text("""
 
 @dataclass(frozen=True, slots=True)
 class Importer:
-    """The owner of an import as an actor, with their present role and, of all projects, the import's own."""
+    """The owner of an import as an actor, with their present role. Of their projects, only the import's is read."""
 
     actor: Actor
     is_active: bool
@@ -84,7 +84,7 @@ class ImportPeopleRepository:
         return bool(self._session.scalar(statement))
 
     def find(self, project_id: int, names: Collection[str]) -> dict[str, Person]:
-        """The persons for those names that are a user's name or email address, in any case."""
+        """Find the person for each name that is a username or an email address. Letter case does not matter."""
         rows = self._session.execute(_FIND, {"project_id": project_id, "names": [*names]})
         return {name: Person(user_id, username, may_be_assigned) for name, user_id, username, may_be_assigned in rows}
 
@@ -93,7 +93,7 @@ class ImportPeopleRepository:
         self._session.execute(_ADD, _with_skeletons(names))
 
     def find_look_alikes(self, names: Collection[str]) -> set[str]:
-        """Those of the names, which no user has, that look like an existing username."""
+        """Return those names that look like an existing username. The caller passes only names that no user has."""
         return set(self._session.scalars(_FIND_LIKE, _with_skeletons(names)))
 
     def add_unclaimed_members(self, project_id: int, names: Collection[str]) -> None:

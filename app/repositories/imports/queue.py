@@ -14,7 +14,7 @@ from app.models.imports.task_import import ImportBlock, ImportDraft, ImportState
 
 # Held while a claim is made, so that no other import of the project starts meanwhile.
 CLAIM_LOCK = 7_203_114_121
-# Held, with the upload's hash, while a twin of an upload is looked for.
+# Held, with the upload's hash as the second key, during the search for a twin: an import with the same content.
 TWIN_LOCK = 7_203_115
 
 # Imports that look for duplicates take turns in a project: two could both find nothing and both create. An import that
@@ -105,7 +105,7 @@ class ImportQueueRepository:
         )
 
     def discard_broken_uploads(self, *, now: datetime, latest_end: datetime) -> None:
-        """Delete uploads whose process died. Their claims end as those of `find_waiting` do."""
+        """Delete uploads whose process died. Their claims are over by the rule of `find_waiting`."""
         self._session.execute(
             delete(TaskImport).where(
                 TaskImport.state == ImportState.STAGING, ~TaskImport.claimed_until.between(now, latest_end)

@@ -32,7 +32,10 @@ class TaskHistoryRepository:
         self._session = session
 
     def is_visible(self, actor: Actor, task_id: int, *, include_deleted: bool) -> bool:
-        """True if the actor may see the last version of the task, which a task that was removed for good has too."""
+        """True if the actor may see the last version of the task.
+
+        A task that was removed for good still has its versions.
+        """
         exists = TaskVersion.deleted_at.is_(None) & ~func.isfinite(TaskVersion.valid_to)
         statement = select(TaskVersion.project_id, exists.label("task_exists")).where(TaskVersion.task_id == task_id)
         last = self._session.execute(statement.order_by(TaskVersion.revision.desc()).limit(1)).one_or_none()
@@ -41,7 +44,7 @@ class TaskHistoryRepository:
         return include_deleted or bool(last.task_exists)
 
     def list_versions(self, actor: Actor, task_id: int, *, before_revision: int | None, limit: int) -> Sequence[Any]:
-        """The versions that the actor may see: none from a time when the task was in a project of others.
+        """The versions that the actor may see. Those from a project that the actor may not see are left out.
 
         Rows of revision, valid_from, valid_to (None for the last), actor, request_id and the VERSION_FIELDS.
         """

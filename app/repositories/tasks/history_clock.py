@@ -1,4 +1,4 @@
-"""The SQL of the history's time: its present, until when it is closed, and which writers began before that."""
+"""The SQL of the history's clock: the present, the instant until which it is closed, and the writers before that."""
 
 from datetime import datetime
 
@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from app.models.tasks.version import RecordBoundary, TaskVersion
 
-# Each transaction that writes tasks holds a shared lock with the minute in which it began as its key. The trigger
-# begin_task_record takes it.
+# Each transaction that writes tasks holds a shared lock, whose key is the minute in which the transaction began. The
+# trigger begin_task_record takes the lock.
 _HAS_WRITERS = text("""
     SELECT EXISTS (
         SELECT FROM pg_locks

@@ -81,8 +81,8 @@ def task_as_of(actor: Actor, instant: datetime) -> TaskEntity:
 
     If a task is deleted now, actors who do not see deleted tasks get only the fields that the daily log keeps.
 
-    The search column is the task's own if its text is still the same, as it mostly is: computing it from the text of
-    each version takes ten times as long as everything else.
+    The search column is the task's own if its text is still the same, which is usual. Computing the column from the
+    text of each version takes ten times as long as everything else.
     """
     version, now = TaskVersion, aliased(Task, name="task_now")
     hidden = {} if sees_deleted(actor) else {"description": "", "labels": array([], type_=Text), "external_ref": None}

@@ -1,4 +1,4 @@
-"""The shape of what operators and load balancers are told."""
+"""The shape of the answers to operators and load balancers."""
 
 from marshmallow import Schema, fields
 

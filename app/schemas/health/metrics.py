@@ -1,4 +1,4 @@
-"""Numbers of the whole tracker for Prometheus. Every api reports the same ones."""
+"""The metrics of the whole tracker for Prometheus. Every api reports the same values."""
 
 from collections.abc import Iterator
 

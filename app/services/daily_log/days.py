@@ -78,7 +78,7 @@ class DailyLogService:
     def log_due_days(self) -> list[date]:
         """Log the requested days and every past day that is not final; return the days that were logged.
 
-        Two runs may overlap: one of them leaves the rest to the other. A run works for a limited time, and then
+        If two runs overlap, one of them leaves the rest to the other. A run works for a limited time, and then
         requests another run for the rest.
         """
         with self._uow.transaction():
@@ -95,7 +95,7 @@ class DailyLogService:
                 break
             is_logged = self._log_day(log_date, started_at, is_requested=log_date in requested)
             if is_logged is None:
-                # The other run goes on to the next days. If both went on, each could leave a day to the other.
+                # The other run logs the next days too. If both went on, each could leave a day to the other.
                 return logged
             if is_logged:
                 logged.append(log_date)
@@ -103,13 +103,13 @@ class DailyLogService:
         return logged
 
     def _request_run_for_new_requests(self, known: list[date]) -> None:
-        """A run that was started for them meanwhile may have found this one at work, and ended."""
+        """Request another run: the run that a new request started may have ended because this one was at work."""
         with self._uow.transaction():
             for log_date in set(self._logs.list_requested_days()) - set(known):
                 self._uow.publish(DayLogRequested(log_date))
 
     def _list_missing_days(self, now: datetime) -> list[date]:
-        """The past days since the first task that are not final, for example after a downtime."""
+        """List the days since the first task that are over but not logged for good, for example after a downtime."""
         beginning = self._history_clock.find_beginning()
         if beginning is None:
             return []
@@ -130,11 +130,11 @@ class DailyLogService:
             self._logs.drop_partitions_before(today - timedelta(days=self._retention_days))
 
     def _log_day(self, log_date: date, now: datetime, *, is_requested: bool) -> bool | None:
-        """Log the day and return True; False if it is not due or not yet closed, None if another run is at work."""
+        """Return True if the day was logged, False if it is not due or not closed, None if another run is at work."""
         end_of_day = self._calendar.end_of(log_date)
         is_over = end_of_day <= now
         if is_over:
-            # Committed before looking for writers: from here on, writes belong to the next day.
+            # This is committed before the check for writers below. After the commit, writes belong to the next day.
             with self._uow.transaction():
                 self._history_clock.close_until(end_of_day)
         with self._uow.transaction():

@@ -41,7 +41,7 @@ class TaskLogService:
     def list_numbered(
         self, actor: Actor, query: TaskLogQuery, shape: Shape, *, page: int, per_page: int
     ) -> tuple[NumberedPage, bool]:
-        """A page by its number, its rows in that shape, with totals; and whether it came from the cache."""
+        """Return a page by its number, with its rows in that shape, and whether it came from the cache."""
         key = f"numbered_task_logs|{scope_of(actor)}|{query!r}|{shape!r}|{page}|{per_page}"
         rows, was_cached = self._from_cache(key, lambda: self._load_numbered(actor, query, shape, page, per_page))
         total = rows.total.count if rows.total is not None else 0
@@ -69,6 +69,6 @@ class TaskLogService:
             with self._uow.transaction():
                 return load().to_bytes()
 
-        # A numbered page shows its tasks' current descriptions, so a change of tasks changes it too.
+        # A numbered page shows its tasks' current descriptions, so it is outdated when a task changes.
         cached = self._cache.remember(("task_logs", "tasks"), key, load_page, ttl_seconds=PAGE_TTL_SECONDS)
         return Page.from_bytes(cached.value), cached.was_cached

@@ -58,7 +58,7 @@ class TaskLogReportService:
             shown = days[: query.limit]
             counted = [self._day(actor, query, day) for day in shown]
         if not actor.sees_everything:
-            # An actor who sees only some projects sees only the days on which those had tasks.
+            # An actor who sees only some projects sees only the days on which those projects had tasks.
             counted = [day for day in counted if day.task_count]
         next_cursor = encode_cursor(SORT, Position(str(shown[-1]), 0)) if len(days) > query.limit else None
         return ValuePage(counted, next_cursor)

@@ -64,7 +64,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """`work` is None while PostgreSQL is unavailable or not migrated, `queue_length` while the broker is."""
+    """`work` is None while PostgreSQL is down or not migrated. `queue_length` is None while the broker is down."""
 
     checks: Sequence[Check]
     work: Work | None

@@ -19,11 +19,11 @@ MAX_STORED_ERRORS = 10_000
 
 
 class ImportStoppedError(Exception):
-    """The import fails and this step is rolled back. The message is the reason that the report shows."""
+    """Fails the import and rolls back this step. The message is the reason that the report shows."""
 
 
 class ImportBlockService:
-    """Its methods run inside the caller's transaction; it opens none of its own."""
+    """Each method runs inside the caller's transaction."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class ImportBlockService:
         self._apply(task_import, ahead.reader, good, people)
 
     def _people_of(self, task_import: TaskImport, rows: Sequence[ReadRow]) -> dict[str, Person]:
-        """The person for each assignee cell. Unknown names become users if the import says so and is being loaded."""
+        """Find the person of each assignee cell. An import that creates users adds unknown names while it loads."""
         names = dict.fromkeys(row.row.assignee for row in rows if row.row.assignee is not None)
         if not names:
             return {}
@@ -143,10 +143,10 @@ class ImportBlockService:
             self._uow.publish(TasksImported(task_import.id, created + updated))
 
     def _numbers_for(self, task_import: TaskImport, count: int) -> int:
-        """The task number before the numbers of the next `count` tasks."""
+        """Take numbers for `count` tasks, and return the number before the first of them."""
         last, reserved = task_import.last_task_number, task_import.last_reserved_number
         if last is None or reserved is None or last + count > reserved:
-            # Either nothing was reserved, or duplicates that the check counted were deleted since.
+            # No numbers were reserved, or too few: tasks that the check had found as duplicates were deleted since.
             return self._projects.take_task_numbers(task_import.project_id, count)
         task_import.last_task_number = last + count
         return last

@@ -1,4 +1,4 @@
-"""How a CSV is imported and followed: received, loaded at once if it is small, and reported on."""
+"""How a CSV file is imported: it is received, loaded at once if it is small, and reported on."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,7 +23,7 @@ MAX_WAIT_SECONDS = 30
 # How long the request for a small file waits for its import when the client names no time.
 SMALL_FILE_WAIT_SECONDS = 5
 POLL_SECONDS = 0.1
-# Each row of the report may be as long as a row of the file.
+# A page of the report is short, because each of its rows may be as long as a row of the file.
 REPORT_PAGE_ROWS = 50
 
 
@@ -64,8 +64,8 @@ class ImportService:
     ) -> ImportOutcome:
         """Turn good rows into tasks and report bad ones. What is not done while the caller waits is left to workers.
 
-        The same file sent again, with the same `idempotency_key` or while the first one is imported, returns the first
-        import. Raises what `ImportUploadService.receive` raises.
+        A file that is sent again returns the first import if it has the same `idempotency_key`, or if the first import
+        is still under way. Raises what `ImportUploadService.receive` raises.
         """
         ensure_may(actor, Permission.IMPORT_CREATE)
         import_id = self._uploads.receive(
@@ -118,7 +118,7 @@ class ImportService:
             yield report_rows(header, rows)
 
     def _work_on(self, import_id: int, wait_seconds: int | None) -> None:
-        """Work on the import while the caller waits. If another process works on it, wait until that one is done."""
+        """Work on the import while the caller waits. If another process works on it, wait for that process."""
         with self._uow.transaction():
             task_import = self._imports.get(import_id)
         if wait_seconds is None:

@@ -5,7 +5,7 @@ from app.repositories.imports.people import Importer
 
 
 def objection_to(importer: Importer, project_id: int) -> str | None:
-    """The reason why they may not; None if they may. The owner sees it, and the report on the import shows it."""
+    """Return the reason why the owner may no longer import; None if they may. Clients read the reason."""
     actor = importer.actor
     if not importer.is_active:
         return f"{actor.username} may no longer import: the account is not active"

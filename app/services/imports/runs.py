@@ -1,6 +1,7 @@
-"""How staged imports become tasks: the process that claims an import commits one block at a time.
+"""How staged imports become tasks: the process that claims an import commits one step at a time.
 
-When a worker dies, the next one repeats the block that was under way, and no other.
+A step is a block, or the load of a whole all-or-nothing file. When a worker dies, the next one repeats only the step
+that was under way.
 """
 
 import logging
@@ -22,12 +23,13 @@ from app.services.imports.uploads import UPLOAD_LEASE
 
 logger = logging.getLogger(__name__)
 
-# Longer than any block takes. After a worker died, another one takes over when the lease and one sweep have passed.
+# Longer than any block takes. After a worker has died, another one takes over when the lease and one sweep have passed.
+# The load of a whole file may take longer, but it keeps the import's row locked.
 LEASE = timedelta(seconds=10)
 # One job works this long and then lets others have their turn, so jobs stay short.
 SLICE = timedelta(seconds=10)
 MAX_FAILED_ATTEMPTS = 5
-# A database that restarts is back within these tries. While it is away for longer, no claim can be made either.
+# A database that restarts is back before the last try. If it stays away for longer, no worker can claim an import.
 TAKE_BACK_TRIES = 10
 TAKE_BACK_INTERVAL_SECONDS = 0.5
 # The clocks of two hosts may differ by this much. A claim that ends even later was made before a clock was set back.
@@ -63,7 +65,7 @@ class ImportRunService:
             self.work_on(claim, until=until)
 
     def claim(self, import_id: int | None = None) -> Claim | None:
-        """Claim the import that has waited longest, or the given one. None if there is none or somebody works on it."""
+        """Claim the waiting import with the fewest claims, or the given one. Return None if none waits."""
         with self._uow.transaction():
             self._queue.lock_claims()
             while (waiting := self._find_waiting(import_id)) is not None:
@@ -89,9 +91,10 @@ class ImportRunService:
         return self._blocks.objection_to(task_import)
 
     def work_on(self, claim: Claim, *, until: datetime) -> None:
-        """Work until the import is finished, the claim is lost or the time is over. Then the import waits for a worker.
+        """Work until the import is finished, the claim is lost or the time is over.
 
-        Raises UnavailableError when the database cannot do a step now; such an attempt does not count.
+        When the time is over, the import waits for a worker again. Raises UnavailableError when the database cannot do
+        a step now; such an attempt does not count.
         """
         try:
             self._take_steps(claim, until)
@@ -111,7 +114,7 @@ class ImportRunService:
                     return
 
     def _take_back_attempt(self, claim: Claim) -> None:
-        """Uncount the attempt as soon as the database can. The claim stays: there is no need to try again at once."""
+        """Subtract the attempt as soon as the database answers. The claim stays, so that nobody tries again at once."""
         for _ in range(TAKE_BACK_TRIES):
             with suppress(UnavailableError), self._uow.transaction():
                 task_import = self._queue.hold(claim)
@@ -122,7 +125,7 @@ class ImportRunService:
             self._calendar.clock.wait(TAKE_BACK_INTERVAL_SECONDS)
 
     def _step(self, claim: Claim, ahead: ReadAhead, until: datetime) -> TaskImport | None:
-        """One transaction: a block, or the whole file if all or nothing of it is loaded. None if the claim is lost."""
+        """Take a block, or load a whole all-or-nothing file, in one transaction. Return None if the claim is lost."""
         try:
             with self._uow.transaction():
                 task_import = self._queue.hold(claim)
@@ -148,7 +151,7 @@ class ImportRunService:
     def _continue_or_pause(self, task_import: TaskImport, until: datetime) -> None:
         is_finished = task_import.finished_at is not None
         is_over = is_finished or self._calendar.now() >= until
-        # If this worker dies at the next block, that was the first attempt at the block.
+        # If this worker dies at the next block, that counts as the first attempt at the block.
         task_import.failed_attempts = 0 if is_over else 1
         if not is_finished:
             self._queue.do_not_wait_for_disk()
@@ -178,7 +181,7 @@ class ImportRunService:
         if task_import.is_dry_run:
             self._finish(task_import, ImportState.FINISHED)
             return
-        # The numbers are taken before the load, which would otherwise keep the project's row locked to its end.
+        # The numbers are taken before the load. Otherwise the load would keep the project's row locked until it ends.
         created = task_import.created_count
         task_import.last_task_number = self._projects.take_task_numbers(task_import.project_id, created)
         task_import.last_reserved_number = task_import.last_task_number + created
@@ -205,7 +208,7 @@ class ImportRunService:
             task_import.updated_count,
             task_import.skipped_count,
             task_import.refused_count,
-            # The request that uploaded the file. The job may have been started by another request.
+            # This is the request that uploaded the file. Another request may have started the job.
             extra={"request_id": task_import.request_id},
         )
 

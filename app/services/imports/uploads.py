@@ -76,8 +76,9 @@ class ImportUploadService:
     ) -> int:
         """Stage the file with one transaction for each block, so a slow upload holds no connection. Returns the id.
 
-        Raises UnreadableCsvError, TooLargeError, SessionEndedError or ForbiddenError, and deletes what was staged.
-        Raises ImportUnderWayError while another upload with the same key comes in.
+        Deletes what was staged if it raises UnreadableCsvError, TooLargeError or what `_hold` raises. Raises
+        ImportUnderWayError while another upload with the same key is coming in, and IdempotencyKeyReusedError if the
+        key belongs to another file.
         """
         began_at = self._now()
         first = None if idempotency_key is None else self._find_first(actor, idempotency_key)
@@ -100,7 +101,7 @@ class ImportUploadService:
             raise
 
     def _find_first(self, actor: Actor, idempotency_key: str) -> TaskImport | None:
-        """The import that has the key; None if there is none, or only an upload that was cut off."""
+        """Find the import that has the key. An upload with the key that was cut off is deleted."""
         with self._uow.transaction():
             first = self._imports.find_by_key_for_update(actor.user_id, idempotency_key)
             if first is None or first.state is not ImportState.STAGING:
@@ -115,7 +116,10 @@ class ImportUploadService:
             return None
 
     def _seconds_of_grace(self, upload: TaskImport) -> int:
-        """How long the upload still counts as alive. A sign of life in the future does not: the clock was set back."""
+        """How many seconds the upload still counts as alive.
+
+        A sign of life that is further in the future than MAX_SILENCE does not count, because the clock was set back.
+        """
         if upload.claimed_until is None:
             return 0
         silence = self._now() - (upload.claimed_until - UPLOAD_LEASE)
@@ -152,7 +156,7 @@ class ImportUploadService:
             return task_import
 
     def _signs_of_life(self, actor: Actor, import_id: int) -> Callable[[], None]:
-        """A function that shows signs of life at intervals, and raises as soon as the upload was given up."""
+        """Return a function that shows signs of life at intervals, and raises what `_hold` raises."""
         shown_at = self._now()
 
         def show_sign_of_life() -> None:
@@ -201,7 +205,7 @@ class ImportUploadService:
         return task_import
 
     def _end(self, actor: Actor, import_id: int, content_hash: bytes, began_at: datetime) -> int:
-        """Hand the import to a worker, or discard it for another import with the same content. Returns the id."""
+        """Hand the import to a worker, or discard it if it has a twin. Return the id of the import that stays."""
         with self._uow.transaction():
             task_import = self._hold(actor, import_id)
             self._queue.lock_twins(content_hash)
@@ -237,7 +241,7 @@ class _WatchedStream:
 
 
 def _ensure_same(first: TaskImport, file: CsvFile, options: ImportOptions) -> int:
-    """The id of the first import. Raises IdempotencyKeyReusedError if it had another file or other options."""
+    """Return the id of the first import. Raises IdempotencyKeyReusedError if it had another file or other options."""
     content = _content_hash(file, options)
     for block in file.blocks():
         content.update(block.text.encode())

@@ -1,4 +1,4 @@
-"""How often a client may try to log in: limits by network, and growing waits by account. See adr/002.
+"""How often a client may try to log in: limits by network, and growing waits by account. See docs/adr/002.
 
 Attempts on an account come from two kinds of networks. A network from which the user has logged in before has its own
 limit, so attackers elsewhere cannot lock the user out. Every other network must wait. The wait grows with the failed
@@ -76,7 +76,7 @@ class LogInLimits:
         """Admit an attempt to the check of its password, or raise TooManyRequestsError.
 
         `too_many` is the result of `count_network`. It does not apply to a network that the user is known from. An
-        unknown name must wait like any other.
+        attempt with an unknown name must wait like any other.
         """
         account = f"user:{user_id}" if user_id is not None else f"name:{fingerprint(self._key, login.casefold())}"
         network = self._network_of(address, account)
@@ -135,7 +135,7 @@ class LogInLimits:
             wait.until = now + first_wait
             self._attempts.flush()
             return first_wait
-        # The attempt counts before its password is checked, so that of many at once only one gets through.
+        # The attempt counts before its password is checked, so only one of many simultaneous attempts gets through.
         is_fresh = wait.failed_at is not None and wait.failed_at > recently
         wait.failures = (wait.failures if is_fresh else 0) + 1
         wait.failed_at = now
@@ -144,7 +144,7 @@ class LogInLimits:
         return None
 
     def _count(self, subject: str, *, factor: int = 1) -> timedelta | None:
-        """Count an attempt. Return how long to wait after too many, else None. Refused attempts count too."""
+        """Count an attempt. Return how long to wait if there were too many, else None. Refused attempts count too."""
         if self._limit is None:
             return None
         now, window = self._now(), timedelta(seconds=self._limit.seconds)
@@ -153,7 +153,7 @@ class LogInLimits:
 
 
 def _wait_after(failures: int, limit: RateLimit) -> timedelta | None:
-    """None for the first failures, then one second, doubled with each further failure."""
+    """None for the first failures, then one second, doubled with each further failure up to MAX_WAIT."""
     doublings = failures - limit.amount
     if doublings < 0:
         return None

@@ -181,7 +181,7 @@ class AuthenticationService:
         """The actor of an access token. Raises SessionEndedError if the session has ended or the user is inactive."""
         cached = self._cache.remember(
             ("actors",),
-            # Other releases cache actors in another format under `actor|`, and both run during an upgrade.
+            # Another release caches actors in another format under `actor|`, and two releases run during an upgrade.
             f"named_actor|{session_id}|{user_id}",
             lambda: self._load_actor(session_id, user_id),
             ttl_seconds=ACTOR_TTL_SECONDS,

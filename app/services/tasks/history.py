@@ -55,7 +55,7 @@ class TaskHistoryService:
         with self._uow.transaction():
             if not self._history.is_visible(actor, task_id, include_deleted=may(actor, Permission.TASK_RESTORE)):
                 not_found("task", task_id)
-            # One more version than is shown: a change is the difference between a version and the one before it.
+            # One version more is read than shown: a change is the difference between a version and the one before it.
             versions = self._history.list_versions(actor, task_id, before_revision=before, limit=limit + 1)
         changes = [_change(version, older) for version, older in zip_longest(versions, versions[1:])]
         next_cursor = None

@@ -24,7 +24,7 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 
 
 def resolved(actor: Actor, query: TaskQuery) -> TaskQuery:
-    """The query as it is asked for this actor, `me` replaced. Raises ForbiddenError if they may not see its tasks."""
+    """Replace `me` in the query. Raises ForbiddenError if it asks for deleted tasks and the actor may not see them."""
     if query.deleted:
         ensure_may(actor, Permission.TASK_RESTORE)
     return replace(query, assignee=actor.resolve_me(query.assignee), creator=actor.resolve_me(query.creator))
@@ -53,7 +53,7 @@ class TaskViewService:
             raise InvalidError.of("as_of", "is in the future")
         cached = self._cache.remember(
             ("tasks",),
-            # Other releases cache pages in another format under `tasks|`, and both run during an upgrade.
+            # Another release caches pages in another format under `tasks|`, and two releases run during an upgrade.
             f"task_rows|{scope_of(actor)}|{query!r}",
             lambda: self._load_page(actor, query).to_bytes(),
             ttl_seconds=PAGE_TTL_SECONDS,
@@ -61,7 +61,7 @@ class TaskViewService:
         return Page.from_bytes(cached.value), cached.was_cached
 
     def list_active(self, actor: Actor, shape: Shape) -> Iterator[Sequence[str]]:
-        """Every active task that the actor may see, oldest first: pages of rows as JSON in that shape.
+        """Yield pages of all active tasks that the actor may see, oldest first. Each row is JSON in that shape.
 
         Each page has a transaction of its own.
         """

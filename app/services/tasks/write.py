@@ -135,9 +135,9 @@ class TaskService:
             self._apply_project_and_assignee(actor, task, changes)
 
     def _apply_project_and_assignee(self, actor: Actor, task: Task, changes: TaskChanges) -> None:
-        """Apply both together, because a new assignee must be in the project that the task ends up in.
+        """Apply both fields together, because a new assignee must be in the project that the task ends up in.
 
-        An unchanged assignee of a task that does not move may stay, even outside the project.
+        If neither value changes, the assignee may stay, even if they are not in the project.
         """
         project = self._projects.get_by_id(task.project_id)
         has_moved = False
@@ -165,14 +165,14 @@ class TaskService:
         return project
 
     def _find_assignee(self, username: str, project: Project) -> User:
-        """Refuse unknown users, inactive ones and those of other projects alike, since not everybody may list users."""
+        """Refuse unknown, inactive and other projects' users with one message, since not everybody may list users."""
         user = self._users.get_by_username(username)
         if user is None or not self._may_be_assigned(user, project):
             raise InvalidError.of("assignee", f"there is no active user {username} in {project.key}")
         return user
 
     def _may_be_assigned(self, user: User, project: Project) -> bool:
-        """An active user in the project, or an admin, who is in all of them."""
+        """True for an active user who is a member of the project or an admin. An admin is in every project."""
         return user.is_active and (user.role is Role.ADMIN or self._projects.is_member(project, user.id))
 
     def _view(self, actor: Actor, task_id: int) -> TaskView:

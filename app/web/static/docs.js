@@ -1,4 +1,4 @@
-// Starts Swagger UI on our document. It asks no validator elsewhere.
+// Starts Swagger UI with our OpenAPI document. It sends the document to no validator on another host.
 SwaggerUIBundle({
   url: "/api/v1/openapi.json",
   dom_id: "#swagger-ui",
