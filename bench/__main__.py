@@ -1,9 +1,9 @@
-"""`make bench`: the speed of the tracker, in ratios to the simplest code that does the same, in one run.
+"""`make bench`: how fast is the tracker, compared in one run with the simplest code that does the same?
 
-Requests are timed as calls of the WSGI app: the cost of the HTTP server is the same for both sides and would flatter
-the ratio. Imports are timed as uploads to the tracker's own processes. Sizes: BENCH_ROWS (1,000,000) rows of the file,
-BENCH_TASKS (1,000,000) tasks for log, list and history, BENCH_SECONDS (3) for each pair of requests, BENCH_RATE (200)
-requests a second for the open loop.
+Requests are timed as calls of the WSGI app: the HTTP server costs both sides the same and would make the ratio look
+better. Imports are timed as uploads to the tracker's own processes. These variables set the sizes: BENCH_ROWS
+(1,000,000) rows of the large file, BENCH_TASKS (1,000,000) tasks for the daily log and the lists, BENCH_SECONDS (3) for
+each pair of requests, BENCH_RATE (200) requests a second in the open loop.
 """
 
 import os
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def _imports(server_url: str, settings: Settings, directory: Path) -> list[Result]:
-    """Each import has a database of its own, so all start alike. The bare COPY runs before and after it."""
+    """Measure imports in one database, and a bare COPY before and after them, each in a new database."""
     large, small = write_rows(directory / "large.csv", ROWS), write_rows(directory / "small.csv", SMALL_ROWS)
     copy_seconds = [_copy_seconds(server_url, settings)]
     with (
@@ -92,7 +92,7 @@ def _imports(server_url: str, settings: Settings, directory: Path) -> list[Resul
 
 
 def _overload(server_url: str, settings: Settings, directory: Path) -> list[Result]:
-    """More requests than two cores can answer beside the load generator. Accepted ones must be answered soon."""
+    """Send more requests than two cores can answer beside the load generator. Even then, each answer must be quick."""
     with (
         servers.migrated_database(server_url) as url,
         tracker(replace(settings, database_url=url), directory / "overload", api_processes=2) as ours,
@@ -134,7 +134,7 @@ def _requests(work: Workload, settings: Settings) -> list[Result]:
 
 
 def _compare(what: str, against: str, ours: Call, bare: Call, goal: float) -> Result:
-    """Both take turns in batches, so a slow machine slows down both. The result is the ratio of the medians."""
+    """Run both in turns, batch by batch, so a slow machine slows down both. The result is the ratio of the medians."""
     for warm_up in (ours, bare):
         for _ in range(BATCH):
             warm_up()
@@ -170,7 +170,7 @@ def _bulk(work: Workload, settings: Settings) -> list[Result]:
 
 
 def _history(server_url: str, settings: Settings) -> list[Result]:
-    """In separate databases: the cost of the triggers, and the time for logging missed days."""
+    """Measure the cost of the history's triggers and then, in another database, the time for logging missed days."""
     with servers.migrated_database(server_url) as url, _workload(replace(settings, database_url=url)) as work:
         work.add_tasks("GEN", 100_000)
         change_seconds = work.time_of_history()

@@ -1,4 +1,4 @@
-"""The simplest code that does the same: Flask views on raw psycopg2 and redis-py, COPY, INSERT … SELECT."""
+"""The simplest code that does the same as the tracker: Flask views on psycopg2 and redis-py, COPY, INSERT … SELECT."""
 
 import io
 import time
@@ -84,7 +84,7 @@ def bare_app(settings: Settings) -> Flask:
 
 
 def bare_copy(settings: Settings, count: int) -> float:
-    """The seconds of a COPY of `count` rows of the same size into the same table, with its indexes and triggers."""
+    """COPY rows as long as those of the import into `tasks`, with its indexes and triggers. Return the seconds."""
     description = "from a file of many rows like this one, of the usual length"
     lines = "".join(
         f"1\t{n}\t{n}\tTask {n}\t{description}\ttodo\thigh\t1\t1\t2026-03-{n % 28 + 1}\n" for n in range(1, count + 1)
@@ -102,7 +102,7 @@ def bare_copy(settings: Settings, count: int) -> float:
 
 
 def bare_log(settings: Settings) -> float:
-    """The seconds of one INSERT … SELECT of every active task into another month's partition."""
+    """Copy every active task into an empty partition of task_logs with one INSERT … SELECT. Return the seconds."""
     connection = _connect(settings)
     with connection.cursor() as cursor:
         cursor.execute(

@@ -1,7 +1,7 @@
 """Sends requests at a fixed rate, whether or not the earlier ones were answered, as many independent users would.
 
-A closed loop slows down with the server, so it never sees the server's queue. Here each request has a scheduled moment,
-and its time counts from that moment.
+In a closed loop, a client waits for each answer, so it slows down with the server and never sees the server's queue.
+Here each request is due at a fixed moment, and its time is measured from that moment.
 """
 
 import itertools
@@ -21,7 +21,7 @@ WARM_UP_TASKS = 20
 
 @dataclass
 class Tally:
-    """The seconds of accepted requests and of requests refused for now, and all other answers."""
+    """The seconds of each accepted request and of each request refused with 503, and the other outcomes."""
 
     accepted: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Tally:
 
 
 def run(port: int, headers: dict[str, str], *, rate: int, seconds: float) -> Tally:
-    """Send `rate` requests a second, by turns to create, get, list, history, patch and search."""
+    """Send `rate` requests a second: create, get, list, history, patch and search in turn."""
     first = _connect(port)
     ids = [_create(first, headers) for _ in range(WARM_UP_TASKS)]
     tally, lock = Tally(), threading.Lock()

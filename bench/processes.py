@@ -1,4 +1,4 @@
-"""Runs the tracker in its own processes, to measure uploads, workers and memory from outside."""
+"""Runs the tracker in its own processes, so that uploads, workers and memory are measured from outside."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ HEADER = b"task_name,description,status,priority,created_at,assigned_user\n"
 
 @dataclass(frozen=True)
 class Imported:
-    """The seconds from the upload's first byte to the last task, and how many bytes the processes grew meanwhile."""
+    """The seconds from the upload's first byte to the last task, and the bytes by which api and worker grew."""
 
     seconds: float
     api_growth: int
@@ -106,7 +106,7 @@ class Tracker:
 
 @contextmanager
 def tracker(settings: Settings, directory: Path, *, api_processes: int = 1) -> Iterator[Tracker]:
-    """A tracker with one worker process, on the servers of `settings`."""
+    """Start a tracker with one worker process that uses the servers of `settings`, and stop it at the end."""
     port = free_port()
     # If root starts the tracker, it runs as the owner of its directory. That must be the user of the servers it uses.
     own_user().own(directory)
@@ -139,7 +139,7 @@ def tracker(settings: Settings, directory: Path, *, api_processes: int = 1) -> I
 
 
 def _url_of_own_role(url: str) -> str:
-    """The URL with the role that the servers' user may have; only root may be PostgreSQL's superuser."""
+    """The URL with the role `tasktracker`, the only role that PostgreSQL allows the tracker's system user."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         if not connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = 'tasktracker'")):
@@ -149,7 +149,7 @@ def _url_of_own_role(url: str) -> str:
 
 
 def write_rows(file: Path, count: int) -> Path:
-    """Write a file of six columns with about 95 bytes a row."""
+    """Write a CSV file with six columns and about 95 bytes a row."""
     with file.open("wb") as rows:
         rows.write(HEADER)
         for n in range(count):
@@ -178,6 +178,6 @@ def _peak(pids: list[int]) -> int:
 
 
 def _of_status(pid: int, name: str) -> int:
-    """Bytes."""
+    """The value of a line of /proc/<pid>/status, in bytes."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))

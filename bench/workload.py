@@ -1,4 +1,4 @@
-"""The work that is measured: requests by an admin, files, a day to log."""
+"""The work that is measured: requests by an admin, imports, and the daily log."""
 
 import io
 import statistics
@@ -33,7 +33,7 @@ class Workload:
             self._token = bearer_tokens().access_token(grant)
 
     def add_tasks(self, project: str, count: int, *, days_ago: int = 1) -> None:
-        """Insert tasks into that project directly, as if they had existed for `days_ago` days."""
+        """Insert tasks into the project with SQL, as if they had existed for `days_ago` days."""
         self._execute(
             "INSERT INTO projects (key, name) VALUES (:key, 'Measured') ON CONFLICT (key) DO NOTHING", key=project
         )
@@ -51,7 +51,7 @@ class Workload:
         self._execute("VACUUM ANALYZE task_history")
 
     def add_versions(self, count: int) -> None:
-        """Add `count` older versions to each task, in the days and months before."""
+        """Give each task `count` older versions, at least 15 days apart."""
         columns = (
             "project_id, number, title, description, status, priority, labels, creator_id, assignee_id, due_at,"
             " external_ref, position, created_at, started_at, completed_at, deleted_at, version"
@@ -68,20 +68,23 @@ class Workload:
     @contextmanager
     def without_history(self) -> Iterator[None]:
         self._execute("ALTER TABLE tasks DISABLE TRIGGER USER")
-        # The default of revised_at is what a trigger says.
+        # The usual default reads a setting that a trigger makes, and the triggers are disabled.
         self._execute("ALTER TABLE tasks ALTER revised_at SET DEFAULT now()")
         yield
         self._execute("ALTER TABLE tasks ALTER revised_at SET DEFAULT recorded_instant()")
         self._execute("ALTER TABLE tasks ENABLE TRIGGER USER")
 
     def time_of_history(self) -> float:
-        """The median seconds that the triggers add to an UPDATE of one task and its commit. Both take turns."""
+        """The median seconds that the triggers add to an UPDATE of one task and its commit.
+
+        Updates with and without triggers take turns.
+        """
         change = text("UPDATE tasks SET status = :status WHERE project_id = 1 AND number = :number")
         taken: dict[str, list[float]] = {"origin": [], "replica": []}
         with ExitStack() as stack:
             connections = {role: stack.enter_context(self._resources.engine.connect()) for role in taken}
             for role, connection in connections.items():
-                # Triggers do not fire for a replica.
+                # Ordinary triggers do not fire in sessions whose role is `replica`.
                 connection.execute(text(f"SET session_replication_role = {role}"))
                 connection.commit()
             for number in range(1000):
@@ -99,7 +102,7 @@ class Workload:
         return statistics.median(taken["origin"]) - statistics.median(taken["replica"])
 
     def import_rows(self, count: int) -> float:
-        """The seconds of an import, from the file's first byte to the last task."""
+        """Import `count` rows. Return the seconds from the file's first byte to the last task."""
         rows = b"".join(b"Task %d,from a file of many rows,true,high\n" % number for number in range(count))
         file = io.BytesIO(b"task_name,description,status,priority\n" + rows)
         with serving(self._resources) as services:
@@ -124,7 +127,7 @@ class Workload:
         return self._request(app, "POST", path, data=orjson.dumps(body), content_type="application/json")
 
     def log_missing_days(self) -> tuple[int, float]:
-        """The number of days that were logged, and the seconds for them."""
+        """Log all missing days. Return their number and the seconds that it took."""
         days = 0
         with serving(self._resources) as services:
             started = time.perf_counter()
@@ -133,7 +136,7 @@ class Workload:
             return days, time.perf_counter() - started
 
     def time_of_list(self, *, project: str | None = None, as_of: bool = False) -> float:
-        """The median seconds of an uncached first page."""
+        """The median seconds for an uncached first page."""
         filters = {"project": project, "as_of": _month_ago() if as_of else None}
         call = self.get(self.app, "/api/v1/tasks?" + urlencode({k: v for k, v in filters.items() if v is not None}))
         taken = []

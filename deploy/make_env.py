@@ -1,4 +1,4 @@
-"""`make env`: writes .env for docker-compose.yml, from .env.example and with new secrets."""
+"""`make env`: writes .env for docker-compose.yml, which is .env.example with new secrets."""
 
 import os
 import re

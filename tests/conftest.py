@@ -1,4 +1,4 @@
-"""Real PostgreSQL and Valkey for every test; each test in a transaction that is rolled back."""
+"""The fixtures of all tests: real PostgreSQL and Valkey, and for each test a transaction that is rolled back."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -44,7 +44,7 @@ def _remove_system_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 @pytest.fixture(scope="session", autouse=True)
 def _long_cells() -> None:
-    """As the factory does in every process."""
+    """The factory does the same in every process."""
     allow_long_cells()
 
 
@@ -75,7 +75,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def connection(engine: Engine) -> Iterator[Connection]:
-    """Everything that a test commits on it is rolled back afterwards."""
+    """A connection on which everything that a test commits is rolled back afterwards."""
     with engine.connect() as connection:
         outer = connection.begin()
         yield connection
@@ -84,7 +84,7 @@ def connection(engine: Engine) -> Iterator[Connection]:
 
 @pytest.fixture
 def session(connection: Connection) -> Iterator[Session]:
-    """The test's own session; the code under test has another one on the same connection."""
+    """The test's own session. The code under test uses another session on the same connection."""
     with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
         yield session
 
@@ -108,13 +108,13 @@ def zone() -> str:
 
 @pytest.fixture
 def settings(base_settings: Settings, zone: str) -> Settings:
-    """Override in a module to test under others: `replace(base_settings, …)`."""
+    """The settings of the app. A module that needs others overrides this fixture with `replace(base_settings, …)`."""
     return replace(base_settings, time_zone=ZoneInfo(zone))
 
 
 @pytest.fixture
 def clock(connection: Connection) -> FixedClock:
-    """The clock of the services, and of the database where it records history and the daily log."""
+    """The clock of the services, and of the database when it records the history and the daily log."""
     return FixedClock(datetime.now(UTC), tell=partial(simulate_clock, connection))
 
 
@@ -153,13 +153,13 @@ def services(resources: Resources) -> Iterator[Services]:
 
 @pytest.fixture(scope="session")
 def apps() -> dict[Settings, Flask]:
-    """One app for each variant of the settings: making an app takes longer than most tests."""
+    """One app for each variant of the settings, because making an app takes longer than most tests."""
     return {}
 
 
 @pytest.fixture
 def app(settings: Settings, resources: Resources, apps: dict[Settings, Flask]) -> Flask:
-    """Shared with other tests. A test that adds to the app makes one of its own with `create_app`."""
+    """An app that tests with the same settings share. A test that adds to the app makes its own with `create_app`."""
     if settings not in apps:
         apps[settings] = create_app(settings, resources=resources)
     start_afresh(apps[settings], settings, resources)
@@ -179,7 +179,7 @@ def admin(factories: ModuleType) -> UserModel:
 
 @pytest.fixture
 def acting_as(session: Session, factories: ModuleType):
-    """Make the actor that a user is, for calling services."""
+    """Makes an actor from a user, for calling services."""
 
     def make(user: UserModel) -> Actor:
         project_ids = UserRepository(session).list_project_ids(user.id)
@@ -191,7 +191,7 @@ def acting_as(session: Session, factories: ModuleType):
 
 @pytest.fixture
 def boss(admin: UserModel, acting_as: Callable[[UserModel], Actor]) -> Actor:
-    """The actor that the admin is."""
+    """The admin as an actor."""
     return acting_as(admin)
 
 
