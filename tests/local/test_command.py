@@ -284,7 +284,7 @@ class Tracker:
         return sorted(found)
 
     def pids_of(self, run: Run, command: str) -> list[int]:
-        """Of a part, first the process that the supervisor started; numbers begin again at the highest."""
+        """The pids of processes with this command, the supervisor's own child first: pids wrap around."""
         pids = [pid for pid, line in self.processes() if command in line]
         return sorted(pids, key=lambda pid: parent_of(pid) != run.process.pid)
 

@@ -153,7 +153,7 @@ class TestCreate:
 
     @pytest.mark.parametrize("part", ["project", "file"])
     def test_a_field_after_the_file_is_refused(self, as_manager, session, part):
-        """The upload is read as it comes in, so an option after the file would come too late."""
+        """The upload is read as it arrives, so an option after the file would come too late."""
         name = f'name="{part}"' + ('; filename="b.csv"' if part == "file" else "")
         body = multipart(('name="file"; filename="a.csv"', CSV), (name, b"GEN"))
 

@@ -215,7 +215,7 @@ class TestWorkers:
 
 
 class SlowStream:
-    """Says when its start was read, and goes on when it is allowed to."""
+    """Sets `is_staged` when its content has been read, and ends once `may_end` is set."""
 
     def __init__(self, content, is_staged, may_end):
         self._content = content
