@@ -1,8 +1,11 @@
 """The cache of pages, which are expensive and the same for many users, and of actors. A failing Redis is a miss.
 
 Entries are forgotten by *generation*: each key contains the random generations of the spaces that the entry was made
-from. One write gives a space a new generation, and so forgets it. A reader fetches the generations before it loads, so
-an entry that was loaded before a change but stored after it has a key that nobody reads.
+from. One write gives a space a new generation, and so forgets it. A request fetches the generations before it loads
+anything, so an entry that was loaded before a change but stored after it has a key that nobody reads.
+
+The same round trip that fetches the generations counts the request for the rate limits. With the generations known, an
+entry that this process has kept needs no further one.
 """
 
 import hashlib
@@ -10,9 +13,10 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from enum import StrEnum
 from typing import Any
 
 from redis import Redis
@@ -30,12 +34,53 @@ FORGET_AGAIN_SECONDS = 0.2
 # After this time the outdated pages have expired by themselves.
 FORGET_AGAIN_FOR_SECONDS = 60.0
 GENERATION_TTL_SECONDS = 24 * 3600
+# What one process keeps of the entries, and the largest one that it keeps. Redis has them all.
+MAX_KEPT_BYTES = 8 * 1024 * 1024
+MAX_KEPT_VALUE_BYTES = 256 * 1024
+# The key, the expiry and the place in the dictionary of an entry take up about as much.
+ENTRY_BYTES = 400
+
+
+class Space(StrEnum):
+    """What entries are made from. A change of it makes them outdated."""
+
+    ACTORS = "actors"
+    TASKS = "tasks"
+    TASK_LOGS = "task_logs"
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
     value: bytes
     was_cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A fixed window of time in which requests are counted, up to a limit."""
+
+    key: str
+    seconds: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The requests in a window, including this one, and when the window ends, in seconds since 1970."""
+
+    count: int
+    ends_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What Redis said at the start of a request: the generation of each space, and the count of each window.
+
+    Windows after the first one whose limit is exceeded are not counted.
+    """
+
+    generations: Mapping[Space, bytes]
+    counts: Sequence[Count]
 
 
 def make_redis(url: str) -> Redis:
@@ -48,18 +93,39 @@ def make_redis(url: str) -> Redis:
     )
 
 
-# Fetches the generations of the spaces and the page under them in one round trip. Empty if a space has no generation.
-_LOOK_UP = """
-local generations = redis.call('MGET', unpack(KEYS))
-for i = 1, #KEYS do
-    if not generations[i] then return {} end
+# A space without a generation gets the fresh one: Redis may have lost its memory.
+_GLANCE = """
+local spaces = tonumber(ARGV[1])
+local answer = {}
+for i = 1, spaces do
+    answer[i] = redis.call('GET', KEYS[i])
+    if not answer[i] then
+        answer[i] = ARGV[2]
+        redis.call('SET', KEYS[i], ARGV[2], 'EX', ARGV[3])
+    end
 end
-local key = ARGV[1] .. ':' .. table.concat(generations, ':')
-return {key, redis.call('GET', key)}
+for i = spaces + 1, #KEYS do
+    local limit, milliseconds = tonumber(ARGV[2 * (i - spaces) + 2]), ARGV[2 * (i - spaces) + 3]
+    local count = redis.call('INCR', KEYS[i])
+    local left = redis.call('PTTL', KEYS[i])
+    if left < 0 then
+        redis.call('PEXPIRE', KEYS[i], milliseconds)
+        left = tonumber(milliseconds)
+    end
+    answer[#answer + 1] = count
+    answer[#answer + 1] = left
+    if count > limit then break end
+end
+return answer
 """
+# The value of a key, and the milliseconds for which it is still valid.
+_GET = "return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}"
+_GENERATION_KEYS = tuple(f"generation:{space}" for space in Space)
 
 
 class Cache:
+    """The cache of a process. Requests and jobs read it through a `CacheView`."""
+
     def __init__(
         self,
         client: Redis,
@@ -69,27 +135,49 @@ class Cache:
     ) -> None:
         """`count_lookup` is called for each lookup, with the space and whether the page was there."""
         self._client = client
-        self._count_lookup = count_lookup
-        self._look_up = client.register_script(_LOOK_UP)
+        self.count_lookup = count_lookup
+        self._kept = _KeptEntries(now)
+        self._glance = client.register_script(_GLANCE)
+        self._get = client.register_script(_GET)
         self._now = now
         self._rests_until = 0.0
         # Spaces that Redis could not be told to forget. It may come back with its memory intact.
-        self._still_to_forget: set[str] = set()
+        self._still_to_forget: set[Space] = set()
         self._is_forgetting_again = False
         self._lock = threading.Lock()
 
-    def remember(self, spaces: Sequence[str], key: str, load: Callable[[], bytes], *, ttl_seconds: int) -> Remembered:
-        """The cached value under `key`, or what `load` returns, kept until a space is forgotten or the TTL is over."""
-        full_key, cached = self._find(spaces, key)
-        self._count_lookup(spaces[0], cached is not None)
-        if cached is not None:
-            return Remembered(cached, was_cached=True)
-        value = load()
-        if full_key is not None:
-            self._try(lambda: self._client.set(full_key, value, ex=ttl_seconds))
-        return Remembered(value, was_cached=False)
+    def glance(self, windows: Sequence[Window] = ()) -> Glance | None:
+        """Fetch the generations and count a request in each window, in one round trip.
 
-    def forget(self, *spaces: str) -> None:
+        None if Redis fails or rests, and while it may still hold pages that it should forget.
+        """
+        if self._still_to_forget and not self._forget_outstanding():
+            return None
+        arguments: list[str | int] = [len(_GENERATION_KEYS), secrets.token_hex(8), GENERATION_TTL_SECONDS]
+        for window in windows:
+            arguments += (window.limit, window.seconds * 1000)
+        answer = self._try(lambda: self._glance([*_GENERATION_KEYS, *(window.key for window in windows)], arguments))
+        if answer is None:
+            return None
+        generations = dict(zip(Space, answer, strict=False))
+        numbers, now = answer[len(generations) :], time.time()
+        counts = [Count(count, now + left / 1000) for count, left in zip(numbers[::2], numbers[1::2], strict=True)]
+        return Glance(generations, counts)
+
+    def get(self, key: str) -> bytes | None:
+        """The value that this process has kept, or that Redis has."""
+        value = self._kept.get(key)
+        if value is None:
+            value, left = self._try(lambda: self._get([key])) or (None, 0)
+            if value is not None:
+                self._kept.put(key, value, ttl_seconds=left / 1000)
+        return value
+
+    def put(self, key: str, value: bytes, *, ttl_seconds: int) -> None:
+        self._kept.put(key, value, ttl_seconds=ttl_seconds)
+        self._try(lambda: self._client.set(key, value, ex=ttl_seconds))
+
+    def forget(self, *spaces: Space) -> None:
         with self._lock:
             self._still_to_forget |= set(spaces)
         if not self._forget_outstanding():
@@ -100,20 +188,6 @@ class Cache:
             return bool(self._client.ping())
         except RedisError:
             return False
-
-    def _find(self, spaces: Sequence[str], key: str) -> tuple[bytes | None, bytes | None]:
-        """The key for these generations and its value. No key while Redis may still hold pages it should forget."""
-        if self._still_to_forget and not self._forget_outstanding():
-            return None, None
-        names = [f"generation:{space}" for space in spaces]
-        digest = f"page:{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}"
-        entry = self._try(lambda: self._look_up(names, [digest]))
-        if entry == []:
-            for name in names:
-                fresh = secrets.token_hex(8)
-                self._try(partial(self._client.set, name, fresh, nx=True, ex=GENERATION_TTL_SECONDS))
-            entry = self._try(lambda: self._look_up(names, [digest]))
-        return (entry[0], entry[1]) if entry else (None, None)
 
     def _forget_outstanding(self, *, is_patient: bool = False) -> bool:
         with self._lock:
@@ -154,3 +228,75 @@ class Cache:
                 self._rests_until = self._now() + REST_SECONDS
                 logger.warning("cache unavailable, continuing without it: %s", type(error).__name__)
             return None
+
+
+class CacheView:
+    """The cache as of the start of one request or job. Later changes by others may stay unseen until its end."""
+
+    def __init__(self, cache: Cache, glance: Glance | None = None) -> None:
+        """Without a glance, the view takes one when it needs the first entry."""
+        self._cache = cache
+        self._glance = glance
+
+    def remember(self, spaces: Sequence[Space], key: str, load: Callable[[], bytes], *, ttl_seconds: int) -> Remembered:
+        """The cached value under `key`, or what `load` returns, kept until a space is forgotten or the TTL is over."""
+        self._glance = self._glance or self._cache.glance()
+        full_key = None if self._glance is None else _full_key(self._glance.generations, spaces, key)
+        cached = None if full_key is None else self._cache.get(full_key)
+        self._cache.count_lookup(spaces[0], cached is not None)
+        if cached is not None:
+            return Remembered(cached, was_cached=True)
+        value = load()
+        if full_key is not None:
+            self._cache.put(full_key, value, ttl_seconds=ttl_seconds)
+        return Remembered(value, was_cached=False)
+
+    def forget(self, *spaces: Space) -> None:
+        self._cache.forget(*spaces)
+        # What this request reads from now on must include its own change.
+        self._glance = None
+
+    def is_reachable(self) -> bool:
+        return self._cache.is_reachable()
+
+
+def _full_key(generations: Mapping[Space, bytes], spaces: Sequence[Space], key: str) -> str:
+    digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+    return ":".join(("page", digest, *(generations[space].decode() for space in spaces)))
+
+
+class _KeptEntries:
+    """The entries that this process keeps itself. When they take up too much, the least recently used ones go."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        # For each key its value, and when that expires.
+        self._entries: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: str) -> bytes | None:
+        with self._lock:
+            value, expires_at = self._entries.get(key, (None, 0.0))
+            if value is None:
+                return None
+            if self._now() >= expires_at:
+                self._remove(key)
+                return None
+            self._entries.move_to_end(key)
+            return value
+
+    def put(self, key: str, value: bytes, *, ttl_seconds: float) -> None:
+        if len(value) > MAX_KEPT_VALUE_BYTES:
+            return
+        with self._lock:
+            if key in self._entries:
+                self._remove(key)
+            self._entries[key] = value, self._now() + ttl_seconds
+            self._bytes += len(value) + ENTRY_BYTES
+            while self._bytes > MAX_KEPT_BYTES:
+                self._remove(next(iter(self._entries)))
+
+    def _remove(self, key: str) -> None:
+        value, _expires_at = self._entries.pop(key)
+        self._bytes -= len(value) + ENTRY_BYTES

@@ -67,13 +67,13 @@ def create_app(
     init_body_reception(app, settings)
     init_running_requests(app, settings)
     init_permits(app)
+    init_rate_limits(app, settings)
     _serve_each_request(app)
     api = init_openapi(app)
     for module in BLUEPRINTS:
         api.register_blueprint(module.blueprint)
     app.register_blueprint(documentation.blueprint)
     init_spec_route(app, api, classic_blueprint=classic.blueprint.name)
-    init_rate_limits(app, settings)
     init_bodies(app, settings)
     init_error_handlers(app, classic_blueprint=classic.blueprint.name, classic_names=CLASSIC_NAMES)
     init_security_headers(app)
@@ -133,7 +133,7 @@ def _serve_each_request(app: Flask) -> None:
     @app.before_request
     def open_services() -> None:
         resources: Resources = app.extensions["resources"]
-        g.serving = serving(resources, request_id=current_request_id())
+        g.serving = serving(resources, request_id=current_request_id(), glance=g.get("glance"))
         g.serving.__enter__()
 
     @app.teardown_request

@@ -22,7 +22,7 @@ from app.factory import create_app, start_afresh
 from app.models.people.user import Role
 from app.models.people.user import User as UserModel
 from app.models.projects.project import Project
-from app.repositories.people import UserRepository
+from app.repositories.login.sessions import SessionRepository
 from app.settings import Settings
 from tests import factories as all_factories
 from tests import servers
@@ -182,9 +182,9 @@ def acting_as(session: Session, factories: ModuleType):
     """Makes an actor from a user, for calling services."""
 
     def make(user: UserModel) -> Actor:
-        project_ids = UserRepository(session).list_project_ids(user.id)
         login_session = factories.LoginSession(user_id=user.id)
-        return Actor(user.id, user.username, user.role, project_ids, login_session.id)
+        row = SessionRepository(session).get_with_user(login_session.id, user.id)
+        return Actor(user.id, user.username, user.role, frozenset(row.project_ids), login_session.id)
 
     return make
 

@@ -1,33 +1,34 @@
 import socket
+import time
 from contextlib import contextmanager
 
 import pytest
 
-from app.cache import REST_SECONDS, Cache, make_redis
+from app.cache import MAX_KEPT_BYTES, MAX_KEPT_VALUE_BYTES, REST_SECONDS, Cache, CacheView, Space, Window, make_redis
 from tests.fakes import Ticker
 from tests.servers import wait_for
 
 
 class TestRemember:
     def test_the_second_call_is_a_hit_and_does_not_load(self, cache):
-        first = cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
-        second = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
+        first = CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
+        second = CacheView(cache).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30)
 
         assert (first.value, first.was_cached) == (b"old", False)
         assert (second.value, second.was_cached) == (b"old", True)
 
     def test_another_key_has_another_answer(self, cache):
-        cache.remember(("tasks",), "page 1", Source(b"1"), ttl_seconds=30)
+        CacheView(cache).remember((Space.TASKS,), "page 1", Source(b"1"), ttl_seconds=30)
 
-        assert cache.remember(("tasks",), "page 2", Source(b"2"), ttl_seconds=30).value == b"2"
+        assert CacheView(cache).remember((Space.TASKS,), "page 2", Source(b"2"), ttl_seconds=30).value == b"2"
 
     def test_an_empty_answer_is_remembered(self, cache):
-        cache.remember(("tasks",), "page", Source(b""), ttl_seconds=30)
+        CacheView(cache).remember((Space.TASKS,), "page", Source(b""), ttl_seconds=30)
 
-        assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).was_cached
+        assert CacheView(cache).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).was_cached
 
     def test_every_entry_and_every_generation_expires(self, cache, redis):
-        cache.remember(("tasks", "task_logs"), "page", Source(b"old"), ttl_seconds=30)
+        CacheView(cache).remember((Space.TASKS, Space.TASK_LOGS), "page", Source(b"old"), ttl_seconds=30)
 
         assert all(redis.ttl(name) > 0 for name in redis.scan_iter())
 
@@ -36,88 +37,185 @@ class TestRemember:
             raise LookupError
 
         with pytest.raises(LookupError):
-            cache.remember(("tasks",), "page", fail, ttl_seconds=30)
+            CacheView(cache).remember((Space.TASKS,), "page", fail, ttl_seconds=30)
 
-        assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+        assert CacheView(cache).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"new"
 
     def test_another_process_shares_the_answers(self, cache, redis_url):
-        cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+        CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
 
         other = Cache(make_redis(redis_url))
 
-        assert other.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"old"
+        assert CacheView(other).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"old"
 
 
 class TestForget:
     def test_a_forgotten_answer_is_loaded_again(self, cache):
-        cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+        CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
 
-        cache.forget("tasks")
+        cache.forget(Space.TASKS)
 
-        answer = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
+        answer = CacheView(cache).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30)
         assert (answer.value, answer.was_cached) == (b"new", False)
 
     def test_forgetting_one_of_several_spaces_is_enough(self, cache):
-        cache.remember(("task_logs", "tasks"), "page", Source(b"old"), ttl_seconds=30)
+        CacheView(cache).remember((Space.TASK_LOGS, Space.TASKS), "page", Source(b"old"), ttl_seconds=30)
 
-        cache.forget("tasks")
+        cache.forget(Space.TASKS)
 
-        assert cache.remember(("task_logs", "tasks"), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+        assert (
+            CacheView(cache).remember((Space.TASK_LOGS, Space.TASKS), "page", Source(b"new"), ttl_seconds=30).value
+            == b"new"
+        )
 
     def test_another_space_is_left_alone(self, cache):
-        cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+        CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
 
-        cache.forget("actors")
+        cache.forget(Space.ACTORS)
 
-        assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).was_cached
+        assert CacheView(cache).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).was_cached
 
     def test_another_process_forgets_as_well(self, cache, redis_url):
-        cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+        CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
 
-        Cache(make_redis(redis_url)).forget("tasks")
+        Cache(make_redis(redis_url)).forget(Space.TASKS)
 
-        assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+        assert CacheView(cache).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"new"
 
     def test_an_answer_loaded_before_and_stored_after_is_not_served(self, cache):
         def load_while_somebody_writes():
-            cache.forget("tasks")
+            cache.forget(Space.TASKS)
             return b"old"
 
-        cache.remember(("tasks",), "page", load_while_somebody_writes, ttl_seconds=30)
+        CacheView(cache).remember((Space.TASKS,), "page", load_while_somebody_writes, ttl_seconds=30)
 
-        answer = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
+        answer = CacheView(cache).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30)
         assert (answer.value, answer.was_cached) == (b"new", False)
 
     def test_an_answer_loaded_before_another_process_forgets_is_not_served(self, cache, redis_url):
         other = Cache(make_redis(redis_url))
 
         def load_while_somebody_writes():
-            other.forget("tasks")
+            other.forget(Space.TASKS)
             return b"old"
 
-        cache.remember(("tasks",), "page", load_while_somebody_writes, ttl_seconds=30)
+        CacheView(cache).remember((Space.TASKS,), "page", load_while_somebody_writes, ttl_seconds=30)
 
-        assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+        assert CacheView(cache).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+
+
+class TestView:
+    def test_a_later_change_by_another_process_may_stay_unseen(self, cache, redis_url):
+        view = CacheView(cache)
+        view.remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
+
+        Cache(make_redis(redis_url)).forget(Space.TASKS)
+
+        assert view.remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"old"
+
+    def test_a_change_of_its_own_is_seen_at_once(self, cache):
+        view = CacheView(cache)
+        view.remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
+
+        view.forget(Space.TASKS)
+
+        assert view.remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+
+    def test_a_glance_that_was_taken_before_a_change_does_not_find_what_came_after(self, cache):
+        glance = cache.glance()
+        cache.forget(Space.TASKS)
+        CacheView(cache).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30)
+
+        assert CacheView(cache, glance).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30).value == b"old"
+
+
+class TestKeptEntries:
+    def test_a_second_request_asks_redis_once(self, counting_client):
+        cache = Cache(counting_client)
+        for space in Space:
+            CacheView(cache).remember((space,), "page", Source(b"old"), ttl_seconds=30)
+        asked_before = counting_client.asked
+
+        view = CacheView(cache, cache.glance([Window("requests", 60, 10)]))
+        answers = [view.remember((space,), "page", Source(b"new"), ttl_seconds=30) for space in Space]
+
+        assert all(answer.was_cached for answer in answers)
+        assert counting_client.asked - asked_before == 1
+
+    def test_what_redis_had_is_kept_for_the_time_that_was_left(self, cache, redis_url, ticker):
+        CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
+        other = Cache(make_redis(redis_url), now=ticker)
+        assert CacheView(other).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).was_cached
+        (key,) = cache._client.keys("page:*")
+        cache._client.delete(key)
+
+        ticker.seconds += 29
+        assert CacheView(other).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"old"
+        ticker.seconds += 1
+        assert CacheView(other).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+
+    def test_the_least_recently_used_go_when_there_are_too_many(self, counting_client):
+        cache = Cache(counting_client)
+        for number in range(MAX_KEPT_BYTES // MAX_KEPT_VALUE_BYTES):
+            self.keep(cache, number, MAX_KEPT_VALUE_BYTES)
+            self.keep(cache, 0, MAX_KEPT_VALUE_BYTES)
+
+        assert self.is_kept(cache, 0)
+        assert not self.is_kept(cache, 1)
+
+    def test_a_large_value_is_left_to_redis(self, counting_client):
+        cache = Cache(counting_client)
+
+        self.keep(cache, 0, MAX_KEPT_VALUE_BYTES + 1)
+
+        assert not self.is_kept(cache, 0)
+
+    @staticmethod
+    def keep(cache, number, size):
+        CacheView(cache).remember((Space.TASKS,), f"page {number}", Source(b" " * size), ttl_seconds=30)
+
+    def is_kept(self, cache, number):
+        """True if the cache knows the entry without asking Redis for more than the generations."""
+        asked_before = cache._client.asked
+        self.keep(cache, number, 0)
+        return cache._client.asked - asked_before == 1
+
+
+class TestGlance:
+    def test_counts_each_window_up_to_the_first_that_is_exceeded(self, cache):
+        windows = [Window("all", 60, 2), Window("some", 10, 5)]
+
+        glances = [cache.glance(windows) for _ in range(3)]
+
+        assert [[count.count for count in glance.counts] for glance in glances] == [[1, 1], [2, 2], [3]]
+
+    def test_a_window_ends_its_length_after_its_first_request(self, cache):
+        before = time.time()
+
+        first, second = (cache.glance([Window("all", 60, 2)]).counts[0].ends_at for _ in range(2))
+
+        assert before + 59 < first < time.time() + 61
+        assert abs(first - second) < 0.5
 
 
 class TestFlushedRedis:
     def test_an_empty_redis_is_a_miss_and_then_remembers_again(self, cache, redis):
-        cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+        CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
 
         redis.flushdb()
 
-        assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
-        assert cache.remember(("tasks",), "page", Source(b"newer"), ttl_seconds=30).value == b"new"
+        assert CacheView(cache).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+        assert CacheView(cache).remember((Space.TASKS,), "page", Source(b"newer"), ttl_seconds=30).value == b"new"
 
     def test_a_flush_during_a_load_serves_nothing_old_afterwards(self, cache, redis):
         def load_while_redis_loses_its_memory():
             redis.flushdb()
-            cache.forget("tasks")
+            cache.forget(Space.TASKS)
             return b"old"
 
-        cache.remember(("tasks",), "page", load_while_redis_loses_its_memory, ttl_seconds=30)
+        CacheView(cache).remember((Space.TASKS,), "page", load_while_redis_loses_its_memory, ttl_seconds=30)
 
-        assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+        assert CacheView(cache).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"new"
 
 
 class TestDeadRedis:
@@ -125,14 +223,14 @@ class TestDeadRedis:
         cache = Cache(dead_client, now=ticker)
         source = Source(b"loaded")
 
-        answer = [cache.remember(("tasks",), "page", source, ttl_seconds=30) for _ in range(3)]
+        answer = [CacheView(cache).remember((Space.TASKS,), "page", source, ttl_seconds=30) for _ in range(3)]
 
         assert [each.value for each in answer] == [b"loaded"] * 3
         assert not any(each.was_cached for each in answer)
         assert source.loads == 3
 
     def test_forgetting_does_not_raise(self, dead_client):
-        Cache(dead_client).forget("tasks", "actors")
+        Cache(dead_client).forget(Space.TASKS, Space.ACTORS)
 
     def test_is_reported_as_unreachable(self, dead_client, cache):
         assert not Cache(dead_client).is_reachable()
@@ -147,28 +245,28 @@ class TestFrozenRedis:
         source = Source(b"loaded")
 
         for _ in range(5):
-            assert cache.remember(("tasks",), "page", source, ttl_seconds=30).value == b"loaded"
+            assert CacheView(cache).remember((Space.TASKS,), "page", source, ttl_seconds=30).value == b"loaded"
 
         assert source.loads == 5
         assert count_connections(frozen) == 1
 
     def test_is_tried_again_after_the_rest(self, frozen, ticker):
         cache = Cache(make_redis(url_of(frozen)), now=ticker)
-        cache.remember(("tasks",), "page", Source(b"loaded"), ttl_seconds=30)
+        CacheView(cache).remember((Space.TASKS,), "page", Source(b"loaded"), ttl_seconds=30)
 
         ticker.seconds += REST_SECONDS - 0.01
-        cache.remember(("tasks",), "page", Source(b"loaded"), ttl_seconds=30)
+        CacheView(cache).remember((Space.TASKS,), "page", Source(b"loaded"), ttl_seconds=30)
         assert count_connections(frozen) == 1
 
         ticker.seconds += 0.02
-        cache.remember(("tasks",), "page", Source(b"loaded"), ttl_seconds=30)
+        CacheView(cache).remember((Space.TASKS,), "page", Source(b"loaded"), ttl_seconds=30)
         assert count_connections(frozen) == 1
 
     def test_forgetting_costs_one_timeout(self, frozen, ticker):
         cache = Cache(make_redis(url_of(frozen)), now=ticker)
 
         for _ in range(5):
-            cache.forget("tasks")
+            cache.forget(Space.TASKS)
 
         assert count_connections(frozen) == 1
 
@@ -176,58 +274,59 @@ class TestFrozenRedis:
 class TestForgettingThatDidNotReachRedis:
     def test_is_repeated_before_anything_is_served_again(self, client, ticker):
         cache = Cache(client, now=ticker)
-        cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+        CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
 
         with stopped_server(client):
-            cache.forget("tasks")
+            cache.forget(Space.TASKS)
         ticker.seconds += REST_SECONDS
 
-        answer = cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30)
+        answer = CacheView(cache).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30)
         assert (answer.value, answer.was_cached) == (b"new", False)
-        assert cache.remember(("tasks",), "page", Source(b"newer"), ttl_seconds=30).value == b"new"
+        assert CacheView(cache).remember((Space.TASKS,), "page", Source(b"newer"), ttl_seconds=30).value == b"new"
 
     def test_nothing_is_served_while_redis_rests(self, client, ticker):
         cache = Cache(client, now=ticker)
-        cache.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+        CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
 
         with stopped_server(client):
-            cache.forget("tasks")
+            cache.forget(Space.TASKS)
 
-        assert cache.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+        assert CacheView(cache).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"new"
 
     def test_other_processes_see_it_as_soon_as_it_is_repeated(self, client, ticker, redis_url):
         cache = Cache(client, now=ticker)
         other = Cache(make_redis(redis_url))
-        other.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+        CacheView(other).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
 
         with stopped_server(client):
-            cache.forget("tasks")
+            cache.forget(Space.TASKS)
         ticker.seconds += REST_SECONDS
-        cache.forget("actors")
+        cache.forget(Space.ACTORS)
 
-        assert other.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new"
+        assert CacheView(other).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"new"
 
     def test_is_repeated_even_if_this_process_gets_no_request(self, client, redis_url):
         cache = Cache(client)
         other = Cache(make_redis(redis_url))
-        other.remember(("tasks",), "page", Source(b"old"), ttl_seconds=30)
+        CacheView(other).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
 
         with stopped_server(client):
-            cache.forget("tasks")
+            cache.forget(Space.TASKS)
 
         assert wait_for(
-            lambda: other.remember(("tasks",), "page", Source(b"new"), ttl_seconds=30).value == b"new", seconds=10
+            lambda: CacheView(other).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"new",
+            seconds=10,
         )
 
     def test_other_spaces_are_still_known_afterwards(self, client, ticker):
         cache = Cache(client, now=ticker)
-        cache.remember(("actors",), "actor", Source(b"old"), ttl_seconds=30)
+        CacheView(cache).remember((Space.ACTORS,), "actor", Source(b"old"), ttl_seconds=30)
 
         with stopped_server(client):
-            cache.forget("tasks")
+            cache.forget(Space.TASKS)
         ticker.seconds += REST_SECONDS
 
-        assert cache.remember(("actors",), "actor", Source(b"new"), ttl_seconds=30).was_cached
+        assert CacheView(cache).remember((Space.ACTORS,), "actor", Source(b"new"), ttl_seconds=30).was_cached
 
 
 class Source:
@@ -287,6 +386,20 @@ def client(redis_url, redis):
 @pytest.fixture
 def cache(client):
     return Cache(client)
+
+
+@pytest.fixture
+def counting_client(redis_url, redis):
+    """A client that counts what it asks."""
+    client = make_redis(redis_url)
+    execute_command, client.asked = client.execute_command, 0
+
+    def count_and_execute(*arguments, **options):
+        client.asked += 1
+        return execute_command(*arguments, **options)
+
+    client.execute_command = count_and_execute
+    return client
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import logging
 
+from app.cache import CacheView, Space
 from app.composition.resources import Resources
 from app.events import (
     DayLogged,
@@ -19,22 +20,22 @@ from app.job_queue import JobName
 logger = logging.getLogger(__name__)
 
 
-def react_to(resources: Resources, event: Event, *, request_id: str | None = None) -> None:
+def react_to(resources: Resources, cache: CacheView, event: Event, *, request_id: str | None = None) -> None:
     """React to an event after its commit. An error in a reaction is logged, since it can undo nothing any more."""
     try:
         match event:
             case TaskChanged() | TasksImported():
-                resources.cache.forget("tasks")
+                cache.forget(Space.TASKS)
             case ImportWaiting():
                 resources.job_queue.enqueue(JobName.RUN_IMPORTS, request_id=request_id)
             case DayLogged():
-                resources.cache.forget("task_logs")
+                cache.forget(Space.TASK_LOGS)
             case DayLogRequested():
                 resources.job_queue.enqueue(JobName.LOG_DUE_DAYS, request_id=request_id)
             case UserChanged() | ProjectChanged():
                 # Cached pages show their names too.
-                resources.cache.forget("actors", "tasks", "task_logs")
+                cache.forget(Space.ACTORS, Space.TASKS, Space.TASK_LOGS)
             case SessionEnded():
-                resources.cache.forget("actors")
+                cache.forget(Space.ACTORS)
     except Exception:
         logger.exception("reaction to %s failed", type(event).__name__)

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from functools import cached_property, partial
 
+from app.cache import CacheView, Glance
 from app.clock import Calendar
 from app.composition.reactions import react_to
 from app.composition.resources import Resources
@@ -39,6 +40,7 @@ from app.services.imports.blocks import ImportBlockService
 from app.services.imports.imports import ImportService
 from app.services.imports.runs import ImportRunService
 from app.services.imports.uploads import ImportUploadService
+from app.services.login.actors import ActorService
 from app.services.login.limits import LogInLimits
 from app.services.login.log_in import AuthenticationPolicy, AuthenticationService
 from app.services.people import UserService
@@ -53,15 +55,18 @@ from app.services.tasks.write import TaskService
 class Services:
     """The use cases of one request or job, on one session."""
 
-    def __init__(self, resources: Resources, *, request_id: str | None = None) -> None:
+    def __init__(self, resources: Resources, *, request_id: str | None = None, glance: Glance | None = None) -> None:
+        """`glance` is what a request has learnt from the cache's server already."""
         self._resources = resources
         self._settings = resources.settings
         self._session = resources.new_session()
-        react = partial(react_to, resources, request_id=request_id)
+        self._cache = CacheView(resources.cache, glance)
+        react = partial(react_to, resources, self._cache, request_id=request_id)
         self._uow = UnitOfWork(self._session, react, request_id=request_id)
 
     def close(self) -> None:
-        self._session.close()
+        if self._session.in_transaction():
+            self._session.close()
 
     @cached_property
     def _calendar(self) -> Calendar:
@@ -86,17 +91,20 @@ class Services:
             UserRepository(self._session),
             SessionRepository(self._session),
             limits,
-            self._resources.cache,
             self._resources.clock,
             policy,
         )
+
+    @cached_property
+    def actors(self) -> ActorService:
+        return ActorService(self._uow, SessionRepository(self._session), self._cache, self._resources.clock)
 
     @cached_property
     def health(self) -> HealthService:
         return HealthService(
             self._uow,
             HealthRepository(self._session),
-            self._resources.cache,
+            self._cache,
             self._resources.job_queue,
             self._settings.time_zone,
             self._settings.watched_dir,
@@ -134,7 +142,7 @@ class Services:
             self._uow,
             TaskRepository(self._session),
             TaskListRepository(self._session),
-            self._resources.cache,
+            self._cache,
             self._resources.clock,
         )
 
@@ -158,7 +166,7 @@ class Services:
             self._uow,
             TaskLogRepository(self._session),
             NumberedLogRepository(self._session),
-            self._resources.cache,
+            self._cache,
         )
 
     @cached_property
@@ -229,9 +237,9 @@ def services() -> Services:
 
 
 @contextmanager
-def serving(resources: Resources, *, request_id: str | None = None) -> Iterator[Services]:
+def serving(resources: Resources, *, request_id: str | None = None, glance: Glance | None = None) -> Iterator[Services]:
     """Services for one request, job or command. An open transaction is rolled back at the end."""
-    scoped = Services(resources, request_id=request_id)
+    scoped = Services(resources, request_id=request_id, glance=glance)
     token = _current.set(scoped)
     try:
         yield scoped

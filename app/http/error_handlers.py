@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from app.errors import (
@@ -49,7 +49,6 @@ FRAMEWORK_ERRORS = {
     414: ("uri_too_long", "the path and query are too long"),
     415: ("unsupported_media_type", "the body must be JSON, with Content-Type: application/json"),
     422: ("invalid", "the request is not valid"),
-    429: ("too_many_requests", "too many requests; wait before the next"),
     500: ("internal_error", "something went wrong on the server; look for the request id in its log"),
 }
 # Responses stay small whatever the request was: this many problems are listed and the others only counted, and text
@@ -89,7 +88,7 @@ def init_error_handlers(app: Flask, *, classic_blueprint: str, classic_names: Ma
         status = next(STATUS_OF[base] for base in type(error).__mro__ if base in STATUS_OF)
         headers = {}
         if isinstance(error, RetryLaterError):
-            headers["Retry-After"] = g.retry_after = str(error.retry_after_seconds)
+            headers["Retry-After"] = str(error.retry_after_seconds)
         if status is HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = 'Bearer realm="tasktrackerpro"'
         return answer(status, error.code, _shortened(error.detail), error.problems, headers)
@@ -102,9 +101,7 @@ def init_error_handlers(app: Flask, *, classic_blueprint: str, classic_names: Ma
         own_headers = dict(error.get_headers())
         headers = {name: own_headers[name] for name in FORWARDED_HEADERS if name in own_headers}
         code, detail = FRAMEWORK_ERRORS.get(status, ("error", HTTPStatus(status).phrase))
-        # flask-limiter's description is only the configured limit.
-        is_ours = status != HTTPStatus.TOO_MANY_REQUESTS and error.description != type(error).description
-        if error.description and is_ours:
+        if error.description and error.description != type(error).description:
             detail = error.description
         problems = tuple(_schema_problems(error))
         return answer(status, code, _summary(problems) or _shortened(detail), problems, headers)

@@ -44,7 +44,7 @@ def init_metrics(app: Flask) -> None:
         method = request.method if request.method in METHODS else "OTHER"
         metrics.requests.labels(method, route, str(response.status_code)).inc()
         metrics.request_seconds.labels(method, route).observe(seconds)
-        if route not in UNLOGGED_ROUTES:
+        if route not in UNLOGGED_ROUTES and logger.isEnabledFor(logging.INFO):
             fields = {
                 "method": request.method,
                 "path": request.path[:MAX_LOGGED_CHARACTERS],

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
@@ -73,6 +73,11 @@ MAX_JSON_SEPARATORS = 25_000
 _JSON_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|(?P<separator>[,:\[])', re.DOTALL)
 
 
+# The queries that a process keeps once it has read them, and the longest of them.
+MAX_KEPT_QUERIES = 1024
+MAX_KEPT_QUERY_BYTES = 512
+
+
 class _Parser(FlaskParser):
     # A misspelt filter would otherwise silently list everything.
     DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012 - webargs declares it for instances
@@ -81,6 +86,28 @@ class _Parser(FlaskParser):
         "form": None,
         "files": None,
     }
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._read_queries: dict[tuple[Schema, bytes], Any] = {}
+
+    def parse(self, argmap: Any, req: Any = None, *, location: str | None = None, **options: Any) -> Any:
+        """Load and validate the arguments. A query that this process has read before is not read again.
+
+        Only hashable values are kept, because a view may change any other.
+        """
+        req = req or self.get_default_request()
+        if location != "query" or len(req.query_string) > MAX_KEPT_QUERY_BYTES:
+            return super().parse(argmap, req, location=location, **options)
+        key = (argmap, req.query_string)
+        query = self._read_queries.get(key)
+        if query is None:
+            query = super().parse(argmap, req, location=location, **options)
+            if isinstance(query, Hashable):
+                if len(self._read_queries) >= MAX_KEPT_QUERIES:
+                    self._read_queries.clear()
+                self._read_queries[key] = query
+        return query
 
     def load_json(self, req: Any, schema: Any) -> Any:
         """Parse the body with orjson, which refuses NaN and lone surrogates. webargs itself would accept them."""

@@ -1,61 +1,29 @@
-"""How many requests a client may make: counted in Redis, or in each process alone while Redis is unavailable."""
+"""How many requests a client may make: counted in Redis, or in each process alone while Redis is unavailable.
+
+The requests of a window are counted from its first request on (a fixed window). The round trip that counts a request
+also fetches what the cache needs, so a request asks Redis once.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from http import HTTPStatus
 from typing import Any, TypeVar
 
-from flask import Flask, Response, g, request
-from flask_limiter import Limiter
-from limits import RateLimitItem, WindowStats
-from limits.storage import RedisStorage
-from limits.strategies import STRATEGIES, FixedWindowRateLimiter
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from flask import Flask, Response, current_app, g, request
+from limits.storage import MemoryStorage
 
 from app.auth.networks import network_of
-from app.cache import SOCKET_TIMEOUT_SECONDS
-from app.errors import UnauthenticatedError
+from app.cache import Count, Window
+from app.composition.resources import Resources
+from app.errors import TooManyRequestsError, UnauthenticatedError
 from app.http.client_address import client_address
 from app.http.identity.access import current_credential
-from app.http.metrics import UNMATCHED
-from app.settings import RateLimits, Settings
+from app.settings import RateLimit, RateLimits, Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-# Counts a request and returns the time left in its window, in one round trip. The script of `limits` returns no time.
-_HIT = """
-local count = redis.call('INCRBY', KEYS[1], ARGV[2])
-local left = redis.call('PTTL', KEYS[1])
-if left < 0 then
-    redis.call('PEXPIRE', KEYS[1], ARGV[1])
-    left = tonumber(ARGV[1])
-end
-return {count, left}
-"""
-
-
-class CountedWindowRateLimiter(FixedWindowRateLimiter):
-    """Counts in fixed windows, and keeps the count for the response's headers, so that it is not queried again."""
-
-    def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
-        key, seconds = item.key_for(*identifiers), item.get_expiry()
-        if isinstance(self.storage, RedisStorage):
-            client = self.storage.get_connection()
-            count, left_ms = client.register_script(_HIT.encode())(
-                [self.storage.prefixed_key(key)], [seconds * 1000, cost]
-            )
-            reset_at = time.time() + left_ms / 1000
-        else:
-            count = self.storage.incr(key, seconds, amount=cost)
-            reset_at = self.storage.get_expiry(key)
-        g.setdefault("rate_windows", {})[key] = WindowStats(reset_at, max(0, item.amount - count))
-        return bool(count <= item.amount)
-
-    def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
-        window: WindowStats = g.rate_windows[item.key_for(*identifiers)]
-        return window
+EXEMPT_PATHS = frozenset({"/healthz", "/readyz"})
 
 
 class LimitName(StrEnum):
@@ -75,64 +43,87 @@ def limited(name: LimitName) -> Callable[[View], View]:
     return mark
 
 
-def init_rate_limits(app: Flask, settings: Settings) -> None:
-    """Call it after the routes are registered, since marked ones get their limit here, and before `init_bodies`.
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a client stands with the limit that its response describes."""
 
-    Requests that `init_bodies` refuses count too.
+    limit: RateLimit
+    remaining: int
+    # When the window ends, in seconds since 1970.
+    reset_at: int
+    wait_seconds: int
+
+
+def init_rate_limits(app: Flask, settings: Settings) -> None:
+    """Call it before the hook that opens the services: they take over what this one has learnt from Redis.
+
+    Call it before `init_bodies`, too: requests that are refused there count.
     """
     limits = settings.rate_limits
     if not limits.enabled:
         return
-    # flask-limiter looks a strategy up by its name.
-    STRATEGIES["counted-window"] = CountedWindowRateLimiter
-    limiter = Limiter(
-        _client_key,
-        application_limits=[str(limits.default)],
-        application_limits_exempt_when=_is_exempt,
-        # Unknown paths count too: scanners request little else.
-        request_identifier=lambda: request.endpoint or UNMATCHED,
-        storage_uri=settings.redis_url,
-        # By default flask-limiter would wait forever for a Redis that accepts connections and does not answer.
-        storage_options={
-            "socket_timeout": SOCKET_TIMEOUT_SECONDS,  # type: ignore[dict-item]
-            "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS,  # type: ignore[dict-item]
-            "retry": Retry(NoBackoff(), 0),  # type: ignore[dict-item]
-        },
-        strategy="counted-window",
-        in_memory_fallback_enabled=True,
-        swallow_errors=True,
-        headers_enabled=True,
-        key_prefix="rate",
-    )
+    # Counts while Redis is unavailable.
+    memory = MemoryStorage()
 
-    # Flask runs these hooks in reverse: this one is registered before the limiter's, so it sees the limiter's headers.
+    @app.before_request
+    def count_request() -> None:
+        if request.path in EXEMPT_PATHS or request.endpoint == "web.static":
+            return
+        windows = _windows(limits, current_app.view_functions.get(request.endpoint or ""))
+        resources: Resources = current_app.extensions["resources"]
+        g.glance = resources.cache.glance(windows)
+        counts = g.glance.counts if g.glance is not None else _count_in(memory, windows)
+        # The last count is that of an exceeded limit, or else that of the limit of this route.
+        count, window = counts[-1], windows[len(counts) - 1]
+        g.standing = _standing(RateLimit(window.limit, window.seconds), count)
+        if count.count > window.limit:
+            raise TooManyRequestsError(
+                "too many requests; wait before the next", retry_after_seconds=g.standing.wait_seconds
+            )
+
     @app.after_request
-    def add_draft_headers(response: Response) -> Response:
-        """RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers), from what X-RateLimit-* says."""
-        current = limiter.current_limit
-        if current is not None and "X-RateLimit-Remaining" in response.headers:
-            window_seconds = current.limit.get_expiry()
-            wait_seconds = response.headers.get("Retry-After", window_seconds)
-            response.headers["RateLimit-Policy"] = f'"default";q={current.limit.amount};w={window_seconds}'
-            remaining = response.headers["X-RateLimit-Remaining"]
-            response.headers["RateLimit"] = f'"default";r={remaining};t={wait_seconds}'
-            # flask-limiter sets Retry-After on every response, though only a refused client has to wait.
-            if "retry_after" in g:
-                response.headers["Retry-After"] = g.retry_after
-            elif response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
-                del response.headers["Retry-After"]
+    def add_headers(response: Response) -> Response:
+        """Add X-RateLimit-*, and RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers)."""
+        standing: Standing | None = g.get("standing")
+        if standing is not None:
+            limit, remaining = standing.limit, standing.remaining
+            response.headers.extend(
+                (
+                    ("X-RateLimit-Limit", str(limit.amount)),
+                    ("X-RateLimit-Remaining", str(remaining)),
+                    ("X-RateLimit-Reset", str(standing.reset_at)),
+                    ("RateLimit-Policy", f'"default";q={limit.amount};w={limit.seconds}'),
+                    ("RateLimit", f'"default";r={remaining};t={standing.wait_seconds}'),
+                )
+            )
         return response
 
-    for endpoint, view in list(app.view_functions.items()):
-        name: LimitName | None = getattr(view, "limit_name", None)
-        if name is not None:
-            limit = str(_limit_of(limits, name))
-            app.view_functions[endpoint] = limiter.shared_limit(limit, scope=name.value)(view)  # type: ignore[assignment]
-    limiter.init_app(app)
+
+def _windows(limits: RateLimits, view: Any) -> list[Window]:
+    """The windows that a request of this client to this view counts in."""
+    client = _client_key()
+    windows = [Window(f"rate:{client}", limits.default.seconds, limits.default.amount)]
+    name: LimitName | None = getattr(view, "limit_name", None)
+    if name is not None:
+        limit = {LimitName.TASKS: limits.tasks, LimitName.UPLOAD: limits.upload}[name]
+        windows.append(Window(f"rate:{name}:{client}", limit.seconds, limit.amount))
+    return windows
 
 
-def _limit_of(limits: RateLimits, name: LimitName) -> object:
-    return {LimitName.TASKS: limits.tasks, LimitName.UPLOAD: limits.upload}[name]
+def _standing(limit: RateLimit, count: Count) -> Standing:
+    reset_at = int(count.ends_at) + 1
+    return Standing(limit, max(0, limit.amount - count.count), reset_at, int(reset_at - time.time()))
+
+
+def _count_in(memory: MemoryStorage, windows: Sequence[Window]) -> list[Count]:
+    """Count a request in this process alone, up to the first window whose limit is exceeded."""
+    counts: list[Count] = []
+    for window in windows:
+        count = memory.incr(window.key, window.seconds)
+        counts.append(Count(count, memory.get_expiry(window.key)))
+        if count > window.limit:
+            break
+    return counts
 
 
 def _client_key() -> str:
@@ -141,7 +132,3 @@ def _client_key() -> str:
         return current_credential().caller
     except UnauthenticatedError:
         return f"address:{network_of(client_address())}"
-
-
-def _is_exempt() -> bool:
-    return request.path in {"/healthz", "/readyz"} or request.endpoint == "web.static"

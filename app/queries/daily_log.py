@@ -22,3 +22,12 @@ class TaskLogQuery:
     cursor: str | None = None
     limit: int = DEFAULT_PAGE_SIZE
     include_total: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedLogQuery:
+    """A page of the log by its number, of one day or of all days."""
+
+    page: int
+    per_page: int
+    on: date | None = None

@@ -22,8 +22,15 @@ def joined(rows: Iterable[str]) -> bytes:
 
 def count_up_to_max(session: Session, rows: AnySelect) -> Total:
     """Count the selected rows, but only up to MAX_TOTAL."""
-    counted = rows.limit(MAX_TOTAL + 1).subquery("counted")
-    count = session.scalar(select(func.count()).select_from(counted)) or 0
+    return total_of(session.scalar(counted_up_to_max(rows)) or 0)
+
+
+def counted_up_to_max(rows: AnySelect) -> AnySelect:
+    """The statement that counts the rows. It stops after MAX_TOTAL + 1 rows."""
+    return select(func.count()).select_from(rows.limit(MAX_TOTAL + 1).subquery("counted"))
+
+
+def total_of(count: int) -> Total:
     return Total(min(count, MAX_TOTAL), is_capped=count > MAX_TOTAL)
 
 

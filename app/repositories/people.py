@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from app.database.engine import violated_constraint
 from app.errors import EmailTakenError, UsernameTakenError
 from app.models.people.user import Role, User
-from app.models.projects.project import Project, ProjectMember
 from app.queries.pages import JsonRow, Page, decode_cursor, is_integer
 from app.repositories.pages import AnySelect, json_text, page_of, row_of
 
@@ -78,12 +77,6 @@ class UserRepository:
                 case "uq_users_email":
                     raise EmailTakenError("the email address is taken") from error
             raise
-
-    def list_project_ids(self, user_id: int) -> frozenset[int]:
-        """The projects that the user is a member of, and those that include everybody."""
-        member_of = select(ProjectMember.project_id).where(ProjectMember.user_id == user_id)
-        statement = select(Project.id).where(Project.includes_everyone | Project.id.in_(member_of))
-        return frozenset(self._session.scalars(statement))
 
     def get_row(self, user_id: int) -> JsonRow | None:
         return row_of(self._session.scalar(select(json_text(USER_FIELDS)).where(User.id == user_id)))

@@ -1,6 +1,5 @@
 """The classic API, at the root. It never changes for its clients, and it uses the same services."""
 
-from datetime import date
 from typing import Any
 
 import orjson
@@ -18,7 +17,7 @@ from app.http.rate_limits import LimitName, limited
 from app.http.responses import cache_status, json_response, row_response, value_response
 from app.http.uploads import Upload
 from app.models.imports.task_import import DuplicatePolicy
-from app.queries.daily_log import TaskLogQuery
+from app.queries.daily_log import NumberedLogQuery
 from app.schemas.classic import (
     ACTIVE_TASK,
     LOGGED_TASK,
@@ -150,13 +149,12 @@ def show_task_log(log_id: int) -> Response:
 @requires(Permission.TASK_LOG_READ)
 @blueprint.arguments(ClassicLogQuery, location="query")
 @blueprint.response(200, ClassicLogPage)
-def list_logged_tasks(query: dict[str, Any]) -> Response:
+def list_logged_tasks(query: NumberedLogQuery) -> Response:
     """List log rows in numbered pages, newest day first. 60 requests a minute are allowed.
 
     `X-Cache` says whether the page came from the cache. A page after the last one is empty.
     """
-    on: date | None = query.pop("date")
-    page, was_cached = services().task_logs.list_numbered(current_actor(), TaskLogQuery(on=on), LOGGED_TASK, **query)
+    page, was_cached = services().task_logs.list_numbered(current_actor(), query, LOGGED_TASK)
     return json_response(envelope_of(page), headers={"X-Cache": cache_status(was_cached)})
 
 

@@ -14,6 +14,7 @@ from app.csv_files.moments import parse_moment
 from app.csv_files.words import status_from
 from app.models.people.user import MAX_USERNAME_LENGTH, Role
 from app.models.tasks.fields import ACTIVE_STATUSES, MAX_DESCRIPTION_LENGTH, MAX_TITLE_LENGTH, TaskPriority, TaskStatus
+from app.queries.daily_log import NumberedLogQuery
 from app.queries.pages import MAX_PAGE_SIZE, Shape
 from app.schemas.base import StrictSchema, Text
 from app.schemas.people import email_field, new_password_field, username_field
@@ -151,6 +152,10 @@ class ClassicLogQuery(StrictSchema):
     date = fields.Date(load_default=None, metadata={"description": "only this day"})
     page = fields.Integer(load_default=1, validate=validate.Range(1, MAX_PAGE_NUMBER))
     per_page = fields.Integer(load_default=DEFAULT_PER_PAGE, validate=validate.Range(1, MAX_PAGE_SIZE))
+
+    @post_load
+    def _query(self, values: dict[str, Any], **_kwargs: Any) -> NumberedLogQuery:
+        return NumberedLogQuery(on=values.pop("date"), **values)
 
 
 class ClassicLogTask(Schema):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from app.cache import Cache, make_redis
+from app.cache import Cache, CacheView, Space, make_redis
 from app.composition.reactions import react_to
 from app.composition.resources import Resources
 from app.events import (
@@ -25,18 +25,17 @@ from app.job_queue import JobName
 
 DAY = date(2026, 3, 9)
 SESSION_ID = UUID("0e7a9b8a-6f3c-4b57-9d0a-3a2f1c5d7e90")
-SPACES = ("actors", "tasks", "task_logs")
 
 # The spaces of the cache that each event clears, and the jobs for which it wakes a worker.
 REACTIONS = {
-    TaskChanged(task_id=1): {"tasks"},
-    TasksImported(import_id=1, task_count=2): {"tasks"},
+    TaskChanged(task_id=1): {Space.TASKS},
+    TasksImported(import_id=1, task_count=2): {Space.TASKS},
     ImportWaiting(import_id=1): {JobName.RUN_IMPORTS},
     DayLogRequested(log_date=DAY): {JobName.LOG_DUE_DAYS},
-    DayLogged(log_date=DAY, task_count=2): {"task_logs"},
-    UserChanged(user_id=1): {"actors", "tasks", "task_logs"},
-    ProjectChanged(project_id=1): {"actors", "tasks", "task_logs"},
-    SessionEnded(session_id=SESSION_ID): {"actors"},
+    DayLogged(log_date=DAY, task_count=2): {Space.TASK_LOGS},
+    UserChanged(user_id=1): {Space.ACTORS, Space.TASKS, Space.TASK_LOGS},
+    ProjectChanged(project_id=1): {Space.ACTORS, Space.TASKS, Space.TASK_LOGS},
+    SessionEnded(session_id=SESSION_ID): {Space.ACTORS},
 }
 WITHOUT_REACTION: set[type] = set()
 
@@ -51,7 +50,7 @@ class TestReactions:
     def test_each_event_has_the_listed_effects(self, resources, job_queue, event, expected):
         remember_all(resources.cache)
 
-        react_to(resources, event)
+        react_to(resources, CacheView(resources.cache), event)
 
         assert cleared_spaces(resources.cache) | set(job_queue.enqueued) == expected
 
@@ -64,18 +63,22 @@ class TestReactions:
     def test_a_failed_reaction_stops_no_other(self, settings, caplog, event):
         resources = Resources(settings, job_queue=BrokenJobQueue(), cache=BrokenCache(make_redis(settings.redis_url)))
 
-        react_to(resources, event)
+        react_to(resources, CacheView(resources.cache), event)
 
         assert f"reaction to {type(event).__name__} failed" in caplog.text
 
 
 def remember_all(cache):
-    for space in SPACES:
-        cache.remember((space,), space, lambda: b"", ttl_seconds=30)
+    for space in Space:
+        CacheView(cache).remember((space,), space, lambda: b"", ttl_seconds=30)
 
 
 def cleared_spaces(cache):
-    return {space for space in SPACES if not cache.remember((space,), space, lambda: b"", ttl_seconds=30).was_cached}
+    return {
+        space
+        for space in Space
+        if not CacheView(cache).remember((space,), space, lambda: b"", ttl_seconds=30).was_cached
+    }
 
 
 class BrokenCache(Cache):

@@ -32,8 +32,6 @@ EXCEPTIONS = {
     # A new password and a deactivation end the user's sessions in the same transaction.
     ("app.services.people", "app.repositories.login.attempts"),
     ("app.services.people", "app.repositories.login.sessions"),
-    # An actor has the ids of their projects.
-    ("app.repositories.people", "app.models.projects.project"),
 }
 
 

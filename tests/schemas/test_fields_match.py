@@ -17,7 +17,7 @@ from app.repositories.daily_log.days import LOG_FIELDS, RUN_FIELDS
 from app.repositories.imports.imports import ERROR_FIELDS, IMPORT_FIELDS
 from app.repositories.people import USER_FIELDS
 from app.repositories.projects import MEMBER_FIELDS, PROJECT_FIELDS
-from app.repositories.tasks.write import TASK_FIELDS
+from app.repositories.tasks.rows import TASK_FIELDS
 from app.routes import classic
 from app.routes.daily_log import with_link
 from app.schemas.classic import LOGGED_TASK, LOGGED_TASK_DETAIL, ClassicLogDetail, ClassicLogPage

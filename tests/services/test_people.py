@@ -119,29 +119,29 @@ class TestChange:
         session.refresh(user)
         assert is_password("a new and longer one", user.password_hash)
         with serving(resources) as services, pytest.raises(SessionEndedError):
-            services.login.get_actor(session_id=login_session.id, user_id=user.id)
+            services.actors.get(session_id=login_session.id, user_id=user.id)
 
     def test_a_deactivated_user_is_refused_at_once(self, service, resources, boss, factories):
         user = factories.User()
         login_session = factories.LoginSession(user_id=user.id)
         with serving(resources) as services:
-            services.login.get_actor(session_id=login_session.id, user_id=user.id)
+            services.actors.get(session_id=login_session.id, user_id=user.id)
 
         service.deactivate(boss, user.id)
 
         with serving(resources) as services, pytest.raises(SessionEndedError):
-            services.login.get_actor(session_id=login_session.id, user_id=user.id)
+            services.actors.get(session_id=login_session.id, user_id=user.id)
 
     def test_a_new_role_counts_at_once(self, service, resources, boss, factories):
         user = factories.User()
         login_session = factories.LoginSession(user_id=user.id)
         with serving(resources) as services:
-            services.login.get_actor(session_id=login_session.id, user_id=user.id)
+            services.actors.get(session_id=login_session.id, user_id=user.id)
 
         service.change(boss, user.id, {"role": Role.MANAGER})
 
         with serving(resources) as services:
-            actor = services.login.get_actor(session_id=login_session.id, user_id=user.id)
+            actor = services.actors.get(session_id=login_session.id, user_id=user.id)
         assert actor.role is Role.MANAGER
 
     def test_a_user_without_a_password_cannot_be_active(self, service, boss, factories):
@@ -197,15 +197,15 @@ class TestReplacePassword:
         ended = [factories.LoginSession(user_id=user.id) for _ in range(2)]
         other_session = factories.LoginSession(user_id=other.id)
         with serving(resources) as services:
-            services.login.get_actor(session_id=ended[0].id, user_id=user.id)
+            services.actors.get(session_id=ended[0].id, user_id=user.id)
 
         service.replace_password(boss, user.username, "a new and longer one")
 
         for login_session in ended:
             with serving(resources) as services, pytest.raises(SessionEndedError):
-                services.login.get_actor(session_id=login_session.id, user_id=user.id)
+                services.actors.get(session_id=login_session.id, user_id=user.id)
         with serving(resources) as services:
-            assert services.login.get_actor(session_id=other_session.id, user_id=other.id).username == other.username
+            assert services.actors.get(session_id=other_session.id, user_id=other.id).username == other.username
 
     def test_nothing_else_is_changed(self, service, boss, factories, session):
         user = factories.User(role=Role.MANAGER, time_zone="Europe/Berlin")
@@ -241,7 +241,7 @@ class TestReplacePassword:
         session.refresh(user)
         assert is_password(PASSWORD, user.password_hash)
         with serving(resources) as services:
-            assert services.login.get_actor(session_id=login_session.id, user_id=user.id)
+            assert services.actors.get(session_id=login_session.id, user_id=user.id)
 
     def test_a_refused_user_does_not_learn_who_exists(self, service, factories, acting_as):
         manager = acting_as(factories.User(role=Role.MANAGER))

@@ -30,7 +30,7 @@ def current_credential() -> Credential:
 
 def _actor_of(credential: Credential) -> Actor:
     """The user behind a credential, as of now. Raises UnauthenticatedError if it is no longer valid."""
-    return services().login.get_actor(session_id=credential.session_id, user_id=credential.user_id)
+    return services().actors.get(session_id=credential.session_id, user_id=credential.user_id)
 
 
 def requires(permission: Permission) -> Callable[[View], View]:

@@ -12,11 +12,11 @@ from app.auth.actor import Actor
 from app.auth.permissions import sees_deleted
 from app.models.daily_log.task_log import LogRun, TaskLog
 from app.models.tasks.task import Task
-from app.queries.daily_log import TaskLogQuery
+from app.queries.daily_log import NumberedLogQuery, TaskLogQuery
 from app.queries.pages import JsonRow, Shape
 from app.repositories.daily_log.days import LOG_FIELDS, log_conditions, visible_to, with_names
 from app.repositories.pages import joined, json_text, row_of, shaped
-from app.repositories.tasks.write import visible_to as visible_tasks
+from app.repositories.tasks.rows import visible_to as visible_tasks
 
 # A row's own fields and two of its task as it is now. Those two are empty if the actor may not see the task.
 _FIELDS: Mapping[str, Any] = MappingProxyType(
@@ -40,14 +40,14 @@ class NumberedLogRepository:
             counted = counted.where(LogRun.log_date == on)
         return int(self._session.scalar(counted) or 0)
 
-    def list_page(self, actor: Actor, query: TaskLogQuery, shape: Shape, *, page: int, per_page: int) -> bytes:
+    def list_page(self, actor: Actor, query: NumberedLogQuery, shape: Shape) -> bytes:
         """The rows of one numbered page in this shape, newest day first, as JSON joined by commas."""
         chosen = (
             select(TaskLog.log_date, TaskLog.task_id)
-            .where(*log_conditions(actor, query))
+            .where(*log_conditions(actor, TaskLogQuery(on=query.on)))
             .order_by(TaskLog.log_date.desc(), TaskLog.task_id)
-            .limit(per_page)
-            .offset((page - 1) * per_page)
+            .limit(query.per_page)
+            .offset((query.page - 1) * query.per_page)
             .subquery("page")
         )
         statement = (

@@ -1,12 +1,15 @@
 """The SQL of log-in sessions."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.models.login.session import LoginSession
+from app.models.people.user import User
+from app.models.projects.project import Project, ProjectMember
 from app.repositories.sweeping import delete_some
 
 
@@ -19,6 +22,31 @@ class SessionRepository:
 
     def get(self, session_id: UUID) -> LoginSession | None:
         return self._session.get(LoginSession, session_id, populate_existing=True)
+
+    def get_with_user(self, session_id: UUID, user_id: int) -> Any | None:
+        """The session of that user as `LoginSession`, with `username`, `role`, `is_active` and `project_ids`.
+
+        The projects are those that the user is a member of, and those that include everybody.
+        """
+        is_member = (
+            select(ProjectMember.project_id)
+            .where(ProjectMember.user_id == user_id, ProjectMember.project_id == Project.id)
+            .exists()
+        )
+        project_ids = select(Project.id).where(Project.includes_everyone | is_member)
+        statement = (
+            select(
+                LoginSession,
+                User.username,
+                User.role,
+                User.is_active,
+                func.array(project_ids.scalar_subquery()).label("project_ids"),
+            )
+            .join(User, User.id == LoginSession.user_id)
+            .where(LoginSession.id == session_id, User.id == user_id)
+            .execution_options(populate_existing=True)
+        )
+        return self._session.execute(statement).one_or_none()
 
     def get_for_update(self, session_id: UUID) -> LoginSession | None:
         return self._session.get(LoginSession, session_id, with_for_update=True, populate_existing=True)

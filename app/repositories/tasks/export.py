@@ -11,8 +11,9 @@ from app.auth.actor import Actor
 from app.models.tasks.fields import EXPORTED
 from app.models.tasks.task import Task
 from app.queries.tasks import TaskQuery
+from app.repositories.tasks.filters import filter_values
 from app.repositories.tasks.read import conditions_of
-from app.repositories.tasks.write import TASK_FIELDS, with_names
+from app.repositories.tasks.rows import TASK_FIELDS, scope_parameters, with_names
 
 
 class TaskExportRepository:
@@ -26,14 +27,15 @@ class TaskExportRepository:
 
         The order is by id, which never changes, so a task that exists throughout is exported exactly once.
         """
+        filters = filter_values(query, now)
         chosen = (
             select(Task.id)
-            .where(*conditions_of(actor, query, now), Task.id > after_id)
+            .where(*conditions_of(actor, filters, deleted=query.deleted), Task.id > after_id)
             .order_by(Task.id)
             .limit(limit)
             .subquery("page")
         )
         columns = [TASK_FIELDS[name] for name in EXPORTED]
         statement = with_names(select(Task.id, *columns)).join(chosen, chosen.c.id == Task.id).order_by(Task.id)
-        rows = self._session.execute(statement).all()
+        rows = self._session.execute(statement, {**filters, **scope_parameters(actor)}).all()
         return [row[1:] for row in rows], rows[-1][0] if rows else after_id

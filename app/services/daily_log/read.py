@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from app.auth.actor import Actor
 from app.auth.permissions import scope_of
-from app.cache import Cache
+from app.cache import CacheView, Space
 from app.database.unit_of_work import UnitOfWork
 from app.errors import not_found
-from app.queries.daily_log import TaskLogQuery
+from app.queries.daily_log import NumberedLogQuery, TaskLogQuery
 from app.queries.pages import JsonRow, Page, Shape, Total
 from app.repositories.daily_log.days import TaskLogRepository
 from app.repositories.daily_log.numbered import NumberedLogRepository
@@ -27,7 +27,9 @@ class NumberedPage:
 
 
 class TaskLogService:
-    def __init__(self, uow: UnitOfWork, logs: TaskLogRepository, numbered: NumberedLogRepository, cache: Cache) -> None:
+    def __init__(
+        self, uow: UnitOfWork, logs: TaskLogRepository, numbered: NumberedLogRepository, cache: CacheView
+    ) -> None:
         self._uow = uow
         self._logs = logs
         self._numbered = numbered
@@ -38,14 +40,13 @@ class TaskLogService:
         key = f"task_log_rows|{scope_of(actor)}|{query!r}"
         return self._from_cache(key, lambda: self._logs.list_page(actor, query))
 
-    def list_numbered(
-        self, actor: Actor, query: TaskLogQuery, shape: Shape, *, page: int, per_page: int
-    ) -> tuple[NumberedPage, bool]:
+    def list_numbered(self, actor: Actor, query: NumberedLogQuery, shape: Shape) -> tuple[NumberedPage, bool]:
         """Return a page by its number, with its rows in that shape, and whether it came from the cache."""
-        key = f"numbered_task_logs|{scope_of(actor)}|{query!r}|{shape!r}|{page}|{per_page}"
-        rows, was_cached = self._from_cache(key, lambda: self._load_numbered(actor, query, shape, page, per_page))
+        key = f"numbered_task_logs|{scope_of(actor)}|{query!r}|{shape!r}"
+        rows, was_cached = self._from_cache(key, lambda: self._load_numbered(actor, query, shape))
         total = rows.total.count if rows.total is not None else 0
-        return NumberedPage(rows.rows, total=total, page=page, page_count=-(-total // per_page)), was_cached
+        page_count = -(-total // query.per_page)
+        return NumberedPage(rows.rows, total=total, page=query.page, page_count=page_count), was_cached
 
     def list_runs(self, *, cursor: str | None, limit: int) -> Page:
         with self._uow.transaction():
@@ -60,9 +61,9 @@ class TaskLogService:
         with self._uow.transaction():
             return self._numbered.get_row(actor, log_id, shape) or not_found("task log", log_id)
 
-    def _load_numbered(self, actor: Actor, query: TaskLogQuery, shape: Shape, page: int, per_page: int) -> Page:
+    def _load_numbered(self, actor: Actor, query: NumberedLogQuery, shape: Shape) -> Page:
         total = Total(self._numbered.count(actor, on=query.on), is_capped=False)
-        return Page(self._numbered.list_page(actor, query, shape, page=page, per_page=per_page), None, total)
+        return Page(self._numbered.list_page(actor, query, shape), None, total)
 
     def _from_cache(self, key: str, load: Callable[[], Page]) -> tuple[Page, bool]:
         def load_page() -> bytes:
@@ -70,5 +71,5 @@ class TaskLogService:
                 return load().to_bytes()
 
         # A numbered page shows its tasks' current descriptions, so it is outdated when a task changes.
-        cached = self._cache.remember(("task_logs", "tasks"), key, load_page, ttl_seconds=PAGE_TTL_SECONDS)
+        cached = self._cache.remember((Space.TASK_LOGS, Space.TASKS), key, load_page, ttl_seconds=PAGE_TTL_SECONDS)
         return Page.from_bytes(cached.value), cached.was_cached

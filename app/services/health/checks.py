@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from app.cache import Cache
+from app.cache import CacheView
 from app.database.migrations import known_migrations
 from app.database.unit_of_work import UnitOfWork
 from app.disk import room_in
@@ -76,7 +76,7 @@ class HealthService:
         self,
         uow: UnitOfWork,
         health: HealthRepository,
-        cache: Cache,
+        cache: CacheView,
         job_queue: JobQueue,
         time_zone: ZoneInfo,
         watched_dir: Path | None = None,

@@ -9,7 +9,6 @@ from app.auth.actor import Actor
 from app.auth.networks import network_of
 from app.auth.passwords import hash_password, is_password, needs_rehash
 from app.auth.tokens import Grant
-from app.cache import Cache
 from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
 from app.errors import (
@@ -32,8 +31,6 @@ from app.services.people import ensure_not_guessable
 
 logger = logging.getLogger(__name__)
 
-# How long a cached actor may outlive its session if Redis was unavailable when the session ended.
-ACTOR_TTL_SECONDS = 5
 # How long one sweep runs before it leaves the rest to the next, and how many rows one transaction deletes.
 SWEEP_SLICE = timedelta(seconds=20)
 SWEEP_BATCH_ROWS = 10_000
@@ -52,7 +49,6 @@ class AuthenticationService:
         users: UserRepository,
         sessions: SessionRepository,
         limits: LogInLimits,
-        cache: Cache,
         clock: Clock,
         policy: AuthenticationPolicy,
     ) -> None:
@@ -60,7 +56,6 @@ class AuthenticationService:
         self._users = users
         self._sessions = sessions
         self._limits = limits
-        self._cache = cache
         self._now = clock
         self._policy = policy
 
@@ -177,17 +172,6 @@ class AuthenticationService:
             self._limits.forget_other_networks(address, user.id)
             self._uow.publish(UserChanged(user.id))
 
-    def get_actor(self, *, session_id: UUID, user_id: int) -> Actor:
-        """The actor of an access token. Raises SessionEndedError if the session has ended or the user is inactive."""
-        cached = self._cache.remember(
-            ("actors",),
-            # Another release caches actors in another format under `actor|`, and two releases run during an upgrade.
-            f"named_actor|{session_id}|{user_id}",
-            lambda: self._load_actor(session_id, user_id),
-            ttl_seconds=ACTOR_TTL_SECONDS,
-        )
-        return Actor.from_json(cached.value)
-
     def sweep(self) -> None:
         """Delete obsolete sessions, counters, waits and known networks in batches, for a limited time."""
         until = self._now() + SWEEP_SLICE
@@ -197,17 +181,6 @@ class AuthenticationService:
                 sessions = self._sessions.delete_expired(before=self._now(), limit=SWEEP_BATCH_ROWS)
                 others = self._limits.sweep(limit=SWEEP_BATCH_ROWS)
             is_more = SWEEP_BATCH_ROWS in {sessions, others}
-
-    def _load_actor(self, session_id: UUID, user_id: int) -> bytes:
-        with self._uow.transaction():
-            login_session = self._sessions.get(session_id)
-            if login_session is None or login_session.user_id != user_id or not login_session.is_open(self._now()):
-                raise SessionEndedError("the session has ended; log in again")
-            user = self._users.get(user_id)
-            if user is None or not user.is_active:
-                raise SessionEndedError("the account is not active")
-            project_ids = self._users.list_project_ids(user_id)
-        return Actor(user.id, user.username, user.role, project_ids, session_id).to_json()
 
 
 def _grant(login_session: LoginSession) -> Grant:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may, may, scope_of
-from app.cache import Cache
+from app.cache import CacheView, Space
 from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError, not_found
@@ -32,7 +32,7 @@ def resolved(actor: Actor, query: TaskQuery) -> TaskQuery:
 
 class TaskViewService:
     def __init__(
-        self, uow: UnitOfWork, tasks: TaskRepository, task_list: TaskListRepository, cache: Cache, clock: Clock
+        self, uow: UnitOfWork, tasks: TaskRepository, task_list: TaskListRepository, cache: CacheView, clock: Clock
     ) -> None:
         self._uow = uow
         self._tasks = tasks
@@ -52,7 +52,7 @@ class TaskViewService:
         if query.as_of is not None and query.as_of > self._now() + CLOCK_TOLERANCE:
             raise InvalidError.of("as_of", "is in the future")
         cached = self._cache.remember(
-            ("tasks",),
+            (Space.TASKS,),
             # Another release caches pages in another format under `tasks|`, and two releases run during an upgrade.
             f"task_rows|{scope_of(actor)}|{query!r}",
             lambda: self._load_page(actor, query).to_bytes(),

@@ -8,7 +8,7 @@ import pytest
 from app.errors import NotFoundError
 from app.models.people.user import Role
 from app.models.tasks.fields import TaskStatus
-from app.queries.daily_log import TaskLogQuery
+from app.queries.daily_log import NumberedLogQuery, TaskLogQuery
 from app.schemas.classic import LOGGED_TASK, LOGGED_TASK_DETAIL
 from tests.services.daily_log.days.march import MORNING, TODAY, YESTERDAY, logged, task_since
 
@@ -157,7 +157,7 @@ class TestListNumbered:
         clock.advance(days=1)
         service.log_due_days()
 
-        body = numbered(task_logs, manager, TaskLogQuery(on=YESTERDAY))
+        body = numbered(task_logs, manager, on=YESTERDAY)
 
         assert [row["date_logged"] for row in body["tasks"]] == ["2026-03-09"]
         assert body["total"] == 1
@@ -202,9 +202,9 @@ def items_of(listed):
     return page.items
 
 
-def numbered(task_logs, actor, query=None, *, page=1, per_page=10):
-    query = query or TaskLogQuery()
-    listed, _was_cached = task_logs.list_numbered(actor, query, LOGGED_TASK, page=page, per_page=per_page)
+def numbered(task_logs, actor, *, page=1, per_page=10, on=None):
+    query = NumberedLogQuery(page, per_page, on)
+    listed, _was_cached = task_logs.list_numbered(actor, query, LOGGED_TASK)
     rows = orjson.loads(b"[%s]" % listed.rows)
     return {"tasks": rows, "total": listed.total, "pages": listed.page_count, "page": listed.page}
 

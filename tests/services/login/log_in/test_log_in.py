@@ -65,100 +65,100 @@ class TestLogIn:
 
 
 class TestLogOut:
-    def test_ends_the_session_at_once(self, service, grant):
-        actor = service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+    def test_ends_the_session_at_once(self, service, services, grant):
+        actor = services.actors.get(session_id=grant.session_id, user_id=grant.user_id)
 
         service.log_out(actor)
 
         with pytest.raises(SessionEndedError):
-            service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+            services.actors.get(session_id=grant.session_id, user_id=grant.user_id)
         with pytest.raises(SessionEndedError):
             refresh(service, grant)
 
-    def test_a_second_log_out_changes_nothing(self, service, grant):
-        actor = service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+    def test_a_second_log_out_changes_nothing(self, service, services, grant):
+        actor = services.actors.get(session_id=grant.session_id, user_id=grant.user_id)
 
         service.log_out(actor)
         service.log_out(actor)
 
 
 class TestGetActor:
-    def test_returns_the_user_with_their_projects(self, service, grant, ada, factories):
+    def test_returns_the_user_with_their_projects(self, service, services, grant, ada, factories):
         project = factories.Project()
         factories.Project()
         factories.ProjectMember(project_id=project.id, user_id=ada.id)
 
-        actor = service.get_actor(session_id=grant.session_id, user_id=ada.id)
+        actor = services.actors.get(session_id=grant.session_id, user_id=ada.id)
 
         assert (actor.user_id, actor.username, actor.role) == (ada.id, "ada", Role.USER)
         assert project.id in actor.project_ids
         assert len(actor.project_ids) == 2
 
-    def test_the_session_of_another_user_is_refused(self, service, grant, factories):
+    def test_the_session_of_another_user_is_refused(self, service, services, grant, factories):
         with pytest.raises(SessionEndedError):
-            service.get_actor(session_id=grant.session_id, user_id=factories.User().id)
+            services.actors.get(session_id=grant.session_id, user_id=factories.User().id)
 
     def test_an_inactive_user_is_refused(self, resources, grant, ada, session):
         ada.is_active = False
         session.flush()
 
         with serving(resources) as services, pytest.raises(SessionEndedError):
-            services.login.get_actor(session_id=grant.session_id, user_id=ada.id)
+            services.actors.get(session_id=grant.session_id, user_id=ada.id)
 
-    def test_does_not_depend_on_redis(self, service, grant, redis):
-        before = service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+    def test_does_not_depend_on_redis(self, service, services, grant, redis):
+        before = services.actors.get(session_id=grant.session_id, user_id=grant.user_id)
         redis.flushdb()
 
-        assert service.get_actor(session_id=grant.session_id, user_id=grant.user_id) == before
+        assert services.actors.get(session_id=grant.session_id, user_id=grant.user_id) == before
 
 
 class TestChangePassword:
-    def test_only_the_new_password_logs_in(self, service, grant):
-        change_password(service, grant, new="a new and longer one")
+    def test_only_the_new_password_logs_in(self, service, services, grant):
+        change_password(services, grant, new="a new and longer one")
 
         assert service.log_in(login="ada", password="a new and longer one", address="192.0.2.7")
         with pytest.raises(WrongCredentialsError):
             service.log_in(login="ada", password=PASSWORD, address="192.0.2.7")
 
-    def test_every_other_session_ends(self, service, grant):
+    def test_every_other_session_ends(self, service, services, grant):
         other = service.log_in(login="ada", password=PASSWORD, address="192.0.2.7")
 
-        change_password(service, grant, new="a new and longer one")
+        change_password(services, grant, new="a new and longer one")
 
         assert refresh(service, grant).user_id == grant.user_id
         with pytest.raises(SessionEndedError):
             refresh(service, other)
         with pytest.raises(SessionEndedError):
-            service.get_actor(session_id=other.session_id, user_id=other.user_id)
+            services.actors.get(session_id=other.session_id, user_id=other.user_id)
 
-    def test_the_current_password_is_required(self, service, grant, session):
+    def test_the_current_password_is_required(self, service, services, grant, session):
         with pytest.raises(InvalidError, match="current_password"):
-            change_password(service, grant, current="wrong", new="a new and longer one")
+            change_password(services, grant, current="wrong", new="a new and longer one")
 
         assert service.log_in(login="ada", password=PASSWORD, address="192.0.2.7")
 
-    def test_wrong_current_passwords_are_counted(self, service, grant):
+    def test_wrong_current_passwords_are_counted(self, services, grant):
         for _ in range(LIMIT.amount):
             with pytest.raises(InvalidError):
-                change_password(service, grant, current="wrong", new="a new and longer one", address="192.0.2.9")
+                change_password(services, grant, current="wrong", new="a new and longer one", address="192.0.2.9")
 
         with pytest.raises(TooManyRequestsError):
-            change_password(service, grant, new="a new and longer one", address="192.0.2.9")
+            change_password(services, grant, new="a new and longer one", address="192.0.2.9")
 
-    def test_networks_that_used_only_the_old_password_are_unknown_again(self, service, grant, ada):
+    def test_networks_that_used_only_the_old_password_are_unknown_again(self, service, services, grant, ada):
         service.log_in(login="ada", password=PASSWORD, address="192.0.2.66")
-        change_password(service, grant, new="a new and longer one")
+        change_password(services, grant, new="a new and longer one")
         fail_from_everywhere(service, "ada", times=LIMIT.amount)
 
         assert service.log_in(login="ada", password="a new and longer one", address=HOME).user_id == ada.id
         with pytest.raises(TooManyRequestsError):
             service.log_in(login="ada", password="a new and longer one", address="192.0.2.66")
 
-    def test_ones_own_name_is_refused_as_a_password(self, service, grant):
+    def test_ones_own_name_is_refused_as_a_password(self, services, grant):
         with pytest.raises(InvalidError, match="must not be the username"):
-            change_password(service, grant, new="ADA@example.org")
+            change_password(services, grant, new="ADA@example.org")
 
 
-def change_password(service, grant, *, new, current=PASSWORD, address=HOME):
-    actor = service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
-    service.change_password(actor, current_password=current, new_password=new, address=address)
+def change_password(services, grant, *, new, current=PASSWORD, address=HOME):
+    actor = services.actors.get(session_id=grant.session_id, user_id=grant.user_id)
+    services.login.change_password(actor, current_password=current, new_password=new, address=address)

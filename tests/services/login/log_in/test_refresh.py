@@ -52,16 +52,16 @@ class TestRefresh:
         with pytest.raises(RefreshTokenReusedError):
             refresh(service, owners)
 
-    def test_a_spent_token_ends_the_access_tokens_at_once(self, service, grant, clock):
+    def test_a_spent_token_ends_the_access_tokens_at_once(self, service, services, grant, clock):
         refresh(service, grant)
         clock.advance(seconds=10)
-        service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+        services.actors.get(session_id=grant.session_id, user_id=grant.user_id)
 
         with pytest.raises(RefreshTokenReusedError):
             refresh(service, grant)
 
         with pytest.raises(SessionEndedError):
-            service.get_actor(session_id=grant.session_id, user_id=grant.user_id)
+            services.actors.get(session_id=grant.session_id, user_id=grant.user_id)
 
     def test_another_session_of_the_user_goes_on(self, service, grant, clock):
         other = service.log_in(login="ada", password=PASSWORD, address=HOME)
