@@ -19,6 +19,8 @@ STATEMENT_GRACE_SECONDS = 2
 HAS_FLUSHED = "has_flushed"
 # Another key: true once this transaction has named the actor who changes tasks.
 IS_SIGNED = "is_signed"
+# And the options of its connection for a single read.
+READ_OPTIONS = "read_options"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +90,30 @@ def watch_connections(engine: Engine, metrics: Metrics) -> None:
 def make_session_factory(bind: Engine | Connection) -> sessionmaker[Session]:
     # Responses are built after the commit, so a commit must not expire the objects. A query must not flush objects that
     # are only half changed, so repositories flush explicitly.
-    factory = sessionmaker(bind, expire_on_commit=False, autoflush=False, join_transaction_mode="create_savepoint")
-    event.listen(factory, "before_flush", _ensure_signed)
+    # A connection that is bound as a whole is in a transaction already, and reads in that.
+    read_options = {"isolation_level": "AUTOCOMMIT"} if isinstance(bind, Engine) else {}
+    factory = sessionmaker(
+        bind,
+        expire_on_commit=False,
+        autoflush=False,
+        join_transaction_mode="create_savepoint",
+        info={READ_OPTIONS: read_options},
+    )
+    event.listen(factory, "before_flush", _ensure_signed_flush)
     event.listen(factory, "after_flush", _note_flush)
     return factory
 
 
-def _ensure_signed(session: Session, _context: object, _instances: object) -> None:
+def _ensure_signed_flush(session: Session, _context: object, _instances: object) -> None:
     """Raises RuntimeError if a row whose model `keeps_history` is changed in a transaction without an actor."""
-    if session.info.get(IS_SIGNED, True):
-        return
-    for row in (*session.new, *session.dirty, *session.deleted):
-        if getattr(row, "keeps_history", False):
-            raise RuntimeError("a change of a task needs an actor: open the transaction with transaction(by=actor)")
+    if any(getattr(row, "keeps_history", False) for row in (*session.new, *session.dirty, *session.deleted)):
+        ensure_signed(session)
+
+
+def ensure_signed(session: Session) -> None:
+    """Raises RuntimeError if the transaction has no actor. Call it before a change that does not go through a flush."""
+    if not session.info.get(IS_SIGNED, True):
+        raise RuntimeError("a change of a task needs an actor: open the transaction with transaction(by=actor)")
 
 
 def _note_flush(session: Session, _context: object) -> None:

@@ -12,7 +12,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from app.database.engine import HAS_FLUSHED, IS_SIGNED
+from app.database.engine import HAS_FLUSHED, IS_SIGNED, READ_OPTIONS
+from app.database.prepared import Prepared
 from app.errors import OutcomeUnknownError, StatementTooSlowError, UnavailableError
 from app.events import Event
 
@@ -30,11 +31,13 @@ OUTCOME_PAUSE_SECONDS = 0.1
 # Sets the actor and request that the history's triggers read in this transaction, and returns the transaction's number.
 # A server that crashes and loses the transaction may assign its number again. Recovery from a crash ends with a
 # checkpoint, so the number is still ours as long as the last checkpoint is the same.
-_SIGN = text("""
+_SIGN = Prepared(
+    text("""
     SELECT set_config('tasktracker.actor_id', :actor_id, true), set_config('tasktracker.request_id', :request_id, true),
            CAST(pg_current_xact_id() AS text), CAST(checkpoint_lsn AS text)
       FROM pg_control_checkpoint()
 """)
+)
 _OUTCOME = text("""
     SELECT pg_xact_status(CAST(:id AS xid8)), checkpoint_lsn = CAST(:checkpoint AS pg_lsn) FROM pg_control_checkpoint()
 """)
@@ -84,7 +87,7 @@ class UnitOfWork:
         The history records both. A transaction that is opened `by` an actor is signed already.
         """
         signature = {"actor_id": str(actor_id), "request_id": request_id or self._request_id or ""}
-        *_names, number, checkpoint = self._session.execute(_SIGN, signature).one()
+        ((*_names, number, checkpoint),) = _SIGN.rows(self._session, signature)
         self._number = _TransactionNumber(number, checkpoint)
         self._session.info[IS_SIGNED] = True
 
@@ -96,17 +99,38 @@ class UnitOfWork:
         the block had no effect then. Raises OutcomeUnknownError when the connection was lost during the commit and the
         outcome could not be determined.
         """
+        with self._opened():
+            if by is not None:
+                self.sign(by.user_id)
+            yield
+            self._session.flush()
+            self._commit()
+        events, self._events = self._events, []
+        for published in events:
+            self._release(published)
+
+    @contextmanager
+    def single_read(self) -> Iterator[None]:
+        """Open a block for one statement that only reads. It needs no round trips for BEGIN and COMMIT.
+
+        Raises what `transaction` raises when the server is away or ended the statement.
+        """
+        with self._opened():
+            self._session.connection(execution_options=self._session.info[READ_OPTIONS])
+            yield
+            # This gives the connection back. A rollback would also make the objects that were read load again.
+            self._session.commit()
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        """Translate the server's errors, and roll back after any error."""
         if self._is_open:
             raise RuntimeError("transactions do not nest: a use case must not call another one")
         self._is_open = True
         self._events, self._number = [], None
         self._session.info.update({HAS_FLUSHED: False, IS_SIGNED: False})
         try:
-            if by is not None:
-                self.sign(by.user_id)
             yield
-            self._session.flush()
-            self._commit()
         except (DBAPIError, PoolTimeoutError) as error:
             self._roll_back()
             if not _is_unavailable(error):
@@ -130,9 +154,6 @@ class UnitOfWork:
             raise
         finally:
             self._is_open = False
-        events, self._events = self._events, []
-        for published in events:
-            self._release(published)
 
     def _commit(self) -> None:
         try:

@@ -1,5 +1,6 @@
 """The SQL of projects and their members."""
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Text, cast, delete, select, update
@@ -9,11 +10,13 @@ from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
 from app.database.engine import violated_constraint
+from app.database.prepared import Prepared, parameter
 from app.errors import ProjectKeyTakenError
-from app.models.people.user import User
+from app.models.people.user import Role, User
 from app.models.projects.project import Project, ProjectMember
 from app.queries.pages import JsonRow, Page, decode_cursor, is_integer
 from app.repositories.pages import AnySelect, json_text, page_of
+from app.repositories.scope import anybody_with, is_in_scope, scope_parameters
 
 PROJECT_FIELDS: dict[str, Any] = {
     "id": Project.id,
@@ -78,6 +81,15 @@ class ProjectRepository:
         last: int = self._session.execute(statement).scalar_one()
         return last - count
 
+    def take_task_number(self, actor: Actor, key: str) -> tuple[int, int] | None:
+        """Take the next number of a project that the actor may see: the project's id, and the number.
+
+        None if there is no such project. Locks the project's row until the commit.
+        """
+        values = {"key": key.upper(), **scope_parameters(actor)}
+        rows = _take_number(actor.role).rows(self._session, values)
+        return (rows[0].id, rows[0].last_task_number) if rows else None
+
     def is_member(self, project: Project, user_id: int) -> bool:
         if project.includes_everyone:
             return True
@@ -119,4 +131,14 @@ class ProjectRepository:
 
 def _visible_to(actor: Actor, statement: AnySelect) -> AnySelect:
     """Every query of projects starts here, so none can forget who is asking."""
-    return statement if actor.sees_everything else statement.where(Project.id.in_(actor.project_ids))
+    return statement.where(is_in_scope(actor, Project.id))
+
+
+@cache
+def _take_number(role: Role) -> Prepared:
+    return Prepared(
+        update(Project)
+        .where(Project.key == parameter("key", Text), is_in_scope(anybody_with(role), Project.id))
+        .values(last_task_number=Project.last_task_number + 1)
+        .returning(Project.id, Project.last_task_number)
+    )

@@ -3,7 +3,7 @@
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, cast, delete, func, literal, select, text, true
+from sqlalchemy import ColumnElement, Text, cast, delete, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -16,6 +16,7 @@ from app.models.tasks.fields import LOGGED, LOGGED_COLUMNS
 from app.queries.daily_log import TaskLogQuery
 from app.queries.pages import JsonRow, Page, decode_cursor, is_date
 from app.repositories.pages import AnySelect, count_up_to_max, json_text, page_of, row_of
+from app.repositories.scope import is_in_scope
 
 # Only one run writes the daily log at a time.
 LOG_LOCK = 7_203_114_120
@@ -211,7 +212,7 @@ def _month_after(first_of_month: date) -> date:
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:
     """The condition of every query on the daily log, so that none can show a row to an actor who may not see it."""
-    return true() if actor.sees_everything else TaskLog.project_id.in_(actor.project_ids)
+    return is_in_scope(actor, TaskLog.project_id)
 
 
 def with_names(statement: AnySelect) -> AnySelect:

@@ -11,9 +11,10 @@ from app.auth.actor import Actor
 from app.models.tasks.fields import EXPORTED
 from app.models.tasks.task import Task
 from app.queries.tasks import TaskQuery
+from app.repositories.scope import scope_parameters
 from app.repositories.tasks.filters import filter_values
 from app.repositories.tasks.read import conditions_of
-from app.repositories.tasks.rows import TASK_FIELDS, scope_parameters, with_names
+from app.repositories.tasks.rows import TASK_FIELDS, with_names
 
 
 class TaskExportRepository:

@@ -10,13 +10,13 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Text, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from app.database.prepared import is_among, parameter
 from app.models.people.user import User
 from app.models.projects.project import Project
 from app.models.tasks.fields import ACTIVE_STATUSES
 from app.models.tasks.task import Task
 from app.queries.pages import is_integer
 from app.queries.tasks import TaskQuery
-from app.repositories.prepared import is_among, parameter
 from app.repositories.tasks.rows import TaskEntity
 
 _IDLE_HYPHEN = re.compile(r"-(?![\w\"])")

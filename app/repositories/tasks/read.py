@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
 from app.auth.permissions import sees_deleted
+from app.database.prepared import Prepared, parameter
 from app.models.people.user import Role
 from app.models.tasks.fields import VERSIONED_COLUMNS, TaskPriority, TaskStatus
 from app.models.tasks.task import Task
@@ -19,9 +20,9 @@ from app.models.tasks.version import TaskVersion
 from app.queries.pages import Page, decode_cursor, is_integer, is_number, is_text, is_timestamp
 from app.queries.tasks import SORT_KEYS, TaskQuery
 from app.repositories.pages import counted_up_to_max, json_text, page_of, total_of
-from app.repositories.prepared import Prepared, parameter
+from app.repositories.scope import anybody_with, scope_parameters
 from app.repositories.tasks.filters import FILTERS, filter_values
-from app.repositories.tasks.rows import TaskEntity, is_deleted, scope_parameters, task_fields, visible_to, with_names
+from app.repositories.tasks.rows import TaskEntity, is_deleted, task_fields, visible_to, with_names
 
 # The statements that a process keeps. Common lists have a few dozen shapes.
 MAX_SHAPES = 256
@@ -106,8 +107,7 @@ def _count(shape: _Shape) -> Prepared:
 
 
 def _task_and_conditions(shape: _Shape) -> tuple[TaskEntity, list[ColumnElement[bool]]]:
-    # Of an actor only the role decides the text.
-    actor = Actor(0, "", shape.role, frozenset())
+    actor = anybody_with(shape.role)
     task: TaskEntity = task_as_of(actor, parameter("as_of", Task.updated_at.type)) if shape.is_as_of else Task
     return task, conditions_of(actor, shape.filters, task, deleted=shape.is_deleted)
 

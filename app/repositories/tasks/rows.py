@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, cast, true
+from sqlalchemy import ColumnElement, Text, cast
 from sqlalchemy.orm import aliased
 from sqlalchemy.orm.util import AliasedClass
 
@@ -12,7 +12,7 @@ from app.models.projects.project import Project
 from app.models.tasks.fields import FIELDS
 from app.models.tasks.task import Task
 from app.repositories.pages import AnySelect
-from app.repositories.prepared import is_among
+from app.repositories.scope import is_in_scope
 
 Assignee = aliased(User, name="assignee")
 Creator = aliased(User, name="creator")
@@ -39,16 +39,8 @@ TASK_FIELDS = task_fields(Task)
 
 
 def visible_to(actor: Actor, task: TaskEntity = Task) -> ColumnElement[bool]:
-    """The condition of every query on tasks, so that none can show a task to an actor who may not see it.
-
-    A prepared statement takes the actor's `project_ids` anew at each execution.
-    """
-    return true() if actor.sees_everything else is_among(task.project_id, "project_ids", actor.project_ids)
-
-
-def scope_parameters(actor: Actor) -> dict[str, Any]:
-    """What `visible_to` needs to know of an actor when its statement is executed."""
-    return {"project_ids": list(actor.project_ids)}
+    """The condition of every query on tasks, so that none can show a task to an actor who may not see it."""
+    return is_in_scope(actor, task.project_id)
 
 
 def is_deleted(deleted: bool, task: TaskEntity = Task) -> ColumnElement[bool]:

@@ -2,24 +2,30 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, select
-from sqlalchemy.orm import Session
+from sqlalchemy import BigInteger, insert, inspect, select, update
+from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
+from app.database.engine import HAS_FLUSHED, ensure_signed
+from app.database.prepared import Prepared, parameter
 from app.models.people.user import Role
-from app.models.tasks.fields import ACTIVE_STATUSES, FIELDS
+from app.models.tasks.fields import ACTIVE_STATUSES, FIELDS, VERSIONED_COLUMNS
 from app.models.tasks.task import Task
 from app.queries.pages import Shape
 from app.queries.tasks import TaskView
-from app.repositories.pages import json_text, shaped
-from app.repositories.prepared import Prepared, parameter
-from app.repositories.tasks.rows import TASK_FIELDS, is_deleted, scope_parameters, visible_to, with_names
+from app.repositories.pages import AnySelect, json_text, shaped
+from app.repositories.scope import anybody_with, scope_parameters
+from app.repositories.tasks.rows import TASK_FIELDS, TaskEntity, is_deleted, task_fields, visible_to, with_names
 
 # The fields that need no join.
 _JOINLESS_FIELDS = {field.name: TASK_FIELDS[field.name] for field in FIELDS if not field.column}
+
+
+# The statements that a process keeps, one for each set of changed columns.
+MAX_UPDATES = 128
 
 
 class TaskRepository:
@@ -31,23 +37,32 @@ class TaskRepository:
         statement = select(Task).where(Task.id == task_id, visible_to(actor), is_deleted(deleted))
         return self._session.scalar(statement.with_for_update().execution_options(populate_existing=True))
 
-    def add(self, task: Task) -> None:
-        """Flushes, so that the task has its id."""
-        self._session.add(task)
-        self._session.flush()
+    def add(self, task: Task) -> TaskView:
+        ensure_signed(self._session)
+        (row,) = _INSERT.rows(self._session, {name: getattr(task, name) for name in _INSERTED})
+        self._session.info[HAS_FLUSHED] = True
+        return _view_of(row)
 
-    def save_if_changed(self, task: Task, *, at: datetime) -> bool:
-        """Save the task and return True if anything changed. Otherwise the task keeps its version."""
-        if not self._session.is_modified(task):
-            return False
-        task.updated_at = at
-        self._session.flush()
-        return True
+    def save_if_changed(self, task: Task, *, at: datetime) -> TaskView | None:
+        """Save what has changed in a locked task. None if nothing has; the task keeps its version then.
+
+        The session lets go of the task.
+        """
+        state = inspect(task)
+        changed = sorted(name for name in state.committed_state if state.attrs[name].history.has_changes())
+        self._session.expunge(task)
+        if not changed:
+            return None
+        ensure_signed(self._session)
+        values = {"id": task.id, "updated_at": at, **{name: getattr(task, name) for name in changed}}
+        (row,) = _update(tuple(changed)).rows(self._session, values)
+        self._session.info[HAS_FLUSHED] = True
+        return _view_of(row)
 
     def get_view(self, actor: Actor, task_id: int, *, include_deleted: bool) -> TaskView | None:
         values = {"task_id": task_id, **scope_parameters(actor)}
         rows = _view(actor.role, include_deleted).rows(self._session, values)
-        return TaskView(rows[0].json.encode(), rows[0].id, rows[0].version, rows[0].title) if rows else None
+        return _view_of(rows[0]) if rows else None
 
     def list_active(self, actor: Actor, shape: Shape, *, after_id: int, limit: int) -> Sequence[Any]:
         """The next active tasks after `after_id` that the actor may see: rows of (id, JSON in this shape)."""
@@ -60,10 +75,39 @@ class TaskRepository:
         return self._session.execute(statement).all()
 
 
+def _select_view(task: TaskEntity) -> AnySelect:
+    return with_names(select(task.id, task.title, task.version, json_text(task_fields(task)).label("json")), task)
+
+
+def _view_of(row: Any) -> TaskView:
+    return TaskView(row.json.encode(), row.id, row.version, row.title)
+
+
 @cache
 def _view(role: Role, include_deleted: bool) -> Prepared:
-    # Of an actor only the role decides the text.
-    actor = Actor(0, "", role, frozenset())
-    statement = with_names(select(Task.id, Task.title, Task.version, json_text(TASK_FIELDS).label("json")))
-    statement = statement.where(Task.id == parameter("task_id", BigInteger), visible_to(actor))
+    actor = anybody_with(role)
+    statement = _select_view(Task).where(Task.id == parameter("task_id", BigInteger), visible_to(actor))
     return Prepared(statement if include_deleted else statement.where(is_deleted(False)))
+
+
+# The columns of a new task. The others have defaults of their own.
+_INSERTED = (*(name for name in VERSIONED_COLUMNS if name != "version"), "updated_at")
+_COLUMNS = inspect(Task).columns
+
+
+def _written(statement: Any) -> Prepared:
+    """The statement with the task that it has written, in one round trip."""
+    written = aliased(Task, statement.returning(Task).cte("written"))
+    return Prepared(_select_view(written))
+
+
+_INSERT = _written(insert(Task).values({name: parameter(name, _COLUMNS[name].type) for name in _INSERTED}))
+
+
+@lru_cache(maxsize=MAX_UPDATES)
+def _update(changed: tuple[str, ...]) -> Prepared:
+    values = {name: parameter(name, _COLUMNS[name].type) for name in (*changed, "updated_at")}
+    statement = (
+        update(Task).where(Task.id == parameter("id", BigInteger)).values(values | {"version": Task.version + 1})
+    )
+    return _written(statement)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, NoReturn, TypedDict
 
 from app.auth.actor import Actor
-from app.auth.permissions import Permission, ensure_may, may
+from app.auth.permissions import Permission, ensure_may
 from app.clock import Calendar, in_zone
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError, PreconditionFailedError, not_found
@@ -59,14 +59,13 @@ class TaskService:
         ensure_may(actor, Permission.TASK_CREATE)
         with self._uow.transaction(by=actor):
             now = self._calendar.now()
-            project = self._find_project(actor, values.get("project", DEFAULT_PROJECT_KEY))
-            name = values.get("assignee")
-            assignee = self._find_assignee(name, project) if name is not None else None
+            key, name = values.get("project", DEFAULT_PROJECT_KEY), values.get("assignee")
+            assignee = self._find_assignee(name, self._find_project(actor, key)) if name is not None else None
             # The number comes last, because taking it locks the project's row until the commit.
-            number = self._projects.take_task_numbers(project.id, 1) + 1
+            project_id, number = self._projects.take_task_number(actor, key) or _no_project(key)
             fields = {"position": float(number), **defaults(), **values}
             task = Task(
-                project_id=project.id,
+                project_id=project_id,
                 number=number,
                 status=TaskStatus.TODO,
                 creator_id=actor.user_id,
@@ -76,9 +75,9 @@ class TaskService:
                 **{name: fields[name] for name in PLAIN},
             )
             task.change_status(_status_of(values, task), at=now)
-            self._tasks.add(task)
-            self._uow.publish(TaskChanged(task.id))
-            return self._view(actor, task.id)
+            view = self._tasks.add(task)
+            self._uow.publish(TaskChanged(view.id))
+            return view
 
     def change(
         self,
@@ -92,9 +91,11 @@ class TaskService:
         with self._uow.transaction(by=actor):
             task = self._get_for_update(actor, task_id, Permission.TASK_UPDATE, may_overwrite)
             self._apply(actor, task, changes)
-            if self._tasks.save_if_changed(task, at=self._calendar.now()):
-                self._uow.publish(TaskChanged(task_id))
-            return self._view(actor, task_id)
+            view = self._tasks.save_if_changed(task, at=self._calendar.now())
+            if view is None:
+                return self._tasks.get_view(actor, task_id, include_deleted=False) or not_found("task", task_id)
+            self._uow.publish(TaskChanged(task_id))
+            return view
 
     def delete(self, actor: Actor, task_id: int, *, may_overwrite: Precondition | None = None) -> None:
         """Soft-delete a task: its history stays, and it can be restored."""
@@ -110,9 +111,9 @@ class TaskService:
         with self._uow.transaction(by=actor):
             task = self._tasks.get_for_update(actor, task_id, deleted=True) or not_found("deleted task", task_id)
             task.restore()
-            self._tasks.save_if_changed(task, at=self._calendar.now())
+            view = self._tasks.save_if_changed(task, at=self._calendar.now()) or not_found("deleted task", task_id)
             self._uow.publish(TaskChanged(task_id))
-            return self._view(actor, task_id)
+            return view
 
     def _get_for_update(
         self, actor: Actor, task_id: int, permission: Permission, may_overwrite: Precondition | None
@@ -159,10 +160,7 @@ class TaskService:
             task.project_id = project.id
 
     def _find_project(self, actor: Actor, key: str) -> Project:
-        project = self._projects.get(actor, key)
-        if project is None:
-            raise InvalidError.of("project", f"there is no project {key}")
-        return project
+        return self._projects.get(actor, key) or _no_project(key)
 
     def _find_assignee(self, username: str, project: Project) -> User:
         """Refuse unknown, inactive and other projects' users with one message, since not everybody may list users."""
@@ -175,9 +173,9 @@ class TaskService:
         """True for an active user who is a member of the project or an admin. An admin is in every project."""
         return user.is_active and (user.role is Role.ADMIN or self._projects.is_member(project, user.id))
 
-    def _view(self, actor: Actor, task_id: int) -> TaskView:
-        may_see_deleted = may(actor, Permission.TASK_RESTORE)
-        return self._tasks.get_view(actor, task_id, include_deleted=may_see_deleted) or not_found("task", task_id)
+
+def _no_project(key: str) -> NoReturn:
+    raise InvalidError.of("project", f"there is no project {key}")
 
 
 def _status_of(changes: TaskChanges, task: Task) -> TaskStatus:

@@ -6,7 +6,7 @@ SQLAlchemy takes longer to make the text of a list's statement than PostgreSQL t
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Select, any_, bindparam
+from sqlalchemy import BindParameter, ClauseElement, ColumnElement, any_, bindparam
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.orm import Session
@@ -30,7 +30,7 @@ def is_among(column: Any, name: str, values: Collection[Any] = ()) -> ColumnElem
 class Prepared:
     """A statement with parameters. The driver sends their values, so they must be of types that it knows."""
 
-    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
+    def __init__(self, statement: ClauseElement) -> None:
         compiled: Any = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
         self._text: str = compiled.string
         # A named parameter has no constant value, so that an execution cannot forget it.
@@ -38,5 +38,5 @@ class Prepared:
         self._constants = {name: value for name, value in compiled.params.items() if name not in named}
 
     def rows(self, session: Session, values: dict[str, Any]) -> Sequence[Any]:
-        """The rows of one execution. Raises KeyError if a parameter has no value."""
+        """The rows of one execution in the session's transaction. Raises KeyError if a parameter has no value."""
         return session.connection().exec_driver_sql(self._text, self._constants | values).all()

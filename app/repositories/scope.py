@@ -1,0 +1,26 @@
+"""Which rows an actor sees: those of their projects. Every list and every lookup of such rows starts from here."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, true
+
+from app.auth.actor import Actor
+from app.database.prepared import is_among
+from app.models.people.user import Role
+
+
+def is_in_scope(actor: Actor, project_id: Any) -> ColumnElement[bool]:
+    """The condition that a column holds a project of the actor.
+
+    A prepared statement takes the actor's projects anew at each execution, from `scope_parameters`.
+    """
+    return true() if actor.sees_everything else is_among(project_id, "project_ids", actor.project_ids)
+
+
+def scope_parameters(actor: Actor) -> dict[str, Any]:
+    return {"project_ids": list(actor.project_ids)}
+
+
+def anybody_with(role: Role) -> Actor:
+    """A stand-in from which a statement is prepared: of an actor, only the role decides its text."""
+    return Actor(0, "", role, frozenset())
