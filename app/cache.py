@@ -79,7 +79,7 @@ class Glance:
     Windows after the first one whose limit is exceeded are not counted.
     """
 
-    generations: Mapping[Space, bytes]
+    generations: Mapping[Space, str]
     counts: Sequence[Count]
 
 
@@ -93,7 +93,8 @@ def make_redis(url: str) -> Redis:
     )
 
 
-# A space without a generation gets the fresh one: Redis may have lost its memory.
+# A space without a generation gets the fresh one: Redis may have lost its memory. The answer is one line of words,
+# because the client takes as long for each element of a list as for a whole line.
 _GLANCE = """
 local spaces = tonumber(ARGV[1])
 local answer = {}
@@ -116,7 +117,7 @@ for i = spaces + 1, #KEYS do
     answer[#answer + 1] = left
     if count > limit then break end
 end
-return answer
+return table.concat(answer, ' ')
 """
 # The value of a key, and the milliseconds for which it is still valid.
 _GET = "return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}"
@@ -159,10 +160,10 @@ class Cache:
         answer = self._try(lambda: self._glance([*_GENERATION_KEYS, *(window.key for window in windows)], arguments))
         if answer is None:
             return None
-        generations = dict(zip(Space, answer, strict=False))
-        numbers, now = answer[len(generations) :], time.time()
+        words, now = answer.decode().split(" "), time.time()
+        numbers = [int(word) for word in words[len(Space) :]]
         counts = [Count(count, now + left / 1000) for count, left in zip(numbers[::2], numbers[1::2], strict=True)]
-        return Glance(generations, counts)
+        return Glance(dict(zip(Space, words, strict=False)), counts)
 
     def get(self, key: str) -> bytes | None:
         """The value that this process has kept, or that Redis has."""
@@ -260,9 +261,9 @@ class CacheView:
         return self._cache.is_reachable()
 
 
-def _full_key(generations: Mapping[Space, bytes], spaces: Sequence[Space], key: str) -> str:
+def _full_key(generations: Mapping[Space, str], spaces: Sequence[Space], key: str) -> str:
     digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
-    return ":".join(("page", digest, *(generations[space].decode() for space in spaces)))
+    return ":".join(("page", digest, *(generations[space] for space in spaces)))
 
 
 class _KeptEntries:

@@ -1,6 +1,7 @@
 """Where everything meets: the Flask app of the api, and the Celery app of worker and beat."""
 
 import signal
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
@@ -53,7 +54,7 @@ def create_app(
     if resources is None:
         job_queue = job_queue or CeleryJobQueue(make_celery(settings))
         resources = Resources(settings, job_queue=job_queue, metrics=Metrics(settings.metrics_dir))
-    app = Flask("app", static_folder=None)
+    app = _App("app", static_folder=None)
     start_afresh(app, settings, resources)
     app.config["CLASSIC_TOKEN_MINUTES"] = settings.classic_token_minutes
     app.url_map.strict_slashes = False
@@ -78,6 +79,12 @@ def create_app(
     init_error_handlers(app, classic_blueprint=classic.blueprint.name, classic_names=CLASSIC_NAMES)
     init_security_headers(app)
     return app
+
+
+class _App(Flask):
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Flask asks before each call whether the function is a coroutine. None of ours is."""
+        return func
 
 
 def start_afresh(app: Flask, settings: Settings, resources: Resources) -> None:

@@ -11,6 +11,7 @@ from app.cache import CacheView, Glance
 from app.clock import Calendar
 from app.composition.reactions import react_to
 from app.composition.resources import Resources
+from app.database.engine import DatabaseSession
 from app.database.unit_of_work import UnitOfWork
 from app.repositories.daily_log.days import TaskLogRepository
 from app.repositories.daily_log.numbered import NumberedLogRepository
@@ -59,14 +60,22 @@ class Services:
         """`glance` is what a request has learnt from the cache's server already."""
         self._resources = resources
         self._settings = resources.settings
-        self._session = resources.new_session()
+        self._request_id = request_id
         self._cache = CacheView(resources.cache, glance)
-        react = partial(react_to, resources, self._cache, request_id=request_id)
-        self._uow = UnitOfWork(self._session, react, request_id=request_id)
 
     def close(self) -> None:
-        if self._session.in_transaction():
+        """Roll back a transaction that is still open. A session that nobody needed was never made."""
+        if "_session" in self.__dict__ and self._session.in_transaction():
             self._session.close()
+
+    @cached_property
+    def _session(self) -> DatabaseSession:
+        return self._resources.new_session()
+
+    @cached_property
+    def _uow(self) -> UnitOfWork:
+        react = partial(react_to, self._resources, self._cache, request_id=self._request_id)
+        return UnitOfWork(self._session, react, request_id=self._request_id)
 
     @cached_property
     def _calendar(self) -> Calendar:

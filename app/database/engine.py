@@ -21,6 +21,8 @@ HAS_FLUSHED = "has_flushed"
 IS_SIGNED = "is_signed"
 # And the options of its connection for a single read.
 READ_OPTIONS = "read_options"
+# The type, for modules that pass sessions on and do not speak SQLAlchemy.
+DatabaseSession = Session
 
 
 @dataclass(frozen=True, slots=True)

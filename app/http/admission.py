@@ -9,7 +9,7 @@ import io
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -214,7 +214,7 @@ def init_body_reception(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def receive_body() -> None:
-        if _needs_permit() and not _takes_file():
+        if _has_body(request.environ) and _needs_permit(_view()) and not _takes_file(_view()):
             _receive_body(settings.max_body_bytes)
 
 
@@ -223,10 +223,11 @@ def init_permits(app: Flask) -> None:
 
     @app.before_request
     def admit() -> None:
-        if not _needs_permit():
+        view = _view()
+        if not _needs_permit(view):
             return
         admission = current_admission()
-        if _takes_file():
+        if _takes_file(view):
             admission.uploads.take()
             g.leave = admission.uploads.give_back
             request.environ["wsgi.input"] = io.BufferedReader(_Upload(request.environ["wsgi.input"], admission))
@@ -244,17 +245,22 @@ def init_permits(app: Flask) -> None:
             g.pop("leave")()
 
 
-def _needs_permit() -> bool:
+def _needs_permit(view: Any) -> bool:
     """False for ungated routes, and for unknown paths, whose 404 needs no connection."""
-    return request.routing_exception is None and not hasattr(_view(), "is_ungated")
+    return view is not None and not hasattr(view, "is_ungated")
 
 
-def _takes_file() -> bool:
-    return hasattr(_view(), "takes_file")
+def _takes_file(view: Any) -> bool:
+    return hasattr(view, "takes_file")
 
 
 def _view() -> Any:
+    """The view of this request; None if its path or method is unknown."""
     return current_app.view_functions.get(request.endpoint or "")
+
+
+def _has_body(environ: Mapping[str, Any]) -> bool:
+    return environ.get("CONTENT_LENGTH") not in {None, "", "0"} or "HTTP_TRANSFER_ENCODING" in environ
 
 
 def _receive_body(limit: int) -> None:

@@ -26,19 +26,21 @@ def init_bodies(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def check_body() -> None:
-        if len(request.environ["PATH_INFO"]) + len(request.query_string) > MAX_ADDRESS_BYTES:
+        environ = request.environ
+        path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
+        if len(path) + len(query) > MAX_ADDRESS_BYTES:
             raise RequestURITooLarge
         # PostgreSQL's text cannot hold NUL, so nothing in the database can match such an address.
-        if "\x00" in request.path or any("\x00" in name + value for name, value in request.args.items(multi=True)):
+        if "\x00" in path or "\x00" in query or "%00" in query:
             raise BadRequest
-        if request.routing_exception is not None:
+        view = current_app.view_functions.get(request.endpoint or "")
+        if view is None:
             # An unknown path or method is reported before a problem with the body.
             return
-        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
             raise UnsupportedMediaType("send the body without Content-Encoding: encoded bodies are not supported")
-        view = current_app.view_functions.get(request.endpoint or "")
         is_upload = getattr(view, "takes_file", False)
-        is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+        is_chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
         if is_upload:
             request.max_content_length = settings.max_upload_bytes
         if is_chunked:

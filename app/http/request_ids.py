@@ -12,10 +12,10 @@ ACCEPTED = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 def init_request_ids(app: Flask) -> None:
     @app.before_request
     def take_request_id() -> None:
-        client_id = request.headers.get("X-Request-ID", "")
-        g.request_id = client_id if ACCEPTED.match(client_id) else uuid4().hex
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        client_id = request.environ.get("HTTP_X_REQUEST_ID", "")
+        g.request_id = request_id = client_id if ACCEPTED.match(client_id) else uuid4().hex
+        # Nothing else is bound while a request runs, so this replaces what the thread's last request has left.
+        structlog.contextvars.bind_contextvars(request_id=request_id)
 
     @app.after_request
     def echo_request_id(response: Response) -> Response:

@@ -16,6 +16,6 @@ HEADERS = {
 def init_security_headers(app: Flask) -> None:
     @app.after_request
     def add_security_headers(response: Response) -> Response:
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
+        present = {name.title() for name, _value in response.headers}
+        response.headers.extend([(name, value) for name, value in HEADERS.items() if name not in present])
         return response

@@ -68,7 +68,8 @@ def bearer_tokens() -> BearerTokens:
 
 def authorization() -> str:
     """The Authorization header of this request; empty if there is none."""
-    return request.headers.get("Authorization", "")
+    authorization: str = request.environ.get("HTTP_AUTHORIZATION", "")
+    return authorization
 
 
 def _token_of(header: str) -> str:
