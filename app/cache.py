@@ -39,6 +39,7 @@ MAX_KEPT_BYTES = 8 * 1024 * 1024
 MAX_KEPT_VALUE_BYTES = 256 * 1024
 # The key, the expiry and the place in the dictionary of an entry take up about as much.
 ENTRY_BYTES = 400
+MAX_ASKED_FOR = 4096
 
 
 class Space(StrEnum):
@@ -138,6 +139,7 @@ class Cache:
         self._client = client
         self.count_lookup = count_lookup
         self._kept = _KeptEntries(now)
+        self._asked_for = _AskedFor()
         self._glance = client.register_script(_GLANCE)
         self._get = client.register_script(_GET)
         self._now = now
@@ -165,18 +167,33 @@ class Cache:
         counts = [Count(count, now + left / 1000) for count, left in zip(numbers[::2], numbers[1::2], strict=True)]
         return Glance(dict(zip(Space, words, strict=False)), counts)
 
-    def get(self, key: str) -> bytes | None:
-        """The value that this process has kept, or that Redis has."""
-        value = self._kept.get(key)
-        if value is None:
-            value, left = self._try(lambda: self._get([key])) or (None, 0)
-            if value is not None:
-                self._kept.put(key, value, ttl_seconds=left / 1000)
-        return value
+    def remember(
+        self,
+        generations: Mapping[Space, str],
+        spaces: Sequence[Space],
+        key: str,
+        load: Callable[[], bytes],
+        *,
+        ttl_seconds: int,
+    ) -> Remembered:
+        """The value for these generations: what this process has kept, what Redis has, or what `load` returns.
 
-    def put(self, key: str, value: bytes, *, ttl_seconds: int) -> None:
-        self._kept.put(key, value, ttl_seconds=ttl_seconds)
-        self._try(lambda: self._client.set(key, value, ex=ttl_seconds))
+        Only keys that this process has been asked for before are shared through Redis. Most others are never asked for
+        again, and two round trips would cost more than such a page.
+        """
+        digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+        full_key = ":".join(("page", digest, *(generations[space] for space in spaces)))
+        value, is_shared = self._kept.get(full_key), self._asked_for.add(digest)
+        if value is None and is_shared:
+            value = self._fetch(full_key)
+        self.count_lookup(spaces[0], value is not None)
+        if value is not None:
+            return Remembered(value, was_cached=True)
+        value = load()
+        self._kept.put(full_key, value, ttl_seconds=ttl_seconds)
+        if is_shared:
+            self._try(lambda: self._client.set(full_key, value, ex=ttl_seconds))
+        return Remembered(value, was_cached=False)
 
     def forget(self, *spaces: Space) -> None:
         with self._lock:
@@ -189,6 +206,13 @@ class Cache:
             return bool(self._client.ping())
         except RedisError:
             return False
+
+    def _fetch(self, full_key: str) -> bytes | None:
+        value: bytes | None
+        value, left_ms = self._try(lambda: self._get([full_key])) or (None, 0)
+        if value is not None:
+            self._kept.put(full_key, value, ttl_seconds=left_ms / 1000)
+        return value
 
     def _forget_outstanding(self, *, is_patient: bool = False) -> bool:
         with self._lock:
@@ -242,15 +266,10 @@ class CacheView:
     def remember(self, spaces: Sequence[Space], key: str, load: Callable[[], bytes], *, ttl_seconds: int) -> Remembered:
         """The cached value under `key`, or what `load` returns, kept until a space is forgotten or the TTL is over."""
         self._glance = self._glance or self._cache.glance()
-        full_key = None if self._glance is None else _full_key(self._glance.generations, spaces, key)
-        cached = None if full_key is None else self._cache.get(full_key)
-        self._cache.count_lookup(spaces[0], cached is not None)
-        if cached is not None:
-            return Remembered(cached, was_cached=True)
-        value = load()
-        if full_key is not None:
-            self._cache.put(full_key, value, ttl_seconds=ttl_seconds)
-        return Remembered(value, was_cached=False)
+        if self._glance is None:
+            self._cache.count_lookup(spaces[0], False)
+            return Remembered(load(), was_cached=False)
+        return self._cache.remember(self._glance.generations, spaces, key, load, ttl_seconds=ttl_seconds)
 
     def forget(self, *spaces: Space) -> None:
         self._cache.forget(*spaces)
@@ -261,9 +280,22 @@ class CacheView:
         return self._cache.is_reachable()
 
 
-def _full_key(generations: Mapping[Space, str], spaces: Sequence[Space], key: str) -> str:
-    digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
-    return ":".join(("page", digest, *(generations[space] for space in spaces)))
+class _AskedFor:
+    """The last few thousand keys that this process was asked for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._keys: OrderedDict[str, None] = OrderedDict()
+
+    def add(self, key: str) -> bool:
+        """Note the key. True if it was there already."""
+        with self._lock:
+            is_known = key in self._keys
+            self._keys[key] = None
+            self._keys.move_to_end(key)
+            if len(self._keys) > MAX_ASKED_FOR:
+                self._keys.popitem(last=False)
+            return is_known
 
 
 class _KeptEntries:

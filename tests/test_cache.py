@@ -28,8 +28,11 @@ class TestRemember:
         assert CacheView(cache).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).was_cached
 
     def test_every_entry_and_every_generation_expires(self, cache, redis):
-        CacheView(cache).remember((Space.TASKS, Space.TASK_LOGS), "page", Source(b"old"), ttl_seconds=30)
+        for _ in range(2):
+            redis.flushdb()
+            CacheView(cache).remember((Space.TASKS, Space.TASK_LOGS), "page", Source(b"old"), ttl_seconds=30)
 
+        assert redis.dbsize() == len(Space) + 1
         assert all(redis.ttl(name) > 0 for name in redis.scan_iter())
 
     def test_a_failed_load_raises_and_is_not_remembered(self, cache):
@@ -41,12 +44,20 @@ class TestRemember:
 
         assert CacheView(cache).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"new"
 
-    def test_another_process_shares_the_answers(self, cache, redis_url):
+    def test_another_process_shares_what_both_were_asked_for_before(self, cache, redis_url):
+        other = Cache(make_redis(redis_url))
+        ask_before(cache, other)
         CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
 
-        other = Cache(make_redis(redis_url))
-
         assert CacheView(other).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"old"
+
+    def test_what_is_asked_for_once_costs_redis_no_round_trip(self, counting_client):
+        cache = Cache(counting_client)
+
+        CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
+
+        # The generations.
+        assert counting_client.asked == 1
 
 
 class TestForget:
@@ -143,8 +154,9 @@ class TestKeptEntries:
         assert counting_client.asked - asked_before == 1
 
     def test_what_redis_had_is_kept_for_the_time_that_was_left(self, cache, redis_url, ticker):
-        CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
         other = Cache(make_redis(redis_url), now=ticker)
+        ask_before(cache, other)
+        CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
         assert CacheView(other).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).was_cached
         (key,) = cache._client.keys("page:*")
         cache._client.delete(key)
@@ -327,6 +339,13 @@ class TestForgettingThatDidNotReachRedis:
         ticker.seconds += REST_SECONDS
 
         assert CacheView(cache).remember((Space.ACTORS,), "actor", Source(b"new"), ttl_seconds=30).was_cached
+
+
+def ask_before(*caches):
+    """Ask each of these caches for the page, and let them forget it."""
+    for cache in caches:
+        CacheView(cache).remember((Space.TASKS,), "page", Source(b"before"), ttl_seconds=30)
+        cache.forget(Space.TASKS)
 
 
 class Source:

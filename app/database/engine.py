@@ -19,8 +19,8 @@ STATEMENT_GRACE_SECONDS = 2
 HAS_FLUSHED = "has_flushed"
 # Another key: true once this transaction has named the actor who changes tasks.
 IS_SIGNED = "is_signed"
-# And the options of its connection for a single read.
-READ_OPTIONS = "read_options"
+# And one more: false if the session works on a connection that is in a transaction of somebody else.
+OWNS_CONNECTION = "owns_connection"
 # The type, for modules that pass sessions on and do not speak SQLAlchemy.
 DatabaseSession = Session
 
@@ -59,7 +59,14 @@ def make_engine(url: str, *, pool_size: int, timeouts: Timeouts) -> Engine:
         },
     )
     event.listen(engine, "checkout", _refuse_ended)
+    event.listen(engine, "checkin", _end_autocommit)
     return engine
+
+
+def _end_autocommit(connection: extensions.connection | None, _record: ConnectionPoolEntry) -> None:
+    """Make the connection fit for transactions again after a single read."""
+    if connection is not None and connection.autocommit and not connection.closed:
+        connection.autocommit = False
 
 
 def _refuse_ended(connection: extensions.connection, _record: ConnectionPoolEntry, _proxy: object) -> None:
@@ -92,14 +99,12 @@ def watch_connections(engine: Engine, metrics: Metrics) -> None:
 def make_session_factory(bind: Engine | Connection) -> sessionmaker[Session]:
     # Responses are built after the commit, so a commit must not expire the objects. A query must not flush objects that
     # are only half changed, so repositories flush explicitly.
-    # A connection that is bound as a whole is in a transaction already, and reads in that.
-    read_options = {"isolation_level": "AUTOCOMMIT"} if isinstance(bind, Engine) else {}
     factory = sessionmaker(
         bind,
         expire_on_commit=False,
         autoflush=False,
         join_transaction_mode="create_savepoint",
-        info={READ_OPTIONS: read_options},
+        info={OWNS_CONNECTION: isinstance(bind, Engine)},
     )
     event.listen(factory, "before_flush", _ensure_signed_flush)
     event.listen(factory, "after_flush", _note_flush)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from app.database.engine import HAS_FLUSHED, IS_SIGNED, READ_OPTIONS
+from app.database.engine import HAS_FLUSHED, IS_SIGNED, OWNS_CONNECTION
 from app.database.prepared import Prepared
 from app.errors import OutcomeUnknownError, StatementTooSlowError, UnavailableError
 from app.events import Event
@@ -116,7 +116,9 @@ class UnitOfWork:
         Raises what `transaction` raises when the server is away or ended the statement.
         """
         with self._opened():
-            self._session.connection(execution_options=self._session.info[READ_OPTIONS])
+            if self._session.info[OWNS_CONNECTION]:
+                # The pool switches it back. SQLAlchemy's own way of switching takes several round trips.
+                self._session.connection().connection.driver_connection.autocommit = True  # type: ignore[union-attr]
             yield
             # This gives the connection back. A rollback would also make the objects that were read load again.
             self._session.commit()

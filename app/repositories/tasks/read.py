@@ -87,7 +87,8 @@ def _page(shape: _Shape) -> Prepared:
     task, conditions = _task_and_conditions(shape)
     key = (_sorts_of(task) if shape.is_as_of else SORTS)[shape.sort.removeprefix("-")].key
     is_descending = shape.sort.startswith("-")
-    chosen = select(task.id, key.label("key")).where(*conditions)
+    columns = [getattr(task, name) for name in ("id", "updated_at", *VERSIONED_COLUMNS)]
+    chosen = select(*columns, key.label("sort_key")).where(*conditions)
     if shape.has_cursor:
         here = tuple_(key, task.id)
         last = tuple_(cast(parameter("after_key", Text), key.type), parameter("after_id", BigInteger))
@@ -95,9 +96,10 @@ def _page(shape: _Shape) -> Prepared:
     order: tuple[Any, ...] = (key.desc(), task.id.desc()) if is_descending else (key, task.id)
     # The page is cut before names are joined, so that only its own rows are joined.
     page = chosen.order_by(*order).limit(parameter("rows", BigInteger)).subquery("page")
-    order = (page.c.key.desc(), page.c.id.desc()) if is_descending else (page.c.key, page.c.id)
-    statement = with_names(select(json_text(task_fields(task)), cast(page.c.key, Text), page.c.id), task)
-    return Prepared(statement.join(page, page.c.id == task.id).order_by(*order))
+    row: TaskEntity = aliased(Task, page, adapt_on_names=True)
+    order = (page.c.sort_key.desc(), page.c.id.desc()) if is_descending else (page.c.sort_key, page.c.id)
+    statement = with_names(select(json_text(task_fields(row)), cast(page.c.sort_key, Text), page.c.id), row)
+    return Prepared(statement.order_by(*order))
 
 
 @lru_cache(maxsize=MAX_SHAPES)
