@@ -2,6 +2,7 @@
 
 import select
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg2 import extensions
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -96,35 +97,36 @@ def watch_connections(engine: Engine, metrics: Metrics) -> None:
             metrics.connections_in_use.dec()
 
 
+class _Session(Session):
+    """A session that notes what it has sent, and refuses a change of a row that `keeps_history` without an actor."""
+
+    def flush(self, objects: Any = None) -> None:
+        """Raises RuntimeError for a change without an actor. SQLAlchemy's events would slow down each statement."""
+        changed = [*self.new, *self.dirty, *self.deleted]
+        if any(getattr(row, "keeps_history", False) for row in changed):
+            ensure_signed(self)
+        super().flush(objects)
+        if changed:
+            self.info[HAS_FLUSHED] = True
+
+
 def make_session_factory(bind: Engine | Connection) -> sessionmaker[Session]:
     # Responses are built after the commit, so a commit must not expire the objects. A query must not flush objects that
     # are only half changed, so repositories flush explicitly.
-    factory = sessionmaker(
+    return sessionmaker(
         bind,
+        class_=_Session,
         expire_on_commit=False,
         autoflush=False,
         join_transaction_mode="create_savepoint",
         info={OWNS_CONNECTION: isinstance(bind, Engine)},
     )
-    event.listen(factory, "before_flush", _ensure_signed_flush)
-    event.listen(factory, "after_flush", _note_flush)
-    return factory
-
-
-def _ensure_signed_flush(session: Session, _context: object, _instances: object) -> None:
-    """Raises RuntimeError if a row whose model `keeps_history` is changed in a transaction without an actor."""
-    if any(getattr(row, "keeps_history", False) for row in (*session.new, *session.dirty, *session.deleted)):
-        ensure_signed(session)
 
 
 def ensure_signed(session: Session) -> None:
     """Raises RuntimeError if the transaction has no actor. Call it before a change that does not go through a flush."""
     if not session.info.get(IS_SIGNED, True):
         raise RuntimeError("a change of a task needs an actor: open the transaction with transaction(by=actor)")
-
-
-def _note_flush(session: Session, _context: object) -> None:
-    session.info[HAS_FLUSHED] = True
 
 
 def violated_constraint(error: IntegrityError) -> str | None:
