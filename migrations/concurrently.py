@@ -21,3 +21,12 @@ def build_index(name: str, definition: str) -> None:
             connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
         connection.execute(text(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {definition}"))
         ORDINARY.apply(connection)
+
+
+def drop_index(name: str) -> None:
+    """Drop the index unless it is gone. The rules of `build_index` hold for its migration too."""
+    with op.get_context().autocommit_block():
+        connection = op.get_bind()
+        CONCURRENT_BUILD.apply(connection)
+        connection.execute(text(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
+        ORDINARY.apply(connection)

@@ -17,6 +17,10 @@ from app.models.tasks.fields import (
     VersionedColumns,
 )
 
+_PRESENT = text("deleted_at IS NULL")
+# A task without a deadline comes after all others.
+_DUE_KEY = text("coalesce(due_at, 'infinity'::timestamptz)")
+
 
 class Task(VersionedColumns, Base):
     __tablename__ = "tasks"
@@ -48,10 +52,44 @@ class Task(VersionedColumns, Base):
         Index("uq_tasks_project_id_number", "project_id", "number", unique=True),
         # For the default list, newest change first.
         Index("ix_tasks_updated_at_id", "updated_at", "id", postgresql_where=text("deleted_at IS NULL")),
-        # For lists of due and overdue tasks.
-        Index("ix_tasks_due_at", "due_at", postgresql_where=text("deleted_at IS NULL AND due_at IS NOT NULL")),
-        # For lists by assignee, and for the check when a user is deleted.
-        Index("ix_tasks_assignee_id", "assignee_id", postgresql_where=text("assignee_id IS NOT NULL")),
+        # For the list of deleted tasks.
+        Index("ix_tasks_updated_at_deleted", "updated_at", "id", postgresql_where=text("deleted_at IS NOT NULL")),
+        # For the lists of one project, assignee or creator, newest change first. The one of assignees also serves the
+        # check when a user is deleted.
+        Index("ix_tasks_project_id_updated_at", "project_id", "updated_at", "id", postgresql_where=_PRESENT),
+        Index(
+            "ix_tasks_assignee_id_updated_at",
+            "assignee_id",
+            "updated_at",
+            "id",
+            postgresql_where=text("assignee_id IS NOT NULL"),
+        ),
+        Index("ix_tasks_creator_id_updated_at", "creator_id", "updated_at", "id", postgresql_where=_PRESENT),
+        # For a person's tasks by deadline.
+        Index(
+            "ix_tasks_assignee_id_due_key",
+            "assignee_id",
+            _DUE_KEY,
+            "id",
+            postgresql_where=text("deleted_at IS NULL AND assignee_id IS NOT NULL"),
+        ),
+        # For the sorts of lists, and for filters by these columns. The first one has no condition, because PostgreSQL
+        # uses the statistics of an expression only from such an index.
+        Index("ix_tasks_due_key", _DUE_KEY, "id"),
+        Index("ix_tasks_created_at", "created_at", "id", postgresql_where=_PRESENT),
+        Index("ix_tasks_position", "position", "id", postgresql_where=_PRESENT),
+        Index("ix_tasks_priority", "priority", "id", postgresql_where=_PRESENT),
+        Index("ix_tasks_status", "status", "id", postgresql_where=_PRESENT),
+        # For filters by these times and the report on cycle times.
+        Index(
+            "ix_tasks_completed_at",
+            "completed_at",
+            postgresql_where=text("deleted_at IS NULL AND completed_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_tasks_started_at", "started_at", postgresql_where=text("deleted_at IS NULL AND started_at IS NOT NULL")
+        ),
+        Index("ix_tasks_labels", "labels", postgresql_using="gin"),
         Index("ix_tasks_search", "search", postgresql_using="gin"),
         # For imports, which look for the task of a row by its external reference or its content.
         Index(
