@@ -111,7 +111,9 @@ class UnitOfWork:
 
     @contextmanager
     def single_read(self) -> Iterator[None]:
-        """Open a block for one statement that only reads. It needs no round trips for BEGIN and COMMIT.
+        """Open a block for a statement that only reads. It needs no round trips for BEGIN and COMMIT.
+
+        A second statement in the block sees what was committed meanwhile.
 
         Raises what `transaction` raises when the server is away or ended the statement.
         """

@@ -28,7 +28,7 @@ class TaskExportRepository:
 
         The order is by id, which never changes, so a task that exists throughout is exported exactly once.
         """
-        filters = filter_values(query, now)
+        filters = filter_values(self._session, query, now)
         chosen = (
             select(Task.id)
             .where(*conditions_of(actor, filters, deleted=query.deleted), Task.id > after_id)

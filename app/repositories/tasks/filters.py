@@ -4,13 +4,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Text, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, Text, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Session
 
-from app.database.prepared import is_among, parameter
+from app.database.prepared import Prepared, is_among, parameter
 from app.models.people.user import User
 from app.models.projects.project import Project
 from app.models.tasks.fields import ACTIVE_STATUSES
@@ -20,6 +22,7 @@ from app.queries.tasks import TaskQuery
 from app.repositories.tasks.rows import TaskEntity
 
 _IDLE_HYPHEN = re.compile(r"-(?![\w\"])")
+_NEVER = cast(literal("infinity"), Task.due_at.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,9 @@ class _Filter:
     # The value of the filter's parameter, which has the filter's name. None if the query does not use the filter.
     value: Callable[[TaskQuery], object]
     condition: Callable[[TaskEntity], ColumnElement[bool]]
+    # For names of rows of another table: their ids, which the parameter gets in place of the names. PostgreSQL knows
+    # how many tasks an id has. For a name it would assume the average, and read every task in search of a rare one.
+    ids: ScalarSelect[Any] | None = None
 
 
 def _of_person(name: str, column_name: str) -> dict[str, _Filter]:
@@ -44,17 +50,19 @@ def _of_person(name: str, column_name: str) -> dict[str, _Filter]:
         text = person(query)
         return None if text is None or text == "none" or is_integer(text) else text
 
-    def is_named(task: TaskEntity) -> ColumnElement[bool]:
-        username = func.lower(parameter(f"{name}_username", Text))
-        same_name = select(User.id).where(func.lower(User.username) == username).scalar_subquery()
-        return getattr(task, column_name) == same_name  # type: ignore[no-any-return]
+    username = func.lower(parameter(f"{name}_username", Text))
+    id_of_username = select(User.id).where(func.lower(User.username) == username).scalar_subquery()
 
     return {
         f"{name}_none": _Filter(
             lambda query: True if person(query) == "none" else None, lambda task: getattr(task, column_name).is_(None)
         ),
         f"{name}_id": _Filter(id_of, lambda task: getattr(task, column_name) == parameter(f"{name}_id", BigInteger)),
-        f"{name}_username": _Filter(username_of, is_named),
+        f"{name}_username": _Filter(
+            username_of,
+            lambda task: getattr(task, column_name) == parameter(f"{name}_username", BigInteger),
+            id_of_username,
+        ),
     }
 
 
@@ -73,13 +81,39 @@ def _of_time(column_name: str, after: str, before: str | None = None) -> dict[st
     return filters
 
 
+def due_key(task: TaskEntity) -> ColumnElement[datetime]:
+    """The deadline as lists sort and search it, by an index on this expression. A task without one comes last."""
+    return func.coalesce(task.due_at, _NEVER)
+
+
+def _is_due_after(task: TaskEntity) -> ColumnElement[bool]:
+    return (due_key(task) >= parameter("due_after", Task.due_at.type)) & (due_key(task) < _NEVER)
+
+
+def _is_due_before(task: TaskEntity) -> ColumnElement[bool]:
+    return due_key(task) < parameter("due_before", Task.due_at.type)
+
+
 def _is_overdue(task: TaskEntity) -> ColumnElement[bool]:
-    is_late = task.due_at < parameter("now", Task.due_at.type)
-    return func.coalesce(is_late & task.status.in_(ACTIVE_STATUSES), literal(False))
+    return (due_key(task) < parameter("now", Task.due_at.type)) & task.status.in_(ACTIVE_STATUSES)
 
 
-def _is_in_a_project(task: TaskEntity) -> ColumnElement[bool]:
-    return task.project_id.in_(select(Project.id).where(is_among(Project.key, "projects")))
+def _of_projects() -> dict[str, _Filter]:
+    """One project has a condition of its own: an index returns its tasks in order, but not those of several."""
+    of_key = select(Project.id).where(Project.key == parameter("project", Text))
+    of_keys = select(Project.id).where(is_among(Project.key, "projects"))
+    return {
+        "project": _Filter(
+            lambda query: query.projects[0] if len(query.projects) == 1 else None,
+            lambda task: task.project_id == parameter("project", BigInteger),
+            of_key.scalar_subquery(),
+        ),
+        "projects": _Filter(
+            lambda query: list(query.projects) if len(query.projects) > 1 else None,
+            lambda task: is_among(task.project_id, "projects"),
+            select(func.array(of_keys.scalar_subquery())).scalar_subquery(),
+        ),
+    }
 
 
 def _matches(task: TaskEntity) -> ColumnElement[bool]:
@@ -97,7 +131,7 @@ FILTERS = MappingProxyType(
         "priorities": _Filter(
             lambda query: list(query.priorities) or None, lambda task: is_among(task.priority, "priorities")
         ),
-        "projects": _Filter(lambda query: list(query.projects) or None, _is_in_a_project),
+        **_of_projects(),
         **_of_person("assignee", "assignee_id"),
         **_of_person("creator", "creator_id"),
         "labels": _Filter(
@@ -105,7 +139,8 @@ FILTERS = MappingProxyType(
             lambda task: task.labels.contains(parameter("labels", ARRAY(Text))),
         ),
         "q": _Filter(_searchable, _matches),
-        **_of_time("due_at", "due_after", "due_before"),
+        "due_after": _Filter(lambda query: query.due_after, _is_due_after),
+        "due_before": _Filter(lambda query: query.due_before, _is_due_before),
         **_of_time("created_at", "created_after", "created_before"),
         **_of_time("started_at", "started_after", "started_before"),
         **_of_time("completed_at", "completed_after", "completed_before"),
@@ -116,7 +151,16 @@ FILTERS = MappingProxyType(
 )
 
 
-def filter_values(query: TaskQuery, now: datetime) -> dict[str, Any]:
+def filter_values(session: Session, query: TaskQuery, now: datetime) -> dict[str, Any]:
     """The value of each filter that the query uses, and `now`, which says what is overdue."""
     values = {name: each.value(query) for name, each in FILTERS.items()}
-    return {"now": now, **{name: value for name, value in values.items() if value is not None}}
+    used = {name: value for name, value in values.items() if value is not None}
+    names = tuple(name for name in used if FILTERS[name].ids is not None)
+    ids = _ids(names).rows(session, used)[0] if names else ()
+    return {"now": now, **used, **dict(zip(names, ids, strict=True))}
+
+
+@lru_cache
+def _ids(filters: tuple[str, ...]) -> Prepared:
+    ids = (FILTERS[name].ids for name in filters)
+    return Prepared(select(*(each for each in ids if each is not None)))

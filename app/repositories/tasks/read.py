@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Text, case, cast, func, literal, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Text, case, cast, func, select, tuple_
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import Session, aliased
 
@@ -21,7 +21,7 @@ from app.queries.pages import Page, decode_cursor, is_integer, is_number, is_tex
 from app.queries.tasks import SORT_KEYS, TaskQuery
 from app.repositories.pages import counted_up_to_max, json_text, page_of, total_of
 from app.repositories.scope import anybody_with, scope_parameters
-from app.repositories.tasks.filters import FILTERS, filter_values
+from app.repositories.tasks.filters import FILTERS, due_key, filter_values
 from app.repositories.tasks.rows import TaskEntity, is_deleted, task_fields, visible_to, with_names
 
 # The statements that a process keeps. Common lists have a few dozen shapes.
@@ -39,8 +39,7 @@ def _sorts_of(task: TaskEntity) -> dict[str, _Sort]:
         "id": _Sort(task.id, is_integer),
         "created_at": _Sort(task.created_at, is_timestamp),
         "updated_at": _Sort(task.updated_at, is_timestamp),
-        # Tasks without a deadline come after those that have one.
-        "due_at": _Sort(func.coalesce(task.due_at, cast(literal("infinity"), Task.due_at.type)), is_timestamp),
+        "due_at": _Sort(due_key(task), is_timestamp),
         "priority": _Sort(task.priority, lambda key: key in set(TaskPriority)),
         "status": _Sort(task.status, lambda key: key in set(TaskStatus)),
         "title": _Sort(task.title, is_text),
@@ -70,7 +69,7 @@ class TaskListRepository:
 
     def list_page(self, actor: Actor, query: TaskQuery, *, now: datetime) -> Page:
         """List a page, as of `query.as_of` if it is set. Tasks are overdue as of then, or else as of `now`."""
-        filters = filter_values(query, query.as_of or now)
+        filters = filter_values(self._session, query, query.as_of or now)
         is_as_of, has_cursor = query.as_of is not None, query.cursor is not None
         shape = _Shape(actor.role, tuple(filters), query.deleted, is_as_of, query.sort, has_cursor)
         values = {**filters, **scope_parameters(actor), "as_of": query.as_of, "rows": query.limit + 1}
