@@ -146,7 +146,9 @@ class TaskLogRepository:
                 self._session.execute(text(f"DROP TABLE IF EXISTS {name}"))
 
     def has_rows(self, log_date: date) -> bool:
-        return self._session.scalar(select(TaskLog.task_id).where(TaskLog.log_date == log_date).limit(1)) is not None
+        # The order makes PostgreSQL use the key. Without it a scan may read the month up to the day.
+        statement = select(TaskLog.task_id).where(TaskLog.log_date == log_date).order_by(TaskLog.task_id).limit(1)
+        return self._session.scalar(statement) is not None
 
     def list_closed_days(self, *, since: date) -> set[date]:
         return set(self._session.scalars(select(LogRun.log_date).where(LogRun.is_final, LogRun.log_date >= since)))
