@@ -75,7 +75,8 @@ class TaskListRepository:
         values = {**filters, **scope_parameters(actor), "as_of": query.as_of, "rows": query.limit + 1}
         if query.cursor is not None:
             position = decode_cursor(query.cursor, query.sort, SORTS[query.sort.removeprefix("-")].is_valid_key)
-            values |= {"after_key": position.key, "after_id": position.id}
+            first_id = position.id - 1 if query.sort.startswith("-") else position.id + 1
+            values |= {"first_key": position.key, "first_id": first_id}
         rows = _page(shape).rows(self._session, values)
         total = total_of(_count(shape).rows(self._session, values)[0][0]) if query.include_total else None
         return page_of(rows, limit=query.limit, sort=query.sort, total=total)
@@ -90,8 +91,10 @@ def _page(shape: _Shape) -> Prepared:
     chosen = select(*columns, key.label("sort_key")).where(*conditions)
     if shape.has_cursor:
         here = tuple_(key, task.id)
-        last = tuple_(cast(parameter("after_key", Text), key.type), parameter("after_id", BigInteger))
-        chosen = chosen.where(here < last if is_descending else here > last)
+        first = tuple_(cast(parameter("first_key", Text), key.type), parameter("first_id", BigInteger))
+        # PostgreSQL estimates the rows from the key alone. With `<` and `>` it would expect none from among equal keys,
+        # such as tasks without a deadline, and would read all of those in search of a few.
+        chosen = chosen.where(here <= first if is_descending else here >= first)
     order: tuple[Any, ...] = (key.desc(), task.id.desc()) if is_descending else (key, task.id)
     # The page is cut before names are joined, so that only its own rows are joined.
     page = chosen.order_by(*order).limit(parameter("rows", BigInteger)).subquery("page")
