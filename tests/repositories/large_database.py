@@ -1,0 +1,77 @@
+"""A database with so many tasks that PostgreSQL plans its reads as for a million."""
+
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from sqlalchemy import create_engine, text
+
+from tests import servers
+
+NOW = datetime(2026, 3, 11, 12, tzinfo=UTC)
+TASKS = 100_000
+# The rows of each day of the log.
+DAY_ROWS = 5_000
+
+
+@contextmanager
+def large_database(server_url):
+    """Yield an engine. Every tenth task has two versions, and the log has twenty days."""
+    with servers.migrated_database(server_url) as url:
+        engine = create_engine(url, connect_args={"options": "-c timezone=UTC"})
+        with engine.begin() as connection:
+            for statement in FILL:
+                connection.execute(text(statement), {"now": NOW, "count": TASKS})
+        yield engine
+        engine.dispose()
+
+
+VERSIONED = """project_id, number, title, description, status, priority, labels, creator_id, assignee_id, due_at,
+    external_ref, position, created_at, started_at, completed_at, deleted_at, version"""
+FILL = [
+    """INSERT INTO users (username, role, is_active)
+       SELECT 'person-' || n, 'user', false FROM generate_series(1, 200) AS n""",
+    "INSERT INTO projects (key, name) SELECT 'P' || n, 'Project ' || n FROM generate_series(2, 50) AS n",
+    # The triggers would take most of the time, and the indexes are built faster than they are filled row by row.
+    "ALTER TABLE tasks DISABLE TRIGGER USER",
+    """CREATE TEMPORARY TABLE dropped_indexes ON COMMIT DROP AS
+       SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'tasks' AND indexname NOT LIKE 'pk_%'""",
+    "DO $$ BEGIN EXECUTE (SELECT 'DROP INDEX ' || string_agg(indexname, ', ') FROM dropped_indexes); END $$",
+    """INSERT INTO tasks (project_id, number, title, status, priority, labels, creator_id, assignee_id, due_at,
+                          position, created_at, updated_at, revised_at, started_at, completed_at, deleted_at)
+       SELECT CASE WHEN n % 1000 = 0 THEN 50
+                   WHEN n % 1013 < 405 THEN 7
+                   ELSE 1 + n % 1013 % 49 END, n, 'Task ' || md5(n::text) || ' word' || n % 997,
+              (enum_range(NULL::task_status))[1 + n % 5], (enum_range(NULL::task_priority))[1 + n % 4],
+              CASE WHEN n % 5000 = 1 THEN ARRAY['rare'] WHEN n % 4 = 0 THEN ARRAY['label-' || n % 101] ELSE '{}' END,
+              1 + n % 200, CASE WHEN n % 5 > 0 THEN 1 + n / 5 % 20 END,
+              CASE WHEN n % 3 = 0 THEN CAST(:now AS timestamptz) + (n % 1201 - 600) / 10.0 * interval '1 day' END, n,
+              created_at, created_at + n % 89 * interval '1 hour', created_at,
+              CASE WHEN n % 5 > 0 THEN created_at + interval '1 hour' END,
+              CASE WHEN n % 5 > 2 THEN created_at + interval '2 hours' END, CASE WHEN n % 50 = 1 THEN created_at END
+         FROM generate_series(1, :count) AS n,
+              LATERAL (SELECT CAST(:now AS timestamptz) - (1 - n::float / :count) * interval '365 days')
+                  AS t(created_at)""",
+    "DO $$ BEGIN EXECUTE (SELECT string_agg(indexdef, ';') FROM dropped_indexes); END $$",
+    "ALTER TABLE tasks ENABLE TRIGGER USER",
+    f"""INSERT INTO task_history (task_id, revision, valid_from, {VERSIONED})
+        SELECT id, revision, revised_at, {VERSIONED} FROM tasks""",
+    f"""INSERT INTO task_history (task_id, revision, valid_from, valid_to, {VERSIONED})
+        SELECT id, revision - 1, revised_at - interval '1 day', revised_at, {VERSIONED} FROM tasks WHERE id % 10 = 0
+    """,
+    "CREATE TABLE task_logs_2026_02 PARTITION OF task_logs FOR VALUES FROM ('2026-02-01') TO ('2026-03-01')",
+    "CREATE TABLE task_logs_2026_03 PARTITION OF task_logs FOR VALUES FROM ('2026-03-01') TO ('2026-04-01')",
+    """INSERT INTO task_logs (log_date, task_id, project_id, number, title, status, priority, assignee_id, due_at)
+       SELECT day, id, project_id, number, title, status, priority, assignee_id, due_at
+         FROM generate_series(date '2026-02-20', date '2026-03-11', interval '1 day') AS day, tasks
+        WHERE completed_at IS NULL AND id % 12 = 0
+        ORDER BY day, id""",
+    """INSERT INTO log_runs (log_date, time_zone, started_at, finished_at, task_count, source, is_final)
+       SELECT log_date, 'UTC', :now, :now, count(*), 'scheduled', true FROM task_logs GROUP BY log_date""",
+    # A sample of every row, so that the plans are the same each time.
+    "SET LOCAL default_statistics_target = 400",
+    "ANALYZE tasks",
+    "ANALYZE task_history",
+    "ANALYZE task_logs",
+    "ANALYZE projects",
+    "ANALYZE users",
+]
