@@ -19,7 +19,7 @@ from app.local.servers import PostgresServer
 from app.local.system_user import server_user
 from tests import servers
 from tests.local.backup.recorded import asking, fingerprint, run
-from tests.local.test_command import Tracker
+from tests.local.tracker import Tracker
 from tests.servers import wait_for
 
 WRITERS = 3
