@@ -1,6 +1,6 @@
 """The fixtures of all tests: real PostgreSQL and Valkey, and for each test a transaction that is rolled back."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -29,6 +29,16 @@ from tests import servers
 from tests.client import Client
 from tests.fakes import FakeJobQueue, FixedClock
 from tests.settings import make_settings
+
+
+# More than one process a core: for a third of their time, tests wait for servers, signals and deadlines.
+PROCESSES_PER_CORE = 1.5
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """The number of processes for `-n auto`."""
+    return int((yield) * PROCESSES_PER_CORE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

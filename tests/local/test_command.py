@@ -25,6 +25,7 @@ sys.exit(command.main([]))
 
 
 class TestMain:
+    @pytest.mark.slow
     def test_a_killed_tracker_comes_back_with_its_data_and_a_stopped_one_leaves_no_process(self, tracker):
         first = tracker.start()
         block = first.wait_until_ready()
@@ -119,6 +120,7 @@ class TestMain:
         assert "holds other files" in run.output()
         assert tracker.data_dir.stat().st_mode & 0o777 == 0o755
 
+    @pytest.mark.slow
     def test_a_made_up_password_is_shown_though_the_start_that_made_it_was_killed(self, tracker):
         waiting = tracker.data_dir / "first-password"
         first = tracker.start(ADMIN_PASSWORD="")

@@ -193,6 +193,7 @@ class TestDatabaseOfAStoppedTracker:
         session.communicate(timeout=20)
         assert wait_for(lambda: stopped.processes() == [])
 
+    @pytest.mark.slow
     def test_a_tracker_starts_only_afterwards(self, stopped, tmp_path):
         session = start_waiting(stopped, tmp_path / "session", then="true")
 

@@ -39,6 +39,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes users
 
 
 class TestTwoTrackers:
+    @pytest.mark.slow
     def test_can_neither_signal_nor_read_each_other(self, open_dir):
         trackers = [Tracker(open_dir / name) for name in ("one", "other")]
         try:
