@@ -30,7 +30,6 @@ from tests.client import Client
 from tests.fakes import FakeJobQueue, FixedClock
 from tests.settings import make_settings
 
-
 # More than one process a core: for a third of their time, tests wait for servers, signals and deadlines.
 PROCESSES_PER_CORE = 1.5
 
