@@ -48,7 +48,6 @@ class TestMain:
         assert tracker.processes() == []
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a privilege to drop")
-    @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a privilege to drop")
     def test_started_by_root_no_part_is_root(self, running):
         programs = running.programs()
 
