@@ -39,11 +39,9 @@ def init_metrics(app: Flask) -> None:
     @app.after_request
     def count_request(response: Response) -> Response:
         seconds = time.perf_counter() - g.began_at
-        metrics = _resources().metrics
         route = request.url_rule.rule if request.url_rule is not None else UNMATCHED
         method = request.method if request.method in METHODS else "OTHER"
-        metrics.requests.labels(method, route, str(response.status_code)).inc()
-        metrics.request_seconds.labels(method, route).observe(seconds)
+        _resources().metrics.count_request(method, route, response.status_code, seconds)
         if route not in UNLOGGED_ROUTES and logger.isEnabledFor(logging.INFO):
             fields = {
                 "method": request.method,
