@@ -17,6 +17,7 @@ class Sizes:
     open_loop_seconds: float
     list_calls: int
     starts: int
+    peer_tasks: int
 
 
 def read_sizes() -> Sizes:
@@ -34,4 +35,5 @@ def read_sizes() -> Sizes:
         open_loop_seconds=3.0 if is_quick else 20.0,
         list_calls=20 if is_quick else 100,
         starts=3 if is_quick else 5,
+        peer_tasks=1_000 if is_quick else 10_000,
     )
