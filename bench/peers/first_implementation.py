@@ -1,4 +1,4 @@
-"""Serves the app in classic.py with the rows that ours has: as many tasks, each logged on one day."""
+"""Serves the app in programs/classic.py with the rows that ours has: as many tasks, each logged on one day."""
 
 import json
 from collections.abc import Iterator
@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
+from app.settings import psycopg2_url
 from bench.load import Sent
 from bench.over_http import Target, served
 from bench.peers.databases import empty_database, execute
-from bench.peers.installed import PEERS, programs_of, run_in_peer
+from bench.peers.installed import PROGRAMS, programs_of, run_in_peer
 from bench.stage import Stage
 from bench.workload import PASSWORD
 
@@ -22,8 +23,8 @@ def first_implementation(stage: Stage, day: str) -> Iterator[dict[str, Target]]:
     """Yield its targets: `cached`, `uncached` and `create`. Raises MissingPeerError."""
     programs = programs_of("classic", PACKAGES)
     with empty_database(stage.server_url) as url:
-        environment = {"DATABASE_URL": url, "REDIS_URL": stage.redis_url, "PASSWORD": PASSWORD}
-        run_in_peer([programs / "python", "classic.py"], cwd=PEERS, environment=environment)
+        environment = {"DATABASE_URL": psycopg2_url(url), "REDIS_URL": stage.redis_url, "PASSWORD": PASSWORD}
+        run_in_peer([programs / "python", "classic.py"], cwd=PROGRAMS, environment=environment)
         execute(
             url,
             "INSERT INTO task (task_name, description, status, priority, created_at)"
@@ -33,15 +34,11 @@ def first_implementation(stage: Stage, day: str) -> Iterator[dict[str, Target]]:
             "VACUUM ANALYZE",
         )
         command: list[str | Path] = [
-            programs / "gunicorn",
-            "--workers",
-            str(WORKERS),
-            "--bind",
-            "127.0.0.1:PORT",
-            "classic:app",
+            *(programs / "gunicorn", "--workers", str(WORKERS)),
+            *("--bind", "127.0.0.1:PORT", "classic:app"),
         ]
         log = stage.directory / "classic.log"
-        with served(command, cwd=PEERS, environment=environment, log=log) as port:
+        with served(command, cwd=PROGRAMS, environment=environment, log=log) as port:
             yield classic_targets(port, day, _token(port))
 
 

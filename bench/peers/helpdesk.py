@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.load import Sent
 from bench.over_http import Target, served
 from bench.peers.databases import empty_database, execute
-from bench.peers.installed import PEERS, programs_of, run_in_peer
+from bench.peers.installed import PROGRAMS, programs_of, run_in_peer
 from bench.stage import Stage
 from bench.workload import PASSWORD
 
@@ -26,7 +26,7 @@ def helpdesk(stage: Stage) -> Iterator[dict[str, Target]]:
     programs = programs_of("helpdesk", PACKAGES)
     with empty_database(stage.server_url) as url:
         environment = {"DATABASE_URL": url, "PASSWORD": PASSWORD}
-        output = run_in_peer([programs / "python", "helpdesk_project.py"], cwd=PEERS, environment=environment)
+        output = run_in_peer([programs / "python", "helpdesk_project.py"], cwd=PROGRAMS, environment=environment)
         execute(
             url,
             "INSERT INTO helpdesk_ticket (title, created, modified, submitter_email, status, on_hold, description,"
@@ -39,7 +39,7 @@ def helpdesk(stage: Stage) -> Iterator[dict[str, Target]]:
             *(programs / "gunicorn", "--workers", str(WORKERS), "--timeout", str(SLOWEST_SECONDS)),
             *("--bind", "127.0.0.1:PORT", "helpdesk_project:application"),
         ]
-        with served(command, cwd=PEERS, environment=environment, log=stage.directory / "helpdesk.log") as port:
+        with served(command, cwd=PROGRAMS, environment=environment, log=stage.directory / "helpdesk.log") as port:
             headers = {"Authorization": f"Token {output.split()[-1]}"}
             ticket = {
                 "queue": 1,

@@ -10,7 +10,8 @@ from pathlib import Path
 from bench.machine import ROOT
 
 ENVIRONMENTS = ROOT / ".cache" / "bench"
-PEERS = Path(__file__).resolve().parent
+# What runs inside a peer or its environment. It imports nothing of the tracker.
+PROGRAMS = Path(__file__).resolve().parent / "programs"
 
 
 class MissingPeerError(Exception):

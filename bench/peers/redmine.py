@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 from bench.load import Sent
 from bench.over_http import Target, served
 from bench.peers.databases import empty_database, execute
-from bench.peers.installed import PEERS, MissingPeerError, may_install, run_in_peer
+from bench.peers.installed import PROGRAMS, MissingPeerError, may_install, run_in_peer
 from bench.stage import Stage
 
 HOME = Path("/usr/share/redmine")
@@ -36,7 +36,7 @@ def redmine(stage: Stage) -> Iterator[dict[str, Target]]:
         environment = _make_instance(stage.directory / "redmine", url)
         for task in ("db:migrate", "redmine:load_default_data"):
             run_in_peer(["bundle", "exec", "rake", task], cwd=HOME, environment=environment)
-        prepare: list[str | Path] = ["bundle", "exec", "rails", "runner", PEERS / "redmine_prepare.rb"]
+        prepare: list[str | Path] = ["bundle", "exec", "rails", "runner", PROGRAMS / "redmine_prepare.rb"]
         key = run_in_peer(prepare, cwd=HOME, environment=environment).split()[-1]
         count = stage.sizes.peer_tasks
         execute(
