@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CHUNK_BYTES = 256 * 1024
 # A server that answers nothing for this long has failed.
-SILENCE_SECONDS = 20.0
+SILENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

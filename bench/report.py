@@ -13,7 +13,7 @@ from bench.rows import Row
 
 RESULTS = Path(__file__).resolve().parent / "results"
 HEADING = ("what", "against", "ours", "theirs", "ratio", "goal", "", "details (ours/theirs)")
-WIDTHS = (48, 36, 15, 15, 6, 6, 6, 0)
+WIDTHS = (50, 36, 15, 15, 6, 6, 6, 0)
 SMALL_FIGURE = 100
 
 

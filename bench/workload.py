@@ -24,6 +24,7 @@ from bench.floors import connect
 
 PASSWORD = "measured well"
 BATCH_ROWS = 50_000
+WARM_UP_CALLS = 10
 
 
 class RefusedError(Exception):
@@ -180,12 +181,12 @@ class Workload:
         path = "/api/v1/tasks?" + urlencode({name: value for name, value in filters.items() if value is not None})
         call = self.caller(self.app, Request("GET", path))
         taken = []
-        for _ in range(calls):
+        for _ in range(WARM_UP_CALLS + calls):
             self._resources.cache.forget("tasks")
             started = time.perf_counter()
             call()
             taken.append(time.perf_counter() - started)
-        return statistics.median(taken)
+        return statistics.median(taken[WARM_UP_CALLS:])
 
     def caller(self, app: Flask, request: Request) -> Callable[[], None]:
         """A function that sends the request to the WSGI app and reads its response. It raises if the app refuses."""
