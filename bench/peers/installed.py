@@ -7,9 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.machine import ROOT
-
-ENVIRONMENTS = ROOT / ".cache" / "bench"
+# Outside the repository, so that nothing that looks through its files meets those of other programs.
+ENVIRONMENTS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tasktrackerpro-bench"
 # What runs inside a peer or its environment. It imports nothing of the tracker.
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 
