@@ -29,11 +29,16 @@ class Target:
     port: int
     requests: Sequence[Sent]
     headers: dict[str, str] = field(default_factory=dict)
+    is_each_sent_once: bool = False
     sent: int = 0
 
     def load(self, connections: int, seconds: float) -> Load:
         load = generate(Plan(self.port, self.requests, connections, seconds, self.headers, self.sent))
         self.sent += len(load.latencies)
+        if self.is_each_sent_once and self.sent > len(self.requests):
+            raise RuntimeError(
+                f"{len(self.requests):,} different requests were too few: later ones came from the cache"
+            )
         return load
 
 

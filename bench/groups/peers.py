@@ -67,7 +67,7 @@ def _measure(stage: Stage, name: str, rows: Callable[[], Iterator[Row]]) -> None
 
 def _first_implementation(stage: Stage, ours: Tracker, day: str) -> Iterator[Row]:
     token = ours.headers["Authorization"].removeprefix("Bearer ")
-    our_targets = classic_targets(ours.port, day, token)
+    our_targets = classic_targets(ours.port, day, token, tasks=stage.sizes.peer_tasks)
     with first_implementation(stage, day) as targets:
         for key, what, goal in CLASSIC_WORK:
             yield compare_servers(

@@ -1,6 +1,7 @@
 """Serves the app in programs/classic.py with the rows that ours has: as many tasks, each logged on one day."""
 
 import json
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -39,21 +40,22 @@ def first_implementation(stage: Stage, day: str) -> Iterator[dict[str, Target]]:
         ]
         log = stage.directory / "classic.log"
         with served(command, cwd=PROGRAMS, environment=environment, log=log) as port:
-            yield classic_targets(port, day, _token(port))
+            yield classic_targets(port, day, _token(port), tasks=stage.sizes.peer_tasks)
 
 
-def classic_targets(port: int, day: str, token: str) -> dict[str, Target]:
-    """The same requests for both implementations. Each uncached page is requested for the first time."""
+def classic_targets(port: int, day: str, token: str, *, tasks: int) -> dict[str, Target]:
+    """The same requests for both implementations. Each uncached page is requested once, in the same mixed order."""
     headers = {"Authorization": f"Bearer {token}"}
     pages = [
         Sent("GET", f"/tasks?date={day}&page={page}&per_page={per_page}")
-        for per_page in range(10, 50)
-        for page in range(1, 201)
+        for per_page in range(10, 100)
+        for page in range(1, tasks // per_page + 1)
     ]
+    random.Random(0).shuffle(pages)  # noqa: S311 - any order will do, as long as it is the same for both
     body = json.dumps({"task_name": "Measured", "description": "one of many", "priority": "medium"})
     return {
         "cached": Target(port, [Sent("GET", f"/tasks?date={day}")], headers),
-        "uncached": Target(port, pages, headers),
+        "uncached": Target(port, pages, headers, is_each_sent_once=True),
         "create": Target(port, [Sent("POST", "/task", body)], headers),
     }
 
