@@ -16,6 +16,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from app.auth.actor import Actor
+from app.cache import Space
 from app.composition.resources import Resources
 from app.composition.services import serving
 from app.http.identity.bearer import bearer_tokens
@@ -182,7 +183,7 @@ class Workload:
         call = self.caller(self.app, Request("GET", path))
         taken = []
         for _ in range(WARM_UP_CALLS + calls):
-            self._resources.cache.forget("tasks")
+            self._resources.cache.forget(Space.TASKS)
             started = time.perf_counter()
             call()
             taken.append(time.perf_counter() - started)
