@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable
 from typing import Any, BinaryIO, TypeVar
 
-from flask import Flask, current_app, request
+from flask import Flask, request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, RequestURITooLarge, UnsupportedMediaType
 
 from app.settings import Settings
@@ -33,7 +33,7 @@ def init_bodies(app: Flask, settings: Settings) -> None:
         # PostgreSQL's text cannot hold NUL, so nothing in the database can match such an address.
         if "\x00" in path or "\x00" in query or "%00" in query:
             raise BadRequest
-        view = current_app.view_functions.get(request.endpoint or "")
+        view = app.view_functions.get(request.endpoint or "")
         if view is None:
             # An unknown path or method is reported before a problem with the body.
             return

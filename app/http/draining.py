@@ -52,7 +52,7 @@ def current_draining() -> Draining:
 def init_draining(app: Flask) -> None:
     @app.after_request
     def close_connections(response: Response) -> Response:
-        draining = current_draining()
+        draining: Draining = app.extensions["draining"]
         if draining.is_on:
             response.headers["Connection"] = "close"
             draining.hold_back()

@@ -41,7 +41,8 @@ def init_metrics(app: Flask) -> None:
         seconds = time.perf_counter() - g.began_at
         route = request.url_rule.rule if request.url_rule is not None else UNMATCHED
         method = request.method if request.method in METHODS else "OTHER"
-        _resources().metrics.count_request(method, route, response.status_code, seconds)
+        resources: Resources = app.extensions["resources"]
+        resources.metrics.count_request(method, route, response.status_code, seconds)
         if route not in UNLOGGED_ROUTES and logger.isEnabledFor(logging.INFO):
             fields = {
                 "method": request.method,

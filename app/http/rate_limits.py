@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, g, request
 from limits.storage import MemoryStorage
 
 from app.auth.networks import network_of
@@ -69,8 +69,8 @@ def init_rate_limits(app: Flask, settings: Settings) -> None:
     def count_request() -> None:
         if request.path in EXEMPT_PATHS or request.endpoint == "web.static":
             return
-        windows = _windows(limits, current_app.view_functions.get(request.endpoint or ""))
-        resources: Resources = current_app.extensions["resources"]
+        windows = _windows(limits, app.view_functions.get(request.endpoint or ""))
+        resources: Resources = app.extensions["resources"]
         g.glance = resources.cache.glance(windows)
         counts = g.glance.counts if g.glance is not None else _count_in(memory, windows)
         # The last count is that of an exceeded limit, or else that of the limit of this route.

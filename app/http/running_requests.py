@@ -52,7 +52,8 @@ def init_running_requests(app: Flask, settings: Settings) -> None:
         except UnauthenticatedError:
             # Public routes need no token, and the others refuse the request.
             return
-        _running_requests().begin(caller)
+        running: RunningRequests = app.extensions["running_requests"]
+        running.begin(caller)
         g.running_caller = caller
 
     @app.after_request
