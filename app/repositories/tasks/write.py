@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, insert, inspect, select, update
+from sqlalchemy import BigInteger, Select, insert, inspect, select, update
 from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
@@ -33,8 +33,8 @@ class TaskRepository:
 
     def get_for_update(self, actor: Actor, task_id: int, *, deleted: bool = False) -> Task | None:
         """Locked until the commit, with current values: a row that this session has loaded before is read again."""
-        statement = select(Task).where(Task.id == task_id, visible_to(actor), is_deleted(deleted))
-        return self._session.scalar(statement.with_for_update().execution_options(populate_existing=True))
+        values = {"task_id": task_id, **scope_parameters(actor)}
+        return self._session.scalar(_locked(anybody_like(actor), deleted), values)
 
     def add(self, task: Task) -> TaskView:
         ensure_signed(self._session)
@@ -80,6 +80,12 @@ def _select_view(task: TaskEntity) -> AnySelect:
 
 def _view_of(row: Any) -> TaskView:
     return TaskView(row.json.encode(), row.id, row.version, row.title)
+
+
+@cache
+def _locked(actor: Actor, deleted: bool) -> Select[tuple[Task]]:
+    statement = select(Task).where(Task.id == parameter("task_id", BigInteger), visible_to(actor), is_deleted(deleted))
+    return statement.with_for_update().execution_options(populate_existing=True)
 
 
 @cache
