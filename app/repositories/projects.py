@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Text, cast, delete, select, update
+from sqlalchemy import Text, cast, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -84,7 +84,8 @@ class ProjectRepository:
     def take_task_number(self, actor: Actor, key: str) -> tuple[int, int] | None:
         """Take the next number of a project that the actor may see: the project's id, and the number.
 
-        None if there is no such project. Locks the project's row until the commit.
+        None if there is no such project. The commit does not wait for the disk: a task with this number is on the disk
+        only after everything that was written before it, so the number cannot be given twice.
         """
         values = {"key": key.upper(), **scope_parameters(actor)}
         rows = _take_number(anybody_like(actor)).rows(self._session, values)
@@ -140,5 +141,5 @@ def _take_number(actor: Actor) -> Prepared:
         update(Project)
         .where(Project.key == parameter("key", Text), is_in_scope(actor, Project.id))
         .values(last_task_number=Project.last_task_number + 1)
-        .returning(Project.id, Project.last_task_number)
+        .returning(Project.id, Project.last_task_number, func.set_config("synchronous_commit", "off", True))
     )

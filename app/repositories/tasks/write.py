@@ -83,7 +83,7 @@ def _view_of(row: Any) -> TaskView:
 
 
 @cache
-def _locked(actor: Actor, deleted: bool) -> Select[tuple[Task]]:
+def _locked(actor: Actor, deleted: bool) -> Select[Task]:
     statement = select(Task).where(Task.id == parameter("task_id", BigInteger), visible_to(actor), is_deleted(deleted))
     return statement.with_for_update().execution_options(populate_existing=True)
 
