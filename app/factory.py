@@ -22,7 +22,7 @@ from app.http.identity.bearer import make_bearer_tokens
 from app.http.metrics import init_metrics
 from app.http.openapi import init_openapi, init_spec_route
 from app.http.rate_limits import init_rate_limits
-from app.http.request_ids import current_request_id, init_request_ids
+from app.http.request_ids import init_request_ids
 from app.http.responses import init_json
 from app.http.running_requests import RunningRequests, init_running_requests
 from app.http.security_headers import init_security_headers
@@ -140,10 +140,9 @@ def _serve_each_request(app: Flask) -> None:
     @app.before_request
     def open_services() -> None:
         resources: Resources = app.extensions["resources"]
-        g.serving = serving(resources, request_id=current_request_id(), glance=g.get("glance"))
-        g.serving.__enter__()
+        g.services = serving(resources, request_id=g.request_id, glance=g.get("glance")).__enter__()
 
     @app.teardown_request
     def close_services(_error: BaseException | None) -> None:
-        if "serving" in g:
-            g.pop("serving").__exit__(None, None, None)
+        if "services" in g:
+            g.pop("services").__exit__()

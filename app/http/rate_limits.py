@@ -87,11 +87,14 @@ def init_rate_limits(app: Flask, settings: Settings) -> None:
         standing: Standing | None = g.get("standing")
         if standing is not None:
             limit = standing.limit
-            response.headers["X-RateLimit-Limit"] = str(limit.amount)
-            response.headers["X-RateLimit-Remaining"] = str(standing.remaining)
-            response.headers["X-RateLimit-Reset"] = str(standing.reset_at)
-            response.headers["RateLimit-Policy"] = f'"default";q={limit.amount};w={limit.seconds}'
-            response.headers["RateLimit"] = f'"default";r={standing.remaining};t={standing.wait_seconds}'
+            headers = (
+                ("X-RateLimit-Limit", str(limit.amount)),
+                ("X-RateLimit-Remaining", str(standing.remaining)),
+                ("X-RateLimit-Reset", str(standing.reset_at)),
+                ("RateLimit-Policy", f'"default";q={limit.amount};w={limit.seconds}'),
+                ("RateLimit", f'"default";r={standing.remaining};t={standing.wait_seconds}'),
+            )
+            response.headers.extend(headers)
         return response
 
 
