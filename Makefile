@@ -39,8 +39,8 @@ format: .venv/dev.stamp ## Format the code and fix what lint can fix
 docs: .venv/dev.stamp ## Write the generated documents: the collection, the API reference, the table of settings
 	@$(BIN)/python -m docs.generator
 
-bench: .venv/dev.stamp ## Measure the speed, as ratios within one run
-	$(BIN)/python -m bench
+bench: .venv/dev.stamp ## Measure the speed, as ratios within one run: make bench [NAME=requests]
+	@NAME="$(NAME)" $(BIN)/python -m bench
 
 postman: .venv/run.stamp ## Run the Postman collection against a fresh tracker (needs Node)
 	$(BIN)/python postman/run.py

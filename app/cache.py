@@ -20,13 +20,12 @@ from enum import StrEnum
 from typing import Any
 
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
+
+from app.redis_connections import RedisConnections, Script
 
 logger = logging.getLogger(__name__)
 
-SOCKET_TIMEOUT_SECONDS = 0.25
 # After a failure Redis is not asked for this long, so a frozen server slows down one request and not all of them.
 REST_SECONDS = 2.0
 # Until Redis has forgotten, other processes may serve outdated pages, so forgetting is retried this often.
@@ -84,19 +83,9 @@ class Glance:
     counts: Sequence[Count]
 
 
-def make_redis(url: str) -> Redis:
-    return Redis.from_url(
-        url,
-        socket_timeout=SOCKET_TIMEOUT_SECONDS,
-        socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-    )
-
-
 # A space without a generation gets the fresh one: Redis may have lost its memory. The answer is one line of words,
 # because the client takes as long for each element of a list as for a whole line.
-_GLANCE = """
+_GLANCE = Script("""
 local spaces = tonumber(ARGV[1])
 local answer = {}
 for i = 1, spaces do
@@ -119,9 +108,9 @@ for i = spaces + 1, #KEYS do
     if count > limit then break end
 end
 return table.concat(answer, ' ')
-"""
+""")
 # The value of a key, and the milliseconds for which it is still valid.
-_GET = "return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}"
+_GET = Script("return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}")
 _GENERATION_KEYS = tuple(f"generation:{space}" for space in Space)
 
 
@@ -136,12 +125,10 @@ class Cache:
         count_lookup: Callable[[str, bool], None] = lambda _space, _was_cached: None,
     ) -> None:
         """`count_lookup` is called for each lookup, with the space and whether the page was there."""
-        self._client = client
+        self._redis = RedisConnections(client)
         self.count_lookup = count_lookup
         self._kept = _KeptEntries(now)
         self._asked_for = _AskedFor()
-        self._glance = client.register_script(_GLANCE)
-        self._get = client.register_script(_GET)
         self._now = now
         self._rests_until = 0.0
         # Spaces that Redis could not be told to forget. It may come back with its memory intact.
@@ -159,7 +146,8 @@ class Cache:
         arguments: list[str | int] = [len(_GENERATION_KEYS), secrets.token_hex(8), GENERATION_TTL_SECONDS]
         for window in windows:
             arguments += (window.limit, window.seconds * 1000)
-        answer = self._try(lambda: self._glance([*_GENERATION_KEYS, *(window.key for window in windows)], arguments))
+        keys = [*_GENERATION_KEYS, *(window.key for window in windows)]
+        answer = self._try(lambda: self._redis.run(_GLANCE, keys, arguments))
         if answer is None:
             return None
         words, now = answer.decode().split(" "), time.time()
@@ -192,7 +180,7 @@ class Cache:
         value = load()
         self._kept.put(full_key, value, ttl_seconds=ttl_seconds)
         if is_shared:
-            self._try(lambda: self._client.set(full_key, value, ex=ttl_seconds))
+            self._try(lambda: self._redis.ask("SET", full_key, value, "EX", ttl_seconds))
         return Remembered(value, was_cached=False)
 
     def forget(self, *spaces: Space) -> None:
@@ -201,15 +189,19 @@ class Cache:
         if not self._forget_outstanding():
             self._start_forgetting_again()
 
+    def after_fork(self) -> None:
+        """Leave the parent's connections to the parent. Call it in a forked child."""
+        self._redis.after_fork()
+
     def is_reachable(self) -> bool:
         try:
-            return bool(self._client.ping())
+            return bool(self._redis.ask("PING"))
         except RedisError:
             return False
 
     def _fetch(self, full_key: str) -> bytes | None:
         value: bytes | None
-        value, left_ms = self._try(lambda: self._get([full_key])) or (None, 0)
+        value, left_ms = self._try(lambda: self._redis.run(_GET, [full_key], [])) or (None, 0)
         if value is not None:
             self._kept.put(full_key, value, ttl_seconds=left_ms / 1000)
         return value
@@ -217,8 +209,8 @@ class Cache:
     def _forget_outstanding(self, *, is_patient: bool = False) -> bool:
         with self._lock:
             spaces, self._still_to_forget = self._still_to_forget, set()
-        fresh = {f"generation:{space}": secrets.token_hex(8) for space in sorted(spaces)}
-        if fresh and self._try(lambda: self._client.mset(fresh), is_patient=is_patient) is None:
+        fresh = [word for space in sorted(spaces) for word in (f"generation:{space}", secrets.token_hex(8))]
+        if fresh and self._try(lambda: self._redis.ask("MSET", *fresh), is_patient=is_patient) is None:
             with self._lock:
                 self._still_to_forget |= spaces
             return False

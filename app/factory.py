@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init
-from flask import Flask, g
+from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.composition.resources import Resources
@@ -22,11 +22,12 @@ from app.http.identity.bearer import make_bearer_tokens
 from app.http.metrics import init_metrics
 from app.http.openapi import init_openapi, init_spec_route
 from app.http.rate_limits import init_rate_limits
-from app.http.request_ids import current_request_id, init_request_ids
+from app.http.request_ids import init_request_ids
 from app.http.responses import init_json
 from app.http.running_requests import RunningRequests, init_running_requests
 from app.http.security_headers import init_security_headers
 from app.http.slow_clients import SlowClients
+from app.http.steps import Exchange, Steps
 from app.job_queue import CeleryJobQueue, JobQueue
 from app.jobs import daily_log as daily_log_jobs
 from app.jobs import health as health_jobs
@@ -62,20 +63,21 @@ def create_app(
         hops = settings.trusted_proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     init_json(app)
-    init_request_ids(app)
-    init_metrics(app)
-    init_draining(app)
-    init_body_reception(app, settings)
-    init_running_requests(app, settings)
-    init_permits(app)
-    init_rate_limits(app, settings)
-    _serve_each_request(app)
+    steps = Steps(app)
+    init_request_ids(steps)
+    init_metrics(app, steps)
+    init_draining(app, steps)
+    init_body_reception(steps, settings)
+    init_running_requests(app, steps, settings)
+    init_permits(steps)
+    init_rate_limits(app, steps, settings)
+    _serve_each_request(app, steps)
     api = init_openapi(app)
     for module in BLUEPRINTS:
         api.register_blueprint(module.blueprint)
     app.register_blueprint(documentation.blueprint)
     init_spec_route(app, api, classic_blueprint=classic.blueprint.name)
-    init_bodies(app, settings)
+    init_bodies(app, steps, settings)
     init_error_handlers(app, classic_blueprint=classic.blueprint.name, classic_names=CLASSIC_NAMES)
     init_security_headers(app)
     return app
@@ -136,14 +138,14 @@ def create_celery(settings: Settings | None = None) -> Celery:
     return celery_app
 
 
-def _serve_each_request(app: Flask) -> None:
-    @app.before_request
-    def open_services() -> None:
+def _serve_each_request(app: Flask, steps: Steps) -> None:
+    @steps.before
+    def open_services(exchange: Exchange) -> None:
         resources: Resources = app.extensions["resources"]
-        g.serving = serving(resources, request_id=current_request_id(), glance=g.get("glance"))
-        g.serving.__enter__()
+        g = exchange.g
+        g.services = serving(resources, request_id=g.request_id, glance=g.get("glance")).__enter__()
 
-    @app.teardown_request
-    def close_services(_error: BaseException | None) -> None:
-        if "serving" in g:
-            g.pop("serving").__exit__(None, None, None)
+    @steps.end
+    def close_services(exchange: Exchange) -> None:
+        if "services" in exchange.g:
+            exchange.g.pop("services").__exit__()

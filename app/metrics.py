@@ -34,6 +34,7 @@ class Metrics:
             values.MutexValue if place is None else values.MultiProcessValue(place.number)  # type: ignore[no-untyped-call]
         )
         self._own = CollectorRegistry()
+        self._request_children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
             "tasktrackerpro_http_requests",
             "Requests answered, by route template",
@@ -65,6 +66,17 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=self._own,
         )
+
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answered request. `seconds` is the time until its answer began."""
+        children = self._request_children.get((method, route, status))
+        if children is None:
+            # The library takes longer to find the child of these labels than to count in it.
+            children = self.requests.labels(method, route, str(status)), self.request_seconds.labels(method, route)
+            self._request_children[method, route, status] = children
+        count, histogram = children
+        count.inc()
+        histogram.observe(seconds)
 
     def count_lookup(self, space: str, was_cached: bool) -> None:
         self.cache_lookups.labels(space, "hit" if was_cached else "miss").inc()

@@ -14,6 +14,8 @@ from http.client import HTTPConnection, HTTPException
 
 import orjson
 
+from bench.rows import percentile
+
 CLIENTS = 64
 TIMEOUT_SECONDS = 30
 WARM_UP_TASKS = 20
@@ -27,15 +29,9 @@ class Tally:
     refused: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
-    def p99_of_accepted(self) -> float:
-        return _p99(self.accepted)
-
-    def p99_of_refused(self) -> float:
-        return _p99(self.refused)
-
-    @property
-    def count(self) -> int:
-        return len(self.accepted) + len(self.refused) + len(self.failures)
+    @staticmethod
+    def p99(seconds: list[float]) -> float:
+        return percentile(seconds, 99)
 
 
 def run(port: int, headers: dict[str, str], *, rate: int, seconds: float) -> Tally:
@@ -100,7 +96,3 @@ def _create(connection: HTTPConnection, headers: dict[str, str]) -> int:
 
 def _connect(port: int) -> HTTPConnection:
     return HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
-
-
-def _p99(seconds: list[float]) -> float:
-    return sorted(seconds)[int(len(seconds) * 0.99)] if seconds else 0.0

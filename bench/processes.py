@@ -17,10 +17,12 @@ from sqlalchemy import create_engine, text
 
 from app.settings import Settings
 from bench.open_loop import Tally, run
+from bench.workload import PASSWORD
 from tests.servers import ROOT, free_port, own_user
 
-PASSWORD = "measured well"
 POLL_SECONDS = 0.1
+# A part of the command line of each role's processes.
+COMMANDS = {"api": "main.py api", "worker": "celery_worker worker", "beat": "celery_worker beat"}
 BOUNDARY = "a-boundary-that-no-row-holds"
 HEAD = (
     f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="many.csv"\r\n'
@@ -40,17 +42,18 @@ class Imported:
 
 
 class Tracker:
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+    def __init__(self, process: subprocess.Popen[str], port: int, seconds_to_ready: float) -> None:
         self._process = process
-        self._port = port
+        self.port = port
+        self.seconds_to_ready = seconds_to_ready
         answer = self._call("POST", "/api/v1/auth/login", {"username": "admin", "password": PASSWORD})
-        self._headers = {"Authorization": f"Bearer {answer['access_token']}"}
+        self.headers = {"Authorization": f"Bearer {answer['access_token']}"}
 
     def open_loop(self, *, rate: int, seconds: float) -> Tally:
-        return run(self._port, {**self._headers, "Content-Type": "application/json"}, rate=rate, seconds=seconds)
+        return run(self.port, {**self.headers, "Content-Type": "application/json"}, rate=rate, seconds=seconds)
 
     def import_rows(self, file: Path) -> Imported:
-        api, worker = self._pids("main.py api"), self._pids("celery_worker worker")
+        api, worker = self._pids(COMMANDS["api"]), self._pids(COMMANDS["worker"])
         before = _resident(api), _resident(worker)
         started = time.perf_counter()
         state = self._upload(file)
@@ -62,10 +65,18 @@ class Tracker:
         assert state["created_count"] == state["read_count"], state
         return Imported(seconds, _peak(api) - before[0], _peak(worker) - before[1])
 
+    def resident(self, role: str) -> int:
+        """The bytes of memory that all processes of the role hold: api, worker or beat."""
+        return _resident(self._pids(COMMANDS[role]))
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait()
+
     def _upload(self, file: Path) -> Any:
-        connection = HTTPConnection("127.0.0.1", self._port)
+        connection = HTTPConnection("127.0.0.1", self.port)
         connection.putrequest("POST", "/api/v1/imports")
-        for name, value in self._headers.items():
+        for name, value in self.headers.items():
             connection.putheader(name, value)
         connection.putheader("Content-Type", f"multipart/form-data; boundary={BOUNDARY}")
         connection.putheader("Content-Length", str(len(HEAD) + file.stat().st_size + len(TAIL)))
@@ -80,8 +91,8 @@ class Tracker:
         return orjson.loads(body)
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
-        connection = HTTPConnection("127.0.0.1", self._port)
-        headers = {**getattr(self, "_headers", {}), "Content-Type": "application/json"}
+        connection = HTTPConnection("127.0.0.1", self.port)
+        headers = {**getattr(self, "headers", {}), "Content-Type": "application/json"}
         connection.request(method, path, None if body is None else orjson.dumps(body), headers)
         answer = connection.getresponse()
         text = answer.read()
@@ -122,8 +133,11 @@ def tracker(settings: Settings, directory: Path, *, api_processes: int = 1) -> I
         "ADMIN_PASSWORD": PASSWORD,
         "RATE_LIMIT_ENABLED": "false",
         "LOG_LEVEL": "WARNING",
+        "DRAIN_SECONDS": str(settings.drain_seconds),
+        "DATABASE_POOL_SIZE": str(settings.database_pool_size),
     }
     log = (directory.parent / "tracker.log").open("w+")
+    started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "main.py"], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, text=True
     )
@@ -131,7 +145,7 @@ def tracker(settings: Settings, directory: Path, *, api_processes: int = 1) -> I
         while "TaskTrackerPro is ready" not in Path(log.name).read_text():
             assert process.poll() is None, Path(log.name).read_text()
             time.sleep(POLL_SECONDS)
-        yield Tracker(process, port)
+        yield Tracker(process, port, time.perf_counter() - started)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()

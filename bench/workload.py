@@ -12,41 +12,82 @@ from urllib.parse import urlencode
 import orjson
 from flask import Flask
 from sqlalchemy import text
+from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from app.auth.actor import Actor
+from app.cache import Space
 from app.composition.resources import Resources
 from app.composition.services import serving
 from app.http.identity.bearer import bearer_tokens
 from app.models.people.user import Role
+from bench.floors import connect
+
+PASSWORD = "measured well"
+BATCH_ROWS = 50_000
+WARM_UP_CALLS = 10
+
+
+class RefusedError(Exception):
+    """A measured request was not answered with success."""
+
+
+class Request:
+    """What is sent again and again. A path or body that is a function gives each request its own."""
+
+    def __init__(self, method: str, path: str | Callable[[], str], body: object | Callable[[], object] = None) -> None:
+        self.method = method
+        self._path = path
+        self._body = body
+
+    def path(self) -> str:
+        return self._path() if callable(self._path) else self._path
+
+    def body(self) -> bytes | None:
+        value = self._body() if callable(self._body) else self._body
+        return None if value is None else orjson.dumps(value)
 
 
 class Workload:
     def __init__(self, app: Flask, resources: Resources) -> None:
         self.app = app
+        self.settings = resources.settings
         self._resources = resources
+        # Rows are filled in batches that each commit, without the timeouts that requests and jobs have.
+        self._connection = connect(resources.settings.database_url)
+        self._connection.autocommit = True
+        self._execute("SET statement_timeout = 0")
         with serving(resources) as services:
-            services.people.create_first_admin(username="admin", email="admin@example.org", password="measured well")
-            grant = services.login.log_in(login="admin", password="measured well", address="127.0.0.1")
+            services.people.create_first_admin(username="admin", email="admin@example.org", password=PASSWORD)
+            grant = services.login.log_in(login="admin", password=PASSWORD, address="127.0.0.1")
         self._actor = Actor(grant.user_id, "admin", Role.ADMIN, frozenset({1}), grant.session_id)
         with app.test_request_context():
             self._token = bearer_tokens().access_token(grant)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}"}
+
+    @property
+    def password_hash(self) -> str:
+        return str(self._scalar("SELECT password_hash FROM users WHERE username = 'admin'"))
+
     def add_tasks(self, project: str, count: int, *, days_ago: int = 1) -> None:
         """Insert tasks into the project with SQL, as if they had existed for `days_ago` days."""
-        self._execute(
-            "INSERT INTO projects (key, name) VALUES (:key, 'Measured') ON CONFLICT (key) DO NOTHING", key=project
-        )
-        self._execute(
-            "INSERT INTO tasks"
-            " (project_id, number, position, title, description, status, priority, creator_id, updated_at, revised_at)"
-            " SELECT p.id, 1000000 + n, n, 'Task ' || n, 'one of many', 'todo', 'medium', 1,"
-            " now() - n * interval '1 second', now() - :days_ago * interval '1 day'"
-            " FROM projects p, generate_series(1, :count) n WHERE p.key = :key",
-            count=count,
-            key=project,
-            days_ago=days_ago,
-        )
+        self._execute("INSERT INTO projects (key, name) VALUES (%s, 'Measured') ON CONFLICT (key) DO NOTHING", project)
+        for first in range(1, count + 1, BATCH_ROWS):
+            self._execute(
+                "INSERT INTO tasks"
+                " (project_id, number, position, title, description, status, priority, creator_id, updated_at,"
+                " revised_at)"
+                " SELECT p.id, 1000000 + n, n, 'Task ' || n, 'one of many', 'todo', 'medium', 1,"
+                " now() - n * interval '1 second', now() - %s * interval '1 day'"
+                " FROM projects p, generate_series(%s, %s) n WHERE p.key = %s",
+                days_ago,
+                first,
+                min(count, first + BATCH_ROWS - 1),
+                project,
+            )
         self._execute("VACUUM ANALYZE tasks")
         self._execute("VACUUM ANALYZE task_history")
 
@@ -56,13 +97,18 @@ class Workload:
             "project_id, number, title, description, status, priority, labels, creator_id, assignee_id, due_at,"
             " external_ref, position, created_at, started_at, completed_at, deleted_at, version"
         )
+        last_id = int(self._scalar("SELECT max(id) FROM tasks"))
         for number in range(count):
-            self._execute(
-                f"INSERT INTO task_history (task_id, revision, valid_from, valid_to, {columns})"
-                " SELECT task_id, revision - 1, valid_from - interval '15 days' - task_id * interval '1 second',"
-                f" valid_from, {columns} FROM task_history WHERE revision = :last",
-                last=1 - number,
-            )
+            for first in range(0, last_id + 1, BATCH_ROWS):
+                self._execute(
+                    f"INSERT INTO task_history (task_id, revision, valid_from, valid_to, {columns})"
+                    " SELECT task_id, revision - 1, valid_from - interval '15 days' - task_id * interval '1 second',"
+                    f" valid_from, {columns} FROM task_history"
+                    " WHERE revision = %s AND task_id >= %s AND task_id < %s",
+                    1 - number,
+                    first,
+                    first + BATCH_ROWS,
+                )
         self._execute("VACUUM ANALYZE task_history")
 
     @contextmanager
@@ -74,7 +120,7 @@ class Workload:
         self._execute("ALTER TABLE tasks ALTER revised_at SET DEFAULT recorded_instant()")
         self._execute("ALTER TABLE tasks ENABLE TRIGGER USER")
 
-    def time_of_history(self) -> float:
+    def time_of_history(self, changes: int) -> float:
         """The median seconds that the triggers add to an UPDATE of one task and its commit.
 
         Updates with and without triggers take turns.
@@ -87,7 +133,7 @@ class Workload:
                 # Ordinary triggers do not fire in sessions whose role is `replica`.
                 connection.execute(text(f"SET session_replication_role = {role}"))
                 connection.commit()
-            for number in range(1000):
+            for number in range(changes):
                 for offset, (role, connection) in enumerate(connections.items()):
                     values = {
                         "status": ("blocked", "todo")[number % 2],
@@ -113,18 +159,13 @@ class Workload:
             return time.perf_counter() - started
 
     def any_task_id(self) -> int:
-        with self._resources.engine.connect() as connection:
-            return int(connection.execute(text("SELECT max(id) FROM tasks")).scalar_one())
+        return int(self._scalar("SELECT min(id) + 17 FROM tasks"))
+
+    def last_logged_day(self) -> str:
+        return str(self._scalar("SELECT max(log_date) FROM task_logs"))
 
     def count_active(self) -> int:
-        with self._resources.engine.connect() as connection:
-            return int(connection.execute(text("SELECT count(*) FROM tasks WHERE deleted_at IS NULL")).scalar_one())
-
-    def get(self, app: Flask, path: str) -> Callable[[], None]:
-        return self._request(app, "GET", path)
-
-    def post(self, app: Flask, path: str, body: object) -> Callable[[], None]:
-        return self._request(app, "POST", path, data=orjson.dumps(body), content_type="application/json")
+        return int(self._scalar("SELECT count(*) FROM tasks WHERE deleted_at IS NULL"))
 
     def log_missing_days(self) -> tuple[int, float]:
         """Log all missing days. Return their number and the seconds that it took."""
@@ -135,33 +176,43 @@ class Workload:
                 days += len(logged)
             return days, time.perf_counter() - started
 
-    def time_of_list(self, *, project: str | None = None, as_of: bool = False) -> float:
+    def time_of_list(self, calls: int, *, project: str | None = None, as_of: bool = False) -> float:
         """The median seconds for an uncached first page."""
         filters = {"project": project, "as_of": _month_ago() if as_of else None}
-        call = self.get(self.app, "/api/v1/tasks?" + urlencode({k: v for k, v in filters.items() if v is not None}))
+        path = "/api/v1/tasks?" + urlencode({name: value for name, value in filters.items() if value is not None})
+        call = self.caller(self.app, Request("GET", path))
         taken = []
-        for _ in range(100):
-            self._resources.cache.forget("tasks")
+        for _ in range(WARM_UP_CALLS + calls):
+            self._resources.cache.forget(Space.TASKS)
             started = time.perf_counter()
             call()
             taken.append(time.perf_counter() - started)
-        return statistics.median(taken)
+        return statistics.median(taken[WARM_UP_CALLS:])
 
-    def _request(self, app: Flask, method: str, path: str, **options: Any) -> Callable[[], None]:
-        headers = {"Authorization": f"Bearer {self._token}"}
+    def caller(self, app: Flask, request: Request) -> Callable[[], None]:
+        """A function that sends the request to the WSGI app and reads its response. It raises if the app refuses."""
+        headers = Headers(self.headers)
 
         def call() -> None:
-            path_only, _, query = path.partition("?")
-            builder = EnvironBuilder(method=method, path=path_only, query_string=query, headers=headers, **options)
+            path, _, query = request.path().partition("?")
+            body = request.body()
+            options: dict[str, Any] = {} if body is None else {"data": body, "content_type": "application/json"}
+            builder = EnvironBuilder(method=request.method, path=path, query_string=query, headers=headers, **options)
             chunks, status, _ = run_wsgi_app(app, builder.get_environ())
-            b"".join(chunks)
-            assert status.startswith("2"), status
+            text = b"".join(chunks)
+            if not status.startswith("2"):
+                raise RefusedError(f"{request.method} {path}: {status} {text[:500]!r}")
 
         return call
 
-    def _execute(self, statement: str, **values: Any) -> None:
-        with self._resources.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            connection.execute(text(statement), values)
+    def _execute(self, statement: str, *values: object) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement, values or None)
+
+    def _scalar(self, statement: str) -> Any:
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchone()[0]
 
 
 def _month_ago() -> str:

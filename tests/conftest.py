@@ -1,6 +1,7 @@
 """The fixtures of all tests: real PostgreSQL and Valkey, and for each test a transaction that is rolled back."""
 
-from collections.abc import Callable, Iterator
+import gc
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -30,10 +31,25 @@ from tests.client import Client
 from tests.fakes import FakeJobQueue, FixedClock
 from tests.settings import make_settings
 
+# More than one process a core: for a third of their time, tests wait for servers, signals and deadlines.
+PROCESSES_PER_CORE = 1.5
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """The number of processes for `-n auto`."""
+    return int((yield) * PROCESSES_PER_CORE)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start the longest tests first, so that all processes end at about the same time."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector thousands of collected tests, which it would look at again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

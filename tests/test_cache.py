@@ -4,7 +4,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.cache import MAX_KEPT_BYTES, MAX_KEPT_VALUE_BYTES, REST_SECONDS, Cache, CacheView, Space, Window, make_redis
+from app.cache import MAX_KEPT_BYTES, MAX_KEPT_VALUE_BYTES, REST_SECONDS, Cache, CacheView, Space, Window
+from app.redis_connections import RedisConnections, make_redis
 from tests.fakes import Ticker
 from tests.servers import wait_for
 
@@ -51,13 +52,11 @@ class TestRemember:
 
         assert CacheView(other).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"old"
 
-    def test_what_is_asked_for_once_costs_redis_no_round_trip(self, counting_client):
-        cache = Cache(counting_client)
-
-        CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
+    def test_what_is_asked_for_once_costs_redis_no_round_trip(self, counting_cache):
+        CacheView(counting_cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
 
         # The generations.
-        assert counting_client.asked == 1
+        assert counting_cache.asked == 1
 
 
 class TestForget:
@@ -141,46 +140,42 @@ class TestView:
 
 
 class TestKeptEntries:
-    def test_a_second_request_asks_redis_once(self, counting_client):
-        cache = Cache(counting_client)
+    def test_a_second_request_asks_redis_once(self, counting_cache):
         for space in Space:
-            CacheView(cache).remember((space,), "page", Source(b"old"), ttl_seconds=30)
-        asked_before = counting_client.asked
+            CacheView(counting_cache).remember((space,), "page", Source(b"old"), ttl_seconds=30)
+        asked_before = counting_cache.asked
 
-        view = CacheView(cache, cache.glance([Window("requests", 60, 10)]))
+        view = CacheView(counting_cache, counting_cache.glance([Window("requests", 60, 10)]))
         answers = [view.remember((space,), "page", Source(b"new"), ttl_seconds=30) for space in Space]
 
         assert all(answer.was_cached for answer in answers)
-        assert counting_client.asked - asked_before == 1
+        assert counting_cache.asked - asked_before == 1
 
-    def test_what_redis_had_is_kept_for_the_time_that_was_left(self, cache, redis_url, ticker):
+    def test_what_redis_had_is_kept_for_the_time_that_was_left(self, cache, redis, redis_url, ticker):
         other = Cache(make_redis(redis_url), now=ticker)
         ask_before(cache, other)
         CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
         assert CacheView(other).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).was_cached
-        (key,) = cache._client.keys("page:*")
-        cache._client.delete(key)
+        (key,) = redis.scan_iter("page:*")
+        redis.delete(key)
 
         ticker.seconds += 29
         assert CacheView(other).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"old"
         ticker.seconds += 1
         assert CacheView(other).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"new"
 
-    def test_the_least_recently_used_go_when_there_are_too_many(self, counting_client):
-        cache = Cache(counting_client)
+    def test_the_least_recently_used_go_when_there_are_too_many(self, counting_cache):
         for number in range(MAX_KEPT_BYTES // MAX_KEPT_VALUE_BYTES):
-            self.keep(cache, number, MAX_KEPT_VALUE_BYTES)
-            self.keep(cache, 0, MAX_KEPT_VALUE_BYTES)
+            self.keep(counting_cache, number, MAX_KEPT_VALUE_BYTES)
+            self.keep(counting_cache, 0, MAX_KEPT_VALUE_BYTES)
 
-        assert self.is_kept(cache, 0)
-        assert not self.is_kept(cache, 1)
+        assert self.is_kept(counting_cache, 0)
+        assert not self.is_kept(counting_cache, 1)
 
-    def test_a_large_value_is_left_to_redis(self, counting_client):
-        cache = Cache(counting_client)
+    def test_a_large_value_is_left_to_redis(self, counting_cache):
+        self.keep(counting_cache, 0, MAX_KEPT_VALUE_BYTES + 1)
 
-        self.keep(cache, 0, MAX_KEPT_VALUE_BYTES + 1)
-
-        assert not self.is_kept(cache, 0)
+        assert not self.is_kept(counting_cache, 0)
 
     @staticmethod
     def keep(cache, number, size):
@@ -188,9 +183,9 @@ class TestKeptEntries:
 
     def is_kept(self, cache, number):
         """True if the cache knows the entry without asking Redis for more than the generations."""
-        asked_before = cache._client.asked
+        asked_before = cache.asked
         self.keep(cache, number, 0)
-        return cache._client.asked - asked_before == 1
+        return cache.asked - asked_before == 1
 
 
 class TestGlance:
@@ -288,7 +283,7 @@ class TestForgettingThatDidNotReachRedis:
         cache = Cache(client, now=ticker)
         CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
 
-        with stopped_server(client):
+        with stopped_server(cache):
             cache.forget(Space.TASKS)
         ticker.seconds += REST_SECONDS
 
@@ -300,7 +295,7 @@ class TestForgettingThatDidNotReachRedis:
         cache = Cache(client, now=ticker)
         CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
 
-        with stopped_server(client):
+        with stopped_server(cache):
             cache.forget(Space.TASKS)
 
         assert CacheView(cache).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"new"
@@ -310,7 +305,7 @@ class TestForgettingThatDidNotReachRedis:
         other = Cache(make_redis(redis_url))
         CacheView(other).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
 
-        with stopped_server(client):
+        with stopped_server(cache):
             cache.forget(Space.TASKS)
         ticker.seconds += REST_SECONDS
         cache.forget(Space.ACTORS)
@@ -322,7 +317,7 @@ class TestForgettingThatDidNotReachRedis:
         other = Cache(make_redis(redis_url))
         CacheView(other).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
 
-        with stopped_server(client):
+        with stopped_server(cache):
             cache.forget(Space.TASKS)
 
         assert wait_for(
@@ -334,7 +329,7 @@ class TestForgettingThatDidNotReachRedis:
         cache = Cache(client, now=ticker)
         CacheView(cache).remember((Space.ACTORS,), "actor", Source(b"old"), ttl_seconds=30)
 
-        with stopped_server(client):
+        with stopped_server(cache):
             cache.forget(Space.TASKS)
         ticker.seconds += REST_SECONDS
 
@@ -359,13 +354,13 @@ class Source:
 
 
 @contextmanager
-def stopped_server(client):
-    """Shut down the client's server during the block, without a loss of its memory."""
-    pool = client.connection_pool
+def stopped_server(cache):
+    """Shut down the cache's server during the block, without a loss of its memory."""
+    connections = cache._redis
     with closed_port() as port:
-        client.connection_pool = make_redis(f"redis://127.0.0.1:{port}/0").connection_pool
+        cache._redis = RedisConnections(make_redis(f"redis://127.0.0.1:{port}/0"))
         yield
-    client.connection_pool = pool
+    cache._redis = connections
 
 
 @contextmanager
@@ -408,17 +403,19 @@ def cache(client):
 
 
 @pytest.fixture
-def counting_client(redis_url, redis):
-    """A client that counts what it asks."""
-    client = make_redis(redis_url)
-    execute_command, client.asked = client.execute_command, 0
+def counting_cache(cache):
+    """A cache that counts what it asks Redis."""
+    ask, cache.asked = cache._redis.ask, 0
 
-    def count_and_execute(*arguments, **options):
-        client.asked += 1
-        return execute_command(*arguments, **options)
+    def count_and_ask(*command):
+        cache.asked += 1
+        return ask(*command)
 
-    client.execute_command = count_and_execute
-    return client
+    cache._redis.ask = count_and_ask
+    # Redis knows the scripts from now on.
+    cache.glance()
+    cache.asked = 0
+    return cache
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """The resources of a process: its connections, its cache, its job queue and its clock."""
 
-from app.cache import Cache, make_redis
+from app.cache import Cache
 from app.clock import SYSTEM_CLOCK, Clock
 from app.database.engine import REQUEST_LOCK_SECONDS, Timeouts, make_engine, make_session_factory, watch_connections
 from app.job_queue import JobQueue
 from app.metrics import Metrics
+from app.redis_connections import make_redis
 from app.settings import Settings
 
 
@@ -41,3 +42,4 @@ class Resources:
     def after_fork(self) -> None:
         """Forget the parent's connections in a forked child, without closing them."""
         self.engine.dispose(close=False)
+        self.cache.after_fork()

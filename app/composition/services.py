@@ -1,11 +1,10 @@
 """The services of one request or job, and what each depends on."""
 
 import hmac
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import cached_property, partial
+from typing import Self
 
 from app.cache import CacheView, Glance
 from app.clock import Calendar
@@ -63,8 +62,13 @@ class Services:
         self._request_id = request_id
         self._cache = CacheView(resources.cache, glance)
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
         """Roll back a transaction that is still open. A session that nobody needed was never made."""
+        _current.reset(self._token)
         if "_session" in self.__dict__ and self._session.in_transaction():
             self._session.close()
 
@@ -245,13 +249,6 @@ def services() -> Services:
     return _current.get()
 
 
-@contextmanager
-def serving(resources: Resources, *, request_id: str | None = None, glance: Glance | None = None) -> Iterator[Services]:
-    """Services for one request, job or command. An open transaction is rolled back at the end."""
-    scoped = Services(resources, request_id=request_id, glance=glance)
-    token = _current.set(scoped)
-    try:
-        yield scoped
-    finally:
-        _current.reset(token)
-        scoped.close()
+def serving(resources: Resources, *, request_id: str | None = None, glance: Glance | None = None) -> Services:
+    """Services for one request, job or command, to be used with `with`."""
+    return Services(resources, request_id=request_id, glance=glance)

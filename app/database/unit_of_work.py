@@ -110,12 +110,12 @@ class UnitOfWork:
             self._release(published)
 
     @contextmanager
-    def single_read(self) -> Iterator[None]:
-        """Open a block for a statement that only reads. It needs no round trips for BEGIN and COMMIT.
+    def single_statement(self) -> Iterator[None]:
+        """Open a block for one statement, which commits by itself: it needs no round trips for BEGIN and COMMIT.
 
-        A second statement in the block sees what was committed meanwhile.
-
-        Raises what `transaction` raises when the server is away or ended the statement.
+        For reads, and for a write that may stay though nothing comes of it. Raises UnavailableError when the server is
+        away or full, and StatementTooSlowError when it ended the statement. A second statement in the block sees what
+        was committed meanwhile.
         """
         with self._opened():
             if self._session.info[OWNS_CONNECTION]:

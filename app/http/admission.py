@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
 
-from flask import Flask, current_app, g, request
+from flask import current_app, g, request
 
 from app.errors import UnavailableError
+from app.http.steps import Exchange, Steps
 from app.settings import Settings
 
 # A request that would wait longer than this is refused at once: its client can try elsewhere, or later.
@@ -209,40 +210,41 @@ def current_admission() -> Admission:
     return admission
 
 
-def init_body_reception(app: Flask, settings: Settings) -> None:
+def init_body_reception(steps: Steps, settings: Settings) -> None:
     """Receive each body that is not a file before its request counts as running, since its client may be slow."""
 
-    @app.before_request
-    def receive_body() -> None:
-        if _has_body(request.environ) and _needs_permit(_view()) and not _takes_file(_view()):
+    @steps.before
+    def receive_body(exchange: Exchange) -> None:
+        if _has_body(exchange.request.environ) and _needs_permit(_view()) and not _takes_file(_view()):
             _receive_body(settings.max_body_bytes)
 
 
-def init_permits(app: Flask) -> None:
+def init_permits(steps: Steps) -> None:
     """Call it after `init_body_reception`, and before registering any hook that uses a connection."""
 
-    @app.before_request
-    def admit() -> None:
+    @steps.before
+    def admit(exchange: Exchange) -> None:
         view = _view()
         if not _needs_permit(view):
             return
         admission = current_admission()
         if _takes_file(view):
             admission.uploads.take()
-            g.leave = admission.uploads.give_back
-            request.environ["wsgi.input"] = io.BufferedReader(_Upload(request.environ["wsgi.input"], admission))
+            exchange.g.leave = admission.uploads.give_back
+            environ = exchange.request.environ
+            environ["wsgi.input"] = io.BufferedReader(_Upload(environ["wsgi.input"], admission))
             admission.work()
             return
         admission.work()
         admission.gate.enter()
         entered_at = time.monotonic()
-        g.leave = lambda: admission.gate.leave(held_seconds=time.monotonic() - entered_at)
+        exchange.g.leave = lambda: admission.gate.leave(held_seconds=time.monotonic() - entered_at)
 
-    @app.teardown_request
-    def leave(_error: BaseException | None) -> None:
+    @steps.end
+    def leave(exchange: Exchange) -> None:
         current_admission().rest()
-        if "leave" in g:
-            g.pop("leave")()
+        if "leave" in exchange.g:
+            exchange.g.pop("leave")()
 
 
 def _needs_permit(view: Any) -> bool:

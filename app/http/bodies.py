@@ -4,9 +4,10 @@ import io
 from collections.abc import Callable
 from typing import Any, BinaryIO, TypeVar
 
-from flask import Flask, current_app, request
+from flask import Flask
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, RequestURITooLarge, UnsupportedMediaType
 
+from app.http.steps import Exchange, Steps
 from app.settings import Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -21,11 +22,12 @@ def takes_file(view: View) -> View:
     return view
 
 
-def init_bodies(app: Flask, settings: Settings) -> None:
+def init_bodies(app: Flask, steps: Steps, settings: Settings) -> None:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
 
-    @app.before_request
-    def check_body() -> None:
+    @steps.before
+    def check_body(exchange: Exchange) -> None:
+        request = exchange.request
         environ = request.environ
         path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
         if len(path) + len(query) > MAX_ADDRESS_BYTES:
@@ -33,7 +35,7 @@ def init_bodies(app: Flask, settings: Settings) -> None:
         # PostgreSQL's text cannot hold NUL, so nothing in the database can match such an address.
         if "\x00" in path or "\x00" in query or "%00" in query:
             raise BadRequest
-        view = current_app.view_functions.get(request.endpoint or "")
+        view = app.view_functions.get(request.endpoint or "")
         if view is None:
             # An unknown path or method is reported before a problem with the body.
             return
@@ -45,7 +47,7 @@ def init_bodies(app: Flask, settings: Settings) -> None:
             request.max_content_length = settings.max_upload_bytes
         if is_chunked:
             limit = settings.max_upload_bytes if is_upload else settings.max_body_bytes
-            request.environ["wsgi.input"] = io.BufferedReader(_BoundedBody(request.environ["wsgi.input"], limit))
+            environ["wsgi.input"] = io.BufferedReader(_BoundedBody(environ["wsgi.input"], limit))
             request.max_content_length = limit + 1
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from flask import Flask, Response, current_app
 
+from app.http.steps import Exchange, Steps
+
 # Halfway through this time, the server is told to stop. It still answers the requests that it has begun.
 HOLD_SECONDS = 0.5
 
@@ -49,11 +51,10 @@ def current_draining() -> Draining:
     return draining
 
 
-def init_draining(app: Flask) -> None:
-    @app.after_request
-    def close_connections(response: Response) -> Response:
-        draining = current_draining()
+def init_draining(app: Flask, steps: Steps) -> None:
+    @steps.after
+    def close_connections(_exchange: Exchange, response: Response) -> None:
+        draining: Draining = app.extensions["draining"]
         if draining.is_on:
             response.headers["Connection"] = "close"
             draining.hold_back()
-        return response

@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterable
 from http import HTTPMethod
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, request
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 
 from app.composition.resources import Resources
 from app.errors import UnauthenticatedError
 from app.http.client_address import client_address
+from app.http.steps import Exchange, Steps
 
 logger = logging.getLogger("tasktrackerpro.requests")
 
@@ -29,21 +30,21 @@ class ScrapeTokenError(UnauthenticatedError):
     code = "scrape_token_wrong"
 
 
-def init_metrics(app: Flask) -> None:
+def init_metrics(app: Flask, steps: Steps) -> None:
     """Call it before hooks that take time are registered: the time includes theirs, and the status is the final one."""
 
-    @app.before_request
-    def start_timer() -> None:
-        g.began_at = time.perf_counter()
+    @steps.before
+    def start_timer(exchange: Exchange) -> None:
+        exchange.g.began_at = time.perf_counter()
 
-    @app.after_request
-    def count_request(response: Response) -> Response:
-        seconds = time.perf_counter() - g.began_at
-        metrics = _resources().metrics
+    @steps.after
+    def count_request(exchange: Exchange, response: Response) -> None:
+        seconds = time.perf_counter() - exchange.g.began_at
+        request = exchange.request
         route = request.url_rule.rule if request.url_rule is not None else UNMATCHED
         method = request.method if request.method in METHODS else "OTHER"
-        metrics.requests.labels(method, route, str(response.status_code)).inc()
-        metrics.request_seconds.labels(method, route).observe(seconds)
+        resources: Resources = app.extensions["resources"]
+        resources.metrics.count_request(method, route, response.status_code, seconds)
         if route not in UNLOGGED_ROUTES and logger.isEnabledFor(logging.INFO):
             fields = {
                 "method": request.method,
@@ -52,10 +53,9 @@ def init_metrics(app: Flask) -> None:
                 "status": response.status_code,
                 "duration_ms": round(seconds * 1000, 1),
                 "address": client_address(),
-                "user_id": g.actor.user_id if "actor" in g else None,
+                "user_id": exchange.g.actor.user_id if "actor" in exchange.g else None,
             }
             logger.info("request", extra=fields)
-        return response
 
 
 def ensure_may_scrape() -> None:

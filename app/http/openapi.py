@@ -179,7 +179,14 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         return super().arguments(instance, location=location, **options)  # type: ignore[no-any-return]
 
     def response(self, status: int, schema: type[Schema] | Schema | None = None, **options: Any) -> Decorator:
-        return super().response(status, schema, **options)  # type: ignore[no-any-return]
+        """Document a response. Every view returns a finished Response, so there is nothing to serialise."""
+        decorate = super().response(status, schema, **options)
+
+        def document(view: View) -> View:
+            view._apidoc = decorate(view)._apidoc  # type: ignore[attr-defined]  # noqa: SLF001
+            return view
+
+        return document
 
     def alt_response(self, status: int, schema: type[Schema], **options: Any) -> Decorator:
         return super().alt_response(status, schema=schema, **options)  # type: ignore[no-any-return]

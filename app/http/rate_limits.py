@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response
 from limits.storage import MemoryStorage
 
 from app.auth.networks import network_of
@@ -19,6 +19,7 @@ from app.composition.resources import Resources
 from app.errors import TooManyRequestsError, UnauthenticatedError
 from app.http.client_address import client_address
 from app.http.identity.access import current_credential
+from app.http.steps import Exchange, Steps
 from app.settings import RateLimit, RateLimits, Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -54,7 +55,7 @@ class Standing:
     wait_seconds: int
 
 
-def init_rate_limits(app: Flask, settings: Settings) -> None:
+def init_rate_limits(app: Flask, steps: Steps, settings: Settings) -> None:
     """Call it before the hook that opens the services: they take over what this one has learnt from Redis.
 
     Call it before `init_bodies`, too: requests that are refused there count.
@@ -65,38 +66,36 @@ def init_rate_limits(app: Flask, settings: Settings) -> None:
     # Counts while Redis is unavailable.
     memory = MemoryStorage()
 
-    @app.before_request
-    def count_request() -> None:
-        if request.path in EXEMPT_PATHS or request.endpoint == "web.static":
+    @steps.before
+    def count_request(exchange: Exchange) -> None:
+        if exchange.request.path in EXEMPT_PATHS or exchange.request.endpoint == "web.static":
             return
-        windows = _windows(limits, current_app.view_functions.get(request.endpoint or ""))
-        resources: Resources = current_app.extensions["resources"]
-        g.glance = resources.cache.glance(windows)
-        counts = g.glance.counts if g.glance is not None else _count_in(memory, windows)
+        windows = _windows(limits, app.view_functions.get(exchange.request.endpoint or ""))
+        resources: Resources = app.extensions["resources"]
+        exchange.g.glance = resources.cache.glance(windows)
+        counts = exchange.g.glance.counts if exchange.g.glance is not None else _count_in(memory, windows)
         # The last count is that of an exceeded limit, or else that of the limit of this route.
         count, window = counts[-1], windows[len(counts) - 1]
-        g.standing = _standing(RateLimit(window.limit, window.seconds), count)
+        exchange.g.standing = _standing(RateLimit(window.limit, window.seconds), count)
         if count.count > window.limit:
             raise TooManyRequestsError(
-                "too many requests; wait before the next", retry_after_seconds=g.standing.wait_seconds
+                "too many requests; wait before the next", retry_after_seconds=exchange.g.standing.wait_seconds
             )
 
-    @app.after_request
-    def add_headers(response: Response) -> Response:
+    @steps.after
+    def add_headers(exchange: Exchange, response: Response) -> None:
         """Add X-RateLimit-*, and RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers)."""
-        standing: Standing | None = g.get("standing")
+        standing: Standing | None = exchange.g.get("standing")
         if standing is not None:
-            limit, remaining = standing.limit, standing.remaining
-            response.headers.extend(
-                (
-                    ("X-RateLimit-Limit", str(limit.amount)),
-                    ("X-RateLimit-Remaining", str(remaining)),
-                    ("X-RateLimit-Reset", str(standing.reset_at)),
-                    ("RateLimit-Policy", f'"default";q={limit.amount};w={limit.seconds}'),
-                    ("RateLimit", f'"default";r={remaining};t={standing.wait_seconds}'),
-                )
+            limit = standing.limit
+            headers = (
+                ("X-RateLimit-Limit", str(limit.amount)),
+                ("X-RateLimit-Remaining", str(standing.remaining)),
+                ("X-RateLimit-Reset", str(standing.reset_at)),
+                ("RateLimit-Policy", f'"default";q={limit.amount};w={limit.seconds}'),
+                ("RateLimit", f'"default";r={standing.remaining};t={standing.wait_seconds}'),
             )
-        return response
+            response.headers.extend(headers)
 
 
 def _windows(limits: RateLimits, view: Any) -> list[Window]:

@@ -8,10 +8,11 @@ import threading
 import weakref
 from collections import Counter
 
-from flask import Flask, Response, current_app, g
+from flask import Flask, Response, current_app
 
 from app.errors import TooManyRunningRequestsError, UnauthenticatedError
 from app.http.identity.access import current_credential
+from app.http.steps import Exchange, Steps
 from app.settings import Settings
 
 RETRY_AFTER_SECONDS = 1
@@ -40,35 +41,35 @@ class RunningRequests:
                 del self._running[caller]
 
 
-def init_running_requests(app: Flask, settings: Settings) -> None:
+def init_running_requests(app: Flask, steps: Steps, settings: Settings) -> None:
     """Call it before `init_permits`, so that a request over the limit does not wait for a permit."""
     if not settings.rate_limits.enabled:
         return
 
-    @app.before_request
-    def count() -> None:
+    @steps.before
+    def count(exchange: Exchange) -> None:
         try:
             caller = current_credential().caller
         except UnauthenticatedError:
             # Public routes need no token, and the others refuse the request.
             return
-        _running_requests().begin(caller)
-        g.running_caller = caller
+        running: RunningRequests = app.extensions["running_requests"]
+        running.begin(caller)
+        exchange.g.running_caller = caller
 
-    @app.after_request
-    def wait_for_end_of_stream(response: Response) -> Response:
+    @steps.after
+    def wait_for_end_of_stream(exchange: Exchange, response: Response) -> None:
         """A request whose response is streamed counts as running until the response has been sent."""
-        if "running_caller" in g and response.is_streamed and not response.direct_passthrough:
+        if "running_caller" in exchange.g and response.is_streamed and not response.direct_passthrough:
             # The finalizer also runs if the server drops the response because its client has disconnected.
-            release = weakref.finalize(response, _running_requests().end, g.pop("running_caller"))
+            release = weakref.finalize(response, _running_requests().end, exchange.g.pop("running_caller"))
             release.atexit = False
             response.call_on_close(release)
-        return response
 
-    @app.teardown_request
-    def give_back(_error: BaseException | None) -> None:
-        if "running_caller" in g:
-            _running_requests().end(g.pop("running_caller"))
+    @steps.end
+    def give_back(exchange: Exchange) -> None:
+        if "running_caller" in exchange.g:
+            _running_requests().end(exchange.g.pop("running_caller"))
 
 
 def _running_requests() -> RunningRequests:

@@ -1,6 +1,9 @@
 """Which headers tell a browser what it must not do with a response."""
 
-from flask import Flask, Response
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flask import Flask
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -11,11 +14,22 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
+_LOWER_CASE = {name.lower(): (name, value) for name, value in HEADERS.items()}
 
 
 def init_security_headers(app: Flask) -> None:
-    @app.after_request
-    def add_security_headers(response: Response) -> Response:
-        present = {name.title() for name, _value in response.headers}
-        response.headers.extend([(name, value) for name, value in HEADERS.items() if name not in present])
-        return response
+    """Add each header that a response does not set itself.
+
+    This is done below Flask, which would check and copy these constant headers for each response.
+    """
+    serve = app.wsgi_app
+
+    def serve_with_headers(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            own = {name.lower() for name, _value in headers}
+            added = [header for name, header in _LOWER_CASE.items() if name not in own]
+            return start_response(status, headers + added, exc_info)
+
+        return serve(environ, start)
+
+    app.wsgi_app = serve_with_headers  # type: ignore[method-assign]

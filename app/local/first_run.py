@@ -133,7 +133,6 @@ def ensure_admin(settings: Settings, launch: LaunchSettings, *, unshown: Path | 
         except TaskTrackerError as error:
             raise StartError(f"the first admin cannot be created: {error.detail}") from None
         finally:
-            services.close()
             resources.engine.dispose()
     generated = password if is_new and launch.admin_password is None else None
     return Admin(launch.admin_username, generated, is_new=is_new)

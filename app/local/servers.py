@@ -18,10 +18,10 @@ import psycopg2
 from psycopg2 import sql
 from redis.exceptions import RedisError
 
-from app.cache import make_redis
 from app.local.data_dir import described_user, write_private
 from app.local.errors import StartError
 from app.local.system_user import ServerUser, user_name
+from app.redis_connections import make_redis
 
 DATABASE = "tasktracker"
 MAX_SOCKET_PATH_BYTES = 107

@@ -8,7 +8,7 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Generic, TypeVar
@@ -32,9 +32,18 @@ _INTEGER = re.compile(r"\d{1,19}", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?(e[+-]\d{1,3})?", re.ASCII)
 
 
-# The fields of a row for one client: maps the client's name of each field to ours. An inner mapping becomes a nested
-# object; True and False are constants.
-Shape = Mapping[str, "str | bool | Shape"]
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The fields of a row for one client: the client's name of each field, and ours.
+
+    An inner shape becomes a nested object; True and False are constants.
+    """
+
+    fields: tuple[tuple[str, "str | bool | Shape"], ...]
+
+    @classmethod
+    def of(cls, **fields: "str | bool | Shape") -> "Shape":
+        return cls(tuple(fields.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def json_text(fields: Mapping[str, Any]) -> ColumnElement[str]:
 
 def shaped(shape: Shape, fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a shape, under the client's names."""
-    return {name: _value(source, fields) for name, source in shape.items()}
+    return {name: _value(source, fields) for name, source in shape.fields}
 
 
 def _value(source: str | bool | Shape, fields: Mapping[str, Any]) -> Any:

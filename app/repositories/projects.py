@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Text, cast, delete, select, update
+from sqlalchemy import Text, cast, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -12,11 +12,11 @@ from app.auth.actor import Actor
 from app.database.engine import violated_constraint
 from app.database.prepared import Prepared, parameter
 from app.errors import ProjectKeyTakenError
-from app.models.people.user import Role, User
+from app.models.people.user import User
 from app.models.projects.project import Project, ProjectMember
 from app.queries.pages import JsonRow, Page, decode_cursor, is_integer
 from app.repositories.pages import AnySelect, json_text, page_of
-from app.repositories.scope import anybody_with, is_in_scope, scope_parameters
+from app.repositories.scope import anybody_like, is_in_scope, scope_parameters
 
 PROJECT_FIELDS: dict[str, Any] = {
     "id": Project.id,
@@ -84,10 +84,11 @@ class ProjectRepository:
     def take_task_number(self, actor: Actor, key: str) -> tuple[int, int] | None:
         """Take the next number of a project that the actor may see: the project's id, and the number.
 
-        None if there is no such project. Locks the project's row until the commit.
+        None if there is no such project. The commit does not wait for the disk: a task with this number is on the disk
+        only after everything that was written before it, so the number cannot be given twice.
         """
         values = {"key": key.upper(), **scope_parameters(actor)}
-        rows = _take_number(actor.role).rows(self._session, values)
+        rows = _take_number(anybody_like(actor)).rows(self._session, values)
         return (rows[0].id, rows[0].last_task_number) if rows else None
 
     def is_member(self, project: Project, user_id: int) -> bool:
@@ -135,10 +136,10 @@ def _visible_to(actor: Actor, statement: AnySelect) -> AnySelect:
 
 
 @cache
-def _take_number(role: Role) -> Prepared:
+def _take_number(actor: Actor) -> Prepared:
     return Prepared(
         update(Project)
-        .where(Project.key == parameter("key", Text), is_in_scope(anybody_with(role), Project.id))
+        .where(Project.key == parameter("key", Text), is_in_scope(actor, Project.id))
         .values(last_task_number=Project.last_task_number + 1)
-        .returning(Project.id, Project.last_task_number)
+        .returning(Project.id, Project.last_task_number, func.set_config("synchronous_commit", "off", True))
     )

@@ -6,7 +6,6 @@ from sqlalchemy import ColumnElement, true
 
 from app.auth.actor import Actor
 from app.database.prepared import is_among
-from app.models.people.user import Role
 
 
 def is_in_scope(actor: Actor, project_id: Any) -> ColumnElement[bool]:
@@ -21,6 +20,6 @@ def scope_parameters(actor: Actor) -> dict[str, Any]:
     return {"project_ids": list(actor.project_ids)}
 
 
-def anybody_with(role: Role) -> Actor:
-    """A stand-in from which a statement is prepared: of an actor, only the role decides its text."""
-    return Actor(0, "", role, frozenset())
+def anybody_like(actor: Actor) -> Actor:
+    """A stand-in with the same role, for preparing a statement. Nothing else about an actor decides its text."""
+    return Actor(0, "", actor.role, frozenset())

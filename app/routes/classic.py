@@ -7,6 +7,7 @@ from flask import Response, current_app
 
 from app.auth.permissions import Permission
 from app.composition.services import services
+from app.http.admission import ungated
 from app.http.bodies import takes_file
 from app.http.client_address import client_address
 from app.http.downloads import json_array_response
@@ -48,6 +49,7 @@ blueprint = Blueprint("classic", __name__, description='The classic API; errors 
 
 
 @blueprint.get("/")
+@ungated
 @public
 @blueprint.response(200, ClassicMessage)
 def welcome() -> Response:
@@ -56,6 +58,7 @@ def welcome() -> Response:
 
 
 @blueprint.get("/ping")
+@ungated
 @public
 @blueprint.response(200, ClassicMessage)
 def ping() -> Response:

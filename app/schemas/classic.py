@@ -27,27 +27,27 @@ MAX_PAGE_NUMBER = 1_000_000
 FIELD_NAMES = {"task_name": "title", "assigned_user": "assignee"}
 CLASSIC_NAMES = {ours: theirs for theirs, ours in FIELD_NAMES.items()}
 # A logged task was active, so its status is always true.
-ACTIVE_TASK: Shape = {"id": "id", "task_name": "title"}
-LOGGED_TASK: Shape = {
-    "id": "id",
-    "task_id": "task_id",
-    "date_logged": "log_date",
-    "status": True,
-    "task": {"task_name": "title", "description": "description"},
-}
-LOGGED_TASK_DETAIL: Shape = {
-    "log_id": "id",
-    "date_logged": "log_date",
-    "status": True,
-    "task": {
-        "id": "task_id",
-        "task_name": "title",
-        "description": "description",
-        "priority": "priority",
-        "created_at": "created_at",
-        "assigned_user": "assignee",
-    },
-}
+ACTIVE_TASK = Shape.of(id="id", task_name="title")
+LOGGED_TASK = Shape.of(
+    id="id",
+    task_id="task_id",
+    date_logged="log_date",
+    status=True,
+    task=Shape.of(task_name="title", description="description"),
+)
+LOGGED_TASK_DETAIL = Shape.of(
+    log_id="id",
+    date_logged="log_date",
+    status=True,
+    task=Shape.of(
+        id="task_id",
+        task_name="title",
+        description="description",
+        priority="priority",
+        created_at="created_at",
+        assigned_user="assignee",
+    ),
+)
 
 
 class Activity(fields.Boolean):

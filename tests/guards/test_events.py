@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from app.cache import Cache, CacheView, Space, make_redis
+from app.cache import Cache, CacheView, Space
 from app.composition.reactions import react_to
 from app.composition.resources import Resources
 from app.events import (
@@ -22,6 +22,7 @@ from app.events import (
     UserChanged,
 )
 from app.job_queue import JobName
+from app.redis_connections import make_redis
 
 DAY = date(2026, 3, 9)
 SESSION_ID = UUID("0e7a9b8a-6f3c-4b57-9d0a-3a2f1c5d7e90")

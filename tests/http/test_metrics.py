@@ -356,7 +356,9 @@ class OwnApi:
         return Numbers(self.resources.metrics).get("tasktrackerpro_database_connections_limit")
 
     def hang_up(self):
-        self._administer(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._name}'")
+        self._administer(
+            f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{self._name}'"
+        )
 
     def database_away(self):
         return _ClosedDatabase(self)

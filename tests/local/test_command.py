@@ -1,30 +1,31 @@
 """`python main.py` as a person runs it: real servers, real processes, real signals."""
 
-import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import urllib.error
-import urllib.request
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from app.local.data_dir import numbers_dir
 from app.local.system_user import server_user
-from tests.servers import ROOT, free_port, wait_for
+from tests.local.tracker import READY_SECONDS, Tracker, is_another_running
+from tests.servers import wait_for
 
-PASSWORD = "a password of the tests"
-# What any start may take, on a busy machine.
-READY_SECONDS = 60
+# A tracker that does not wait for its port as long as usual.
+IMPATIENT = """
+import sys
+from app.local import command
+command.PORT_SECONDS = 0.5
+sys.exit(command.main([]))
+"""
 
 
 class TestMain:
+    @pytest.mark.slow
     def test_a_killed_tracker_comes_back_with_its_data_and_a_stopped_one_leaves_no_process(self, tracker):
         first = tracker.start()
         block = first.wait_until_ready()
@@ -32,6 +33,7 @@ class TestMain:
         assert str(tracker.data_dir) in block
         token = tracker.log_in()
         task_id = tracker.call("POST", "/task", {"task_name": "Survive"}, token)["id"]
+        programs = tracker.programs()
 
         first.process.send_signal(signal.SIGKILL)
         first.process.wait()
@@ -40,57 +42,49 @@ class TestMain:
 
         assert {"id": task_id, "task_name": "Survive"} in tracker.call("GET", "/activetasks", None, token)
         assert "adopted" in second.output()
+        assert wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in programs), seconds=20)
         second.process.send_signal(signal.SIGTERM)
         assert second.process.wait(timeout=15) == 0
         assert tracker.processes() == []
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a privilege to drop")
-    def test_started_by_root_no_part_is_root_and_all_end_with_it(self, tracker):
-        run = tracker.start()
-        run.wait_until_ready()
-        parts = [pid for pid, command in tracker.processes() if "main.py api" in command or "celery" in command]
+    def test_started_by_root_no_part_is_root(self, running):
+        programs = running.programs()
 
-        owners = {Path(f"/proc/{pid}").stat().st_uid for pid in parts}
-        run.process.send_signal(signal.SIGKILL)
-        run.process.wait()
+        owners = {Path(f"/proc/{pid}").stat().st_uid for pid in programs}
 
-        assert len(parts) >= 5
-        assert owners == {server_user(tracker.data_dir).uid}
-        assert wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in parts), seconds=20)
+        assert len(programs) >= 5
+        assert owners == {server_user(running.data_dir).uid}
 
-    def test_a_part_that_dies_comes_back(self, tracker):
-        run = tracker.start()
-        run.wait_until_ready()
-        api, *_workers = tracker.pids_of(run, "main.py api")
+    def test_a_part_that_dies_comes_back(self, running):
+        run = running.runs[0]
+        api, *_workers = running.pids_of(run, "main.py api")
 
         os.kill(api, signal.SIGKILL)
 
         assert wait_for(lambda: "api      | was killed by SIGKILL" in run.output()), run.output()
         # What the dead one had started may answer for a moment yet.
-        assert wait_for(lambda: is_another_running(tracker, run, api), seconds=20), run.output()
-        assert wait_for(tracker.answers, seconds=READY_SECONDS), run.output()
+        assert wait_for(lambda: is_another_running(running, run, api), seconds=20), run.output()
+        assert wait_for(running.answers, seconds=READY_SECONDS), run.output()
 
-    def test_the_day_is_logged_by_the_worker(self, tracker):
-        tracker.start().wait_until_ready()
-        token = tracker.log_in()
-        tracker.call("POST", "/task", {"task_name": "Open today"}, token)
+    def test_the_day_is_logged_by_the_worker(self, running):
+        token = running.log_in()
+        task = running.call("POST", "/task", {"task_name": "Open today"}, token)
 
-        tracker.call("POST", "/log-tasks", None, token)
+        running.call("POST", "/log-tasks", None, token)
 
-        assert wait_for(lambda: tracker.call("GET", "/tasks", None, token)["total"] == 1)
+        assert wait_for(lambda: is_logged(running, task["id"], token))
 
-    def test_a_second_tracker_on_the_same_data_is_refused(self, tracker):
-        tracker.start().wait_until_ready()
-
-        second = tracker.start()
+    def test_a_second_tracker_on_the_same_data_is_refused(self, running):
+        second = running.start()
 
         assert second.process.wait(timeout=20) == 1
         assert "already runs on" in second.output()
 
-    def test_a_quiet_one_starts_too_and_tells_no_hash(self, tracker):
-        run = tracker.start(LOG_LEVEL="ERROR")
-        run.wait_until_ready()
-        token = tracker.log_in()
+    def test_a_quiet_one_shows_the_password_that_it_made_up_and_tells_no_hash(self, tracker):
+        run = tracker.start(LOG_LEVEL="ERROR", ADMIN_PASSWORD="")
+        password = re.search(r"Log in +admin / (\S+)", run.wait_until_ready())[1]
+        token = tracker.log_in(password)
         taken = {"username": "admin", "email": "other@example.org", "password": "a good password", "role": "user"}
 
         with pytest.raises(urllib.error.HTTPError, match="409"):
@@ -103,10 +97,9 @@ class TestMain:
 
     def test_a_stranger_with_an_old_number_is_left_alone(self, tracker):
         """Process numbers are used again; what a file says of one need not be true any more."""
-        first = tracker.start()
-        first.wait_until_ready()
-        tracker.stop()
         stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "valkey-server"])
+        (tracker.data_dir / "valkey").mkdir(parents=True)
+        (tracker.data_dir / "lock").touch()
         (tracker.data_dir / "valkey" / "valkey.pid").write_text(str(stranger.pid))
 
         tracker.start().wait_until_ready()
@@ -126,6 +119,7 @@ class TestMain:
         assert "holds other files" in run.output()
         assert tracker.data_dir.stat().st_mode & 0o777 == 0o755
 
+    @pytest.mark.slow
     def test_a_made_up_password_is_shown_though_the_start_that_made_it_was_killed(self, tracker):
         waiting = tracker.data_dir / "first-password"
         first = tracker.start(ADMIN_PASSWORD="")
@@ -144,7 +138,7 @@ class TestMain:
 
     def test_a_port_in_use_is_named(self, tracker):
         with socket.create_server(("127.0.0.1", tracker.port)):
-            run = tracker.start()
+            run = tracker.start("-c", IMPATIENT)
 
             assert run.process.wait(timeout=40) == 1
         assert f"port {tracker.port} cannot be used" in run.output()
@@ -163,162 +157,39 @@ class TestMain:
         assert run.process.wait(timeout=40) == 2
         assert "PORT" in run.output()
 
-    def test_a_password_that_is_made_up_is_shown_and_works(self, tracker):
-        block = tracker.start(ADMIN_PASSWORD="").wait_until_ready()
-
-        password = re.search(r"Log in +admin / (\S+)", block)[1]
-
-        assert tracker.log_in(password)
-
 
 class TestLogs:
-    def test_a_logged_day_is_printed_as_a_table(self, tracker):
-        tracker.start().wait_until_ready()
-        token = tracker.log_in()
-        tracker.call("POST", "/task", {"task_name": "Open today\x1b[31m", "assigned_user": "admin"}, token)
-        tracker.call("POST", "/log-tasks", None, token)
-        assert wait_for(lambda: tracker.call("GET", "/tasks", None, token)["total"] == 1)
+    def test_a_logged_day_is_printed_as_a_table(self, running):
+        token = running.log_in()
+        values = {"task_name": "Open today\x1b[31m", "assigned_user": "admin"}
+        task_id = running.call("POST", "/task", values, token)["id"]
+        running.call("POST", "/log-tasks", None, token)
+        assert wait_for(lambda: is_logged(running, task_id, token))
 
-        printed = tracker.command("logs")
+        printed = running.command("logs")
 
-        heading, columns, _, row = printed.stdout.splitlines()
-        assert heading.endswith("(UTC, up to now, manual): 1 tasks")
+        heading, columns, _, *rows = printed.stdout.splitlines()
+        assert heading.endswith(f"(UTC, up to now, manual): {len(rows)} tasks")
         assert columns.split() == ["REF", "STATUS", "PRIORITY", "ASSIGNEE", "DUE_AT", "TITLE"]
-        assert row.split(maxsplit=5) == ["GEN-1", "todo", "medium", "admin", "-", "Open today[31m"]
+        ref = running.call("GET", f"/api/v1/tasks/{task_id}", None, token)["ref"]
+        (row,) = (row for row in rows if row.split()[0] == ref)
+        assert row.split(maxsplit=5) == [ref, "todo", "medium", "admin", "-", "Open today[31m"]
         day = heading.split()[0]
-        assert tracker.command("logs", "--date", day, "--diff", day).stdout.splitlines()[0] == f"From {day} to {day}"
+        assert running.command("logs", "--date", day, "--diff", day).stdout.splitlines()[0] == f"From {day} to {day}"
 
-    def test_a_day_that_is_not_logged_is_told_and_so_is_a_tracker_that_does_not_run(self, tracker):
-        assert "no tracker runs on" in tracker.command("logs").stderr
-        tracker.start().wait_until_ready()
-
-        answer = tracker.command("logs", "--date", "2026-01-01")
+    def test_a_day_that_is_not_logged_is_told(self, running):
+        answer = running.command("logs", "--date", "2026-01-01")
 
         assert (answer.returncode, answer.stderr) == (1, "2026-01-01 has not been logged.\n")
-        assert "x is not a day" in tracker.command("logs", "--date", "x").stderr
+        assert "x is not a day" in running.command("logs", "--date", "x").stderr
+
+    def test_a_tracker_that_does_not_run_is_told(self, tracker):
+        assert "no tracker runs on" in tracker.command("logs").stderr
 
 
-class Run:
-    def __init__(self, process: "subprocess.Popen[str]", log: Path) -> None:
-        self.process = process
-        self._log = log
-
-    def output(self) -> str:
-        return self._log.read_text()
-
-    def wait_until_ready(self) -> str:
-        ready = wait_for(
-            lambda: "TaskTrackerPro is ready" in self.output() or self.process.poll() is not None, seconds=READY_SECONDS
-        )
-        assert ready, self.output()
-        assert self.process.poll() is None, self.output()
-        return self.output().partition("TaskTrackerPro is ready")[2]
-
-
-class Tracker:
-    def __init__(self, directory: Path) -> None:
-        self.data_dir = directory / "data"
-        self._directory = directory
-        self._runs: list[Run] = []
-        self.port = free_port()
-
-    def start(self, *, stdout: int | None = None, **environment: str) -> Run:
-        log = self._directory / f"run{len(self._runs)}.log"
-        ours = {"PORT": str(self.port), "DATA_DIR": str(self.data_dir), "ADMIN_PASSWORD": PASSWORD}
-        inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                [sys.executable, "main.py"],
-                cwd=ROOT,
-                env=inherited | ours | {"API_PROCESSES": "1", "WORKER_PROCESSES": "1"} | environment,
-                stdout=output if stdout is None else stdout,
-                stderr=subprocess.STDOUT,
-            )
-        self._runs.append(Run(process, log))
-        return self._runs[-1]
-
-    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """`main.py` with those arguments, beside the tracker that runs."""
-        inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-        return subprocess.run(
-            [sys.executable, "main.py", *arguments],
-            cwd=ROOT,
-            env=inherited | {"DATA_DIR": str(self.data_dir)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def stop(self) -> None:
-        for run in self._runs:
-            if run.process.poll() is None:
-                run.process.send_signal(signal.SIGTERM)
-                run.process.wait(timeout=60)
-        if self._runs and self._runs[-1].process.returncode == -signal.SIGKILL:
-            self._end_what_outlived_it()
-
-    def _end_what_outlived_it(self) -> None:
-        """The servers of a tracker that was killed, and what its api counted into."""
-        for pid, _ in self.processes():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGINT)
-        assert wait_for(lambda: self.processes() == [], seconds=30), self.processes()
-        shutil.rmtree(numbers_dir(self.data_dir))
-
-    def processes(self) -> list[tuple[int, str]]:
-        """What runs for this tracker: its servers work in its directory, its programs have it in their environment."""
-        found = []
-        marks = (os.fsencode(str(self.data_dir)),)
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdecimal() and int(entry.name) not in {run.process.pid for run in self._runs}:
-                try:
-                    command = (entry / "cmdline").read_bytes()
-                    environment = (entry / "environ").read_bytes()
-                    # Valkey writes its title over its command and its environment.
-                    directory = os.fsencode((entry / "cwd").readlink())
-                except OSError:
-                    continue
-                if command and any(mark in command + environment + directory for mark in marks):
-                    found.append((int(entry.name), command.replace(b"\0", b" ").decode(errors="replace")))
-        return sorted(found)
-
-    def pids_of(self, run: Run, command: str) -> list[int]:
-        """The pids of processes with this command, the supervisor's own child first: pids wrap around."""
-        pids = [pid for pid, line in self.processes() if command in line]
-        return sorted(pids, key=lambda pid: parent_of(pid) != run.process.pid)
-
-    def answers(self) -> bool:
-        try:
-            return self.call("GET", "/ping", None, None) == {"message": "pong!"}
-        except (OSError, urllib.error.URLError):
-            return False
-
-    def log_in(self, password: str = PASSWORD) -> str:
-        return self.call("POST", "/login", {"username": "admin", "password": password}, None)["token"]
-
-    def call(self, method: str, path: str, body: object, token: str | None) -> object:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
-        if body is not None:
-            request.data = json.dumps(body).encode()
-            request.add_header("Content-Type", "application/json")
-        if token:
-            request.add_header("Authorization", f"Bearer {token}")
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            return json.load(answer)
-
-
-def parent_of(pid: int) -> int | None:
-    """None of one that ended meanwhile."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return None
-
-
-def is_another_running(tracker: Tracker, run: Run, before: int) -> bool:
-    """An api that the supervisor has started since."""
-    return any(pid != before and parent_of(pid) == run.process.pid for pid in tracker.pids_of(run, "main.py api"))
+def is_logged(tracker, task_id, token):
+    page = tracker.call("GET", "/tasks?per_page=200", None, token)
+    return any(row["task_id"] == task_id for row in page["tasks"])
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.local.test_command import Tracker
+from tests.local.tracker import Tracker
 from tests.servers import wait_for
 
 pytestmark = pytest.mark.deep

@@ -11,7 +11,7 @@ import pytest
 
 from app.local.servers import PostgresServer
 from app.local.system_user import ServerUser
-from tests.local.test_command import Tracker
+from tests.local.tracker import Tracker
 from tests.memory_disks import fill, mounted_memory, use_up_log
 from tests.servers import wait_for
 

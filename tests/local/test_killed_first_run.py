@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.local.test_command import Tracker
+from tests.local.tracker import Tracker
 from tests.servers import wait_for
 
 pytestmark = pytest.mark.deep

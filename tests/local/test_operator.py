@@ -14,7 +14,7 @@ import pytest
 from app.local.servers import PostgresServer
 from app.local.system_user import ServerUser
 from tests import servers
-from tests.local.test_command import Tracker
+from tests.local.tracker import Tracker
 from tests.servers import ROOT, wait_for
 
 OLD_PASSWORD = "the password that ina lost"
@@ -53,7 +53,7 @@ class TestPassword:
     def test_is_not_in_the_log_of_the_tracker(self, running, ina):
         password = shown(run(running, "password", ina), ina)
 
-        assert password not in running.output()
+        assert password not in running.runs[0].output()
 
     def test_an_unknown_user_is_reported_in_a_sentence(self, running):
         answer = run(running, "password", "nobody")
@@ -193,6 +193,7 @@ class TestDatabaseOfAStoppedTracker:
         session.communicate(timeout=20)
         assert wait_for(lambda: stopped.processes() == [])
 
+    @pytest.mark.slow
     def test_a_tracker_starts_only_afterwards(self, stopped, tmp_path):
         session = start_waiting(stopped, tmp_path / "session", then="true")
 
@@ -269,19 +270,6 @@ def start_waiting(tracker, name, *, then):
     session = start(tracker, "database", "sh", "-c", script)
     assert wait_for(name.with_suffix(".begun").exists, seconds=30)
     return session
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    """One tracker for all tests; none of them leaves anything that disturbs the next."""
-    tracker = Tracker(tmp_path_factory.mktemp("running"))
-    try:
-        run = tracker.start(RATE_LIMIT_ENABLED="false")
-        run.wait_until_ready()
-        tracker.output = run.output
-        yield tracker
-    finally:
-        tracker.stop()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.local.test_command import Tracker
+from tests.local.tracker import Tracker
 from tests.servers import wait_for
 
 pytestmark = pytest.mark.deep
@@ -87,7 +87,7 @@ def worker_pids(tracker):
 def tracker(tmp_path):
     tracker = Tracker(tmp_path)
     yield tracker
-    for run in tracker._runs:
+    for run in tracker.runs:
         if run.process.poll() is None:
             run.process.send_signal(signal.SIGCONT)
     tracker.stop()

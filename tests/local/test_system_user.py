@@ -12,7 +12,7 @@ import pytest
 
 from app.local.servers import PostgresServer
 from app.local.system_user import NAME, ServerUser, server_user
-from tests.local.test_command import Tracker
+from tests.local.tracker import Tracker
 from tests.servers import remove_system_users
 
 NOBODY = 65534
@@ -39,6 +39,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes users
 
 
 class TestTwoTrackers:
+    @pytest.mark.slow
     def test_can_neither_signal_nor_read_each_other(self, open_dir):
         trackers = [Tracker(open_dir / name) for name in ("one", "other")]
         try:
@@ -85,8 +86,7 @@ class TestServerUser:
 
 
 def owners_of_processes(tracker):
-    parts = [pid for pid, command in tracker.processes() if "main.py api" in command or "celery" in command]
-    return {Path(f"/proc/{pid}").stat().st_uid for pid in parts}
+    return {Path(f"/proc/{pid}").stat().st_uid for pid in tracker.programs()}
 
 
 def actions_possible(user, tracker):

@@ -22,7 +22,7 @@ import pytest
 from app.csv_files.blocks import BLOCK_ROWS
 from app.local.servers import PostgresServer
 from app.local.system_user import ServerUser
-from tests.local.test_command import Tracker
+from tests.local.tracker import Tracker
 from tests.memory_disks import fill, mounted_memory, use_up_log
 from tests.promises.journal import HANG_SECONDS, writing
 from tests.promises.stage import Served, children_of, signal_all
@@ -319,6 +319,6 @@ def tracker(tmp_path):
     with mounted_memory(tmp_path / "data", mebibytes=DISK_MEBIBYTES):
         tracker = Tracker(tmp_path)
         yield WholeTracker(tracker)
-        for run in tracker._runs:
+        for run in tracker.runs:
             run.process.send_signal(signal.SIGCONT)
         tracker.stop()

@@ -14,6 +14,7 @@ from app.database.engine import make_session_factory
 from app.models.people.user import Role
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.queries.daily_log import NumberedLogQuery, TaskLogQuery
+from app.queries.pages import Shape
 from app.queries.tasks import SORT_NAMES, TaskQuery
 from app.repositories.daily_log.days import TaskLogRepository
 from app.repositories.daily_log.numbered import NumberedLogRepository
@@ -30,6 +31,7 @@ from tests.repositories.explained import explained
 from tests.repositories.large_database import DAY_ROWS, NOW, large_database
 
 TODAY, YESTERDAY = date(2026, 3, 11), date(2026, 3, 10)
+ID = Shape.of(id="id")
 
 ADMIN = Actor(1, "person-1", Role.ADMIN, frozenset())
 # Members of one project: with two fifths of all tasks, and with a hundred.
@@ -142,7 +144,7 @@ class TestListOfTasks:
     def test_export_and_active_tasks(self, session, plans, actor):
         with plans() as seen:
             TaskExportRepository(session).list_page(actor, TaskQuery(), now=NOW, after_id=500, limit=100)
-            TaskRepository(session).list_active(actor, {"id": "id"}, after_id=500, limit=100)
+            TaskRepository(session).list_active(actor, ID, after_id=500, limit=100)
 
         assert seen.problems() == []
 
@@ -195,7 +197,7 @@ class TestDailyLog:
     @pytest.mark.parametrize("on", [None, YESTERDAY])
     def test_numbered_pages(self, session, plans, actor, on):
         with plans() as seen:
-            NumberedLogRepository(session).list_page(actor, NumberedLogQuery(page=2, per_page=50, on=on), {"id": "id"})
+            NumberedLogRepository(session).list_page(actor, NumberedLogQuery(page=2, per_page=50, on=on), ID)
 
         assert seen.problems(LOG_PAGE_ROWS) == []
 
@@ -209,7 +211,7 @@ class TestDailyLog:
     def test_a_row_by_its_id(self, session, plans, actor):
         with plans() as seen:
             TaskLogRepository(session).get_row(actor, 500)
-            NumberedLogRepository(session).get_row(actor, 500, {"id": "id"})
+            NumberedLogRepository(session).get_row(actor, 500, ID)
 
         assert seen.problems() == []
 

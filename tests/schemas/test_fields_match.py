@@ -11,7 +11,7 @@ from marshmallow import RAISE
 from app.http.responses import envelope_of
 from app.models.people.user import Role
 from app.models.tasks.fields import TaskStatus
-from app.queries.daily_log import TaskLogQuery
+from app.queries.daily_log import NumberedLogQuery, TaskLogQuery
 from app.queries.tasks import TaskQuery
 from app.repositories.daily_log.days import LOG_FIELDS, RUN_FIELDS
 from app.repositories.imports.imports import ERROR_FIELDS, IMPORT_FIELDS
@@ -128,7 +128,7 @@ class TestTaskLogs:
         for log_id in logged_ids:
             ensure_matches(ClassicLogDetail, services.task_logs.get_with_task(boss, log_id, LOGGED_TASK_DETAIL).json)
 
-        page, _ = services.task_logs.list_numbered(boss, TaskLogQuery(), LOGGED_TASK, page=1, per_page=10)
+        page, _ = services.task_logs.list_numbered(boss, NumberedLogQuery(page=1, per_page=10), LOGGED_TASK)
         ensure_matches(ClassicLogPage, classic.envelope_of(page))
 
     def test_a_row_of_a_purged_task(self, services, boss, logged_ids, full_task, session):

@@ -13,14 +13,13 @@ from sqlalchemy.orm import Session, aliased
 from app.auth.actor import Actor
 from app.auth.permissions import sees_deleted
 from app.database.prepared import Prepared, parameter
-from app.models.people.user import Role
 from app.models.tasks.fields import VERSIONED_COLUMNS, TaskPriority, TaskStatus
 from app.models.tasks.task import Task
 from app.models.tasks.version import TaskVersion
 from app.queries.pages import Page, decode_cursor, is_integer, is_number, is_text, is_timestamp
 from app.queries.tasks import SORT_KEYS, TaskQuery
 from app.repositories.pages import counted_up_to_max, json_text, page_of, total_of
-from app.repositories.scope import anybody_with, scope_parameters
+from app.repositories.scope import anybody_like, scope_parameters
 from app.repositories.tasks.filters import FILTERS, due_key, filter_values
 from app.repositories.tasks.rows import TaskEntity, is_deleted, task_fields, visible_to, with_names
 
@@ -55,7 +54,7 @@ SORTS = _sorts_of(Task)
 class _Shape:
     """What decides the text of a list's statement. Everything else is a parameter."""
 
-    role: Role
+    actor: Actor
     filters: tuple[str, ...]
     is_deleted: bool
     is_as_of: bool
@@ -71,7 +70,7 @@ class TaskListRepository:
         """List a page, as of `query.as_of` if it is set. Tasks are overdue as of then, or else as of `now`."""
         filters = filter_values(self._session, query, query.as_of or now)
         is_as_of, has_cursor = query.as_of is not None, query.cursor is not None
-        shape = _Shape(actor.role, tuple(filters), query.deleted, is_as_of, query.sort, has_cursor)
+        shape = _Shape(anybody_like(actor), tuple(filters), query.deleted, is_as_of, query.sort, has_cursor)
         values = {**filters, **scope_parameters(actor), "as_of": query.as_of, "rows": query.limit + 1}
         if query.cursor is not None:
             position = decode_cursor(query.cursor, query.sort, SORTS[query.sort.removeprefix("-")].is_valid_key)
@@ -111,9 +110,8 @@ def _count(shape: _Shape) -> Prepared:
 
 
 def _task_and_conditions(shape: _Shape) -> tuple[TaskEntity, list[ColumnElement[bool]]]:
-    actor = anybody_with(shape.role)
-    task: TaskEntity = task_as_of(actor, parameter("as_of", Task.updated_at.type)) if shape.is_as_of else Task
-    return task, conditions_of(actor, shape.filters, task, deleted=shape.is_deleted)
+    task: TaskEntity = task_as_of(shape.actor, parameter("as_of", Task.updated_at.type)) if shape.is_as_of else Task
+    return task, conditions_of(shape.actor, shape.filters, task, deleted=shape.is_deleted)
 
 
 def conditions_of(

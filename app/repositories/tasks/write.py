@@ -5,19 +5,18 @@ from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, insert, inspect, select, update
+from sqlalchemy import BigInteger, Select, insert, inspect, select, update
 from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
 from app.database.engine import HAS_FLUSHED, ensure_signed
 from app.database.prepared import Prepared, parameter
-from app.models.people.user import Role
 from app.models.tasks.fields import ACTIVE_STATUSES, FIELDS, VERSIONED_COLUMNS
 from app.models.tasks.task import Task
 from app.queries.pages import Shape
 from app.queries.tasks import TaskView
 from app.repositories.pages import AnySelect, json_text, shaped
-from app.repositories.scope import anybody_with, scope_parameters
+from app.repositories.scope import anybody_like, scope_parameters
 from app.repositories.tasks.rows import TASK_FIELDS, TaskEntity, is_deleted, task_fields, visible_to, with_names
 
 # The fields that need no join.
@@ -34,8 +33,8 @@ class TaskRepository:
 
     def get_for_update(self, actor: Actor, task_id: int, *, deleted: bool = False) -> Task | None:
         """Locked until the commit, with current values: a row that this session has loaded before is read again."""
-        statement = select(Task).where(Task.id == task_id, visible_to(actor), is_deleted(deleted))
-        return self._session.scalar(statement.with_for_update().execution_options(populate_existing=True))
+        values = {"task_id": task_id, **scope_parameters(actor)}
+        return self._session.scalar(_locked(anybody_like(actor), deleted), values)
 
     def add(self, task: Task) -> TaskView:
         ensure_signed(self._session)
@@ -61,7 +60,7 @@ class TaskRepository:
 
     def get_view(self, actor: Actor, task_id: int, *, include_deleted: bool) -> TaskView | None:
         values = {"task_id": task_id, **scope_parameters(actor)}
-        rows = _view(actor.role, include_deleted).rows(self._session, values)
+        rows = _view(anybody_like(actor), include_deleted).rows(self._session, values)
         return _view_of(rows[0]) if rows else None
 
     def list_active(self, actor: Actor, shape: Shape, *, after_id: int, limit: int) -> Sequence[Any]:
@@ -84,8 +83,13 @@ def _view_of(row: Any) -> TaskView:
 
 
 @cache
-def _view(role: Role, include_deleted: bool) -> Prepared:
-    actor = anybody_with(role)
+def _locked(actor: Actor, deleted: bool) -> Select[Task]:
+    statement = select(Task).where(Task.id == parameter("task_id", BigInteger), visible_to(actor), is_deleted(deleted))
+    return statement.with_for_update().execution_options(populate_existing=True)
+
+
+@cache
+def _view(actor: Actor, include_deleted: bool) -> Prepared:
     statement = _select_view(Task).where(Task.id == parameter("task_id", BigInteger), visible_to(actor))
     return Prepared(statement if include_deleted else statement.where(is_deleted(False)))
 

@@ -82,7 +82,7 @@ class AuthenticationService:
         if too_many is not None and is_limit_fixed:
             _log_log_in("refused by address", None, address)
             raise too_many
-        with self._uow.transaction():
+        with self._uow.single_statement():
             user = self._users.get_by_login(login)
         password_hash = user.password_hash if user is not None and user.is_active else None
         try:

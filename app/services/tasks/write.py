@@ -56,28 +56,31 @@ class TaskService:
         self._calendar = calendar
 
     def create(self, actor: Actor, values: TaskChanges) -> TaskView:
+        """Create a task. A number stays unused if the server fails between taking it and adding the task."""
         ensure_may(actor, Permission.TASK_CREATE)
-        with self._uow.transaction(by=actor):
-            now = self._calendar.now()
-            key, name = values.get("project", DEFAULT_PROJECT_KEY), values.get("assignee")
-            assignee = self._find_assignee(name, self._find_project(actor, key)) if name is not None else None
-            # The number comes last, because taking it locks the project's row until the commit.
+        now = self._calendar.now()
+        key, name = values.get("project", DEFAULT_PROJECT_KEY), values.get("assignee")
+        assignee_id = self._find_assignee_id(actor, name, key) if name is not None else None
+        # Not in the transaction of the task: the project's row would be locked until that is on the disk, and the tasks
+        # of a project could only be created one after the other.
+        with self._uow.single_statement():
             project_id, number = self._projects.take_task_number(actor, key) or _no_project(key)
-            fields = {"position": float(number), **defaults(), **values}
-            task = Task(
-                project_id=project_id,
-                number=number,
-                status=TaskStatus.TODO,
-                creator_id=actor.user_id,
-                assignee_id=assignee.id if assignee else None,
-                created_at=in_zone(values.get("created_at", now), self._calendar.time_zone),
-                updated_at=now,
-                **{name: fields[name] for name in PLAIN},
-            )
-            task.change_status(_status_of(values, task), at=now)
+        fields = {"position": float(number), **defaults(), **values}
+        task = Task(
+            project_id=project_id,
+            number=number,
+            status=TaskStatus.TODO,
+            creator_id=actor.user_id,
+            assignee_id=assignee_id,
+            created_at=in_zone(values.get("created_at", now), self._calendar.time_zone),
+            updated_at=now,
+            **{name: fields[name] for name in PLAIN},
+        )
+        task.change_status(_status_of(values, task), at=now)
+        with self._uow.transaction(by=actor):
             view = self._tasks.add(task)
             self._uow.publish(TaskChanged(view.id))
-            return view
+        return view
 
     def change(
         self,
@@ -158,6 +161,10 @@ class TaskService:
         if has_moved:
             task.number = self._projects.take_task_numbers(project.id, 1) + 1
             task.project_id = project.id
+
+    def _find_assignee_id(self, actor: Actor, username: str, project_key: str) -> int:
+        with self._uow.transaction():
+            return self._find_assignee(username, self._find_project(actor, project_key)).id
 
     def _find_project(self, actor: Actor, key: str) -> Project:
         return self._projects.get(actor, key) or _no_project(key)

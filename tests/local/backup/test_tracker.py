@@ -19,7 +19,7 @@ from app.local.servers import PostgresServer
 from app.local.system_user import server_user
 from tests import servers
 from tests.local.backup.recorded import asking, fingerprint, run
-from tests.local.test_command import Tracker
+from tests.local.tracker import Tracker
 from tests.servers import wait_for
 
 WRITERS = 3
@@ -33,6 +33,7 @@ MAY_BE_EMPTY = {"import_blocks", "import_drafts", "log_requests", "login_attempt
 
 
 class TestTracker:
+    @pytest.mark.slow
     def test_a_backup_among_writers_is_one_instant_and_a_new_tracker_goes_on_from_it(self, source, restored, tmp_path):
         api = Api(source)
         fill(api)
@@ -71,6 +72,7 @@ class TestTracker:
             ensure_history_continues(ask, goes_on)
             ensure_tables_agree(ask)
 
+    @pytest.mark.slow
     def test_a_backup_of_a_stopped_tracker_is_restored_exactly(self, source, restored, tmp_path):
         fill(Api(source))
         source.stop()

@@ -8,12 +8,25 @@ from marshmallow import RAISE
 
 from app.http.responses import envelope_of
 from app.routes.reports import with_links
+from app.schemas.reports import AgingReport, CycleTimeReport, FlowReport
 from app.schemas.tasks import TaskListQuery
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (date(2026, 3, day) for day in (9, 10, 11, 12))
 NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
 DAY = timedelta(days=1)
+
+
+def flow(service, actor, since=MONDAY, until=None, *, project=None):
+    return shown(FlowReport, service.flow(actor, since=since, until=until, project=project))
+
+
+def cycle_time(service, actor, since=None, until=None, *, project=None):
+    return shown(CycleTimeReport, service.cycle_time(actor, since=since, until=until, project=project))
+
+
+def aging(service, actor, *, project=None):
+    return shown(AgingReport, service.aging(actor, project=project))
 
 
 def shown(schema, body):

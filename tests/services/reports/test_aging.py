@@ -3,8 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.models.tasks.fields import TaskStatus
-from app.schemas.reports import AgingReport
-from tests.services.reports.numbers import DAY, INSTANT, NOON, shown, total_of
+from tests.services.reports.numbers import DAY, INSTANT, NOON, aging, total_of
 
 
 class TestAging:
@@ -87,21 +86,6 @@ class TestAging:
         assert [count_of(actor) for actor in (mia, viewer, boss)] == [2, 1, 2]
         assert [count_of(actor, "OPS") for actor in (mia, viewer, boss)] == [1, 0, 1]
         assert count_of(mia, "NONE") == 0
-
-    @pytest.mark.parametrize("project", [None, "OPS"])
-    def test_each_number_equals_the_tasks_that_it_links_to(self, service, services, mia, viewer, history, project):
-        seen = 0
-        for actor in (mia, viewer):
-            for item in aging(service, actor, project=project)["items"]:
-                assert item["task_count"] == total_of(services, actor, item["tasks"]), item
-                for status, count in item["by_status"].items():
-                    assert count == total_of(services, actor, item["tasks"], status=status)
-                seen += item["task_count"]
-        assert seen
-
-
-def aging(service, actor, *, project=None):
-    return shown(AgingReport, service.aging(actor, project=project))
 
 
 def create_aged(services, actor, *, days=0.0, at=None, **values):

@@ -8,7 +8,6 @@ from sqlalchemy import delete
 from app.errors import InvalidError
 from app.models.tasks.fields import TaskStatus
 from app.models.tasks.task import Task
-from app.schemas.reports import FlowReport
 from tests.services.reports.numbers import (
     DAY,
     INSTANT,
@@ -17,9 +16,8 @@ from tests.services.reports.numbers import (
     THURSDAY,
     TUESDAY,
     WEDNESDAY,
-    listed,
+    flow,
     query_of,
-    shown,
     total_of,
 )
 
@@ -128,24 +126,6 @@ class TestFlow:
         nowhere = replace(viewer, project_ids=frozenset())
         assert counts_of(flow(service, nowhere)) == {MONDAY: {}, TUESDAY: {}}
 
-    @pytest.mark.parametrize(
-        ("zone", "project"), [("UTC", None), ("Europe/Berlin", "OPS"), ("Pacific/Kiritimati", None)]
-    )
-    def test_each_number_equals_the_tasks_that_it_links_to(self, service, services, mia, viewer, history, project):
-        for actor in (mia, viewer):
-            for item in flow(service, actor, history.first, history.last, project=project)["items"]:
-                for number in item["statuses"]:
-                    assert number["task_count"] == total_of(services, actor, number["tasks"]), (item["date"], number)
-
-    @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
-    def test_all_tasks_of_a_link_can_be_listed(self, service, services, mia, history):
-        (item,) = flow(service, mia, history.last, history.last)["items"]
-
-        for number in item["statuses"]:
-            tasks = listed(services, mia, number["tasks"], limit="200")["items"]
-            assert len(tasks) == number["task_count"]
-            assert {task["status"] for task in tasks} <= {number["status"]}
-
 
 class TestFlowInBerlin:
     @pytest.mark.parametrize("zone", ["Europe/Berlin"])
@@ -247,10 +227,6 @@ class TestRange:
 
         counts = [number.task_count for item in items for number in getattr(item, "statuses", [item])]
         assert set(counts) <= {0}
-
-
-def flow(service, actor, since=MONDAY, until=None, *, project=None):
-    return shown(FlowReport, service.flow(actor, since=since, until=until, project=project))
 
 
 def counts_of(body):

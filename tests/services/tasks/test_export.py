@@ -82,6 +82,7 @@ def said(**values):
 
 
 class TestRoundTrip:
+    @pytest.mark.slow
     @given(tasks=st.lists(said_of_a_task, min_size=1, max_size=3))
     @example(
         tasks=[said(title=words, description=words, external_ref=words) for words in ("'=x", "''+", "'", "=", "-")]

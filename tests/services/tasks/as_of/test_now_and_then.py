@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -34,6 +35,7 @@ queries = st.builds(
 
 
 class TestNowAndThen:
+    @pytest.mark.slow
     @hypothesis_settings(
         max_examples=40,
         deadline=None,

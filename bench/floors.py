@@ -1,6 +1,8 @@
-"""The simplest code that does the same as the tracker: Flask views on psycopg2 and redis-py, COPY, INSERT … SELECT."""
+"""The floors: the simplest code that does the same as the tracker, with Flask, psycopg2, redis-py, COPY and INSERT."""
 
 import io
+import os
+import threading
 import time
 from typing import Any
 
@@ -9,6 +11,7 @@ import psycopg2
 from flask import Flask, Response, request
 from redis import Redis
 
+from app.auth.passwords import is_password
 from app.settings import Settings
 
 LIST = """
@@ -18,54 +21,46 @@ LIST = """
       FROM tasks t JOIN projects p ON p.id = t.project_id JOIN users c ON c.id = t.creator_id
       LEFT JOIN users a ON a.id = t.assignee_id
 """
-NAMES = [
-    "id",
-    "ref",
-    "project",
-    "title",
-    "description",
-    "status",
-    "priority",
-    "labels",
-    "creator",
-    "assignee",
-    "due_at",
-    "position",
-    "created_at",
-    "updated_at",
-    "started_at",
-    "completed_at",
-    "deleted_at",
-    "version",
-]
+NAMES = (
+    *("id", "ref", "project", "title", "description", "status", "priority", "labels", "creator", "assignee", "due_at"),
+    *("position", "created_at", "updated_at", "started_at", "completed_at", "deleted_at", "version"),
+)
 COLUMNS = "project_id, number, position, title, description, status, priority, creator_id"
 
 
-def bare_app(settings: Settings) -> Flask:
-    app = Flask("bare")
-    connection = _connect(settings)
-    redis = Redis.from_url(settings.redis_url)
-    redis.set("bench:page", orjson.dumps({"items": _rows(connection, f"{LIST} ORDER BY t.updated_at DESC LIMIT 50")}))
+def floor_app(database_url: str, redis_url: str, *, password_hash: str | None = None) -> Flask:
+    """The floors of requests. Each view does the same reads and writes as ours, and nothing else."""
+    app = Flask("floors")
+    connections = Connections(database_url)
+    redis = Redis.from_url(redis_url)
+    first_page = _rows(connections.current(), f"{LIST} WHERE t.deleted_at IS NULL ORDER BY t.updated_at DESC LIMIT 50")
+    redis.set("bench:page", orjson.dumps({"items": first_page}))
 
     def as_json(value: Any) -> Response:
         return Response(orjson.dumps(value), content_type="application/json")
 
+    @app.get("/ping")
+    def ping() -> Response:
+        return as_json({"message": "pong!"})
+
     @app.get("/cached")
     def cached() -> Response:
-        return Response(redis.get("bench:page"), content_type="application/json")
+        page: Any = redis.get("bench:page")
+        return Response(page, content_type="application/json")
 
     @app.get("/list")
     def listed() -> Response:
-        where = "WHERE t.deleted_at IS NULL ORDER BY t.updated_at DESC, t.id DESC LIMIT 51"
-        return as_json({"items": _rows(connection, f"{LIST} {where}")})
+        where = "WHERE t.deleted_at IS NULL AND t.updated_at >= %s ORDER BY t.updated_at DESC, t.id DESC LIMIT 51"
+        return as_json({"items": _rows(connections.current(), f"{LIST} {where}", (request.args["updated_since"],))})
 
     @app.get("/tasks/<int:task_id>")
     def one(task_id: int) -> Response:
-        return as_json(_rows(connection, f"{LIST} WHERE t.id = %s", (task_id,))[0])
+        return as_json(_rows(connections.current(), f"{LIST} WHERE t.id = %s", (task_id,))[0])
 
     @app.post("/tasks")
     def create() -> Response:
         title = orjson.loads(request.get_data())["title"]
+        connection = connections.current()
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE projects SET last_task_number = last_task_number + 1 WHERE key = 'GEN'"
@@ -80,7 +75,40 @@ def bare_app(settings: Settings) -> Flask:
         connection.commit()
         return as_json({"id": task_id, "title": title})
 
+    @app.patch("/tasks/<int:task_id>")
+    def change(task_id: int) -> Response:
+        title = orjson.loads(request.get_data())["title"]
+        connection = connections.current()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT title FROM tasks WHERE id = %s FOR UPDATE", (task_id,))
+            cursor.fetchone()
+            cursor.execute("UPDATE tasks SET title = %s WHERE id = %s", (title, task_id))
+        connection.commit()
+        return as_json({"id": task_id, "title": title})
+
+    @app.post("/login")
+    def log_in() -> Response:
+        return as_json({"is_right": is_password(orjson.loads(request.get_data())["password"], password_hash)})
+
     return app
+
+
+def served_floor() -> Flask:
+    """The floors as an HTTP server runs them, with the servers that the environment names."""
+    return floor_app(os.environ["DATABASE_URL"], os.environ["REDIS_URL"])
+
+
+class Connections:
+    """One connection to PostgreSQL for each thread, opened on first use."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._local = threading.local()
+
+    def current(self) -> Any:
+        if not hasattr(self._local, "connection"):
+            self._local.connection = connect(self._url)
+        return self._local.connection
 
 
 def bare_copy(settings: Settings, count: int) -> float:
@@ -89,7 +117,7 @@ def bare_copy(settings: Settings, count: int) -> float:
     lines = "".join(
         f"1\t{n}\t{n}\tTask {n}\t{description}\ttodo\thigh\t1\t1\t2026-03-{n % 28 + 1}\n" for n in range(1, count + 1)
     )
-    connection = _connect(settings)
+    connection = connect(settings.database_url)
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO users (username, role, is_active) VALUES ('admin', 'admin', false)")
         connection.commit()
@@ -103,7 +131,7 @@ def bare_copy(settings: Settings, count: int) -> float:
 
 def bare_log(settings: Settings) -> float:
     """Copy every active task into an empty partition of task_logs with one INSERT … SELECT. Return the seconds."""
-    connection = _connect(settings)
+    connection = connect(settings.database_url)
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE TABLE task_logs_2001_01 PARTITION OF task_logs FOR VALUES FROM ('2001-01-01') TO ('2001-02-01')"
@@ -124,8 +152,9 @@ def bare_log(settings: Settings) -> float:
     return seconds
 
 
-def _connect(settings: Settings) -> Any:
-    return psycopg2.connect(settings.database_url.replace("postgresql+psycopg2://", "postgresql://"))
+def connect(database_url: str) -> Any:
+    """A connection without a statement timeout."""
+    return psycopg2.connect(database_url.replace("postgresql+psycopg2://", "postgresql://"))
 
 
 def _rows(connection: Any, statement: str, arguments: tuple[Any, ...] = ()) -> list[dict[str, Any]]:

@@ -1,0 +1,85 @@
+"""How often a request waits for a server. Each round trip costs as much as everything that Flask does."""
+
+import itertools
+
+import pytest
+
+from app.cache import Space
+from app.composition.resources import Resources
+from app.factory import create_app
+from bench.round_trips import Trips, counting
+from bench.workload import Request, Workload
+from tests import servers
+from tests.fakes import FakeJobQueue
+from tests.settings import make_settings
+
+# The first task of a new database.
+TASK = "/api/v1/tasks/1"
+
+
+class TestRoundTrips:
+    def test_of_a_page_from_the_cache(self, trips):
+        assert trips(Request("GET", "/api/v1/tasks")) == Trips(postgres=0, redis=1)
+
+    def test_of_a_page_that_is_not_in_the_cache(self, trips):
+        numbers = itertools.count()
+
+        assert trips(Request("GET", lambda: f"/api/v1/tasks?q=word{next(numbers)}")) == Trips(postgres=1, redis=1)
+
+    def test_of_one_task(self, trips):
+        assert trips(Request("GET", TASK)) == Trips(postgres=1, redis=1)
+
+    def test_of_the_first_request_of_a_user(self, work, counted, resources):
+        show = work.caller(work.app, Request("GET", TASK))
+
+        def show_to_a_stranger():
+            resources.cache.forget(Space.ACTORS)
+            show()
+
+        # One more for the actor, two to share the actor with other processes, and one for the forgetting itself.
+        assert least_trips(counted, show_to_a_stranger) == Trips(postgres=2, redis=4)
+
+    def test_of_a_new_task(self, trips):
+        # BEGIN, the signature for the history, the number, the task, COMMIT. Redis also learns that pages are outdated.
+        assert trips(Request("POST", "/api/v1/tasks", {"title": "Counted"})) == Trips(postgres=5, redis=2)
+
+    def test_of_a_changed_task(self, trips):
+        titles = ({"title": f"Title {number}"} for number in itertools.count())
+        change = Request("PATCH", TASK, lambda: next(titles))
+
+        # The task is read and locked before it is changed.
+        assert trips(change) == Trips(postgres=5, redis=2)
+
+    def test_of_a_logged_day_from_the_cache(self, trips):
+        assert trips(Request("GET", "/tasks?date=2026-03-09")) == Trips(postgres=0, redis=1)
+
+
+def least_trips(counted, call):
+    """The least of several, because cached entries expire."""
+    each = [counted.count(call, warm_up=1, calls=1) for _ in range(5)]
+    return Trips(min(trips.postgres for trips in each), min(trips.redis for trips in each))
+
+
+@pytest.fixture
+def trips(work, counted):
+    return lambda request: least_trips(counted, work.caller(work.app, request))
+
+
+@pytest.fixture(scope="module")
+def counted(postgres_url, redis_url):
+    with servers.migrated_database(postgres_url) as url, counting(make_settings(url, redis_url)) as counted:
+        yield counted
+
+
+@pytest.fixture(scope="module")
+def resources(counted):
+    resources = Resources(counted.settings, job_queue=FakeJobQueue())
+    yield resources
+    resources.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def work(counted, resources):
+    work = Workload(create_app(counted.settings, resources=resources), resources)
+    work.caller(work.app, Request("POST", "/api/v1/tasks", {"title": "Counted"}))()
+    return work
