@@ -10,7 +10,8 @@ run: .venv/run.stamp ## Start the whole tracker on this machine
 	@exec $(BIN)/python main.py
 
 test: .venv/dev.stamp ## Run the tests on servers of their own (or TEST_DATABASE_URL, TEST_REDIS_URL)
-	$(BIN)/pytest -n auto
+	@# An environment that keeps no bytecode would compile the app anew for each process that the tests start.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto
 
 test-deep: .venv/dev.stamp ## Run the long tests: full disks, frozen servers, millions of rows, 2,000 random histories
 	$(BIN)/pytest -m deep

@@ -34,8 +34,8 @@ FORGET_AGAIN_SECONDS = 0.2
 FORGET_AGAIN_FOR_SECONDS = 60.0
 GENERATION_TTL_SECONDS = 24 * 3600
 # What one process keeps of the entries, and the largest one that it keeps. Redis has them all.
-MAX_KEPT_BYTES = 8 * 1024 * 1024
-MAX_KEPT_VALUE_BYTES = 256 * 1024
+MAX_LOCAL_BYTES = 8 * 1024 * 1024
+MAX_LOCAL_VALUE_BYTES = 256 * 1024
 # The key, the expiry and the place in the dictionary of an entry take up about as much.
 ENTRY_BYTES = 400
 MAX_ASKED_FOR = 4096
@@ -127,12 +127,14 @@ class Cache:
         """`count_lookup` is called for each lookup, with the space and whether the page was there."""
         self._redis = RedisConnections(client)
         self.count_lookup = count_lookup
-        self._kept = _KeptEntries(now)
+        self._local = _LocalEntries(now)
         self._asked_for = _AskedFor()
         self._now = now
         self._rests_until = 0.0
         # Spaces that Redis could not be told to forget. It may come back with its memory intact.
         self._still_to_forget: set[Space] = set()
+        # True from the first failure to forget until all is forgotten.
+        self._is_behind = False
         self._is_forgetting_again = False
         self._lock = threading.Lock()
 
@@ -141,7 +143,7 @@ class Cache:
 
         None if Redis fails or rests, and while it may still hold pages that it should forget.
         """
-        if self._still_to_forget and not self._forget_outstanding():
+        if self._is_behind and not self._forget_outstanding():
             return None
         arguments: list[str | int] = [len(_GENERATION_KEYS), secrets.token_hex(8), GENERATION_TTL_SECONDS]
         for window in windows:
@@ -171,14 +173,14 @@ class Cache:
         """
         digest = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
         full_key = ":".join(("page", digest, *(generations[space] for space in spaces)))
-        value, is_shared = self._kept.get(full_key), self._asked_for.add(digest)
+        value, is_shared = self._local.get(full_key), self._asked_for.add(digest)
         if value is None and is_shared:
             value = self._fetch(full_key)
         self.count_lookup(spaces[0], value is not None)
         if value is not None:
             return Remembered(value, was_cached=True)
         value = load()
-        self._kept.put(full_key, value, ttl_seconds=ttl_seconds)
+        self._local.put(full_key, value, ttl_seconds=ttl_seconds)
         if is_shared:
             self._try(lambda: self._redis.ask("SET", full_key, value, "EX", ttl_seconds))
         return Remembered(value, was_cached=False)
@@ -190,8 +192,13 @@ class Cache:
             self._start_forgetting_again()
 
     def after_fork(self) -> None:
-        """Leave the parent's connections to the parent. Call it in a forked child."""
+        """Leave the parent's connections to the parent, and its locks, which one of its threads may have held.
+
+        Call it in a forked child.
+        """
         self._redis.after_fork()
+        self._lock, self._is_forgetting_again = threading.Lock(), False
+        self._local, self._asked_for = _LocalEntries(self._now), _AskedFor()
 
     def is_reachable(self) -> bool:
         try:
@@ -203,18 +210,24 @@ class Cache:
         value: bytes | None
         value, left_ms = self._try(lambda: self._redis.run(_GET, [full_key], [])) or (None, 0)
         if value is not None:
-            self._kept.put(full_key, value, ttl_seconds=left_ms / 1000)
+            self._local.put(full_key, value, ttl_seconds=left_ms / 1000)
         return value
 
     def _forget_outstanding(self, *, is_patient: bool = False) -> bool:
+        """Forget what is outstanding. False if Redis could not be told, or if another thread is still telling it."""
         with self._lock:
             spaces, self._still_to_forget = self._still_to_forget, set()
+            if not spaces:
+                return not self._is_behind
         fresh = [word for space in sorted(spaces) for word in (f"generation:{space}", secrets.token_hex(8))]
-        if fresh and self._try(lambda: self._redis.ask("MSET", *fresh), is_patient=is_patient) is None:
-            with self._lock:
+        is_done = self._try(lambda: self._redis.ask("MSET", *fresh), is_patient=is_patient) is not None
+        with self._lock:
+            if not is_done:
                 self._still_to_forget |= spaces
-            return False
-        return True
+                self._is_behind = True
+            elif not self._still_to_forget:
+                self._is_behind = False
+        return is_done
 
     def _start_forgetting_again(self) -> None:
         with self._lock:
@@ -290,7 +303,7 @@ class _AskedFor:
             return is_known
 
 
-class _KeptEntries:
+class _LocalEntries:
     """The entries that this process keeps itself. When they take up too much, the least recently used ones go."""
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -312,14 +325,14 @@ class _KeptEntries:
             return value
 
     def put(self, key: str, value: bytes, *, ttl_seconds: float) -> None:
-        if len(value) > MAX_KEPT_VALUE_BYTES:
+        if len(value) > MAX_LOCAL_VALUE_BYTES:
             return
         with self._lock:
             if key in self._entries:
                 self._remove(key)
             self._entries[key] = value, self._now() + ttl_seconds
             self._bytes += len(value) + ENTRY_BYTES
-            while self._bytes > MAX_KEPT_BYTES:
+            while self._bytes > MAX_LOCAL_BYTES:
                 self._remove(next(iter(self._entries)))
 
     def _remove(self, key: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init
 from flask import Flask
+from limits.storage import MemoryStorage
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.composition.resources import Resources
@@ -96,6 +97,8 @@ def start_afresh(app: Flask, settings: Settings, resources: Resources) -> None:
     app.extensions["admission"] = Admission(settings)
     app.extensions["running_requests"] = RunningRequests(settings.max_running_requests_per_user)
     app.extensions["bearer_tokens"] = make_bearer_tokens(settings)
+    # Counts for the rate limits while Redis is unavailable.
+    app.extensions["request_counts"] = MemoryStorage()
 
 
 def create_served_app() -> Flask:

@@ -53,7 +53,8 @@ class RedisConnections:
         except RedisConnectionError:
             if is_new:
                 raise
-            # The server has closed the connection since, as a restart does. This opens it again.
+            # The server has probably closed the connection since, as a restart does. This opens it again. If the server
+            # has run the command and only its answer was lost, it runs twice.
             return _answer_of(connection, command)
         finally:
             self._free.append(connection)

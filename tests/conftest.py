@@ -23,10 +23,10 @@ from app.factory import create_app, start_afresh
 from app.models.people.user import Role
 from app.models.people.user import User as UserModel
 from app.models.projects.project import Project
-from app.repositories.login.sessions import SessionRepository
 from app.settings import Settings
 from tests import factories as all_factories
 from tests import servers
+from tests.actors import actor_of
 from tests.client import Client
 from tests.fakes import FakeJobQueue, FixedClock
 from tests.settings import make_settings
@@ -197,12 +197,7 @@ def admin(factories: ModuleType) -> UserModel:
 def acting_as(session: Session, factories: ModuleType):
     """Makes an actor from a user, for calling services."""
 
-    def make(user: UserModel) -> Actor:
-        login_session = factories.LoginSession(user_id=user.id)
-        row = SessionRepository(session).get_with_user(login_session.id, user.id)
-        return Actor(user.id, user.username, user.role, frozenset(row.project_ids), login_session.id)
-
-    return make
+    return lambda user: actor_of(session, user)
 
 
 @pytest.fixture

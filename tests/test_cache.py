@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.cache import MAX_KEPT_BYTES, MAX_KEPT_VALUE_BYTES, REST_SECONDS, Cache, CacheView, Space, Window
+from app.cache import MAX_LOCAL_BYTES, MAX_LOCAL_VALUE_BYTES, REST_SECONDS, Cache, CacheView, Space, Window
 from app.redis_connections import RedisConnections, make_redis
 from tests.fakes import Ticker
 from tests.servers import wait_for
@@ -139,7 +139,7 @@ class TestView:
         assert CacheView(cache, glance).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30).value == b"old"
 
 
-class TestKeptEntries:
+class TestLocalEntries:
     def test_a_second_request_asks_redis_once(self, counting_cache):
         for space in Space:
             CacheView(counting_cache).remember((space,), "page", Source(b"old"), ttl_seconds=30)
@@ -165,15 +165,15 @@ class TestKeptEntries:
         assert CacheView(other).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"new"
 
     def test_the_least_recently_used_go_when_there_are_too_many(self, counting_cache):
-        for number in range(MAX_KEPT_BYTES // MAX_KEPT_VALUE_BYTES):
-            self.keep(counting_cache, number, MAX_KEPT_VALUE_BYTES)
-            self.keep(counting_cache, 0, MAX_KEPT_VALUE_BYTES)
+        for number in range(MAX_LOCAL_BYTES // MAX_LOCAL_VALUE_BYTES):
+            self.keep(counting_cache, number, MAX_LOCAL_VALUE_BYTES)
+            self.keep(counting_cache, 0, MAX_LOCAL_VALUE_BYTES)
 
         assert self.is_kept(counting_cache, 0)
         assert not self.is_kept(counting_cache, 1)
 
     def test_a_large_value_is_left_to_redis(self, counting_cache):
-        self.keep(counting_cache, 0, MAX_KEPT_VALUE_BYTES + 1)
+        self.keep(counting_cache, 0, MAX_LOCAL_VALUE_BYTES + 1)
 
         assert not self.is_kept(counting_cache, 0)
 
@@ -324,6 +324,26 @@ class TestForgettingThatDidNotReachRedis:
             lambda: CacheView(other).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value == b"new",
             seconds=10,
         )
+
+    def test_nothing_is_served_while_it_is_being_repeated(self, client, ticker):
+        cache = Cache(client, now=ticker)
+        CacheView(cache).remember((Space.TASKS,), "page", Source(b"old"), ttl_seconds=30)
+        # No thread repeats it in the background.
+        cache._is_forgetting_again = True
+        with stopped_server(cache):
+            cache.forget(Space.TASKS)
+        ticker.seconds += REST_SECONDS
+        ask, seen = cache._redis.ask, []
+
+        def read_before_it_is_told(*command):
+            if command[0] == "MSET":
+                seen.append(CacheView(cache).remember((Space.TASKS,), "page", Source(b"new"), ttl_seconds=30).value)
+            return ask(*command)
+
+        cache._redis.ask = read_before_it_is_told
+        assert cache.glance() is not None
+
+        assert seen == [b"new"]
 
     def test_other_spaces_are_still_known_afterwards(self, client, ticker):
         cache = Cache(client, now=ticker)

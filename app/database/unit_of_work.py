@@ -68,11 +68,11 @@ class UnitOfWork:
         self._release = release
         self._request_id = request_id
         self._events: list[Event] = []
-        self._is_open = False
+        self._is_open = self._releases_events = False
         self._number: _TransactionNumber | None = None
 
     def publish(self, event: Event) -> None:
-        if not self._is_open:
+        if not self._releases_events:
             raise RuntimeError("events must be published inside a transaction")
         self._events.append(event)
 
@@ -99,7 +99,7 @@ class UnitOfWork:
         the block had no effect then. Raises OutcomeUnknownError when the connection was lost during the commit and the
         outcome could not be determined.
         """
-        with self._opened():
+        with self._opened(releases_events=True):
             if by is not None:
                 self.sign(by.user_id)
             yield
@@ -126,11 +126,11 @@ class UnitOfWork:
             self._session.commit()
 
     @contextmanager
-    def _opened(self) -> Iterator[None]:
+    def _opened(self, *, releases_events: bool = False) -> Iterator[None]:
         """Translate the server's errors, and roll back after any error."""
         if self._is_open:
             raise RuntimeError("transactions do not nest: a use case must not call another one")
-        self._is_open = True
+        self._is_open, self._releases_events = True, releases_events
         self._events, self._number = [], None
         self._session.info.update({HAS_FLUSHED: False, IS_SIGNED: False})
         try:
@@ -157,7 +157,7 @@ class UnitOfWork:
             self._roll_back()
             raise
         finally:
-            self._is_open = False
+            self._is_open = self._releases_events = False
 
     def _commit(self) -> None:
         try:

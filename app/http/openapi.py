@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
@@ -74,8 +74,8 @@ _JSON_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|(?P<separator>[,:\[])', re.DOT
 
 
 # The queries that a process keeps once it has read them, and the longest of them.
-MAX_KEPT_QUERIES = 1024
-MAX_KEPT_QUERY_BYTES = 512
+MAX_READ_QUERIES = 1024
+MAX_READ_QUERY_BYTES = 512
 
 
 class _Parser(FlaskParser):
@@ -94,17 +94,18 @@ class _Parser(FlaskParser):
     def parse(self, argmap: Any, req: Any = None, *, location: str | None = None, **options: Any) -> Any:
         """Load and validate the arguments. A query that this process has read before is not read again.
 
-        Only hashable values are kept, because a view may change any other.
+        Only hashable values are kept, because a view may change any other. A schema must not ask the clock: what it
+        makes of a text must stay true.
         """
         req = req or self.get_default_request()
-        if location != "query" or len(req.query_string) > MAX_KEPT_QUERY_BYTES:
+        if location != "query" or len(req.query_string) > MAX_READ_QUERY_BYTES:
             return super().parse(argmap, req, location=location, **options)
         key = (argmap, req.query_string)
         query = self._read_queries.get(key)
         if query is None:
             query = super().parse(argmap, req, location=location, **options)
-            if isinstance(query, Hashable):
-                if len(self._read_queries) >= MAX_KEPT_QUERIES:
+            if _is_hashable(query):
+                if len(self._read_queries) >= MAX_READ_QUERIES:
                     self._read_queries.clear()
                 self._read_queries[key] = query
         return query
@@ -142,6 +143,14 @@ class _Parser(FlaskParser):
     def load_files(self, _req: Any, schema: Any) -> Any:
         file = current_upload().file
         return MultiDictProxy(MultiDict([] if file is None else [(file.name, file)]), schema)
+
+
+def _is_hashable(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _ensure_few_values(body: bytes) -> None:

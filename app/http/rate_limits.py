@@ -63,8 +63,6 @@ def init_rate_limits(app: Flask, steps: Steps, settings: Settings) -> None:
     limits = settings.rate_limits
     if not limits.enabled:
         return
-    # Counts while Redis is unavailable.
-    memory = MemoryStorage()
 
     @steps.before
     def count_request(exchange: Exchange) -> None:
@@ -73,7 +71,8 @@ def init_rate_limits(app: Flask, steps: Steps, settings: Settings) -> None:
         windows = _windows(limits, app.view_functions.get(exchange.request.endpoint or ""))
         resources: Resources = app.extensions["resources"]
         exchange.g.glance = resources.cache.glance(windows)
-        counts = exchange.g.glance.counts if exchange.g.glance is not None else _count_in(memory, windows)
+        here: MemoryStorage = app.extensions["request_counts"]
+        counts = exchange.g.glance.counts if exchange.g.glance is not None else _count_in(here, windows)
         # The last count is that of an exceeded limit, or else that of the limit of this route.
         count, window = counts[-1], windows[len(counts) - 1]
         exchange.g.standing = _standing(RateLimit(window.limit, window.seconds), count)

@@ -37,10 +37,7 @@ class TaskRepository:
         return self._session.scalar(_locked(anybody_like(actor), deleted), values)
 
     def add(self, task: Task) -> TaskView:
-        ensure_signed(self._session)
-        (row,) = _INSERT.rows(self._session, {name: getattr(task, name) for name in _INSERTED})
-        self._session.info[HAS_FLUSHED] = True
-        return _view_of(row)
+        return self._write(_INSERT, {name: getattr(task, name) for name in _INSERTED})
 
     def save_if_changed(self, task: Task, *, at: datetime) -> TaskView | None:
         """Save what has changed in a locked task. None if nothing has; the task keeps its version then.
@@ -52,9 +49,13 @@ class TaskRepository:
         self._session.expunge(task)
         if not changed:
             return None
-        ensure_signed(self._session)
         values = {"id": task.id, "updated_at": at, **{name: getattr(task, name) for name in changed}}
-        (row,) = _update(tuple(changed)).rows(self._session, values)
+        return self._write(_update(tuple(changed)), values)
+
+    def _write(self, statement: Prepared, values: dict[str, Any]) -> TaskView:
+        """Run a statement that writes a task, with what a flush does for entities: it needs an actor, and is noted."""
+        ensure_signed(self._session)
+        (row,) = statement.rows(self._session, values)
         self._session.info[HAS_FLUSHED] = True
         return _view_of(row)
 

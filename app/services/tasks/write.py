@@ -56,7 +56,7 @@ class TaskService:
         self._calendar = calendar
 
     def create(self, actor: Actor, values: TaskChanges) -> TaskView:
-        """Create a task. A number stays unused if the server fails between taking it and adding the task."""
+        """Create a task. If adding it fails, its number stays unused."""
         ensure_may(actor, Permission.TASK_CREATE)
         now = self._calendar.now()
         key, name = values.get("project", DEFAULT_PROJECT_KEY), values.get("assignee")

@@ -11,14 +11,13 @@ from redis import Redis
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
-from app.auth.actor import Actor
 from app.composition.resources import Resources
 from app.composition.services import serving
 from app.database.engine import make_session_factory
 from app.models.people.user import Role
 from app.models.tasks.fields import ACTIVE_STATUSES, TaskStatus
-from app.repositories.people import UserRepository
 from tests import factories, servers
+from tests.actors import actor_of
 from tests.conftest import simulate_clock
 from tests.fakes import FakeJobQueue, FixedClock
 from tests.services.reports.numbers import DAY, INSTANT, NOON, aging, cycle_time, flow, listed, total_of
@@ -83,7 +82,7 @@ class Weeks:
         mia = factories.User(username="mia", role=Role.MANAGER)
         factories.ProjectMember(project_id=ops.id, user_id=mia.id)
         viewer = factories.User(role=Role.VIEWER)
-        self.mia, self.viewer = self.actors = [self._actor(session, user) for user in (mia, viewer)]
+        self.mia, self.viewer = self.actors = [actor_of(session, user) for user in (mia, viewer)]
         chance = Random(20260309)  # noqa: S311 - no secret
         self.first = (clock() - DAY).date()
         ids = []
@@ -96,10 +95,6 @@ class Weeks:
             self._take_a_step(chance, ids, clock())
         clock.advance(hours=3)
         self.last = clock().astimezone(zone).date()
-
-    def _actor(self, session, user):
-        project_ids = UserRepository(session).list_project_ids(user.id)
-        return Actor(user.id, user.username, user.role, project_ids, factories.LoginSession(user_id=user.id).id)
 
     def _take_a_step(self, chance, ids, now):
         tasks, actor = self.services.tasks, self.mia

@@ -42,7 +42,6 @@ class TestSlice:
         for day in (3, 5, 7):
             services.daily_log.request_day(manager, date(2026, 3, day))
         job_queue.enqueued.clear()
-        services.close()
         resources.clock = advancing_clock(SLICE / 2)
 
         with serving(resources) as slow_services:
