@@ -33,11 +33,12 @@ FORGET_AGAIN_SECONDS = 0.2
 # After this time the outdated pages have expired by themselves.
 FORGET_AGAIN_FOR_SECONDS = 60.0
 GENERATION_TTL_SECONDS = 24 * 3600
-# What one process keeps of the entries, and the largest one that it keeps. Redis has them all.
+# The memory for the entries that a process keeps itself, and the largest of them.
 MAX_LOCAL_BYTES = 8 * 1024 * 1024
 MAX_LOCAL_VALUE_BYTES = 256 * 1024
-# The key, the expiry and the place in the dictionary of an entry take up about as much.
+# What an entry takes up beside its value: the key, the expiry, a place in the dictionary.
 ENTRY_BYTES = 400
+# A process notes so many keys that it was asked for.
 MAX_ASKED_FOR = 4096
 
 
