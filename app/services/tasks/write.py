@@ -58,7 +58,6 @@ class TaskService:
     def create(self, actor: Actor, values: TaskChanges) -> TaskView:
         """Create a task. If adding it fails, its number stays unused."""
         ensure_may(actor, Permission.TASK_CREATE)
-        now = self._calendar.now()
         key, name = values.get("project", DEFAULT_PROJECT_KEY), values.get("assignee")
         assignee_id = self._find_assignee_id(actor, name, key) if name is not None else None
         # Not in the transaction of the task: the project's row would be locked until that is on the disk, and the tasks
@@ -66,18 +65,20 @@ class TaskService:
         with self._uow.single_statement():
             project_id, number = self._projects.take_task_number(actor, key) or _no_project(key)
         fields = {"position": float(number), **defaults(), **values}
-        task = Task(
-            project_id=project_id,
-            number=number,
-            status=TaskStatus.TODO,
-            creator_id=actor.user_id,
-            assignee_id=assignee_id,
-            created_at=in_zone(values.get("created_at", now), self._calendar.time_zone),
-            updated_at=now,
-            **{name: fields[name] for name in PLAIN},
-        )
-        task.change_status(_status_of(values, task), at=now)
         with self._uow.transaction(by=actor):
+            # The history begins with the transaction, so a list as of this time has the task.
+            now = self._calendar.now()
+            task = Task(
+                project_id=project_id,
+                number=number,
+                status=TaskStatus.TODO,
+                creator_id=actor.user_id,
+                assignee_id=assignee_id,
+                created_at=in_zone(values.get("created_at", now), self._calendar.time_zone),
+                updated_at=now,
+                **{name: fields[name] for name in PLAIN},
+            )
+            task.change_status(_status_of(values, task), at=now)
             view = self._tasks.add(task)
             self._uow.publish(TaskChanged(view.id))
         return view
