@@ -13,7 +13,6 @@ import logging
 import secrets
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +21,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
+from app.local_entries import AskedFor, LocalEntries
 from app.redis_connections import RedisConnections, Script
 
 logger = logging.getLogger(__name__)
@@ -33,13 +33,6 @@ FORGET_AGAIN_SECONDS = 0.2
 # After this time the outdated pages have expired by themselves.
 FORGET_AGAIN_FOR_SECONDS = 60.0
 GENERATION_TTL_SECONDS = 24 * 3600
-# The memory for the entries that a process keeps itself, and the largest of them.
-MAX_LOCAL_BYTES = 8 * 1024 * 1024
-MAX_LOCAL_VALUE_BYTES = 256 * 1024
-# What an entry takes up beside its value: the key, the expiry, a place in the dictionary.
-ENTRY_BYTES = 400
-# A process notes so many keys that it was asked for.
-MAX_ASKED_FOR = 4096
 
 
 class Space(StrEnum):
@@ -128,8 +121,8 @@ class Cache:
         """`count_lookup` is called for each lookup, with the space and whether the page was there."""
         self._redis = RedisConnections(client)
         self.count_lookup = count_lookup
-        self._local = _LocalEntries(now)
-        self._asked_for = _AskedFor()
+        self._local = LocalEntries(now)
+        self._asked_for = AskedFor()
         self._now = now
         self._rests_until = 0.0
         # Spaces that Redis could not be told to forget. It may come back with its memory intact.
@@ -199,7 +192,7 @@ class Cache:
         """
         self._redis.after_fork()
         self._lock, self._is_forgetting_again = threading.Lock(), False
-        self._local, self._asked_for = _LocalEntries(self._now), _AskedFor()
+        self._local, self._asked_for = LocalEntries(self._now), AskedFor()
 
     def is_reachable(self) -> bool:
         try:
@@ -284,58 +277,3 @@ class CacheView:
 
     def is_reachable(self) -> bool:
         return self._cache.is_reachable()
-
-
-class _AskedFor:
-    """The last few thousand keys that this process was asked for."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._keys: OrderedDict[str, None] = OrderedDict()
-
-    def add(self, key: str) -> bool:
-        """Note the key. True if it was there already."""
-        with self._lock:
-            is_known = key in self._keys
-            self._keys[key] = None
-            self._keys.move_to_end(key)
-            if len(self._keys) > MAX_ASKED_FOR:
-                self._keys.popitem(last=False)
-            return is_known
-
-
-class _LocalEntries:
-    """The entries that this process keeps itself. When they take up too much, the least recently used ones go."""
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._lock = threading.Lock()
-        # For each key its value, and when that expires.
-        self._entries: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
-        self._bytes = 0
-
-    def get(self, key: str) -> bytes | None:
-        with self._lock:
-            value, expires_at = self._entries.get(key, (None, 0.0))
-            if value is None:
-                return None
-            if self._now() >= expires_at:
-                self._remove(key)
-                return None
-            self._entries.move_to_end(key)
-            return value
-
-    def put(self, key: str, value: bytes, *, ttl_seconds: float) -> None:
-        if len(value) > MAX_LOCAL_VALUE_BYTES:
-            return
-        with self._lock:
-            if key in self._entries:
-                self._remove(key)
-            self._entries[key] = value, self._now() + ttl_seconds
-            self._bytes += len(value) + ENTRY_BYTES
-            while self._bytes > MAX_LOCAL_BYTES:
-                self._remove(next(iter(self._entries)))
-
-    def _remove(self, key: str) -> None:
-        value, _expires_at = self._entries.pop(key)
-        self._bytes -= len(value) + ENTRY_BYTES

@@ -1,4 +1,4 @@
-"""What is a row of the table: two figures, their ratio, the goal for it, and details of both sides."""
+"""A row of the table: two figures, their ratio, the goal for it, and details of both sides."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field

@@ -33,7 +33,7 @@ class RefusedError(Exception):
 
 
 class Request:
-    """What is sent again and again. A path or body that is a function gives each request its own."""
+    """A request that is sent again and again. A path or body that is a function gives each its own."""
 
     def __init__(self, method: str, path: str | Callable[[], str], body: object | Callable[[], object] = None) -> None:
         self.method = method

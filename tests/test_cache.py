@@ -4,7 +4,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.cache import MAX_LOCAL_BYTES, MAX_LOCAL_VALUE_BYTES, REST_SECONDS, Cache, CacheView, Space, Window
+from app.cache import REST_SECONDS, Cache, CacheView, Space, Window
+from app.local_entries import MAX_LOCAL_BYTES, MAX_LOCAL_VALUE_BYTES
 from app.redis_connections import RedisConnections, make_redis
 from tests.fakes import Ticker
 from tests.servers import wait_for
