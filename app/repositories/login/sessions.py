@@ -20,9 +20,6 @@ class SessionRepository:
     def add(self, login_session: LoginSession) -> None:
         self._session.add(login_session)
 
-    def get(self, session_id: UUID) -> LoginSession | None:
-        return self._session.get(LoginSession, session_id, populate_existing=True)
-
     def get_with_user(self, session_id: UUID, user_id: int) -> Any | None:
         """The session of that user as `LoginSession`, with `username`, `role`, `is_active` and `project_ids`.
 
