@@ -1,4 +1,6 @@
-"""`python -m bench.profile PATH`: where does the CPU time of a GET request go, by our layers and by library?
+"""`python -m bench.profile NAME`: where does the CPU time of a request go, by our layers and by library?
+
+NAME is a part of the group `requests`, such as `create`, or the path of a GET request.
 
 The profiler counts a call of C code for the library that makes it, because C code has no file. It also slows down
 small functions more than large ones, so the shares are estimates; the CPU time of a request is measured without it.
@@ -14,11 +16,12 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
+from bench.groups.requests import REQUEST_NAMES, pairs_of
 from bench.machine import ROOT, describe_machine
 from bench.report import Report
 from bench.sizes import read_sizes
 from bench.stage import Stage
-from bench.workload import Request
+from bench.workload import Request, Workload
 from tests import servers
 
 WARM_UP_CALLS = 50
@@ -35,8 +38,8 @@ Function = tuple[str, int, str]
 
 
 def main() -> int:
-    if len(sys.argv) != 2:
-        print("usage: python -m bench.profile PATH, for example /api/v1/tasks", file=sys.stderr)
+    if len(sys.argv) != 2 or not (sys.argv[1].startswith("/") or sys.argv[1] in REQUEST_NAMES):
+        print(f"usage: python -m bench.profile PATH|{'|'.join(REQUEST_NAMES)}", file=sys.stderr)
         return 2
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -47,7 +50,8 @@ def main() -> int:
         work = stack.enter_context(stage.workload())
         work.add_tasks("SMALL", TASKS)
         work.log_missing_days()
-        call = work.caller(work.app, Request("GET", sys.argv[1]))
+        profiled = _request(sys.argv[1], work)
+        call = work.caller(work.app, profiled)
         for _ in range(WARM_UP_CALLS):
             call()
         began = time.process_time()
@@ -59,8 +63,14 @@ def main() -> int:
         for _ in range(CALLS):
             call()
         profiler.disable()
-    _print(sys.argv[1], cpu_ms, seconds_by_layer(pstats.Stats(profiler)))
+    _print(f"{profiled.method} {profiled.path()}", cpu_ms, seconds_by_layer(pstats.Stats(profiler)))
     return 0
+
+
+def _request(name: str, work: Workload) -> Request:
+    if name.startswith("/"):
+        return Request("GET", name)
+    return next(pair.ours for pair in pairs_of(work) if pair.name == name)
 
 
 def seconds_by_layer(stats: pstats.Stats) -> Counter[str]:
@@ -94,9 +104,9 @@ def _library_of_c_code(function: Function) -> str | None:
     return next((name for name in ("psycopg2", "orjson") if name in function[2]), None)
 
 
-def _print(path: str, cpu_ms: float, seconds: Counter[str]) -> None:
+def _print(request: str, cpu_ms: float, seconds: Counter[str]) -> None:
     total = sum(seconds.values())
-    print(f"GET {path}: {cpu_ms:.3f} ms of CPU, mean of {CALLS:,} calls\n")
+    print(f"{request}: {cpu_ms:.3f} ms of CPU, mean of {CALLS:,} calls\n")
     print("| layer | share | CPU ms |\n| --- | ---: | ---: |")
     for layer, own in seconds.most_common():
         share = own / total

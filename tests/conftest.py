@@ -18,7 +18,7 @@ from app.auth.actor import Actor
 from app.composition.resources import Resources
 from app.composition.services import Services, serving
 from app.csv_files.blocks import allow_long_cells
-from app.database.engine import make_session_factory
+from app.database.engine import DIRECT_OPTION, let_plan_once, make_session_factory
 from app.factory import create_app, start_afresh
 from app.models.people.user import Role
 from app.models.people.user import User as UserModel
@@ -84,7 +84,8 @@ def database_url(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def engine(database_url: str) -> Iterator[Engine]:
-    engine = create_engine(database_url, connect_args={"options": "-c timezone=UTC"})
+    engine = create_engine(database_url, connect_args={"options": f"-c timezone=UTC {DIRECT_OPTION}"})
+    let_plan_once(engine)
     yield engine
     engine.dispose()
 

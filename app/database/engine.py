@@ -16,12 +16,16 @@ CONNECT_TIMEOUT_SECONDS = 2
 POOL_TIMEOUT_SECONDS = 2
 # A working server ends a statement within this time after its timeout.
 STATEMENT_GRACE_SECONDS = 2
+# The option that shows whether a connection is direct: PostgreSQL keeps this setting of ours, and PgBouncer drops it.
+DIRECT_OPTION = "-c tasktracker.is_direct=true"
 # A key of a session's `info`: true once the session has sent changes to the server in this transaction.
 HAS_FLUSHED = "has_flushed"
 # Another key: true once this transaction has named the actor who changes tasks.
 IS_SIGNED = "is_signed"
 # And one more: false if the session works on a connection that is in a transaction of somebody else.
 OWNS_CONNECTION = "owns_connection"
+# A key of a connection's `info`: the names of the statements that it has planned. Absent if it must plan none.
+PLANNED = "planned"
 # The type, for modules that pass sessions on and do not speak SQLAlchemy.
 DatabaseSession = Session
 
@@ -51,7 +55,8 @@ def make_engine(url: str, *, pool_size: int, timeouts: Timeouts) -> Engine:
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "options": f"-c timezone=UTC -c statement_timeout={timeouts.statement_seconds}s"
-            f" -c lock_timeout={timeouts.lock_seconds}s -c idle_in_transaction_session_timeout=60s",
+            f" -c lock_timeout={timeouts.lock_seconds}s -c idle_in_transaction_session_timeout=60s"
+            f" {DIRECT_OPTION}",
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 2,
@@ -59,9 +64,23 @@ def make_engine(url: str, *, pool_size: int, timeouts: Timeouts) -> Engine:
             "application_name": "tasktrackerpro",
         },
     )
+    let_plan_once(engine)
     event.listen(engine, "checkout", _refuse_ended)
     event.listen(engine, "checkin", _end_autocommit)
     return engine
+
+
+def let_plan_once(engine: Engine) -> None:
+    """Let connections that have the DIRECT_OPTION keep plans. A pooler may give each transaction another connection."""
+
+    @event.listens_for(engine, "connect")
+    def note_if_direct(connection: extensions.connection, record: ConnectionPoolEntry) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('tasktracker.is_direct', true)")
+            (is_direct,) = cursor.fetchone() or (None,)
+        connection.rollback()
+        if is_direct == "true":
+            record.info[PLANNED] = set()
 
 
 def _end_autocommit(connection: extensions.connection | None, _record: ConnectionPoolEntry) -> None:

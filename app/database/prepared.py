@@ -1,17 +1,27 @@
 """Statements whose text is made once, and sent again and again with other parameters.
 
-SQLAlchemy takes longer to make the text of a list's statement than PostgreSQL takes to run it.
+SQLAlchemy takes longer to make the text of a list's statement than PostgreSQL takes to run it. PostgreSQL in turn takes
+longer to plan a statement that finds a row by its key than to run it, so each connection plans such a statement once.
 """
 
+import hashlib
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, ClauseElement, ColumnElement, any_, bindparam
+from psycopg2 import errors
+from sqlalchemy import BindParameter, ClauseElement, ColumnElement, Connection, any_, bindparam
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+from sqlalchemy.types import NullType
+
+from app.database.engine import PLANNED
 
 _DIALECT = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
+_DOLLAR_DIALECT = PGDialect_psycopg2(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+# The server no longer has the plan, or the type of a column in the result has changed since.
+_PLAN_IS_LOST = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
 
 
 def parameter(name: str, type_: Any) -> BindParameter[Any]:
@@ -39,4 +49,45 @@ class Prepared:
 
     def rows(self, session: Session, values: dict[str, Any]) -> Sequence[Any]:
         """The rows of one execution in the session's transaction. Raises KeyError if a parameter has no value."""
-        return session.connection().exec_driver_sql(self._text, self._constants | values).all()
+        return self._run(session.connection(), self._constants | values)
+
+    def _run(self, connection: Connection, values: dict[str, Any]) -> Sequence[Any]:
+        return connection.exec_driver_sql(self._text, values).all()
+
+
+class PlannedOnce(Prepared):
+    """A statement that each connection to PostgreSQL plans once, for all values.
+
+    It must find its rows by a key: the best plan of other statements depends on the values.
+    """
+
+    def __init__(self, statement: ClauseElement) -> None:
+        super().__init__(statement)
+        compiled: Any = statement.compile(dialect=_DOLLAR_DIALECT, compile_kwargs={"render_postcompile": True})
+        self._name = "planned_" + hashlib.blake2b(compiled.string.encode(), digest_size=8).hexdigest()
+        names: Sequence[str] = compiled.positiontup or ()
+        types = ", ".join(_type_of(compiled.binds[name]) for name in names)
+        arguments = ", ".join(f"%({name})s" for name in names)
+        self._prepare = f"PREPARE {self._name} ({types}) AS {compiled.string}"
+        self._execute = f"EXECUTE {self._name} ({arguments})"
+
+    def _run(self, connection: Connection, values: dict[str, Any]) -> Sequence[Any]:
+        planned: set[str] | None = connection.info.get(PLANNED)
+        if planned is None:
+            return super()._run(connection, values)
+        if self._name not in planned:
+            connection.exec_driver_sql(self._prepare)
+            planned.add(self._name)
+        try:
+            return connection.exec_driver_sql(self._execute, values).all()
+        except DBAPIError as error:
+            if isinstance(error.orig, _PLAN_IS_LOST):
+                # Another connection will plan the statement anew. The caller is told to try again.
+                connection.invalidate()
+                error.connection_invalidated = True
+            raise
+
+
+def _type_of(bind: BindParameter[Any]) -> str:
+    """The type's name in SQL; `unknown` lets PostgreSQL infer the type."""
+    return "unknown" if isinstance(bind.type, NullType) else bind.type.compile(dialect=_DIALECT)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from app.database.engine import HAS_FLUSHED, IS_SIGNED, OWNS_CONNECTION
-from app.database.prepared import Prepared
+from app.database.prepared import PlannedOnce
 from app.errors import OutcomeUnknownError, StatementTooSlowError, UnavailableError
 from app.events import Event
 
@@ -31,7 +31,7 @@ OUTCOME_PAUSE_SECONDS = 0.1
 # Sets the actor and request that the history's triggers read in this transaction, and returns the transaction's number.
 # A server that crashes and loses the transaction may assign its number again. Recovery from a crash ends with a
 # checkpoint, so the number is still ours as long as the last checkpoint is the same.
-_SIGN = Prepared(
+_SIGN = PlannedOnce(
     text("""
     SELECT set_config('tasktracker.actor_id', :actor_id, true), set_config('tasktracker.request_id', :request_id, true),
            CAST(pg_current_xact_id() AS text), CAST(checkpoint_lsn AS text)

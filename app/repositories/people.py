@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import BigInteger, Text, cast, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.database.engine import violated_constraint
+from app.database.prepared import parameter
 from app.errors import EmailTakenError, UsernameTakenError
 from app.models.people.user import Role, User
 from app.queries.pages import JsonRow, Page, decode_cursor, is_integer
@@ -22,6 +23,15 @@ USER_FIELDS: dict[str, Any] = {
     "created_at": User.created_at,
     "updated_at": User.updated_at,
 }
+# Made once: SQLAlchemy takes longer to make a statement than to load a user with it.
+_LOCKED = (
+    select(User)
+    .where(User.id == parameter("user_id", BigInteger))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_BY_USERNAME = select(User).where(func.lower(User.username) == func.lower(parameter("name", Text)))
+_BY_EMAIL = select(User).where(func.lower(User.email) == func.lower(parameter("name", Text)))
 # Every change of the set of admins takes this lock first, so that two admins cannot remove each other.
 ADMIN_ROLL_LOCK = 7_203_114_119
 
@@ -34,15 +44,14 @@ class UserRepository:
         return self._session.get(User, user_id)
 
     def get_for_update(self, user_id: int) -> User | None:
-        return self._session.get(User, user_id, with_for_update=True, populate_existing=True)
+        return self._session.scalar(_LOCKED, {"user_id": user_id})
 
     def get_by_login(self, login: str) -> User | None:
         """Find a user by username or email. A user whose name contains an @ cannot log in, so an @ means an email."""
-        column = User.email if "@" in login else User.username
-        return self._session.scalar(select(User).where(func.lower(column) == func.lower(login)))
+        return self._session.scalar(_BY_EMAIL if "@" in login else _BY_USERNAME, {"name": login})
 
     def get_by_username(self, username: str) -> User | None:
-        return self._session.scalar(select(User).where(func.lower(User.username) == func.lower(username)))
+        return self._session.scalar(_BY_USERNAME, {"name": username})
 
     def get_unclaimed_for_update(self, username: str) -> User | None:
         """An account that an import created and that has no password. Locked until the commit, with current values."""

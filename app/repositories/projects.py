@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
 from app.database.engine import violated_constraint
-from app.database.prepared import Prepared, parameter
+from app.database.prepared import PlannedOnce, parameter
 from app.errors import ProjectKeyTakenError
 from app.models.people.user import User
 from app.models.projects.project import Project, ProjectMember
@@ -136,8 +136,8 @@ def _visible_to(actor: Actor, statement: AnySelect) -> AnySelect:
 
 
 @cache
-def _take_number(actor: Actor) -> Prepared:
-    return Prepared(
+def _take_number(actor: Actor) -> PlannedOnce:
+    return PlannedOnce(
         update(Project)
         .where(Project.key == parameter("key", Text), is_in_scope(actor, Project.id))
         .values(last_task_number=Project.last_task_number + 1)

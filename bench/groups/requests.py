@@ -51,7 +51,7 @@ def measure_requests(stage: Stage, only: str | None = None) -> None:
             counted_floor = floor_app(
                 counted.settings.database_url, counted.settings.redis_url, password_hash=work.password_hash
             )
-            for pair in _pairs(work):
+            for pair in pairs_of(work):
                 if only in {None, pair.name}:
                     measure = partial(
                         _measure, work, pair, (app, floor), (counted_app, counted_floor), counted, stage.sizes.seconds
@@ -59,7 +59,7 @@ def measure_requests(stage: Stage, only: str | None = None) -> None:
                     stage.report.measure(pair.what, measure)
 
 
-def _pairs(work: Workload) -> list[Pair]:
+def pairs_of(work: Workload) -> list[Pair]:
     task_id = work.any_task_id()
     counter = itertools.count()
 

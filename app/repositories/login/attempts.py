@@ -2,10 +2,11 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, delete, func, select
+from sqlalchemy import BigInteger, Interval, Text, case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.database.prepared import PlannedOnce, parameter
 from app.models.login.attempt import LoginAttempt
 from app.models.login.network import LoginNetwork
 from app.models.login.wait import LoginWait
@@ -18,24 +19,12 @@ class LoginAttemptRepository:
 
     def count(self, subject: str, *, at: datetime, window: timedelta) -> tuple[int, datetime]:
         """Count one more attempt; return the window's attempts and when it began. Atomic: one statement."""
-        is_over = LoginAttempt.window_started_at <= at - window
-        statement = (
-            insert(LoginAttempt)
-            .values(subject=subject, window_started_at=at, attempts=1)
-            .on_conflict_do_update(
-                index_elements=[LoginAttempt.subject],
-                set_={
-                    "attempts": case((is_over, 1), else_=LoginAttempt.attempts + 1),
-                    "window_started_at": case((is_over, at), else_=LoginAttempt.window_started_at),
-                },
-            )
-            .returning(LoginAttempt.attempts, LoginAttempt.window_started_at)
-        )
-        attempts, window_started_at = self._session.execute(statement).one()
+        values = {"subject": subject, "at": at, "window": window}
+        ((attempts, window_started_at),) = _COUNT.rows(self._session, values)
         return attempts, window_started_at
 
     def forgive(self, subject: str) -> None:
-        self._session.execute(delete(LoginAttempt).where(LoginAttempt.subject == subject))
+        _FORGIVE.rows(self._session, {"subject": subject})
 
     def lock_wait(self, account: str, network: str, *, at: datetime) -> tuple[LoginWait, bool]:
         """The network's wait, and whether it is new. A new wait is already over.
@@ -62,23 +51,15 @@ class LoginAttemptRepository:
         self._session.flush()
 
     def end_wait(self, account: str, network: str) -> None:
-        self._session.execute(delete(LoginWait).where(LoginWait.account == account, LoginWait.network == network))
+        _END_WAIT.rows(self._session, {"account": account, "network": network})
 
     def is_known(self, user_id: int, network: str, *, since: datetime) -> bool:
         """True if the user has logged in from that network since then."""
-        statement = select(LoginNetwork.user_id).where(
-            LoginNetwork.user_id == user_id, LoginNetwork.network == network, LoginNetwork.last_used_at >= since
-        )
-        return self._session.scalar(statement) is not None
+        values = {"user_id": user_id, "network": network, "since": since}
+        return bool(_IS_KNOWN.rows(self._session, values))
 
     def remember_network(self, user_id: int, network: str, *, at: datetime) -> None:
-        self._session.execute(
-            insert(LoginNetwork)
-            .values(user_id=user_id, network=network, last_used_at=at)
-            .on_conflict_do_update(
-                index_elements=[LoginNetwork.user_id, LoginNetwork.network], set_={"last_used_at": at}
-            )
-        )
+        _REMEMBER_NETWORK.rows(self._session, {"user_id": user_id, "network": network, "at": at})
 
     def forget_networks_of(self, user_id: int) -> None:
         self._session.execute(delete(LoginNetwork).where(LoginNetwork.user_id == user_id))
@@ -91,3 +72,38 @@ class LoginAttemptRepository:
 
     def delete_networks(self, *, unused_since: datetime, limit: int) -> int:
         return delete_some(self._session, LoginNetwork, LoginNetwork.last_used_at < unused_since, limit=limit)
+
+
+_SUBJECT, _AT = parameter("subject", Text), parameter("at", LoginAttempt.window_started_at.type)
+_USER_ID, _ACCOUNT, _NETWORK = parameter("user_id", BigInteger), parameter("account", Text), parameter("network", Text)
+
+_IS_OVER = LoginAttempt.window_started_at <= _AT - parameter("window", Interval)
+_COUNT = PlannedOnce(
+    insert(LoginAttempt)
+    .values(subject=_SUBJECT, window_started_at=_AT, attempts=1)
+    .on_conflict_do_update(
+        index_elements=[LoginAttempt.subject],
+        set_={
+            "attempts": case((_IS_OVER, 1), else_=LoginAttempt.attempts + 1),
+            "window_started_at": case((_IS_OVER, _AT), else_=LoginAttempt.window_started_at),
+        },
+    )
+    .returning(LoginAttempt.attempts, LoginAttempt.window_started_at)
+)
+_FORGIVE = PlannedOnce(delete(LoginAttempt).where(LoginAttempt.subject == _SUBJECT).returning(LoginAttempt.subject))
+_END_WAIT = PlannedOnce(
+    delete(LoginWait).where(LoginWait.account == _ACCOUNT, LoginWait.network == _NETWORK).returning(LoginWait.account)
+)
+_IS_KNOWN = PlannedOnce(
+    select(LoginNetwork.user_id).where(
+        LoginNetwork.user_id == _USER_ID,
+        LoginNetwork.network == _NETWORK,
+        LoginNetwork.last_used_at >= parameter("since", LoginNetwork.last_used_at.type),
+    )
+)
+_REMEMBER_NETWORK = PlannedOnce(
+    insert(LoginNetwork)
+    .values(user_id=_USER_ID, network=_NETWORK, last_used_at=_AT)
+    .on_conflict_do_update(index_elements=[LoginNetwork.user_id, LoginNetwork.network], set_={"last_used_at": _AT})
+    .returning(LoginNetwork.user_id)
+)

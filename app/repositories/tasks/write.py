@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
 from app.database.engine import HAS_FLUSHED, ensure_signed
-from app.database.prepared import Prepared, parameter
+from app.database.prepared import PlannedOnce, parameter
 from app.models.tasks.fields import ACTIVE_STATUSES, FIELDS, VERSIONED_COLUMNS
 from app.models.tasks.task import Task
 from app.queries.pages import Shape
@@ -52,7 +52,7 @@ class TaskRepository:
         values = {"id": task.id, "updated_at": at, **{name: getattr(task, name) for name in changed}}
         return self._write(_update(tuple(changed)), values)
 
-    def _write(self, statement: Prepared, values: dict[str, Any]) -> TaskView:
+    def _write(self, statement: PlannedOnce, values: dict[str, Any]) -> TaskView:
         """Run a statement that writes a task, with what a flush does for entities: it needs an actor, and is noted."""
         ensure_signed(self._session)
         (row,) = statement.rows(self._session, values)
@@ -90,9 +90,9 @@ def _locked(actor: Actor, deleted: bool) -> Select[Task]:
 
 
 @cache
-def _view(actor: Actor, include_deleted: bool) -> Prepared:
+def _view(actor: Actor, include_deleted: bool) -> PlannedOnce:
     statement = _select_view(Task).where(Task.id == parameter("task_id", BigInteger), visible_to(actor))
-    return Prepared(statement if include_deleted else statement.where(is_deleted(False)))
+    return PlannedOnce(statement if include_deleted else statement.where(is_deleted(False)))
 
 
 # The columns of a new task. The others have defaults of their own.
@@ -100,17 +100,17 @@ _INSERTED = (*(name for name in VERSIONED_COLUMNS if name != "version"), "update
 _COLUMNS = inspect(Task).columns
 
 
-def _written(statement: Any) -> Prepared:
+def _written(statement: Any) -> PlannedOnce:
     """The statement with the task that it has written, in one round trip."""
     written = aliased(Task, statement.returning(Task).cte("written"))
-    return Prepared(_select_view(written))
+    return PlannedOnce(_select_view(written))
 
 
 _INSERT = _written(insert(Task).values({name: parameter(name, _COLUMNS[name].type) for name in _INSERTED}))
 
 
 @lru_cache(maxsize=MAX_UPDATES)
-def _update(changed: tuple[str, ...]) -> Prepared:
+def _update(changed: tuple[str, ...]) -> PlannedOnce:
     values = {name: parameter(name, _COLUMNS[name].type) for name in (*changed, "updated_at")}
     statement = (
         update(Task).where(Task.id == parameter("id", BigInteger)).values(values | {"version": Task.version + 1})
