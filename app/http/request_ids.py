@@ -4,7 +4,7 @@ import re
 import secrets
 
 import structlog
-from flask import Response, g
+from flask import g
 
 from app.http.steps import Exchange, Steps
 
@@ -17,12 +17,9 @@ def init_request_ids(steps: Steps) -> None:
         client_id = exchange.request.environ.get("HTTP_X_REQUEST_ID")
         request_id = client_id if client_id and ACCEPTED.match(client_id) else secrets.token_hex(16)
         exchange.g.request_id = request_id
+        exchange.add_headers(("X-Request-ID", request_id))
         # Nothing else is bound while a request runs, so this replaces what the thread's last request has left.
         structlog.contextvars.bind_contextvars(request_id=request_id)
-
-    @steps.after
-    def echo_request_id(exchange: Exchange, response: Response) -> None:
-        response.headers["X-Request-ID"] = exchange.g.request_id
 
 
 def current_request_id() -> str:

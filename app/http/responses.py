@@ -1,8 +1,9 @@
 """How a response is built: JSON as it comes from PostgreSQL, ETags from versions, links to the next page."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import orjson
 from flask import Flask, Response, request
@@ -79,9 +80,8 @@ def page_response(page: Page, *, was_cached: bool | None = None, **extra: object
     """A page with a link to the next one (RFC 8288), and `X-Cache` unless `was_cached` is None."""
     response = json_response(envelope_of(page, **extra))
     if page.next_cursor is not None:
-        query = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
-        url = f"{quote(request.path)}?{urlencode([*query, ('cursor', page.next_cursor)])}"
-        response.headers["Link"] = f'<{url}>; rel="next"'
+        query = request.environ.get("QUERY_STRING", "")
+        response.headers["Link"] = _link_to_next(request.path, query, page.next_cursor)
     if was_cached is not None:
         response.headers["X-Cache"] = cache_status(was_cached)
     return response
@@ -95,6 +95,12 @@ def items_response(items: Sequence[Mapping[str, object]], next_cursor: str | Non
 def cache_status(was_cached: bool) -> str:
     """The value of `X-Cache`."""
     return "hit" if was_cached else "miss"
+
+
+@lru_cache(maxsize=512)
+def _link_to_next(path: str, query: str, cursor: str) -> str:
+    parameters = [each for each in parse_qsl(query, keep_blank_values=True) if each[0] != "cursor"]
+    return f'<{quote(path)}?{urlencode([*parameters, ("cursor", cursor)])}>; rel="next"'
 
 
 def _tag(row_id: int, version: int) -> str:

@@ -10,8 +10,7 @@ from collections import Counter
 
 from flask import Flask, Response, current_app
 
-from app.errors import TooManyRunningRequestsError, UnauthenticatedError
-from app.http.identity.access import current_credential
+from app.errors import TooManyRunningRequestsError
 from app.http.steps import Exchange, Steps
 from app.settings import Settings
 
@@ -48,14 +47,13 @@ def init_running_requests(app: Flask, steps: Steps, settings: Settings) -> None:
 
     @steps.before
     def count(exchange: Exchange) -> None:
-        try:
-            caller = current_credential().caller
-        except UnauthenticatedError:
+        credential = exchange.g.credential
+        if credential is None:
             # Public routes need no token, and the others refuse the request.
             return
         running: RunningRequests = app.extensions["running_requests"]
-        running.begin(caller)
-        exchange.g.running_caller = caller
+        running.begin(credential.caller)
+        exchange.g.running_caller = credential.caller
 
     @steps.after
     def wait_for_end_of_stream(exchange: Exchange, response: Response) -> None:

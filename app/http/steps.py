@@ -10,6 +10,9 @@ from typing import Any
 
 from flask import Flask, Request, Response, g, request
 
+# The key of a WSGI environment for the headers that steps add to the response.
+ADDED_HEADERS = "tasktracker.added_headers"
+
 
 @dataclass(slots=True)
 class Exchange:
@@ -18,6 +21,10 @@ class Exchange:
     request: Request
     # The object behind Flask's `g`, which takes any attribute.
     g: Any
+
+    def add_headers(self, *headers: tuple[str, str]) -> None:
+        """Add headers to the response. Nothing checks them, so their values must be safe."""
+        self.request.environ.setdefault(ADDED_HEADERS, []).extend(headers)
 
 
 Before = Callable[[Exchange], None]

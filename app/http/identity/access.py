@@ -10,7 +10,9 @@ from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
 from app.auth.tokens import Claims
 from app.composition.services import services
+from app.errors import UnauthenticatedError
 from app.http.identity.bearer import authorization, bearer_tokens
+from app.http.steps import Exchange, Steps
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -19,12 +21,24 @@ ME = -1
 
 
 # The verified proof of a caller's identity. Another kind of proof needs a module beside `bearer`, a member of this
-# union, and a case in `current_credential` and in `_actor_of`.
+# union, and a case in `_read_credential` and in `_actor_of`.
 Credential = Claims
 
 
-def current_credential() -> Credential:
-    """The verified credential of this request, without a look into the database. Raises UnauthenticatedError."""
+def init_credentials(steps: Steps) -> None:
+    """Verify each request's credential once, without a look into the database."""
+
+    @steps.before
+    def note_credential(exchange: Exchange) -> None:
+        """Steps that count by user find None if there is no valid credential. `requires` refuses such a request."""
+        try:
+            exchange.g.credential = _read_credential()
+        except UnauthenticatedError:
+            exchange.g.credential = None
+
+
+def _read_credential() -> Credential:
+    """The verified credential of this request. Raises UnauthenticatedError."""
     return bearer_tokens().read_access(authorization())
 
 
@@ -39,8 +53,8 @@ def requires(permission: Permission) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            g.actor = _actor_of(current_credential())
-            ensure_may(g.actor, permission)
+            g.actor = actor = _actor_of(g.credential or _read_credential())
+            ensure_may(actor, permission)
             return view(*args, **kwargs)
 
         guarded.permission = permission  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from app.auth.actor import Actor
+from app.auth.actor import MYSELF, Actor
 from app.auth.permissions import Permission, ensure_may, may, scope_of
 from app.cache import CacheView, Space
 from app.clock import Clock
@@ -27,6 +27,8 @@ def resolved(actor: Actor, query: TaskQuery) -> TaskQuery:
     """Replace `me` in the query. Raises ForbiddenError if it asks for deleted tasks and the actor may not see them."""
     if query.deleted:
         ensure_may(actor, Permission.TASK_RESTORE)
+    if MYSELF not in {query.assignee, query.creator}:
+        return query
     return replace(query, assignee=actor.resolve_me(query.assignee), creator=actor.resolve_me(query.creator))
 
 
