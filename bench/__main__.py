@@ -39,7 +39,8 @@ def main() -> int:
         for name in names:
             report.begin_group(name)
             report.measure(f"the group {name}", partial(_run, GROUPS[name], stage))
-    print(f"\nThe results are in {report.write()}.")
+            path = report.write()
+    print(f"\nThe results are in {path}.")
     if report.missed:
         print(f"{len(report.missed)} goals were missed.")
     return 1 if report.has_failures else 0

@@ -21,6 +21,9 @@ from bench.workload import PASSWORD
 from tests.servers import ROOT, free_port, own_user
 
 POLL_SECONDS = 0.1
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+IMPORT_SECONDS = 1_800.0
 # A part of the command line of each role's processes.
 COMMANDS = {"api": "main.py api", "worker": "celery_worker worker", "beat": "celery_worker beat"}
 BOUNDARY = "a-boundary-that-no-row-holds"
@@ -58,6 +61,8 @@ class Tracker:
         started = time.perf_counter()
         state = self._upload(file)
         while state["finished_at"] is None:
+            if time.perf_counter() - started > IMPORT_SECONDS:
+                raise TimeoutError(f"the import does not end: {state}")
             time.sleep(POLL_SECONDS)
             state = self._call("GET", f"/api/v1/imports/{state['id']}")
         seconds = time.perf_counter() - started
@@ -70,8 +75,7 @@ class Tracker:
         return _resident(self._pids(COMMANDS[role]))
 
     def stop(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait()
+        _end(self._process)
 
     def _upload(self, file: Path) -> Any:
         connection = HTTPConnection("127.0.0.1", self.port)
@@ -143,13 +147,23 @@ def tracker(settings: Settings, directory: Path, *, api_processes: int = 1) -> I
     )
     try:
         while "TaskTrackerPro is ready" not in Path(log.name).read_text():
-            assert process.poll() is None, Path(log.name).read_text()
+            if process.poll() is not None or time.perf_counter() - started > START_SECONDS:
+                raise RuntimeError(f"the tracker does not start: {Path(log.name).read_text()}")
             time.sleep(POLL_SECONDS)
         yield Tracker(process, port, time.perf_counter() - started)
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
+        _end(process)
         log.close()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
 
 
 def _url_of_own_role(url: str) -> str:

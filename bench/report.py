@@ -24,6 +24,7 @@ class Report:
         self._failures: list[tuple[str, str]] = []
         self._skipped: list[tuple[str, str]] = []
         self._group = ""
+        self._path = RESULTS / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}-{machine.commit}.json"
 
     @property
     def has_failures(self) -> bool:
@@ -55,17 +56,16 @@ class Report:
         print(f"skipped {what}: {reason}", flush=True)
 
     def write(self) -> Path:
-        """Write the results to bench/results. Git keeps the runs that somebody commits."""
-        path = RESULTS / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}-{self._machine.commit}.json"
-        path.parent.mkdir(exist_ok=True)
+        """Write the results so far to bench/results. Git keeps the runs that somebody commits."""
+        RESULTS.mkdir(exist_ok=True)
         results = {
             "machine": self._machine.as_json(),
             "rows": [{"group": group, **row.as_json()} for group, row in self._rows],
             "failures": dict(self._failures),
             "skipped": dict(self._skipped),
         }
-        path.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2) + b"\n")
-        return path
+        self._path.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2) + b"\n")
+        return self._path
 
 
 def _cells(row: Row) -> tuple[str, ...]:

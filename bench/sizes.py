@@ -26,7 +26,7 @@ def read_sizes() -> Sizes:
     return Sizes(
         import_rows=int(os.environ.get("BENCH_ROWS", "20000" if is_quick else "1000000")),
         tasks=int(os.environ.get("BENCH_TASKS", "50000" if is_quick else "1000000")),
-        history_tasks=2_000 if is_quick else 100_000,
+        history_tasks=2_500 if is_quick else 100_000,
         history_changes=200 if is_quick else 1_000,
         seconds=float(os.environ.get("BENCH_SECONDS", "0.6" if is_quick else "4")),
         http_seconds=float(os.environ.get("BENCH_HTTP_SECONDS", "0.5" if is_quick else "3")),

@@ -16,9 +16,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType
 
-from app.database.engine import PLANNED
+from app.database.engine import HAS_FLUSHED, PLANNED
 
-_DIALECT = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
+DIALECT = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
 _DOLLAR_DIALECT = PGDialect_psycopg2(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 # The server no longer has the plan, or the type of a column in the result has changed since.
 _PLAN_IS_LOST = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
@@ -41,7 +41,7 @@ class Prepared:
     """A statement with parameters. The driver sends their values, so they must be of types that it knows."""
 
     def __init__(self, statement: ClauseElement) -> None:
-        compiled: Any = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+        compiled: Any = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
         self._text: str = compiled.string
         # A named parameter has no constant value, so that an execution cannot forget it.
         named = {each.key for each in compiled.bind_names if not each.unique}
@@ -50,6 +50,12 @@ class Prepared:
     def rows(self, session: Session, values: dict[str, Any]) -> Sequence[Any]:
         """The rows of one execution in the session's transaction. Raises KeyError if a parameter has no value."""
         return self._run(session.connection(), self._constants | values)
+
+    def write(self, session: Session, values: dict[str, Any]) -> Sequence[Any]:
+        """The rows of one execution that changes something. The session notes it, as it does for a flush."""
+        rows = self.rows(session, values)
+        session.info[HAS_FLUSHED] = True
+        return rows
 
     def _run(self, connection: Connection, values: dict[str, Any]) -> Sequence[Any]:
         return connection.exec_driver_sql(self._text, values).all()
@@ -90,4 +96,4 @@ class PlannedOnce(Prepared):
 
 def _type_of(bind: BindParameter[Any]) -> str:
     """The type's name in SQL; `unknown` lets PostgreSQL infer the type."""
-    return "unknown" if isinstance(bind.type, NullType) else bind.type.compile(dialect=_DIALECT)
+    return "unknown" if isinstance(bind.type, NullType) else bind.type.compile(dialect=DIALECT)

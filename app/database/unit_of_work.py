@@ -110,7 +110,7 @@ class UnitOfWork:
             self._release(published)
 
     @contextmanager
-    def single_statement(self) -> Iterator[None]:
+    def single_statements(self) -> Iterator[None]:
         """Open a block for one statement, which commits by itself: it needs no round trips for BEGIN and COMMIT.
 
         For reads, and for a write that may stay though nothing comes of it. Raises UnavailableError when the server is

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.database.engine import violated_constraint
-from app.database.prepared import parameter
+from app.database.prepared import PlannedOnce, parameter
 from app.errors import EmailTakenError, UsernameTakenError
 from app.models.people.user import Role, User
 from app.queries.pages import JsonRow, Page, decode_cursor, is_integer
@@ -30,6 +30,15 @@ _LOCKED = (
     .with_for_update()
     .execution_options(populate_existing=True)
 )
+_LOCK_LOGIN = PlannedOnce(
+    select(User.id)
+    .where(
+        User.id == parameter("user_id", BigInteger),
+        User.password_hash == parameter("password_hash", Text),
+        User.is_active,
+    )
+    .with_for_update()
+)
 _BY_USERNAME = select(User).where(func.lower(User.username) == func.lower(parameter("name", Text)))
 _BY_EMAIL = select(User).where(func.lower(User.email) == func.lower(parameter("name", Text)))
 # Every change of the set of admins takes this lock first, so that two admins cannot remove each other.
@@ -45,6 +54,10 @@ class UserRepository:
 
     def get_for_update(self, user_id: int) -> User | None:
         return self._session.scalar(_LOCKED, {"user_id": user_id})
+
+    def lock_login(self, user_id: int, password_hash: str) -> bool:
+        """Lock the user until the commit. False if the user is not active, or if the password has changed."""
+        return bool(_LOCK_LOGIN.rows(self._session, {"user_id": user_id, "password_hash": password_hash}))
 
     def get_by_login(self, login: str) -> User | None:
         """Find a user by username or email. A user whose name contains an @ cannot log in, so an @ means an email."""

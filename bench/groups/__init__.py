@@ -9,6 +9,7 @@ from bench.groups.imports import measure_imports
 from bench.groups.log import measure_log
 from bench.groups.overload import measure_overload
 from bench.groups.peers import measure_peers
+from bench.groups.permits import measure_permits
 from bench.groups.requests import REQUEST_NAMES, measure_requests
 from bench.groups.size import measure_size
 from bench.groups.start import measure_start
@@ -19,6 +20,7 @@ Group = Callable[[Stage], None]
 ALL: dict[str, Group] = {
     "requests": measure_requests,
     "http": measure_http,
+    "permits": measure_permits,
     "imports": measure_imports,
     "overload": measure_overload,
     "history": measure_history,

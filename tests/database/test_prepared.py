@@ -71,11 +71,11 @@ class TestPlannedOnce:
     def test_a_caller_with_a_useless_plan_is_told_to_try_again(self, one_connection):
         session = make_session_factory(one_connection)()
         uow = UnitOfWork(session, lambda _event: None)
-        with uow.single_statement():
+        with uow.single_statements():
             STATEMENT.rows(session, {"number": 1, "word": ""})
             session.execute(text("DEALLOCATE ALL"))
 
-        with pytest.raises(UnavailableError), uow.single_statement():
+        with pytest.raises(UnavailableError), uow.single_statements():
             STATEMENT.rows(session, {"number": 1, "word": ""})
 
 

@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
+from app.database.prepared import PlannedOnce, parameter
 from app.models.login.session import LoginSession
 from app.models.people.user import User
 from app.models.projects.project import Project, ProjectMember
@@ -18,7 +19,10 @@ class SessionRepository:
         self._session = session
 
     def add(self, login_session: LoginSession) -> None:
-        self._session.add(login_session)
+        # The driver does not know UUIDs.
+        ids = {"id": str(login_session.id), "refresh_id": str(login_session.refresh_id)}
+        values = {**ids, "user_id": login_session.user_id, "expires_at": login_session.expires_at}
+        _INSERT.write(self._session, values)
 
     def get_with_user(self, session_id: UUID, user_id: int) -> Any | None:
         """The session of that user as `LoginSession`, with `username`, `role`, `is_active` and `project_ids`.
@@ -57,3 +61,15 @@ class SessionRepository:
     def delete_expired(self, *, before: datetime, limit: int) -> int:
         """Delete up to `limit` expired sessions; return how many were deleted."""
         return delete_some(self._session, LoginSession, LoginSession.expires_at < before, limit=limit)
+
+
+_INSERT = PlannedOnce(
+    insert(LoginSession)
+    .values(
+        {
+            name: parameter(name, LoginSession.__table__.c[name].type)
+            for name in ("id", "user_id", "refresh_id", "expires_at")
+        }
+    )
+    .returning(LoginSession.user_id)
+)

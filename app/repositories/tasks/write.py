@@ -5,12 +5,13 @@ from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, insert, inspect, select, update
+from sqlalchemy import BigInteger, insert, inspect, select, update
 from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm.attributes import set_committed_value
 
 from app.auth.actor import Actor
-from app.database.engine import HAS_FLUSHED, ensure_signed
-from app.database.prepared import PlannedOnce, parameter
+from app.database.engine import ensure_signed
+from app.database.prepared import DIALECT, PlannedOnce, parameter
 from app.models.tasks.fields import ACTIVE_STATUSES, FIELDS, VERSIONED_COLUMNS
 from app.models.tasks.task import Task
 from app.queries.pages import Shape
@@ -32,31 +33,27 @@ class TaskRepository:
         self._session = session
 
     def get_for_update(self, actor: Actor, task_id: int, *, deleted: bool = False) -> Task | None:
-        """Locked until the commit, with current values: a row that this session has loaded before is read again."""
+        """A task with its current values, locked until the commit. Save it with `save_if_changed`, not with a flush."""
         values = {"task_id": task_id, **scope_parameters(actor)}
-        return self._session.scalar(_locked(anybody_like(actor), deleted), values)
+        rows = _locked(anybody_like(actor), deleted).rows(self._session, values)
+        return _task_of(rows[0]) if rows else None
 
     def add(self, task: Task) -> TaskView:
         return self._write(_INSERT, {name: getattr(task, name) for name in _INSERTED})
 
     def save_if_changed(self, task: Task, *, at: datetime) -> TaskView | None:
-        """Save what has changed in a locked task. None if nothing has; the task keeps its version then.
-
-        The session lets go of the task.
-        """
+        """Save what has changed in a locked task. None if nothing has; the task keeps its version then."""
         state = inspect(task)
         changed = sorted(name for name in state.committed_state if state.attrs[name].history.has_changes())
-        self._session.expunge(task)
         if not changed:
             return None
         values = {"id": task.id, "updated_at": at, **{name: getattr(task, name) for name in changed}}
         return self._write(_update(tuple(changed)), values)
 
     def _write(self, statement: PlannedOnce, values: dict[str, Any]) -> TaskView:
-        """Run a statement that writes a task, with what a flush does for entities: it needs an actor, and is noted."""
+        """Run a statement that writes a task. As for a flush, the transaction must have an actor."""
         ensure_signed(self._session)
-        (row,) = statement.rows(self._session, values)
-        self._session.info[HAS_FLUSHED] = True
+        (row,) = statement.write(self._session, values)
         return _view_of(row)
 
     def get_view(self, actor: Actor, task_id: int, *, include_deleted: bool) -> TaskView | None:
@@ -83,10 +80,27 @@ def _view_of(row: Any) -> TaskView:
     return TaskView(row.json.encode(), row.id, row.version, row.title)
 
 
+_COLUMNS = inspect(Task).columns
+_LOCKED = ("id", "updated_at", *VERSIONED_COLUMNS)
+# How values of the driver become values of the model, where the two differ.
+_CONVERSIONS = {
+    name: convert for name in _LOCKED if (convert := _COLUMNS[name].type.result_processor(DIALECT, None)) is not None
+}
+
+
 @cache
-def _locked(actor: Actor, deleted: bool) -> Select[Task]:
-    statement = select(Task).where(Task.id == parameter("task_id", BigInteger), visible_to(actor), is_deleted(deleted))
-    return statement.with_for_update().execution_options(populate_existing=True)
+def _locked(actor: Actor, deleted: bool) -> PlannedOnce:
+    statement = select(*(_COLUMNS[name] for name in _LOCKED))
+    is_chosen = Task.id == parameter("task_id", BigInteger)
+    return PlannedOnce(statement.where(is_chosen, visible_to(actor), is_deleted(deleted)).with_for_update())
+
+
+def _task_of(row: Sequence[Any]) -> Task:
+    """A task that belongs to no session, and knows which of its values change from now on."""
+    task = Task()
+    for name, value in zip(_LOCKED, row, strict=True):
+        set_committed_value(task, name, _CONVERSIONS[name](value) if name in _CONVERSIONS else value)
+    return task
 
 
 @cache
@@ -97,7 +111,6 @@ def _view(actor: Actor, include_deleted: bool) -> PlannedOnce:
 
 # The columns of a new task. The others have defaults of their own.
 _INSERTED = (*(name for name in VERSIONED_COLUMNS if name != "version"), "updated_at")
-_COLUMNS = inspect(Task).columns
 
 
 def _written(statement: Any) -> PlannedOnce:

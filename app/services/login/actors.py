@@ -32,7 +32,7 @@ class ActorService:
         return Actor.from_json(cached.value)
 
     def _load(self, session_id: UUID, user_id: int) -> Actor:
-        with self._uow.single_statement():
+        with self._uow.single_statements():
             row = self._sessions.get_with_user(session_id, user_id)
         if row is None or not row.LoginSession.is_open(self._now()):
             raise SessionEndedError("the session has ended; log in again")

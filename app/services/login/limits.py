@@ -58,7 +58,7 @@ class LogInLimits:
 
     def count(self, action: str, subject: str) -> None:
         """Count one more attempt of a subject. Raises TooManyRequestsError, whose message names the action."""
-        with self._uow.single_statement():
+        with self._uow.single_statements():
             refusal = _refusal(action, self._count(subject))
         if refusal is not None:
             raise refusal
@@ -66,10 +66,9 @@ class LogInLimits:
     def count_network(self, address: str) -> TooManyRequestsError | None:
         """Count a log-in from the address's network. Return the refusal if there were too many, else None."""
         network, site = network_of(address), site_of(address)
-        with self._uow.single_statement():
+        with self._uow.single_statements():
             wait = self._count(f"address:{network}")
-        if site != network:
-            with self._uow.single_statement():
+            if site != network:
                 wait = self._count(f"site:{site}", factor=SITE_FACTOR) or wait
         return _refusal("log-in", wait)
 
@@ -82,15 +81,11 @@ class LogInLimits:
         account = f"user:{user_id}" if user_id is not None else f"name:{fingerprint(self._key, login.casefold())}"
         network = self._network_of(address, account)
         now = self._now()
-        with self._uow.single_statement():
+        with self._uow.single_statements():
             is_known = user_id is not None and self._attempts.is_known(user_id, network, since=now - KNOWN_TIME)
+            refusal = _refusal("log-in", self._count(f"known:{account}:{network}")) if is_known else None
         attempt = Attempt(account, network, is_known)
-        if self._limit is None:
-            return attempt
-        if is_known:
-            with self._uow.single_statement():
-                refusal = _refusal("log-in", self._count(f"known:{account}:{network}"))
-        else:
+        if self._limit is not None and not is_known:
             with self._uow.transaction():
                 refusal = too_many or _refusal("log-in", self._wait_of_unknown_network(attempt, self._limit, now))
         if refusal is not None:

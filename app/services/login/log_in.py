@@ -82,7 +82,7 @@ class AuthenticationService:
         if too_many is not None and is_limit_fixed:
             _log_log_in("refused by address", None, address)
             raise too_many
-        with self._uow.single_statement():
+        with self._uow.single_statements():
             user = self._users.get_by_login(login)
         password_hash = user.password_hash if user is not None and user.is_active else None
         try:
@@ -98,10 +98,10 @@ class AuthenticationService:
             raise too_many or WrongCredentialsError("the username or password is wrong")
         new_hash = hash_password(password) if needs_rehash(password_hash) else None
         with self._uow.transaction():
-            user = self._users.get_for_update(user.id)
-            if user is None or not user.is_active or user.password_hash != password_hash:
+            if not self._users.lock_login(user.id, password_hash):
                 raise WrongCredentialsError("the username or password is wrong")
-            user.password_hash = new_hash or password_hash
+            if new_hash is not None:
+                user.password_hash = new_hash
             self._limits.succeed(attempt, user.id)
             login_session = LoginSession(
                 id=uuid4(),

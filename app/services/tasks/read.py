@@ -44,7 +44,7 @@ class TaskViewService:
 
     def get(self, actor: Actor, task_id: int) -> TaskView:
         """Get a task. Actors who may restore tasks also get deleted ones, with their `deleted_at`."""
-        with self._uow.single_statement():
+        with self._uow.single_statements():
             view = self._tasks.get_view(actor, task_id, include_deleted=may(actor, Permission.TASK_RESTORE))
             return view or not_found("task", task_id)
 
@@ -78,5 +78,5 @@ class TaskViewService:
 
     def _load_page(self, actor: Actor, query: TaskQuery) -> Page:
         # The total needs a statement of its own, and should count the same tasks.
-        with self._uow.transaction() if query.include_total else self._uow.single_statement():
+        with self._uow.transaction() if query.include_total else self._uow.single_statements():
             return self._task_list.list_page(actor, query, now=self._now())

@@ -62,7 +62,7 @@ class TaskService:
         assignee_id = self._find_assignee_id(actor, name, key) if name is not None else None
         # Not in the transaction of the task: the project's row would be locked until that is on the disk, and the tasks
         # of a project could only be created one after the other.
-        with self._uow.single_statement():
+        with self._uow.single_statements():
             project_id, number = self._projects.take_task_number(actor, key) or _no_project(key)
         fields = {"position": float(number), **defaults(), **values}
         with self._uow.transaction(by=actor):
