@@ -1,4 +1,4 @@
-"""Group `permits`: how many requests should a process run at once? Each runs in a thread, on one connection of the pool.
+"""Group `permits`: how many requests should a process run at once? Each has a thread and a connection of the pool.
 
 A number above that of the default settings is compared with it: more threads wait longer for Python's global lock, and
 fewer leave the processor idle while they wait for PostgreSQL. Slow clients hold threads of their own, without a permit.
