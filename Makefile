@@ -46,6 +46,9 @@ bench: .venv/dev.stamp ## Measure the speed, as ratios within one run: make benc
 postman: .venv/run.stamp ## Run the Postman collection against a fresh tracker (needs Node)
 	$(BIN)/python postman/run.py
 
+clients: .venv/dev.stamp ## Check the OpenAPI document, generate clients from it and use one (needs Node)
+	$(BIN)/pytest -m clients tests/clients
+
 migration: .venv/dev.stamp ## Draft a migration: make migration name="add due reminders"
 	$(BIN)/alembic revision --autogenerate --message "$(name)"
 
@@ -65,4 +68,4 @@ lock: .venv/dev.stamp ## Resolve and lock the dependencies again
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
-.PHONY: help run test test-deep env backup restore check format docs bench postman migration lock
+.PHONY: help run test test-deep env backup restore check format docs bench postman clients migration lock

@@ -17,12 +17,13 @@ from app.database.deadlines import Deadlines
 from app.database.engine import JOB_TIMEOUTS, STATEMENT_GRACE_SECONDS
 from app.http.admission import Admission, init_body_reception, init_permits
 from app.http.bodies import init_bodies
+from app.http.description import init_spec_route
 from app.http.draining import Draining, init_draining
 from app.http.error_handlers import init_error_handlers
 from app.http.identity.access import init_credentials
 from app.http.identity.bearer import make_bearer_tokens
 from app.http.metrics import init_metrics
-from app.http.openapi import init_openapi, init_spec_route
+from app.http.openapi import init_openapi
 from app.http.rate_limits import init_rate_limits
 from app.http.request_ids import init_request_ids
 from app.http.response_headers import init_response_headers

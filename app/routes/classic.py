@@ -7,13 +7,14 @@ from flask import Response, current_app
 
 from app.auth.permissions import Permission
 from app.composition.services import services
+from app.errors import ConflictError, EmailTakenError, InvalidError, UsernameTakenError, WrongCredentialsError
 from app.http.admission import ungated
 from app.http.bodies import takes_file
 from app.http.client_address import client_address
 from app.http.downloads import json_array_response
 from app.http.identity.access import current_actor, public, requires
 from app.http.identity.bearer import bearer_tokens
-from app.http.openapi import Blueprint
+from app.http.openapi import LOCATION, X_CACHE, Blueprint, raises
 from app.http.rate_limits import LimitName, limited
 from app.http.responses import cache_status, json_response, row_response, value_response
 from app.http.uploads import Upload
@@ -70,6 +71,7 @@ def ping() -> Response:
 @public
 @blueprint.arguments(Login)
 @blueprint.response(200, ClassicToken)
+@raises(WrongCredentialsError)
 def log_in(values: dict[str, Any]) -> Response:
     """Exchange a username and a password for a token that is valid for an hour. Five log-ins a minute are allowed."""
     grant = services().login.log_in(
@@ -84,6 +86,7 @@ def log_in(values: dict[str, Any]) -> Response:
 @requires(Permission.USER_MANAGE)
 @blueprint.arguments(ClassicUserInput)
 @blueprint.response(201, ClassicUser)
+@raises(UsernameTakenError, EmailTakenError)
 def create_user(values: dict[str, Any]) -> Response:
     """Create a user with a role. Admins only."""
     user = services().people.create(current_actor(), **values).values
@@ -151,7 +154,7 @@ def show_task_log(log_id: int) -> Response:
 @limited(LimitName.TASKS)
 @requires(Permission.TASK_LOG_READ)
 @blueprint.arguments(ClassicLogQuery, location="query")
-@blueprint.response(200, ClassicLogPage)
+@blueprint.response(200, ClassicLogPage, headers=X_CACHE)
 def list_logged_tasks(query: NumberedLogQuery) -> Response:
     """List log rows in numbered pages, newest day first. 60 requests a minute are allowed.
 
@@ -174,8 +177,9 @@ def list_active_tasks() -> Response:
 @takes_file
 @requires(Permission.IMPORT_CREATE)
 @blueprint.arguments(CsvUpload, location="files")
-@blueprint.response(200, ClassicUploaded)
-@blueprint.alt_response(202, ClassicUploaded)
+@blueprint.response(200, ClassicUploaded, headers=LOCATION)
+@blueprint.alt_response(202, ClassicUploaded, headers=LOCATION)
+@raises(ConflictError, InvalidError)
 def upload_csv(files: dict[str, Any]) -> Response:
     """Import a CSV file into the project `GEN`. Managers and admins only; ten an hour.
 

@@ -9,8 +9,9 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
+from app.errors import ConflictError
 from app.http.identity.access import current_actor, requires
-from app.http.openapi import Blueprint
+from app.http.openapi import X_CACHE, Blueprint, raises
 from app.http.responses import items_response, page_response, row_response, value_response
 from app.queries.daily_log import TaskLogQuery
 from app.schemas.base import PageQuery
@@ -34,7 +35,7 @@ blueprint = Blueprint("task_logs", __name__, url_prefix="/api/v1/task-logs", des
 @blueprint.get("")
 @requires(Permission.TASK_LOG_READ)
 @blueprint.arguments(TaskLogListQuery, location="query")
-@blueprint.response(200, TaskLogPage)
+@blueprint.response(200, TaskLogPage, headers=X_CACHE)
 def list_task_logs(query: TaskLogQuery) -> Response:
     """List log rows, newest day first. `X-Cache` says whether the page came from the cache."""
     page, was_cached = services().task_logs.list_page(current_actor(), query)
@@ -91,6 +92,7 @@ def list_runs(query: dict[str, Any]) -> Response:
 @requires(Permission.TASK_LOG_RUN)
 @blueprint.arguments(LogRequest, required=False)
 @blueprint.response(202, LogRequested)
+@raises(ConflictError)
 def request_run(values: dict[str, date | None]) -> Response:
     """Request a log run for today, or for a day that is over and not final. Managers and admins only.
 

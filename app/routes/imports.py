@@ -6,10 +6,11 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
+from app.errors import IdempotencyKeyReusedError, ImportUnderWayError, UnreadableCsvError
 from app.http.bodies import takes_file
 from app.http.downloads import csv_response
 from app.http.identity.access import current_actor, requires
-from app.http.openapi import CSV, Blueprint
+from app.http.openapi import CSV, LOCATION, Blueprint, raises
 from app.http.rate_limits import LimitName, limited
 from app.http.responses import page_response, row_response
 from app.http.uploads import Upload
@@ -35,8 +36,9 @@ blueprint = Blueprint("imports", __name__, url_prefix="/api/v1/imports", descrip
 @blueprint.arguments(ImportHeaders, location="headers")
 @blueprint.arguments(ImportForm, location="form")
 @blueprint.arguments(CsvUpload, location="files")
-@blueprint.response(201, Import)
-@blueprint.alt_response(202, Import)
+@blueprint.response(201, Import, headers=LOCATION)
+@blueprint.alt_response(202, Import, headers=LOCATION)
+@raises(ImportUnderWayError, IdempotencyKeyReusedError, UnreadableCsvError)
 def create_import(headers: dict[str, Any], options: ImportOptions, files: dict[str, Any]) -> Response:
     """Import a CSV file: good rows become tasks, bad ones are reported. Managers and admins only; ten an hour.
 

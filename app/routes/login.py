@@ -6,10 +6,18 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
+from app.errors import (
+    EmailTakenError,
+    RefreshTokenReusedError,
+    RegistrationClosedError,
+    SessionEndedError,
+    UsernameTakenError,
+    WrongCredentialsError,
+)
 from app.http.client_address import client_address
 from app.http.identity.access import current_actor, public, requires
 from app.http.identity.bearer import authorization, bearer_tokens
-from app.http.openapi import Blueprint
+from app.http.openapi import Blueprint, raises
 from app.http.responses import no_content, row_response, value_response
 from app.schemas.login import Login, PasswordChange, Registration, TokenPair
 from app.schemas.people import User
@@ -21,6 +29,7 @@ blueprint = Blueprint("auth", __name__, url_prefix="/api/v1/auth", description="
 @public
 @blueprint.arguments(Registration)
 @blueprint.response(201, User)
+@raises(RegistrationClosedError, UsernameTakenError, EmailTakenError)
 def register(values: dict[str, Any]) -> Response:
     """Create an account for yourself, with the role `user`.
 
@@ -35,6 +44,7 @@ def register(values: dict[str, Any]) -> Response:
 @public
 @blueprint.arguments(Login)
 @blueprint.response(200, TokenPair)
+@raises(WrongCredentialsError)
 def log_in(values: dict[str, Any]) -> Response:
     """Exchange a username or an email address and a password for an access token and a refresh token.
 
@@ -48,6 +58,7 @@ def log_in(values: dict[str, Any]) -> Response:
 @public
 @blueprint.doc(security=[{"bearer": []}])
 @blueprint.response(200, TokenPair)
+@raises(SessionEndedError, RefreshTokenReusedError)
 def refresh() -> Response:
     """Exchange the refresh token, sent as the bearer token, for the next pair.
 

@@ -7,8 +7,9 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
+from app.errors import EmailTakenError, LastAdminError, UsernameTakenError
 from app.http.identity.access import current_actor, me_or, requires
-from app.http.openapi import Blueprint
+from app.http.openapi import X_CACHE, Blueprint, raises
 from app.http.responses import no_content, page_response, row_response
 from app.queries.tasks import TaskQuery
 from app.schemas.people import User, UserInput, UserPage, UserPatch, UserQuery
@@ -34,6 +35,7 @@ def list_users(query: dict[str, Any]) -> Response:
 @requires(Permission.USER_MANAGE)
 @blueprint.arguments(UserInput)
 @blueprint.response(201, User)
+@raises(UsernameTakenError, EmailTakenError)
 def create_user(values: dict[str, Any]) -> Response:
     """Create a user with a role. Admins only.
 
@@ -55,6 +57,7 @@ def show_user(user_id: int) -> Response:
 @requires(Permission.USER_MANAGE)
 @blueprint.arguments(UserPatch)
 @blueprint.response(200, User)
+@raises(UsernameTakenError, EmailTakenError, LastAdminError)
 def change_user(values: UserChanges, user_id: int) -> Response:
     """Change a user. Admins only.
 
@@ -67,6 +70,7 @@ def change_user(values: UserChanges, user_id: int) -> Response:
 @blueprint.delete("/<user:user_id>")
 @requires(Permission.USER_MANAGE)
 @blueprint.response(204)
+@raises(LastAdminError)
 def deactivate_user(user_id: int) -> Response:
     """Deactivate a user. Admins only.
 
@@ -80,7 +84,7 @@ def deactivate_user(user_id: int) -> Response:
 @blueprint.get("/<user:user_id>/tasks")
 @requires(Permission.TASK_READ)
 @blueprint.arguments(AssignedTaskListQuery, location="query")
-@blueprint.response(200, TaskPage)
+@blueprint.response(200, TaskPage, headers=X_CACHE)
 def list_tasks_of_user(query: TaskQuery, user_id: int) -> Response:
     """List the tasks that are assigned to a user, as far as you can see them."""
     page, was_cached = services().task_views.list_page(current_actor(), replace(query, assignee=str(me_or(user_id))))

@@ -6,8 +6,9 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
+from app.errors import ConflictError, InvalidError, ProjectKeyTakenError
 from app.http.identity.access import current_actor, requires
-from app.http.openapi import Blueprint
+from app.http.openapi import Blueprint, raises
 from app.http.responses import no_content, page_response, row_response
 from app.schemas.base import PageQuery
 from app.schemas.projects import MemberPage, Project, ProjectInput, ProjectPage, ProjectPatch
@@ -28,6 +29,7 @@ def list_projects(query: dict[str, Any]) -> Response:
 @requires(Permission.PROJECT_CREATE)
 @blueprint.arguments(ProjectInput)
 @blueprint.response(201, Project)
+@raises(ProjectKeyTakenError)
 def create_project(values: dict[str, Any]) -> Response:
     """Create a project and become its first member. Managers and admins only."""
     return row_response(services().projects.create(current_actor(), **values), 201)
@@ -65,6 +67,7 @@ def list_members(query: dict[str, Any], key: str) -> Response:
 @blueprint.put("/<key>/members/<username>")
 @requires(Permission.PROJECT_UPDATE)
 @blueprint.response(204)
+@raises(ConflictError, InvalidError)
 def add_member(key: str, username: str) -> Response:
     """Add a member to a project. Managers and admins only.
 
@@ -78,6 +81,7 @@ def add_member(key: str, username: str) -> Response:
 @blueprint.delete("/<key>/members/<username>")
 @requires(Permission.PROJECT_UPDATE)
 @blueprint.response(204)
+@raises(ConflictError, InvalidError)
 def remove_member(key: str, username: str) -> Response:
     """Remove a member from a project. Managers and admins only.
 

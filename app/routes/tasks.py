@@ -9,7 +9,7 @@ from app.auth.permissions import Permission
 from app.composition.services import services
 from app.http.downloads import csv_response
 from app.http.identity.access import current_actor, requires
-from app.http.openapi import CSV, Blueprint
+from app.http.openapi import CSV, LOCATION, X_CACHE, Blueprint, versioned
 from app.http.responses import items_response, no_content, page_response, precondition_of, versioned_response
 from app.queries.tasks import TaskQuery
 from app.schemas.base import PageQuery
@@ -33,7 +33,7 @@ blueprint = Blueprint("tasks", __name__, url_prefix="/api/v1/tasks", description
 @blueprint.get("")
 @requires(Permission.TASK_READ)
 @blueprint.arguments(TaskListQuery, location="query")
-@blueprint.response(200, TaskPage)
+@blueprint.response(200, TaskPage, headers=X_CACHE)
 def list_tasks(query: TaskQuery) -> Response:
     """List the tasks that you can see, newest change first. `X-Cache` says whether the page came from the cache.
 
@@ -64,7 +64,8 @@ def export_tasks(query: TaskQuery) -> Response:
 @blueprint.post("")
 @requires(Permission.TASK_CREATE)
 @blueprint.arguments(TaskInput)
-@blueprint.response(201, Task)
+@blueprint.response(201, Task, headers=LOCATION)
+@versioned
 def create_task(values: TaskChanges) -> Response:
     """Create a task."""
     task = services().tasks.create(current_actor(), values)
@@ -74,6 +75,7 @@ def create_task(values: TaskChanges) -> Response:
 @blueprint.get("/<id:task_id>")
 @requires(Permission.TASK_READ)
 @blueprint.response(200, Task)
+@versioned
 def show_task(task_id: int) -> Response:
     """Show a task. The `ETag` is its version, and `If-None-Match` saves the body.
 
@@ -101,6 +103,7 @@ def list_task_history(query: dict[str, Any], task_id: int) -> Response:
 @requires(Permission.TASK_UPDATE)
 @blueprint.arguments(TaskReplacement)
 @blueprint.response(200, Task)
+@versioned
 def replace_task(values: TaskChanges, task_id: int) -> Response:
     """Replace a task. With `If-Match`, the answer is 412 if the task has changed since you read it.
 
@@ -115,6 +118,7 @@ def replace_task(values: TaskChanges, task_id: int) -> Response:
 @requires(Permission.TASK_UPDATE)
 @blueprint.arguments(TaskPatch)
 @blueprint.response(200, Task)
+@versioned
 def change_task(values: TaskChanges, task_id: int) -> Response:
     """Change some fields of a task. With `If-Match`, the answer is 412 if the task has changed since you read it.
 
@@ -129,6 +133,7 @@ def change_task(values: TaskChanges, task_id: int) -> Response:
 @requires(Permission.TASK_UPDATE)
 @blueprint.arguments(TaskStatusChange)
 @blueprint.response(200, Task)
+@versioned
 def change_task_status(values: TaskChanges, task_id: int) -> Response:
     """Change the status, the deadline, or both. With `If-Match`, the answer is 412 if the task has changed since.
 
@@ -142,6 +147,7 @@ def change_task_status(values: TaskChanges, task_id: int) -> Response:
 @blueprint.delete("/<id:task_id>")
 @requires(Permission.TASK_DELETE)
 @blueprint.response(204)
+@versioned
 def delete_task(task_id: int) -> Response:
     """Delete a task so that it can be restored. With `If-Match`, 412 if it has changed since. Managers and admins only.
 
@@ -154,6 +160,7 @@ def delete_task(task_id: int) -> Response:
 @blueprint.post("/<id:task_id>/restore")
 @requires(Permission.TASK_RESTORE)
 @blueprint.response(200, Task)
+@versioned
 def restore_task(task_id: int) -> Response:
     """Restore a deleted task. Managers and admins only.
 

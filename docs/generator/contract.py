@@ -1,5 +1,6 @@
 """The OpenAPI document that the app serves, operation by operation."""
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -63,9 +64,13 @@ class Operation:
         return description
 
     @property
+    def name(self) -> str:
+        name: str = self.described["operationId"]
+        return name
+
+    @property
     def statuses(self) -> list[int]:
-        """The statuses that the document lists one by one. Most errors are not listed."""
-        return [int(status) for status in self.described["responses"] if status != "default"]
+        return [int(status) for status in self.described["responses"]]
 
     @property
     def permission(self) -> str | None:
@@ -84,9 +89,8 @@ class Operation:
         return media_type, content["schema"]
 
     def response_schema(self, status: int, media_type: str) -> Mapping[str, Any] | None:
-        """The schema of `default` for a status that is not listed; None if the document does not describe the body."""
-        responses = self.described["responses"]
-        response = responses.get(str(status), responses["default"])
+        """None if the document does not describe such a body."""
+        response = self.described["responses"].get(str(status), {})
         schema: Mapping[str, Any] | None = response.get("content", {}).get(media_type, {}).get("schema")
         return schema
 
@@ -96,17 +100,27 @@ class Operation:
 
 
 class Contract:
-    def __init__(self, document: dict[str, Any]) -> None:
-        self.document = document
+    def __init__(self, text: str) -> None:
+        """`text` is the document as the app serves it."""
+        self.text = text
+        self.document: dict[str, Any] = json.loads(text)
 
     @cached_property
     def operations(self) -> list[Operation]:
         return [
-            Operation(path, method, item.get("parameters", []), described)
+            Operation(path, method, item.get("parameters", []), {**described, "responses": self._responses(described)})
             for path, item in self.document["paths"].items()
             for method, described in item.items()
             if method in METHODS
         ]
+
+    def _responses(self, described: dict[str, Any]) -> dict[str, Any]:
+        """The responses of an operation. Those that the document names once for all operations are looked up."""
+        components = self.document["components"]["responses"]
+        return {
+            status: components[response["$ref"].rpartition("/")[2]] if "$ref" in response else response
+            for status, response in described["responses"].items()
+        }
 
     def operation(self, method: str, path: str) -> Operation | None:
         """The operation with the fewest parameters that fits the path; None if the document has none."""
@@ -161,5 +175,4 @@ def read_contract() -> Contract:
     """Read the document without a server. It depends on the routes alone."""
     with patch.dict(os.environ, ENVIRONMENT, clear=True):
         app = create_app(read_settings())
-    document: dict[str, Any] = app.test_client().get(PATH).get_json()
-    return Contract(document)
+    return Contract(app.test_client().get(PATH).text)

@@ -72,7 +72,7 @@ class _Reference:
 
     def _entry(self, operation: Operation) -> Iterator[str]:
         yield f"### `{operation}`"
-        yield operation.summary
+        yield f"{operation.summary}."
         yield operation.description.replace("\n", " ")
         yield f"**Who:** {who_may(operation)}"
         yield from self._parameters(operation)
@@ -99,7 +99,7 @@ class _Reference:
             parameters = [each for each in parameters if each not in common]
         if parameters:
             rows = [
-                _row(f"`{each['name']}`", _place(each), _parameter_words(each), _meaning(each, each["schema"]))
+                _row(f"`{each['name']}`", each["in"], _parameter_words(each), _meaning(each, each["schema"]))
                 for each in parameters
             ]
             yield _table(("parameter", "in", "value", "meaning"), rows)
@@ -130,10 +130,13 @@ class _Reference:
         return schema if "description" in schema else self._contract.resolved(schema)
 
     def _statuses(self, operation: Operation) -> str:
-        """Every status of the contract and of an example, with the codes of its problems."""
-        codes: dict[int, list[str]] = {status: [] for status in operation.statuses}
-        if operation.response_schema(INVALID, PROBLEM_TYPE) is not None and INVALID in codes:
-            codes[INVALID].append("invalid")
+        """The statuses of success, and of each example with the codes of its problems.
+
+        The hand-written part describes the errors that most operations have.
+        """
+        codes: dict[int, list[str]] = {status: [] for status in operation.statuses if status < HTTPStatus.BAD_REQUEST}
+        if operation.response_schema(INVALID, PROBLEM_TYPE) is not None:
+            codes[INVALID] = ["invalid"]
         for example in self._examples[str(operation)]:
             for answer in (*example.answers, *example.shown_only):
                 listed = codes.setdefault(answer.status, [])
@@ -238,13 +241,9 @@ def _listed(words: list[str]) -> str:
 
 
 def _parameter_words(parameter: Mapping[str, Any]) -> str:
-    """Neither a query nor a form can hold null."""
+    """Neither a query nor a header can hold null."""
     words = words_for(parameter["schema"]).removesuffix(" or null").removesuffix(",")
     return f"{words}, required" if parameter.get("required") else words
-
-
-def _place(parameter: Mapping[str, Any]) -> str:
-    return "form" if parameter["in"] == "formData" else str(parameter["in"])
 
 
 def _meaning(described: Mapping[str, Any], schema: Mapping[str, Any]) -> str:

@@ -126,7 +126,7 @@ def walk(app, resources, clock):
 
 @pytest.fixture
 def checking(client):
-    return Checking(Contract(client.get("/api/v1/openapi.json").json))
+    return Checking(Contract(client.get("/api/v1/openapi.json").text))
 
 
 @pytest.fixture

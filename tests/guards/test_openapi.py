@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+LONGEST_TITLE = 100
+
 
 def test_no_two_paths_differ_only_in_the_name_of_a_parameter(document):
     templates = [re.sub(r"\{\w+\}", "{}", path) for path in document["paths"]]
@@ -13,6 +15,69 @@ def test_no_two_paths_differ_only_in_the_name_of_a_parameter(document):
 
 def test_the_classic_task_path_accepts_all_three_methods(document):
     assert {"get", "put", "delete"} <= set(document["paths"]["/task/{task_id}"])
+
+
+def test_every_operation_has_an_id_of_its_own_in_words(document):
+    ids = [operation["operationId"] for operation in operations_of(document)]
+
+    assert len(ids) == len(set(ids))
+    assert [each for each in ids if not re.fullmatch(r"[a-z]+(_[a-z]+)*", each)] == []
+    assert {"list_tasks", "create_import", "classic_create_task"} <= set(ids)
+
+
+def test_titles_are_short(document):
+    titles = [operation["summary"] for operation in operations_of(document)]
+
+    assert [title for title in titles if len(title) > LONGEST_TITLE or title.endswith(".")] == []
+
+
+def test_an_upload_with_options_is_one_form_that_ends_with_the_file(document):
+    upload = document["paths"]["/api/v1/imports"]["post"]
+    form = document["components"]["schemas"]["CreateImportForm"]
+
+    assert upload["requestBody"]["content"]["multipart/form-data"]["schema"]["$ref"].endswith("/CreateImportForm")
+    assert {"dry_run", "mode", "on_duplicate"} < set(form["properties"])
+    assert list(form["properties"])[-1] == "file"
+    places = {each["in"] for operation in operations_of(document) for each in operation.get("parameters", ())}
+    assert places == {"query", "header"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "statuses"),
+    [
+        ("get", "/api/v1/tasks/{task_id}", "200 304 400 401 403 404 429 503"),
+        ("patch", "/api/v1/tasks/{task_id}", "200 400 401 403 404 412 413 415 422 429 503"),
+        ("post", "/api/v1/projects", "201 400 401 403 409 413 415 422 429 503"),
+        ("get", "/healthz", "200 400"),
+    ],
+)
+def test_each_status_that_an_operation_can_answer_is_listed(document, method, path, statuses):
+    assert set(document["paths"][path][method]["responses"]) == set(statuses.split())
+
+
+def test_conflicts_name_their_codes(document):
+    conflict = document["paths"]["/api/v1/users/{user_id}"]["patch"]["responses"]["409"]
+
+    assert conflict["$ref"] == "#/components/responses/Conflict"
+    assert "`username_taken`, `email_taken`, `last_admin`" in conflict["description"]
+
+
+def test_headers_are_described(document):
+    task = document["paths"]["/api/v1/tasks/{task_id}"]
+    tasks = document["paths"]["/api/v1/tasks"]
+
+    assert "If-Match" in {each["name"] for each in task["delete"]["parameters"]}
+    assert "If-None-Match" in {each["name"] for each in task["get"]["parameters"]}
+    assert {"ETag", "X-Request-ID", "RateLimit"} <= set(task["get"]["responses"]["200"]["headers"])
+    assert {"Link", "X-Cache"} <= set(tasks["get"]["responses"]["200"]["headers"])
+    assert {"ETag", "Location"} <= set(tasks["post"]["responses"]["201"]["headers"])
+
+
+def test_bodies_have_the_examples_that_the_tests_send(document):
+    create = document["paths"]["/api/v1/tasks"]["post"]
+
+    assert create["requestBody"]["content"]["application/json"]["example"]["title"]
+    assert create["responses"]["201"]["content"]["application/json"]["example"]["ref"]
 
 
 @pytest.mark.parametrize("path", ["/api/v1/tasks/export", "/api/v1/imports/{import_id}/errors"])
@@ -40,6 +105,12 @@ def test_the_words_of_other_trackers_are_allowed(document):
     assert ours["enum"] == ["todo", "in_progress", "blocked", "done", "cancelled"]
     assert "pending" in others["enum"]
     assert document["components"]["schemas"]["Task"]["properties"]["status"]["enum"] == ours["enum"]
+
+
+def operations_of(document):
+    return [
+        operation for item in document["paths"].values() for method, operation in item.items() if method != "parameters"
+    ]
 
 
 @pytest.fixture
