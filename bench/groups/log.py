@@ -20,5 +20,5 @@ def _daily_log(work: Workload) -> Iterator[Row]:
     assert days == 1, days
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024
     floor_seconds = bare_log(work.settings)
-    yield rate_row("daily log", "one INSERT … SELECT", work.count_active(), seconds, floor_seconds, 0.7)
+    yield rate_row("daily log", "one INSERT … SELECT", work.count_active(), seconds, floor_seconds, 0.9)
     yield limit_row("memory of the daily log", grown, 64, "MB")
