@@ -129,6 +129,10 @@ class ImportUnderWayError(RetryLaterError, ConflictError):
     code = "import_under_way"
 
 
+class RequestUnderWayError(RetryLaterError, ConflictError):
+    code = "request_under_way"
+
+
 class IdempotencyKeyReusedError(InvalidError):
     code = "idempotency_key_reused"
 

@@ -33,6 +33,7 @@ class JobName(StrEnum):
     LOG_DUE_DAYS = "task_logs.log_due_days"
     RUN_IMPORTS = "imports.run_waiting"
     SWEEP_SESSIONS = "authentication.sweep"
+    SWEEP_KEPT_ANSWERS = "idempotency.sweep"
     REFRESH_STATISTICS = "statistics.refresh"
 
 

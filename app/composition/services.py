@@ -17,6 +17,7 @@ from app.repositories.daily_log.numbered import NumberedLogRepository
 from app.repositories.daily_log.reports import TaskLogReportRepository
 from app.repositories.health.checks import HealthRepository
 from app.repositories.health.statistics import StatisticsRepository
+from app.repositories.idempotency import KeptAnswerRepository
 from app.repositories.imports.batches import ImportBatchRepository
 from app.repositories.imports.imports import ImportRepository
 from app.repositories.imports.people import ImportPeopleRepository
@@ -36,6 +37,7 @@ from app.services.daily_log.read import TaskLogService
 from app.services.daily_log.reports import TaskLogReportService
 from app.services.health.checks import HealthService
 from app.services.health.statistics import StatisticsService
+from app.services.idempotency import IdempotencyService
 from app.services.imports.blocks import ImportBlockService
 from app.services.imports.imports import ImportService
 from app.services.imports.runs import ImportRunService
@@ -111,6 +113,10 @@ class Services:
     @cached_property
     def actors(self) -> ActorService:
         return ActorService(self._uow, SessionRepository(self._session), self._cache, self._resources.clock)
+
+    @cached_property
+    def idempotency(self) -> IdempotencyService:
+        return IdempotencyService(self._uow, KeptAnswerRepository(self._session), self._resources.clock)
 
     @cached_property
     def health(self) -> HealthService:

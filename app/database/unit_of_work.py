@@ -68,7 +68,7 @@ class UnitOfWork:
         self._release = release
         self._request_id = request_id
         self._events: list[Event] = []
-        self._is_open = self._releases_events = False
+        self._is_open = self._releases_events = self._is_together = False
         self._number: _TransactionNumber | None = None
 
     def publish(self, event: Event) -> None:
@@ -104,26 +104,42 @@ class UnitOfWork:
                 self.sign(by.user_id)
             yield
             self._session.flush()
+            if not self._is_together:
+                self._commit()
+        self._release_events()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Open a block whose transactions and single statements all commit together at its end, or not at all.
+
+        Events are released after that commit. Raises what `transaction` raises.
+        """
+        with self._opened(releases_events=True):
+            self._is_open, self._is_together = False, True
+            try:
+                yield
+            finally:
+                self._is_together = False
+            self._session.flush()
             self._commit()
-        events, self._events = self._events, []
-        for published in events:
-            self._release(published)
+        self._release_events()
 
     @contextmanager
     def single_statements(self) -> Iterator[None]:
-        """Open a block for one statement, which commits by itself: it needs no round trips for BEGIN and COMMIT.
+        """Open a block whose statements each commit by themselves: they need no round trips for BEGIN and COMMIT.
 
         For reads, and for a write that may stay though nothing comes of it. Raises UnavailableError when the server is
-        away or full, and StatementTooSlowError when it ended the statement. A second statement in the block sees what
-        was committed meanwhile.
+        away or full, and StatementTooSlowError when it ended the statement. A statement sees what was committed since
+        the one before.
         """
         with self._opened():
-            if self._session.info[OWNS_CONNECTION]:
+            if self._session.info[OWNS_CONNECTION] and not self._is_together:
                 # The pool switches it back. SQLAlchemy's own way of switching takes several round trips.
                 self._session.connection().connection.driver_connection.autocommit = True  # type: ignore[union-attr]
             yield
-            # This gives the connection back. A rollback would also make the objects that were read load again.
-            self._session.commit()
+            if not self._is_together:
+                # This gives the connection back. A rollback would also make the objects that were read load again.
+                self._session.commit()
 
     @contextmanager
     def _opened(self, *, releases_events: bool = False) -> Iterator[None]:
@@ -131,6 +147,14 @@ class UnitOfWork:
         if self._is_open:
             raise RuntimeError("transactions do not nest: a use case must not call another one")
         self._is_open, self._releases_events = True, releases_events
+        if self._is_together:
+            # The block around this one rolls back after an error, and keeps the events and what was written so far.
+            self._session.info[IS_SIGNED] = False
+            try:
+                yield
+            finally:
+                self._is_open = False
+            return
         self._events, self._number = [], None
         self._session.info.update({HAS_FLUSHED: False, IS_SIGNED: False})
         try:
@@ -158,6 +182,13 @@ class UnitOfWork:
             raise
         finally:
             self._is_open = self._releases_events = False
+
+    def _release_events(self) -> None:
+        if self._is_together:
+            return
+        events, self._events = self._events, []
+        for published in events:
+            self._release(published)
 
     def _commit(self) -> None:
         try:

@@ -16,6 +16,7 @@ from flask_smorest import Api
 from werkzeug.routing import Rule
 
 from app.http.error_handlers import STATUS_OF
+from app.http.idempotency import MAX_KEY_LENGTH, is_answered_once
 from app.http.openapi import ClassicError
 from app.http.rate_limits import EXEMPT_PATHS
 from app.http.responses import json_response
@@ -49,6 +50,7 @@ HEADERS = {
     "ETag": _text_header("the version; send it as If-Match or If-None-Match"),
     "Link": _text_header('the next page, with `rel="next"` (RFC 8288); absent on the last page'),
     "Location": _text_header("the path of what was made"),
+    "Idempotency-Replayed": _text_header("`true` if an earlier request with this Idempotency-Key got this answer"),
     "X-Cache": _text_header("`hit` for a page from the cache, else `miss`"),
 }
 LIMIT_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit", "RateLimit-Policy")
@@ -71,6 +73,13 @@ IF_MATCH = {
     "name": "If-Match",
     "description": "the `ETag` that you have read: if the version is another one now, nothing changes (412)",
     "schema": {"type": "string"},
+}
+IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "description": "a word of your choice: the same request with the same key is done once, and gets the same answer "
+    "for 24 hours",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
 }
 IF_NONE_MATCH = {
     "in": "header",
@@ -114,12 +123,26 @@ class _Route:
         """True if the route heeds If-None-Match."""
         return hasattr(self.view, "is_versioned") and self.method == "GET"
 
-    def error_statuses(self) -> Iterator[HTTPStatus]:
-        yield HTTPStatus.BAD_REQUEST
+    def error_statuses(self) -> set[HTTPStatus]:
+        named = getattr(self.view, "errors", ())
+        return {
+            HTTPStatus.BAD_REQUEST,
+            *self._statuses_of_access(),
+            *self._statuses_of_arguments(),
+            *(next(STATUS_OF[base] for base in error.__mro__ if base in STATUS_OF) for error in named),
+        }
+
+    def _statuses_of_access(self) -> Iterator[HTTPStatus]:
         if self.operation["security"]:
             yield HTTPStatus.UNAUTHORIZED
         if getattr(self.view, "permission", None) is not None:
             yield HTTPStatus.FORBIDDEN
+        if self.is_limited:
+            yield HTTPStatus.TOO_MANY_REQUESTS
+        if not hasattr(self.view, "is_ungated"):
+            yield HTTPStatus.SERVICE_UNAVAILABLE
+
+    def _statuses_of_arguments(self) -> Iterator[HTTPStatus]:
         if self.rule.arguments:
             yield HTTPStatus.NOT_FOUND
         if "requestBody" in self.operation:
@@ -127,14 +150,11 @@ class _Route:
             yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         if "requestBody" in self.operation or "parameters" in self.operation:
             yield HTTPStatus.UNPROCESSABLE_ENTITY
-        if self.is_limited:
-            yield HTTPStatus.TOO_MANY_REQUESTS
-        if not hasattr(self.view, "is_ungated"):
-            yield HTTPStatus.SERVICE_UNAVAILABLE
+        if is_answered_once(self.method, self.view):
+            yield HTTPStatus.CONFLICT
+            yield HTTPStatus.UNPROCESSABLE_ENTITY
         if self.is_conditional:
             yield HTTPStatus.PRECONDITION_FAILED
-        for error in getattr(self.view, "errors", ()):
-            yield next(STATUS_OF[base] for base in error.__mro__ if base in STATUS_OF)
 
     def codes_of(self, status: HTTPStatus) -> list[str]:
         errors = getattr(self.view, "errors", ())
@@ -197,7 +217,9 @@ def _complete(route: _Route, schemas: dict[str, Any]) -> None:
     for status in [status for status, response in responses.items() if "$ref" in response]:
         del responses[status]
     # The headers below have no invalid values, so these come first.
-    errors = sorted(set(route.error_statuses()))
+    errors = sorted(route.error_statuses())
+    if is_answered_once(route.method, route.view):
+        operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     if route.is_conditional:
         operation.setdefault("parameters", []).append(IF_MATCH)
     if route.is_revalidated:
@@ -224,6 +246,8 @@ def _common_headers(route: _Route) -> dict[str, Any]:
 
 def _own_headers(route: _Route, response: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
     headers: dict[str, Any] = response.get("headers", {})
+    if is_answered_once(route.method, route.view):
+        headers = {**headers, **_headers("Idempotency-Replayed")}
     schema = response.get("content", {}).get(JSON, {}).get("schema", {})
     properties = schemas.get(schema.get("$ref", "").rpartition("/")[2], {}).get("properties", {})
     if "next_cursor" in properties:

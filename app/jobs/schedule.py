@@ -32,4 +32,5 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     # Until the statistics are fresh, lists of newly imported tasks take several times as long.
     "refresh statistics": _every(10, JobName.REFRESH_STATISTICS),
     "sweep sessions": _every(3600, JobName.SWEEP_SESSIONS),
+    "sweep kept answers": _every(3600, JobName.SWEEP_KEPT_ANSWERS),
 }

@@ -1,5 +1,6 @@
 """Imports every model, so that migrations can compare all tables with the database."""
 
+from app.models import idempotency
 from app.models.base import Base
 from app.models.daily_log import task_log
 from app.models.health import sighting
@@ -11,6 +12,7 @@ from app.models.tasks import task, version
 
 __all__ = [
     "attempt",
+    "idempotency",
     "metadata",
     "network",
     "project",

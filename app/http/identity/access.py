@@ -4,13 +4,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from flask import g
+from flask import g, request
 
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
 from app.auth.tokens import Claims
 from app.composition.services import services
 from app.errors import UnauthenticatedError
+from app.http.idempotency import answered_once, is_answered_once, sent_key
 from app.http.identity.bearer import authorization, bearer_tokens
 from app.http.steps import Exchange, Steps
 
@@ -55,6 +56,9 @@ def requires(permission: Permission) -> Callable[[View], View]:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             g.actor = actor = _actor_of(g.credential or _read_credential())
             ensure_may(actor, permission)
+            key = sent_key()
+            if key is not None and is_answered_once(request.method, guarded):
+                return answered_once(actor, key, lambda: view(*args, **kwargs))
             return view(*args, **kwargs)
 
         guarded.permission = permission  # type: ignore[attr-defined]
