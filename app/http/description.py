@@ -271,7 +271,10 @@ def _join_form(operation: dict[str, Any], schemas: dict[str, Any], name: str) ->
         for each in options
     }
     form_name = "".join(word.capitalize() for word in name.split("_")) + "Form"
-    schemas[form_name] = {**file, "properties": {**described, **file["properties"]}}
+    # Generated clients send required fields first, and the file must come last. So the schema does not require it, and
+    # the description of the file says that it is needed.
+    unordered = {keyword: value for keyword, value in file.items() if keyword != "required"}
+    schemas[form_name] = {**unordered, "properties": {**described, **file["properties"]}}
     content["schema"] = {"$ref": f"#/components/schemas/{form_name}"}
 
 

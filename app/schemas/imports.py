@@ -24,8 +24,8 @@ class CsvUpload(StrictSchema):
         metadata={
             "type": "string",
             "format": "binary",
-            "description": "CSV with task_name and any of description, status, priority, created_at, assigned_user, "
-            "due_at, labels, external_ref; the last field of the form",
+            "description": "needed, as the last field of the form; CSV with task_name and any of description, status, "
+            "priority, created_at, assigned_user, due_at, labels, external_ref",
         },
     )
 

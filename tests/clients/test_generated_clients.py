@@ -1,5 +1,6 @@
 """What others make of the OpenAPI document: validators find no fault in it, and generated clients work."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,8 @@ def test_a_python_client_works_with_the_running_tracker(tools, document, running
     # The generator leaves out what it does not understand, and says so.
     assert "WARNING" not in output.upper(), output
 
-    walked = tools.python("python", WALK, f"http://127.0.0.1:{running.port}", PASSWORD, cwd=tmp_path)
+    # A program finds the packages beside it.
+    walk = shutil.copy(WALK, tmp_path)
+    walked = tools.python("python", walk, f"http://127.0.0.1:{running.port}", PASSWORD)
 
     assert walked.splitlines()[-1] == "the walk is done"

@@ -10,7 +10,14 @@ from tracker_client import AuthenticatedClient, Client
 from tracker_client.api.auth import log_in
 from tracker_client.api.imports import create_import, list_import_errors
 from tracker_client.api.tasks import change_task, create_task, list_tasks, show_task
-from tracker_client.models import CreateImportForm, Login, TaskInput, TaskPatch
+from tracker_client.models import (
+    CreateImportForm,
+    CreateImportFormDelimiter,
+    CreateImportFormMode,
+    Login,
+    TaskInput,
+    TaskPatch,
+)
 from tracker_client.types import File
 
 TASKS = 7
@@ -65,7 +72,10 @@ def every_task(client, **filters):
 def upload(client, *, dry_run):
     text = b"title;status;labels\nFrom a file;open;imported\nBad;this week;imported\n"
     form = CreateImportForm(
-        file=File(io.BytesIO(text), "tasks.csv", "text/csv"), dry_run=dry_run, delimiter=";", mode="skip_bad"
+        file=File(io.BytesIO(text), "tasks.csv", "text/csv"),
+        dry_run=dry_run,
+        delimiter=CreateImportFormDelimiter(";"),
+        mode=CreateImportFormMode.SKIP_BAD,
     )
     answer = create_import.sync_detailed(client=client, body=form, prefer="wait=30")
     assert answer.status_code == 201, answer
