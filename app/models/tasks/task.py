@@ -80,6 +80,7 @@ class Task(VersionedColumns, Base):
         Index("ix_tasks_position", "position", "id", postgresql_where=_PRESENT),
         Index("ix_tasks_priority", "priority", "id", postgresql_where=_PRESENT),
         Index("ix_tasks_status", "status", "id", postgresql_where=_PRESENT),
+        Index("ix_tasks_title", "title", "id", postgresql_where=_PRESENT),
         # For filters by these times and the report on cycle times.
         Index(
             "ix_tasks_completed_at",

@@ -3,7 +3,7 @@
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, cast, delete, func, literal, select, text
+from sqlalchemy import ColumnElement, Text, cast, delete, func, literal, select, text, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -176,14 +176,14 @@ class TaskLogRepository:
     def list_page(self, actor: Actor, query: TaskLogQuery) -> Page:
         """Newest day first; within a day by task."""
         conditions = log_conditions(actor, query)
-        chosen = select(TaskLog.log_date, TaskLog.task_id).where(*conditions)
+        after: list[ColumnElement[bool]] = []
+        days = days_of(query)
         if query.cursor is not None:
             position = decode_cursor(query.cursor, "-log_date", is_date)
             day = cast(literal(position.key, Text), TaskLog.log_date.type)
-            chosen = chosen.where(
-                (TaskLog.log_date < day) | ((TaskLog.log_date == day) & (TaskLog.task_id > position.id))
-            )
-        page = chosen.order_by(TaskLog.log_date.desc(), TaskLog.task_id).limit(query.limit + 1).subquery("page")
+            after = [(TaskLog.log_date < day) | ((TaskLog.log_date == day) & (TaskLog.task_id > position.id))]
+            days.append(LogRun.log_date <= day)
+        page = newest_first([*conditions, *after], days, literal(query.limit + 1)).subquery("page")
         statement = (
             with_names(select(json_text(LOG_FIELDS), cast(TaskLog.log_date, Text), TaskLog.task_id))
             .join(page, (page.c.log_date == TaskLog.log_date) & (page.c.task_id == TaskLog.task_id))
@@ -206,6 +206,41 @@ class TaskLogRepository:
             statement = statement.where(LogRun.log_date < cast(literal(position.key, Text), LogRun.log_date.type))
         rows = self._session.execute(statement.order_by(LogRun.log_date.desc()).limit(limit + 1)).all()
         return page_of(rows, limit=limit, sort="-log_date", total=None)
+
+
+def days_of(query: TaskLogQuery) -> list[ColumnElement[bool]]:
+    """The conditions on the days that a query asks for."""
+    first, last = (query.on or query.since), (query.on or query.until)
+    return [
+        *([LogRun.log_date >= first] if first is not None else []),
+        *([LogRun.log_date <= last] if last is not None else []),
+    ]
+
+
+def newest_first(
+    conditions: list[ColumnElement[bool]], days: list[ColumnElement[bool]], rows: ColumnElement[int]
+) -> AnySelect:
+    """The keys of the first `rows` rows of the daily log that meet the conditions, newest day first.
+
+    The key of the table returns the rows of a day in order, but not those of several days with the newest first. So
+    each day gives as many rows as may be needed. Otherwise the newest day would be read whole and sorted.
+    """
+    of_day = (
+        select(TaskLog.log_date, TaskLog.task_id)
+        .where(TaskLog.log_date == LogRun.log_date, *conditions)
+        .order_by(TaskLog.task_id)
+        .limit(rows)
+        .correlate(LogRun)
+        .lateral("of_day")
+    )
+    return (
+        select(of_day.c.log_date, of_day.c.task_id)
+        .select_from(LogRun)
+        .join(of_day, true())
+        .where(*days)
+        .order_by(LogRun.log_date.desc(), of_day.c.task_id)
+        .limit(rows)
+    )
 
 
 def _month_after(first_of_month: date) -> date:

@@ -16,7 +16,7 @@ from app.models.daily_log.task_log import LogRun, TaskLog
 from app.models.tasks.task import Task
 from app.queries.daily_log import NumberedLogQuery
 from app.queries.pages import JsonRow, Shape
-from app.repositories.daily_log.days import LOG_FIELDS, visible_to, with_names
+from app.repositories.daily_log.days import LOG_FIELDS, newest_first, visible_to, with_names
 from app.repositories.pages import joined, json_text, row_of, shaped
 from app.repositories.scope import anybody_like, scope_parameters
 from app.repositories.tasks.rows import visible_to as visible_tasks
@@ -65,13 +65,10 @@ def _count(actor: Actor, is_of_one_day: bool) -> Prepared:
 
 @cache
 def _page(actor: Actor, is_of_one_day: bool, shape: Shape) -> Prepared:
+    days = [LogRun.log_date == parameter("on", Date)] if is_of_one_day else []
+    rows, rows_before = parameter("rows", BigInteger), parameter("rows_before", BigInteger)
     chosen = (
-        select(TaskLog.log_date, TaskLog.task_id)
-        .where(*_conditions(actor, is_of_one_day))
-        .order_by(TaskLog.log_date.desc(), TaskLog.task_id)
-        .limit(parameter("rows", BigInteger))
-        .offset(parameter("rows_before", BigInteger))
-        .subquery("page")
+        newest_first(_conditions(actor, is_of_one_day), days, rows + rows_before).offset(rows_before).subquery("page")
     )
     return Prepared(
         with_names(select(json_text(shaped(shape, _FIELDS))))
