@@ -45,6 +45,7 @@ from app.services.imports.uploads import ImportUploadService
 from app.services.login.actors import ActorService
 from app.services.login.limits import LogInLimits
 from app.services.login.log_in import AuthenticationPolicy, AuthenticationService
+from app.services.login.sessions import SessionService
 from app.services.people import UserService
 from app.services.projects import ProjectService
 from app.services.reports import ReportService
@@ -109,6 +110,10 @@ class Services:
             self._resources.clock,
             policy,
         )
+
+    @cached_property
+    def sessions(self) -> SessionService:
+        return SessionService(self._uow, SessionRepository(self._session), self._resources.clock)
 
     @cached_property
     def actors(self) -> ActorService:

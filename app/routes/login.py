@@ -1,6 +1,7 @@
 """/api/v1/auth: registering, logging in and out, tokens, one's own password."""
 
 from typing import Any
+from uuid import UUID
 
 from flask import Response
 
@@ -19,7 +20,7 @@ from app.http.identity.access import current_actor, public, requires
 from app.http.identity.bearer import authorization, bearer_tokens
 from app.http.openapi import Blueprint, raises
 from app.http.responses import no_content, row_response, value_response
-from app.schemas.login import Login, PasswordChange, Registration, TokenPair
+from app.schemas.login import Login, OpenSessions, PasswordChange, Registration, TokenPair
 from app.schemas.people import User
 
 blueprint = Blueprint("auth", __name__, url_prefix="/api/v1/auth", description="Logging in and out")
@@ -75,6 +76,32 @@ def refresh() -> Response:
 def log_out() -> Response:
     """End this session. Its access and refresh tokens are refused from now on."""
     services().login.log_out(current_actor())
+    return no_content()
+
+
+@blueprint.get("/sessions")
+@requires(Permission.SESSION_OWN)
+@blueprint.response(200, OpenSessions)
+def list_sessions() -> Response:
+    """List your open sessions, newest first. Each log-in opens one."""
+    return value_response({"items": services().sessions.list_open(current_actor())})
+
+
+@blueprint.delete("/sessions/<uuid:session_id>")
+@requires(Permission.SESSION_OWN)
+@blueprint.response(204)
+def end_session(session_id: UUID) -> Response:
+    """End one of your sessions. Its access and refresh tokens are refused from now on."""
+    services().sessions.end(current_actor(), session_id)
+    return no_content()
+
+
+@blueprint.delete("/sessions")
+@requires(Permission.SESSION_OWN)
+@blueprint.response(204)
+def end_all_sessions() -> Response:
+    """End all of your sessions, including this one."""
+    services().sessions.end_all(current_actor())
     return no_content()
 
 

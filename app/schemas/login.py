@@ -31,6 +31,20 @@ class PasswordChange(StrictSchema):
     new_password = new_password_field(required=True)
 
 
+class OpenSession(Schema):
+    id = fields.UUID(required=True)
+    created_at = fields.AwareDateTime(required=True, metadata={"description": "when the log-in was"})
+    last_refreshed_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata={"description": "when a refresh token of it was last exchanged"}
+    )
+    expires_at = fields.AwareDateTime(required=True)
+    is_current = fields.Boolean(required=True, metadata={"description": "`true` for the session of this request"})
+
+
+class OpenSessions(Schema):
+    items = fields.List(fields.Nested(OpenSession), required=True)
+
+
 class TokenPair(Schema):
     access_token = fields.String(required=True)
     refresh_token = fields.String(required=True)

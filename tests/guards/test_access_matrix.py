@@ -390,6 +390,8 @@ class Place:
                 return self.project.key
             case "username":
                 return self.user.username
+            case "session_id":
+                return str(self._factories.LoginSession(user_id=self.user.id).id)
         raise KeyError(name)
 
 

@@ -1,5 +1,6 @@
 """The SQL of log-in sessions."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -51,6 +52,12 @@ class SessionRepository:
 
     def get_for_update(self, session_id: UUID) -> LoginSession | None:
         return self._session.get(LoginSession, session_id, with_for_update=True, populate_existing=True)
+
+    def list_open_of(self, user_id: int, *, at: datetime) -> Sequence[LoginSession]:
+        statement = select(LoginSession).where(
+            LoginSession.user_id == user_id, LoginSession.ended_at.is_(None), LoginSession.expires_at > at
+        )
+        return self._session.scalars(statement.order_by(LoginSession.expires_at.desc(), LoginSession.id)).all()
 
     def end_all_of(self, user_id: int, *, at: datetime, except_id: UUID | None = None) -> None:
         statement = update(LoginSession).where(LoginSession.user_id == user_id, LoginSession.ended_at.is_(None))
