@@ -88,6 +88,10 @@ class Services:
     def _calendar(self) -> Calendar:
         return Calendar(self._resources.clock, self._settings.time_zone)
 
+    def _key_for(self, purpose: bytes) -> bytes:
+        """A secret key for one purpose, derived from the secret of this installation."""
+        return hmac.digest(self._settings.jwt_secret_key.encode(), purpose, "sha256")
+
     @cached_property
     def login(self) -> AuthenticationService:
         settings = self._settings
@@ -100,7 +104,7 @@ class Services:
             LoginAttemptRepository(self._session),
             self._resources.clock,
             settings.rate_limits.login if settings.rate_limits.enabled else None,
-            hmac.digest(settings.jwt_secret_key.encode(), b"networks that users are known from", "sha256"),
+            self._key_for(b"networks that users are known from"),
         )
         return AuthenticationService(
             self._uow,
@@ -121,7 +125,12 @@ class Services:
 
     @cached_property
     def idempotency(self) -> IdempotencyService:
-        return IdempotencyService(self._uow, KeptAnswerRepository(self._session), self._resources.clock)
+        return IdempotencyService(
+            self._uow,
+            KeptAnswerRepository(self._session),
+            self._resources.clock,
+            self._key_for(b"requests with an idempotency key"),
+        )
 
     @cached_property
     def health(self) -> HealthService:

@@ -1,7 +1,8 @@
 """Statements whose text is made once, and sent again and again with other parameters.
 
 SQLAlchemy takes longer to make the text of a list's statement than PostgreSQL takes to run it. PostgreSQL in turn takes
-longer to plan a statement that finds a row by its key than to run it, so each connection plans such a statement once.
+longer to plan a statement that finds a row by its key than to run it, so each connection keeps the plan of such a
+statement. PostgreSQL first plans it with the values a few times, and then once for all.
 """
 
 import hashlib
@@ -21,7 +22,10 @@ from app.database.engine import HAS_FLUSHED, PLANNED
 DIALECT = PGDialect_psycopg2()  # type: ignore[no-untyped-call]
 _DOLLAR_DIALECT = PGDialect_psycopg2(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 # The server no longer has the plan, or the type of a column in the result has changed since.
-_PLAN_IS_LOST = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
+# Or the server has one of which this process knows nothing, after an interrupt.
+_PLAN_IS_LOST = (errors.InvalidSqlStatementName, errors.FeatureNotSupported, errors.DuplicatePreparedStatement)
+# The plans that a connection keeps. Each takes up memory of the server, and each set of changed fields has its own.
+MAX_PLANNED = 100
 
 
 def parameter(name: str, type_: Any) -> BindParameter[Any]:
@@ -62,7 +66,7 @@ class Prepared:
 
 
 class PlannedOnce(Prepared):
-    """A statement that each connection to PostgreSQL plans once, for all values.
+    """A statement of which each connection to PostgreSQL keeps one plan for all values.
 
     It must find its rows by a key: the best plan of other statements depends on the values.
     """
@@ -74,17 +78,18 @@ class PlannedOnce(Prepared):
         names: Sequence[str] = compiled.positiontup or ()
         types = ", ".join(_type_of(compiled.binds[name]) for name in names)
         arguments = ", ".join(f"%({name})s" for name in names)
-        self._prepare = f"PREPARE {self._name} ({types}) AS {compiled.string}"
+        # The driver takes a single percent sign for the beginning of a parameter.
+        self._prepare = f"PREPARE {self._name} ({types}) AS {compiled.string.replace('%', '%%')}"
         self._execute = f"EXECUTE {self._name} ({arguments})"
 
     def _run(self, connection: Connection, values: dict[str, Any]) -> Sequence[Any]:
         planned: set[str] | None = connection.info.get(PLANNED)
-        if planned is None:
+        if planned is None or (self._name not in planned and len(planned) >= MAX_PLANNED):
             return super()._run(connection, values)
-        if self._name not in planned:
-            connection.exec_driver_sql(self._prepare)
-            planned.add(self._name)
         try:
+            if self._name not in planned:
+                connection.exec_driver_sql(self._prepare)
+                planned.add(self._name)
             return connection.exec_driver_sql(self._execute, values).all()
         except DBAPIError as error:
             if isinstance(error.orig, _PLAN_IS_LOST):

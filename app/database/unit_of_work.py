@@ -38,6 +38,7 @@ _SIGN = PlannedOnce(
       FROM pg_control_checkpoint()
 """)
 )
+_DURABLE = text("SET LOCAL synchronous_commit TO DEFAULT")
 _OUTCOME = text("""
     SELECT pg_xact_status(CAST(:id AS xid8)), checkpoint_lsn = CAST(:checkpoint AS pg_lsn) FROM pg_control_checkpoint()
 """)
@@ -68,7 +69,7 @@ class UnitOfWork:
         self._release = release
         self._request_id = request_id
         self._events: list[Event] = []
-        self._is_open = self._releases_events = self._is_together = False
+        self._is_open = self._releases_events = self._is_together = self._has_failed = False
         self._number: _TransactionNumber | None = None
 
     def publish(self, event: Event) -> None:
@@ -115,12 +116,16 @@ class UnitOfWork:
         Events are released after that commit. Raises what `transaction` raises.
         """
         with self._opened(releases_events=True):
-            self._is_open, self._is_together = False, True
+            self._is_open, self._is_together, self._has_failed = False, True, False
             try:
                 yield
             finally:
                 self._is_together = False
+            if self._has_failed:
+                raise RuntimeError("a transaction inside has failed, so nothing of this block can be committed")
             self._session.flush()
+            # A single statement inside may have asked for a commit that does not wait for the disk.
+            self._session.execute(_DURABLE)
             self._commit()
         self._release_events()
 
@@ -152,8 +157,11 @@ class UnitOfWork:
             self._session.info[IS_SIGNED] = False
             try:
                 yield
+            except BaseException:
+                self._has_failed = True
+                raise
             finally:
-                self._is_open = False
+                self._is_open = self._releases_events = False
             return
         self._events, self._number = [], None
         self._session.info.update({HAS_FLUSHED: False, IS_SIGNED: False})

@@ -15,6 +15,7 @@ from flask import Flask, Response
 from flask_smorest import Api
 from werkzeug.routing import Rule
 
+from app.errors import IdempotencyKeyReusedError, RequestUnderWayError
 from app.http.error_handlers import STATUS_OF
 from app.http.idempotency import MAX_KEY_LENGTH, is_answered_once
 from app.http.openapi import ClassicError
@@ -60,7 +61,10 @@ ERRORS: Mapping[HTTPStatus, tuple[str, tuple[str, ...]]] = {
     HTTPStatus.UNAUTHORIZED: ("There is no valid proof of who you are.", ("WWW-Authenticate",)),
     HTTPStatus.FORBIDDEN: ("Your role does not allow this.", ()),
     HTTPStatus.NOT_FOUND: ("There is no such thing, or you may not see it.", ()),
-    HTTPStatus.CONFLICT: ("The present state does not allow this.", ()),
+    HTTPStatus.CONFLICT: (
+        "The present state does not allow this. With Retry-After, it may do so soon.",
+        ("Retry-After",),
+    ),
     HTTPStatus.PRECONDITION_FAILED: ("The version is not the one that If-Match names.", ()),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("The body is too large.", ()),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("The body has another format than this operation reads.", ()),
@@ -158,6 +162,8 @@ class _Route:
 
     def codes_of(self, status: HTTPStatus) -> list[str]:
         errors = getattr(self.view, "errors", ())
+        if is_answered_once(self.method, self.view):
+            errors = (*errors, RequestUnderWayError, IdempotencyKeyReusedError)
         return [error.code for error in errors if status in {STATUS_OF.get(base) for base in error.__mro__}]
 
 

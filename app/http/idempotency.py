@@ -1,8 +1,7 @@
 """How a POST with an `Idempotency-Key` is answered once (draft-ietf-httpapi-idempotency-key-header)."""
 
-import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Response, request
 
@@ -11,17 +10,26 @@ from app.composition.services import services
 from app.errors import InvalidError
 from app.queries.idempotency import Answer
 
+View = TypeVar("View", bound=Callable[..., Any])
+
 HEADER = "Idempotency-Key"
 MAX_KEY_LENGTH = 255
 # These belong to the answer. All others belong to the response that carries it.
-KEPT_HEADERS = ("Content-Type", "Location", "ETag", "Cache-Control", "X-Cache")
+KEPT_HEADERS = ("Content-Type", "Location", "ETag", "Cache-Control")
 REPLAYED = "Idempotency-Replayed"
 
 
 def is_answered_once(method: str, view: Any) -> bool:
     """True for a view whose answers are kept under the request's key. An upload has another way to heed the key."""
-    is_open = getattr(view, "permission", None) is None
-    return method == "POST" and not is_open and not hasattr(view, "takes_file")
+    is_public = getattr(view, "permission", None) is None
+    is_excepted = is_public or hasattr(view, "takes_file") or hasattr(view, "keeps_no_answer")
+    return method == "POST" and not is_excepted
+
+
+def keeps_no_answer(view: View) -> View:
+    """Mark a POST whose answer must not be stored, or for which a repetition means something else."""
+    view.keeps_no_answer = True  # type: ignore[attr-defined]
+    return view
 
 
 def sent_key() -> str | None:
@@ -42,7 +50,7 @@ def answered_once(actor: Actor, key: str, respond: Callable[[], Response]) -> Re
         headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
         return Answer(response.status_code, headers, response.get_data())
 
-    answer, was_kept = services().idempotency.answer_once(actor, key, _fingerprint(), work)
+    answer, was_kept = services().idempotency.answer_once(actor, key, _request_bytes(), work)
     response = Response(answer.body, answer.status)
     response.headers.clear()
     response.headers.extend(dict(answer.headers))
@@ -51,7 +59,5 @@ def answered_once(actor: Actor, key: str, respond: Callable[[], Response]) -> Re
     return response
 
 
-def _fingerprint() -> bytes:
-    digest = hashlib.sha256(f"{request.method} {request.full_path}\n".encode())
-    digest.update(request.get_data())
-    return digest.digest()
+def _request_bytes() -> bytes:
+    return f"{request.method} {request.full_path}\n".encode() + request.get_data()

@@ -28,7 +28,7 @@ def init_response_headers(app: Flask) -> None:
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             own = {name.lower() for name, _value in headers}
             missing = [header for name, header in _LOWER_CASE.items() if name not in own]
-            return start_response(status, [*headers, *environ.get(ADDED_HEADERS, ()), *missing], exc_info)
+            return start_response(status, [*headers, *environ.get(ADDED_HEADERS, {}).items(), *missing], exc_info)
 
         return serve(environ, start)
 

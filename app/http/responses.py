@@ -1,7 +1,6 @@
 """How a response is built: JSON as it comes from PostgreSQL, ETags from versions, links to the next page."""
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -80,7 +79,7 @@ def page_response(page: Page, *, was_cached: bool | None = None, **extra: object
     """A page with a link to the next one (RFC 8288), and `X-Cache` unless `was_cached` is None."""
     response = json_response(envelope_of(page, **extra))
     if page.next_cursor is not None:
-        query = request.environ.get("QUERY_STRING", "")
+        query = request.query_string.decode(errors="replace")
         response.headers["Link"] = _link_to_next(request.path, query, page.next_cursor)
     if was_cached is not None:
         response.headers["X-Cache"] = cache_status(was_cached)
@@ -97,7 +96,6 @@ def cache_status(was_cached: bool) -> str:
     return "hit" if was_cached else "miss"
 
 
-@lru_cache(maxsize=512)
 def _link_to_next(path: str, query: str, cursor: str) -> str:
     parameters = [each for each in parse_qsl(query, keep_blank_values=True) if each[0] != "cursor"]
     return f'<{quote(path)}?{urlencode([*parameters, ("cursor", cursor)])}>; rel="next"'

@@ -23,8 +23,8 @@ class Exchange:
     g: Any
 
     def add_headers(self, *headers: tuple[str, str]) -> None:
-        """Add headers to the response. Nothing checks them, so their values must be safe."""
-        self.request.environ.setdefault(ADDED_HEADERS, []).extend(headers)
+        """Add headers to the response, or replace added ones. Nothing checks them, so their values must be safe."""
+        self.request.environ.setdefault(ADDED_HEADERS, {}).update(headers)
 
 
 Before = Callable[[Exchange], None]

@@ -16,6 +16,7 @@ from app.errors import (
     WrongCredentialsError,
 )
 from app.http.client_address import client_address
+from app.http.idempotency import keeps_no_answer
 from app.http.identity.access import current_actor, public, requires
 from app.http.identity.bearer import authorization, bearer_tokens
 from app.http.openapi import Blueprint, raises
@@ -73,6 +74,7 @@ def refresh() -> Response:
 @blueprint.post("/logout")
 @requires(Permission.SESSION_OWN)
 @blueprint.response(204)
+@keeps_no_answer
 def log_out() -> Response:
     """End this session. Its access and refresh tokens are refused from now on."""
     services().login.log_out(current_actor())

@@ -73,7 +73,7 @@ class _Reference:
     def _entry(self, operation: Operation) -> Iterator[str]:
         yield f"### `{operation}`"
         yield f"{operation.summary}."
-        yield operation.description.replace("\n", " ")
+        yield " ".join(operation.description.split())
         yield f"**Who:** {who_may(operation)}"
         yield from self._parameters(operation)
         yield from self._body(operation)

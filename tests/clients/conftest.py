@@ -37,7 +37,7 @@ class Tools:
         return self._run(self._node / "node_modules/.bin" / program, *arguments)
 
     def _run(self, program, *arguments, cwd=None):
-        """What the program has written. Fails with it if the program does."""
+        """Return all that the program wrote. Fails with that if the program fails."""
         done = subprocess.run(
             [str(part) for part in (program, *arguments)],
             cwd=cwd or self._directory,

@@ -1,4 +1,4 @@
-"""What others make of the OpenAPI document: validators find no fault in it, and generated clients work."""
+"""Validators find no fault in the OpenAPI document, and clients that are generated from it work."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a program does with a generated client: log in, create, import with options, list all pages, handle a 412.
+"""A program that uses a generated client: it logs in, creates, imports with options, lists all pages, handles a 412.
 
 It runs in an environment that has the client and not the project.
 """

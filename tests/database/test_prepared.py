@@ -5,13 +5,16 @@ from sqlalchemy import BigInteger, Text, create_engine, func, literal_column, se
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from app.database.engine import JOB_TIMEOUTS, let_plan_once, make_engine, make_session_factory
-from app.database.prepared import PlannedOnce, parameter
+from app.database.engine import JOB_TIMEOUTS, PLANNED, let_plan_once, make_engine, make_session_factory
+from app.database.prepared import MAX_PLANNED, PlannedOnce, parameter
 from app.database.unit_of_work import UnitOfWork
 from app.errors import UnavailableError
 
 STATEMENT = PlannedOnce(
-    select(parameter("number", BigInteger).label("number"), func.concat("50 %", parameter("word", Text)).label("words"))
+    select(
+        parameter("number", BigInteger).label("number"),
+        func.concat(literal_column("'50 %'"), parameter("word", Text)).label("words"),
+    )
 )
 PLANS = text("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'planned_%'")
 
@@ -29,6 +32,22 @@ class TestPlannedOnce:
             statement.rows(session, {"a_number_of_this_test": number})
 
         assert session.scalar(PLANS) == plans_before + 1
+
+    def test_has_one_plan_for_all_values_after_a_few_executions(self, session):
+        statement = PlannedOnce(select(parameter("another_number_of_this_test", BigInteger)))
+        for number in range(10):
+            statement.rows(session, {"another_number_of_this_test": number})
+
+        plans = text("SELECT generic_plans FROM pg_prepared_statements WHERE name = :name")
+        assert session.scalar(plans, {"name": statement._name}) > 0
+
+    def test_a_connection_keeps_a_bounded_number_of_plans(self, one_connection):
+        with Session(one_connection) as session:
+            for number in range(MAX_PLANNED + 20):
+                statement = PlannedOnce(select(parameter(f"p{number}", BigInteger).label(f"p{number}")))
+                assert statement.rows(session, {f"p{number}": number}) == [(number,)]
+
+            assert session.scalar(PLANS) == MAX_PLANNED
 
     def test_a_missing_value_is_an_error(self, session):
         with pytest.raises(KeyError):
@@ -52,13 +71,16 @@ class TestPlannedOnce:
 
     @pytest.mark.parametrize(
         "change",
-        ["DEALLOCATE ALL", "ALTER TABLE changing ALTER word TYPE varchar(20)"],
-        ids=["lost plan", "other type of a column"],
+        ["DEALLOCATE ALL", "ALTER TABLE changing ALTER word TYPE varchar(20)", None],
+        ids=["lost plan", "other type of a column", "unknown plan"],
     )
     def test_a_connection_with_a_useless_plan_is_replaced(self, one_connection, changing, change):
         with Session(one_connection) as session:
             changing.rows(session, {"word": "x"})
-            session.execute(text(change))
+            if change is None:
+                session.connection().info[PLANNED].clear()
+            else:
+                session.execute(text(change))
             session.commit()
 
             with pytest.raises(DBAPIError) as caught:

@@ -3,7 +3,7 @@ import socket
 from contextlib import suppress
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from app.database.engine import JOB_TIMEOUTS, make_engine, make_session_factory, violated_constraint
@@ -13,6 +13,8 @@ from app.events import TaskChanged
 from app.models.projects.project import Project
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.models.tasks.task import Task
+
+SYNCHRONOUS_COMMIT = text("SELECT current_setting('synchronous_commit')")
 
 
 class TestTransaction:
@@ -252,6 +254,59 @@ class TestViolatedConstraint:
 def signature(session):
     names = ("tasktracker.actor_id", "tasktracker.request_id")
     return tuple(session.scalar(select(func.current_setting(name, True))) for name in names)
+
+
+class TestTogether:
+    def test_commits_all_transactions_at_the_end(self, uow, own_session, released, session):
+        with uow.together():
+            with uow.transaction():
+                own_session.add(Project(key="OPS", name="Operations"))
+                uow.publish(TaskChanged(1))
+            with uow.single_statements():
+                assert count_projects(own_session, "OPS") == 1
+            assert released == []
+
+        assert not own_session.in_transaction()
+        assert count_projects(session, "OPS") == 1
+        assert released == [TaskChanged(1)]
+
+    def test_an_error_after_a_transaction_undoes_it(self, uow, own_session, released, session):
+        with pytest.raises(ZeroDivisionError), uow.together():
+            with uow.transaction():
+                own_session.add(Project(key="OPS", name="Operations"))
+                uow.publish(TaskChanged(1))
+            raise ZeroDivisionError
+
+        assert count_projects(session, "OPS") == 0
+        assert released == []
+
+    def test_a_failed_transaction_inside_cannot_be_passed_over(self, uow, own_session, session):
+        def fail():
+            with uow.transaction():
+                own_session.add(Project(key="OPS", name="Operations"))
+                raise ZeroDivisionError
+
+        with pytest.raises(RuntimeError, match="failed"), uow.together(), suppress(ZeroDivisionError):
+            fail()
+
+        assert count_projects(session, "OPS") == 0
+
+    def test_events_need_a_transaction_inside(self, uow):
+        with uow.together():
+            with uow.transaction():
+                pass
+            with pytest.raises(RuntimeError):
+                uow.publish(TaskChanged(1))
+
+    def test_waits_for_the_disk_whatever_a_statement_inside_has_set(self, committing_engine):
+        session = make_session_factory(committing_engine)()
+        uow, seen = UnitOfWork(session, lambda _event: None), []
+        event.listen(session, "before_commit", lambda _s: seen.append(session.scalar(SYNCHRONOUS_COMMIT)))
+
+        with uow.together(), uow.single_statements():
+            session.execute(text("SELECT set_config('synchronous_commit', 'off', true)"))
+
+        assert seen == ["on"]
 
 
 def count_projects(session, key):

@@ -377,22 +377,17 @@ class Place:
         return client.request(method, path, json=BODIES.get((method, rule.rule), {}) if body is None else body)
 
     def _named(self, name):
-        match name:
-            case "user_id":
-                return "me"
-            case "task_id":
-                return str(self._factories.Task(project_id=self.project.id).id)
-            case "log_id" | "logger_id":
-                return str(self.log_id)
-            case "import_id":
-                return str(self.import_id)
-            case "key":
-                return self.project.key
-            case "username":
-                return self.user.username
-            case "session_id":
-                return str(self._factories.LoginSession(user_id=self.user.id).id)
-        raise KeyError(name)
+        values = {
+            "user_id": lambda: "me",
+            "task_id": lambda: self._factories.Task(project_id=self.project.id).id,
+            "log_id": lambda: self.log_id,
+            "logger_id": lambda: self.log_id,
+            "import_id": lambda: self.import_id,
+            "key": lambda: self.project.key,
+            "username": lambda: self.user.username,
+            "session_id": lambda: self._factories.LoginSession(user_id=self.user.id).id,
+        }
+        return str(values[name]())
 
 
 # These routes need a valid body to reach the service.

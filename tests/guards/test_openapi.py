@@ -73,6 +73,19 @@ def test_headers_are_described(document):
     assert {"ETag", "Location"} <= set(tasks["post"]["responses"]["201"]["headers"])
 
 
+def test_no_answer_with_a_secret_is_kept_for_repeated_requests(document):
+    kept = [
+        schema_of(document, response)
+        for operation in operations_of(document)
+        if "Idempotency-Key" in {each["name"] for each in operation.get("parameters", ())}
+        for response in operation["responses"].values()
+    ]
+    names = {name for schema in kept for name in schema.get("properties", ())}
+
+    assert {"id", "title"} <= names
+    assert [name for name in names if re.search("token|secret|password", name)] == []
+
+
 def test_bodies_have_the_examples_that_the_tests_send(document):
     create = document["paths"]["/api/v1/tasks"]["post"]
 
@@ -105,6 +118,11 @@ def test_the_words_of_other_trackers_are_allowed(document):
     assert ours["enum"] == ["todo", "in_progress", "blocked", "done", "cancelled"]
     assert "pending" in others["enum"]
     assert document["components"]["schemas"]["Task"]["properties"]["status"]["enum"] == ours["enum"]
+
+
+def schema_of(document, response):
+    schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+    return document["components"]["schemas"].get(schema.get("$ref", "").rpartition("/")[2], schema)
 
 
 def operations_of(document):

@@ -1,5 +1,8 @@
 """POST requests with an Idempotency-Key: done once, answered alike."""
 
+import hashlib
+import io
+
 import pytest
 from sqlalchemy import func, select
 
@@ -104,6 +107,26 @@ class TestRepetition:
             == 403
         )
 
+    def test_in_a_project_that_the_user_has_left_still_gets_their_own_answer(self, client, factories):
+        project, user = factories.Project(key="OPS"), factories.User()
+        factories.ProjectMember(project_id=project.id, user_id=user.id)
+        caller, body = client.acting_as(user), {**TASK, "project": "OPS"}
+        first = caller.post("/api/v1/tasks", json=body, headers=KEY)
+        admin = client.acting_as(factories.User(role=Role.ADMIN))
+        admin.delete(f"/api/v1/projects/OPS/members/{user.username}")
+
+        assert caller.post("/api/v1/tasks", json=body, headers=KEY).data == first.data
+        assert caller.post("/api/v1/tasks", json=body).status_code == 422
+
+    def test_no_digest_that_anybody_could_compute_is_stored(self, mia, session):
+        body = b'{"title": "Guess me"}'
+        mia.request("POST", "/api/v1/tasks", data=body, content_type="application/json", headers=KEY)
+
+        fingerprint = session.scalar(select(KeptAnswer.fingerprint))
+
+        assert fingerprint != hashlib.sha256(b"POST /api/v1/tasks?\n" + body).digest()
+        assert len(fingerprint) == hashlib.sha256().digest_size
+
 
 class TestKey:
     @pytest.mark.parametrize("key", ["", "x" * 256, "caf\xe9", "tab\there"])
@@ -111,6 +134,15 @@ class TestKey:
         answer = mia.post("/api/v1/tasks", json=TASK, headers={"Idempotency-Key": key})
 
         assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/Idempotency-Key")
+
+    @pytest.mark.parametrize("key", ["", "x" * 256])
+    def test_of_any_form_means_nothing_to_other_methods_and_uploads(self, mia, key):
+        task = mia.post("/api/v1/tasks", json=TASK).json
+        headers, upload = {"Idempotency-Key": key}, {"file": (io.BytesIO(b"task_name\nOne\n"), "one.csv")}
+
+        assert mia.get(f"/api/v1/tasks/{task['id']}", headers=headers).status_code == 200
+        assert mia.delete(f"/api/v1/tasks/{task['id']}", headers=headers).status_code == 204
+        assert mia.request("POST", "/upload-csv", data=upload, headers=headers).status_code == 200
 
     def test_means_nothing_to_other_methods(self, mia):
         task = mia.post("/api/v1/tasks", json=TASK).json

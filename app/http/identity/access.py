@@ -56,8 +56,7 @@ def requires(permission: Permission) -> Callable[[View], View]:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             g.actor = actor = _actor_of(g.credential or _read_credential())
             ensure_may(actor, permission)
-            key = sent_key()
-            if key is not None and is_answered_once(request.method, guarded):
+            if is_answered_once(request.method, guarded) and (key := sent_key()) is not None:
                 return answered_once(actor, key, lambda: view(*args, **kwargs))
             return view(*args, **kwargs)
 

@@ -56,7 +56,7 @@ class TaskService:
         self._calendar = calendar
 
     def create(self, actor: Actor, values: TaskChanges) -> TaskView:
-        """Create a task. If adding it fails, its number stays unused."""
+        """Create a task. If adding it fails, its number usually stays unused."""
         ensure_may(actor, Permission.TASK_CREATE)
         key, name = values.get("project", DEFAULT_PROJECT_KEY), values.get("assignee")
         assignee_id = self._find_assignee_id(actor, name, key) if name is not None else None

@@ -105,6 +105,17 @@ class TestList:
         assert relation == 'rel="next"'
         assert target == f"<{TASKS}?sort=title&label=red&limit=1&cursor={response.json['next_cursor']}>"
 
+    def test_the_link_to_the_next_page_keeps_letters_that_were_sent_unescaped(self, as_manager, factories):
+        for _ in range(2):
+            factories.Task(title="Café")
+
+        # As WSGI passes on the bytes of the request.
+        query = "q=café&limit=1".encode().decode("latin-1")
+        first = as_manager.get("/api/v1/tasks", environ_overrides={"QUERY_STRING": query})
+        second = as_manager.get(first.headers["Link"].partition(">")[0].removeprefix("<"))
+
+        assert [len(page.json["items"]) for page in (first, second)] == [1, 1]
+
     def test_the_total_is_counted_on_request_only(self, board):
         assert "total" not in board.client.get(f"{TASKS}?limit=1").json
         assert board.client.get(f"{TASKS}?limit=1&include_total=true").json["total"] == 5
