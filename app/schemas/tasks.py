@@ -42,7 +42,7 @@ def _words_for(ours: type[StrEnum], aliases: Mapping[str, StrEnum]) -> dict[str,
     """For the OpenAPI document: our words, and those of other trackers."""
     # A generated client makes a name of each word, and cannot tell some apart from others because of an apostrophe.
     others = sorted(word for word in set(aliases) - set(ours) if "'" not in word)
-    description = "words of other trackers; the server takes any word in any case, and with spaces or hyphens for underscores"
+    description = "words of other trackers; the server takes every word in any case, with spaces or hyphens too"
     return {"anyOf": [{"enum": list(ours)}, {"enum": others, "description": description}]}
 
 
