@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import DateTime, select
+from sqlalchemy import ColumnElement, DateTime, select
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
@@ -19,6 +19,8 @@ LOG_TIMES = frozenset(name for name, column in LOG_FIELDS.items() if isinstance(
 
 
 class TaskLogExportRepository:
+    """A slice holds the tasks after `after_id` and up to `last_id`, or all tasks after it if `last_id` is None."""
+
     def __init__(self, session: Session) -> None:
         self._session = session
 
@@ -27,50 +29,45 @@ class TaskLogExportRepository:
         return self._session.scalars(logged_days(query)).all()
 
     def list_rows(
-        self, actor: Actor, query: TaskLogQuery, log_date: date, *, after_id: int, limit: int
-    ) -> tuple[list[Sequence[Any]], int]:
-        """The day's next rows after the task `after_id`, each as the values of LOG_FIELDS, and the last task's id."""
+        self, actor: Actor, query: TaskLogQuery, log_date: date, *, after_id: int, last_id: int | None
+    ) -> Sequence[Sequence[Any]]:
+        """List the day's rows of the slice, each as the values of LOG_FIELDS, ordered by task."""
         of_day = replace(query, on=log_date, since=None, until=None)
-        chosen = (
-            select(TaskLog.task_id)
-            .where(*log_conditions(actor, of_day), TaskLog.task_id > after_id)
-            .order_by(TaskLog.task_id)
-            .limit(limit)
-            .subquery("page")
+        statement = with_names(select(*LOG_FIELDS.values())).where(
+            *log_conditions(actor, of_day), *_is_in_slice(after_id, last_id)
         )
-        statement = (
-            with_names(select(TaskLog.task_id, *LOG_FIELDS.values()))
-            .join(chosen, chosen.c.task_id == TaskLog.task_id)
-            # The day is named again, because the planner leaves out other months only by a constant.
-            .where(TaskLog.log_date == log_date)
-            .order_by(TaskLog.task_id)
-        )
-        rows = self._session.execute(statement).all()
-        return [row[1:] for row in rows], rows[-1][0] if rows else after_id
+        return self._session.execute(statement.order_by(TaskLog.task_id)).all()
 
     def has_more_than(self, actor: Actor, query: TaskLogQuery, row_count: int) -> bool:
         statement = select(TaskLog.task_id).where(*log_conditions(actor, query)).offset(row_count).limit(1)
         return self._session.scalar(statement) is not None
 
-    def last_of_slice(self, since: date, until: date, *, after_id: int, limit: int) -> int | None:
-        """The last task of the next slice of two days, neither of which has more than `limit` rows in it.
+    def last_of_slice(self, *days: date, after_id: int, limit: int, task_id: int | None = None) -> int | None:
+        """The last task of the next slice of these days, none of which has more than `limit` rows in it.
 
-        None if no day has as many rows left.
+        None if no day has as many rows left. If only one task is selected, its row is all that is left. A slice is cut
+        by the key alone, so that it costs the same whatever else selects its rows.
         """
-        ends = [self._session.scalar(_nth_task(log_date, after_id, limit)) for log_date in (since, until)]
+        selected = [] if task_id is None else [TaskLog.task_id == task_id]
+        ends = [
+            self._session.scalar(
+                select(TaskLog.task_id)
+                .where(TaskLog.log_date == log_date, TaskLog.task_id > after_id, *selected)
+                .order_by(TaskLog.task_id)
+                .offset(limit - 1)
+                .limit(1)
+            )
+            for log_date in days
+        ]
         return min((end for end in ends if end is not None), default=None)
 
     def list_differences(
         self, actor: Actor, since: date, until: date, *, project: str | None, after_id: int, last_id: int | None
     ) -> Sequence[Mapping[str, Any]]:
-        """List how the tasks after `after_id` and up to `last_id` differ between two days, ordered by task."""
+        """List how the tasks of the slice differ between two days, ordered by task."""
         slices = [
             select(TaskLog)
-            .where(
-                *log_conditions(actor, TaskLogQuery(on=log_date, project=project)),
-                TaskLog.task_id > after_id,
-                *([] if last_id is None else [TaskLog.task_id <= last_id]),
-            )
+            .where(*log_conditions(actor, TaskLogQuery(on=log_date, project=project)), *_is_in_slice(after_id, last_id))
             .subquery()
             for log_date in (since, until)
         ]
@@ -78,6 +75,5 @@ class TaskLogExportRepository:
         return [row._asdict() for row in self._session.execute(select(differs).order_by(differs.c.task_id))]
 
 
-def _nth_task(log_date: date, after_id: int, number: int) -> Any:
-    after = select(TaskLog.task_id).where(TaskLog.log_date == log_date, TaskLog.task_id > after_id)
-    return after.order_by(TaskLog.task_id).offset(number - 1).limit(1)
+def _is_in_slice(after_id: int, last_id: int | None) -> list[ColumnElement[bool]]:
+    return [TaskLog.task_id > after_id, *([] if last_id is None else [TaskLog.task_id <= last_id])]

@@ -11,7 +11,8 @@ from app.repositories.daily_log.days import LOG_FIELDS
 from app.repositories.daily_log.export import LOG_TIMES, TaskLogExportRepository
 from app.workbooks import MAX_ROWS, SheetIsFullError, WorkbookPiece, workbook_pieces
 
-PAGE_ROWS = 2_000
+# The rows of a day that one slice of a file reads.
+SLICE_ROWS = 2_000
 
 
 class TaskLogExportService:
@@ -23,8 +24,8 @@ class TaskLogExportService:
     def write_csv(self, actor: Actor, query: TaskLogQuery) -> Iterator[Lines]:
         """Write all matching rows, newest day first and within a day by task."""
         yield value_header([*LOG_FIELDS])
-        for page in self._pages(actor, query):
-            yield value_rows(page)
+        for rows in self._slices(actor, query):
+            yield value_rows(rows)
 
     def write_workbook(self, actor: Actor, query: TaskLogQuery) -> Iterator[WorkbookPiece]:
         """Write the matching rows of one day, with times in the workspace's time zone, which the header names.
@@ -36,18 +37,19 @@ class TaskLogExportService:
                 raise SheetIsFullError
         zone = self._calendar.time_zone
         header = [f"{name} ({zone.key})" if name in LOG_TIMES else name for name in LOG_FIELDS]
-        rows = (row for page in self._pages(actor, query) for row in page)
+        rows = (row for slice_rows in self._slices(actor, query) for row in slice_rows)
         return workbook_pieces(header, rows, sheet_name=str(query.on), time_zone=zone)
 
-    def _pages(self, actor: Actor, query: TaskLogQuery) -> Iterator[Sequence[Sequence[object]]]:
-        """Each page has its own transaction, so a file that takes minutes holds no connection and no snapshot."""
+    def _slices(self, actor: Actor, query: TaskLogQuery) -> Iterator[Sequence[Sequence[object]]]:
+        """Each slice has its own transaction, so a file that takes minutes holds no connection and no snapshot."""
         with self._uow.transaction():
             days = self._logs.list_days(query)
         for day in days:
             after_id, is_last = 0, False
             while not is_last:
                 with self._uow.transaction():
-                    page, after_id = self._logs.list_rows(actor, query, day, after_id=after_id, limit=PAGE_ROWS)
-                is_last = len(page) < PAGE_ROWS
-                if page:
-                    yield page
+                    last_id = self._logs.last_of_slice(day, after_id=after_id, limit=SLICE_ROWS, task_id=query.task_id)
+                    rows = self._logs.list_rows(actor, query, day, after_id=after_id, last_id=last_id)
+                if rows:
+                    yield rows
+                after_id, is_last = last_id or 0, last_id is None

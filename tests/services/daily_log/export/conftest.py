@@ -1,4 +1,4 @@
-"""The service of files, at noon on 10 March, small pages, and days that are logged."""
+"""The service of files, at noon on 10 March, small slices, and days that are logged."""
 
 import pytest
 
@@ -29,5 +29,5 @@ def log_days(services, clock):
 
 
 @pytest.fixture
-def small_pages(monkeypatch):
-    monkeypatch.setattr("app.services.daily_log.export.PAGE_ROWS", 2)
+def small_slices(monkeypatch):
+    monkeypatch.setattr("app.services.daily_log.export.SLICE_ROWS", 2)

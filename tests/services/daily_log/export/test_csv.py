@@ -48,8 +48,8 @@ class TestRows:
         assert (row["title"], row["assignee"]) == (f"'{words}", f"'{words}")
 
     @pytest.mark.parametrize("task_count", [1, 2, 3, 4, 5])
-    def test_pages_and_days_join_without_gaps_or_duplicates(
-        self, service, services, boss, log_days, small_pages, task_count
+    def test_slices_and_days_join_without_gaps_or_duplicates(
+        self, service, services, boss, log_days, small_slices, task_count
     ):
         for _ in range(task_count):
             task_since(MORNING)
@@ -60,14 +60,14 @@ class TestRows:
         assert rows == listed(services, boss)
         assert len({(row["log_date"], row["task_id"]) for row in rows}) == len(rows) == 3 * task_count
 
-    def test_each_piece_says_how_many_rows_it_has(self, service, boss, log_days, small_pages):
+    def test_each_piece_says_how_many_rows_it_has(self, service, boss, log_days, small_slices):
         for _ in range(3):
             task_since(MORNING)
         log_days(1)
 
         assert [lines.row_count for lines in service.write_csv(boss, TaskLogQuery())] == [0, 2, 1]
 
-    def test_another_use_case_fits_between_two_pieces(self, service, services, boss, log_days, small_pages):
+    def test_another_use_case_fits_between_two_pieces(self, service, services, boss, log_days, small_slices):
         for number in range(5):
             task_since(MORNING, title=f"T{number}")
         log_days(1)
@@ -98,7 +98,7 @@ class TestFilters:
         ],
     )
     def test_select_the_rows_that_they_select_in_the_list(
-        self, service, services, boss, ops, factories, log_days, small_pages, filters
+        self, service, services, boss, ops, factories, log_days, small_slices, filters
     ):
         ada = factories.User(username="ada")
         for _ in range(3):

@@ -47,7 +47,7 @@ class TestWorkbook:
 
         assert (header[-1], row[-1]) == ("due_at (Europe/Berlin)", datetime(2026, 3, 10, 0, 30))  # noqa: DTZ001
 
-    def test_pages_join_without_gaps_or_duplicates(self, service, boss, log_days, small_pages):
+    def test_slices_join_without_gaps_or_duplicates(self, service, boss, log_days, small_slices):
         tasks = [task_since(MORNING) for _ in range(5)]
         log_days(2)
 
