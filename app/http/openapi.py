@@ -17,7 +17,6 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
-from app.http.downloads import CSV_TYPE, XLSX_TYPE
 from app.http.identity.access import ME
 from app.http.responses import json_response
 from app.http.uploads import current_upload
@@ -57,9 +56,6 @@ CLASSIC_ERROR = {
     "description": "What is wrong",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ClassicError"}}},
 }
-# The contents of responses that are files.
-CSV = {CSV_TYPE: {"schema": {"type": "string"}}}
-XLSX = {XLSX_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 DESCRIPTION = """
 A self-hosted, API-first task tracker for teams that must trust their record.
 
@@ -223,14 +219,6 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
 
     def delete(self, rule: str, **options: Any) -> Decorator:
         return self.route(rule, methods=["DELETE"], **options)
-
-
-def page_or_file(page: type[Schema], *files: dict[str, Any]) -> dict[str, Any]:
-    """The documented responses of an operation that answers with JSON or, if the query asks for it, with a file."""
-    content = {"application/json": {"schema": page}}
-    for file in files:
-        content |= file
-    return {"200": {"description": "OK", "content": content}}
 
 
 class IdConverter(IntegerConverter):

@@ -10,8 +10,9 @@ from flask import Response
 from app.auth.permissions import Permission
 from app.composition.services import services
 from app.http.downloads import csv_response, filename_of, xlsx_response
+from app.http.file_answers import CSV, XLSX, page_or_file
 from app.http.identity.access import current_actor, requires
-from app.http.openapi import CSV, XLSX, Blueprint, page_or_file
+from app.http.openapi import Blueprint
 from app.http.responses import items_response, page_response, row_response, value_response
 from app.queries.daily_log import TaskLogQuery
 from app.schemas.base import PageQuery, Selection

@@ -8,8 +8,9 @@ from app.auth.permissions import Permission
 from app.composition.services import services
 from app.http.bodies import takes_file
 from app.http.downloads import csv_response
+from app.http.file_answers import CSV, page_or_file
 from app.http.identity.access import current_actor, requires
-from app.http.openapi import CSV, Blueprint, page_or_file
+from app.http.openapi import Blueprint
 from app.http.rate_limits import LimitName, limited
 from app.http.responses import page_response, row_response
 from app.http.uploads import Upload

@@ -10,8 +10,9 @@ from flask import Response
 from app.auth.permissions import Permission
 from app.composition.services import services
 from app.http.downloads import csv_response, filename_of
+from app.http.file_answers import CSV, page_or_file
 from app.http.identity.access import current_actor, requires
-from app.http.openapi import CSV, Blueprint, page_or_file
+from app.http.openapi import Blueprint
 from app.http.responses import value_response
 from app.schemas.reports import AgingReport, CycleTimeReport, FlowReport, ReportQuery, ReportRangeQuery
 
