@@ -6,6 +6,7 @@ import pytest
 from app.errors import InvalidError
 from app.models.tasks.fields import LOGGED, TaskPriority, TaskStatus
 from app.queries.daily_log import TaskLogQuery
+from app.repositories.daily_log.export import TaskLogExportRepository
 from tests.services.daily_log.reports.week import MONDAY, NOON, TUESDAY, WEDNESDAY, diff
 
 
@@ -128,6 +129,18 @@ class TestDiff:
             (str(item["task_id"]), item["change"]) for item in items
         ]
         assert len(items) > 4
+
+    def test_no_slice_is_large_however_different_the_days_are(self, services, log_day, mia, session):
+        task_ids = [services.tasks.create(mia, {"title": f"T{number}"}).id for number in range(6)]
+        log_day()
+        for task_id in task_ids[:5]:
+            services.tasks.change(mia, task_id, {"status": TaskStatus.DONE})
+        services.tasks.create(mia, {"title": "New"})
+        log_day()
+
+        last_id = TaskLogExportRepository(session).last_of_slice(MONDAY, TUESDAY, after_id=0, limit=2)
+
+        assert last_id == task_ids[1]
 
     def test_a_day_does_not_differ_from_itself(self, service, log_day, mia, task_id):
         log_day()
