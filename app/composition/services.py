@@ -13,6 +13,7 @@ from app.composition.resources import Resources
 from app.database.engine import DatabaseSession
 from app.database.unit_of_work import UnitOfWork
 from app.repositories.daily_log.days import TaskLogRepository
+from app.repositories.daily_log.export import TaskLogExportRepository
 from app.repositories.daily_log.numbered import NumberedLogRepository
 from app.repositories.daily_log.reports import TaskLogReportRepository
 from app.repositories.health.checks import HealthRepository
@@ -33,6 +34,7 @@ from app.repositories.tasks.history_clock import HistoryClockRepository
 from app.repositories.tasks.read import TaskListRepository
 from app.repositories.tasks.write import TaskRepository
 from app.services.daily_log.days import DailyLogService
+from app.services.daily_log.export import TaskLogExportService
 from app.services.daily_log.read import TaskLogService
 from app.services.daily_log.reports import TaskLogReportService
 from app.services.health.checks import HealthService
@@ -203,8 +205,17 @@ class Services:
         )
 
     @cached_property
+    def task_log_export(self) -> TaskLogExportService:
+        return TaskLogExportService(self._uow, TaskLogExportRepository(self._session), self._calendar)
+
+    @cached_property
     def daily_log_reports(self) -> TaskLogReportService:
-        return TaskLogReportService(self._uow, TaskLogRepository(self._session), TaskLogReportRepository(self._session))
+        return TaskLogReportService(
+            self._uow,
+            TaskLogRepository(self._session),
+            TaskLogReportRepository(self._session),
+            TaskLogExportRepository(self._session),
+        )
 
     @cached_property
     def task_history(self) -> TaskHistoryService:

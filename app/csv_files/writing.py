@@ -2,13 +2,12 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from app.csv_files.cells import defused, join_labels, restored
 from app.csv_files.columns import folded_name
-from app.models.tasks.fields import EXPORTED
 
 ERROR_COLUMN = "error"
 
@@ -26,17 +25,23 @@ class ReportedRow:
 class Lines:
     """Whole lines of a file, and the number of rows in them. A header counts as no row."""
 
-    text: bytes
+    content: bytes
     row_count: int
 
 
-def export_header() -> Lines:
-    return Lines(_lines([EXPORTED]), 0)
+def value_header(names: Sequence[str]) -> Lines:
+    return Lines(_lines([names]), 0)
 
 
-def export_rows(tasks: Sequence[Sequence[object]]) -> Lines:
-    """Write tasks, each a value for each field of EXPORTED."""
-    return Lines(_lines([_cell_of(value) for value in task] for task in tasks), len(tasks))
+def value_rows(rows: Sequence[Sequence[object]]) -> Lines:
+    """Write rows of values, such as numbers, dates and texts."""
+    return Lines(_lines([_cell_of(value) for value in row] for row in rows), len(rows))
+
+
+def value_file(names: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[Lines]:
+    """Write a file whose rows are in memory already."""
+    yield value_header(names)
+    yield value_rows(rows)
 
 
 def report_header(header: Sequence[str]) -> Lines:
@@ -67,6 +72,8 @@ def _cell_of(value: object) -> str:
     match value:
         case None:
             return ""
+        case int() | float():
+            return str(value)
         case datetime():
             return value.isoformat()
         case list():

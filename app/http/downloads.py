@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import date
 from typing import IO, Protocol
 
 from flask import Response
@@ -21,20 +22,22 @@ PIECE_BYTES = 64 * 1024
 # A file up to this size stays in memory.
 MAX_MEMORY_BYTES = 1024 * 1024
 RETRY_AFTER_SECONDS = 60
+CSV_TYPE = "text/csv"
+XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 class Piece(Protocol):
     """The next bytes of a file, and how many rows they hold."""
 
     @property
-    def text(self) -> bytes: ...
+    def content(self) -> bytes: ...
     @property
     def row_count(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
 class _ArrayPiece:
-    text: bytes
+    content: bytes
     row_count: int
 
 
@@ -45,9 +48,25 @@ def json_array_response(pages: Iterable[Sequence[str]]) -> Response:
 
 def csv_response(pieces: Iterable[Piece], filename: str) -> Response:
     """A CSV file that browsers save as `filename`."""
-    response = download(pieces, "text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
-    return response
+    return _file_response(pieces, f"{CSV_TYPE}; charset=utf-8", filename)
+
+
+def xlsx_response(pieces: Iterable[Piece], filename: str) -> Response:
+    """An XLSX file that browsers save as `filename`."""
+    return _file_response(pieces, XLSX_TYPE, filename)
+
+
+def filename_of(
+    subject: str,
+    extension: str,
+    *,
+    project: str | None = None,
+    since: date | None = None,
+    until: date | None = None,
+) -> str:
+    """The name of a file about these days, such as `task-log-OPS-from-2026-03-01-to-2026-03-09.csv`."""
+    days = (since,) if since == until else (since and f"from-{since}", until and f"to-{until}")
+    return "-".join(str(part) for part in (subject, project, *days) if part) + f".{extension}"
 
 
 def download(pieces: Iterable[Piece], content_type: str) -> Response:
@@ -74,6 +93,12 @@ def download(pieces: Iterable[Piece], content_type: str) -> Response:
     return response
 
 
+def _file_response(pieces: Iterable[Piece], content_type: str, filename: str) -> Response:
+    response = download(pieces, content_type)
+    response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
+    return response
+
+
 def _array_of(pages: Iterable[Sequence[str]]) -> Iterator[_ArrayPiece]:
     separator = "["
     for rows in pages:
@@ -86,7 +111,7 @@ def _write(pieces: Iterable[Piece], file: IO[bytes]) -> int:
     row_count = 0
     try:
         for piece in pieces:
-            file.write(piece.text)
+            file.write(piece.content)
             row_count += piece.row_count
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:

@@ -16,8 +16,6 @@ from app.queries.pages import MAX_BIGINT
 
 # More digits than the largest bigint has, and few enough to parse quickly.
 MAX_DIGITS = 30
-# The content of a response that is a file.
-CSV = {"text/csv": {"schema": {"type": "string"}}}
 # Headers of single responses. The description adds those that all responses have.
 LOCATION = {"Location": {"$ref": "#/components/headers/Location"}}
 X_CACHE = {"X-Cache": {"$ref": "#/components/headers/X-Cache"}}

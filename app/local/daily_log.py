@@ -40,6 +40,9 @@ def _lines(services: Services, log_date: date | None, diff_from: date | None) ->
         return
     state = "closed" if run["is_final"] else "up to now"
     yield f"{day} ({run['time_zone']}, {state}, {run['source']}): {run['task_count']} tasks"
+    (counts,) = services.daily_log_reports.count_by_day(OPERATOR, TaskLogQuery(on=day)).items
+    if counts.by_status:
+        yield ", ".join(f"{status} {task_count}" for status, task_count in sorted(counts.by_status.items()))
     rows = _items(
         lambda cursor: services.task_logs.list_page(OPERATOR, TaskLogQuery(on=day, cursor=cursor, limit=MAX_PAGE_SIZE))[
             0

@@ -10,11 +10,13 @@ from flask import Response
 from app.auth.permissions import Permission
 from app.composition.services import services
 from app.errors import ConflictError
+from app.http.downloads import csv_response, filename_of, xlsx_response
+from app.http.file_answers import CSV, XLSX, page_or_file
 from app.http.identity.access import current_actor, requires
 from app.http.openapi import X_CACHE, Blueprint, raises
 from app.http.responses import items_response, page_response, row_response, value_response
 from app.queries.daily_log import TaskLogQuery
-from app.schemas.base import PageQuery
+from app.schemas.base import PageQuery, Selection
 from app.schemas.daily_log import (
     DayQuery,
     DiffQuery,
@@ -36,8 +38,20 @@ blueprint = Blueprint("task_logs", __name__, url_prefix="/api/v1/task-logs", des
 @requires(Permission.TASK_LOG_READ)
 @blueprint.arguments(TaskLogListQuery, location="query")
 @blueprint.response(200, TaskLogPage, headers=X_CACHE)
-def list_task_logs(query: TaskLogQuery) -> Response:
-    """List log rows, newest day first. `X-Cache` says whether the page came from the cache."""
+@blueprint.doc(responses=page_or_file(TaskLogPage, CSV, XLSX))
+def list_task_logs(selection: Selection[TaskLogQuery]) -> Response:
+    """List log rows, newest day first. `X-Cache` says whether the page came from the cache.
+
+    A file has the fields of the JSON as columns. In CSV, times are ISO 8601 in UTC. In XLSX, days and times are dates
+    of the spreadsheet, in the workspace's time zone; a sheet holds up to 1,048,575 rows.
+    """
+    query = selection.query
+    match selection.format:
+        case "csv":
+            return csv_response(services().task_log_export.write_csv(current_actor(), query), _filename(query, "csv"))
+        case "xlsx":
+            pieces = services().task_log_export.write_workbook(current_actor(), query)
+            return xlsx_response(pieces, _filename(query, "xlsx"))
     page, was_cached = services().task_logs.list_page(current_actor(), query)
     return page_response(page, was_cached=was_cached)
 
@@ -54,11 +68,17 @@ def show_task_log(log_id: int) -> Response:
 @requires(Permission.TASK_LOG_READ)
 @blueprint.arguments(DayQuery, location="query")
 @blueprint.response(200, LogDayPage)
-def list_days(query: TaskLogQuery) -> Response:
+@blueprint.doc(responses=page_or_file(LogDayPage, CSV))
+def list_days(selection: Selection[TaskLogQuery]) -> Response:
     """Count the tasks of each logged day by status, project and assignee, newest day first.
 
-    Days on which none of your projects had a task are left out, except for admins.
+    Days on which none of your projects had a task are left out, except for admins. A CSV file has a row for each
+    number: `counted_by` is `all`, `status`, `project` or `assignee`, and `value` says which one is counted.
     """
+    query = selection.query
+    if selection.format == "csv":
+        pieces = services().daily_log_reports.write_days(current_actor(), query)
+        return csv_response(pieces, _filename(query, "csv", subject="task-log-days"))
     page = services().daily_log_reports.count_by_day(current_actor(), query)
     return items_response([with_link(day, query.project) for day in page.items], page.next_cursor)
 
@@ -67,14 +87,19 @@ def list_days(query: TaskLogQuery) -> Response:
 @requires(Permission.TASK_LOG_READ)
 @blueprint.arguments(DiffQuery, location="query")
 @blueprint.response(200, LogDifferencePage)
+@blueprint.doc(responses=page_or_file(LogDifferencePage, CSV))
 def show_differences(query: dict[str, Any]) -> Response:
     """Compare two logged days, task by task: the stand-up report.
 
     A task that was logged only on `to` has entered, and one that was logged only on `from` has left. A task that was
     logged on both has changed if its project, ref, title, status, priority, assignee or deadline is different. With
     `project`, and for projects that you are not in, a task that moved from one project to another enters or leaves. A
-    day that was not logged is refused with 422.
+    day that was not logged is refused with 422. A CSV file has a row for each task, with each field before and after.
     """
+    if query.pop("format") == "csv":
+        days = {name: query[name] for name in ("since", "until", "project")}
+        pieces = services().daily_log_reports.write_diff(current_actor(), **days)
+        return csv_response(pieces, filename_of("task-log-diff", "csv", **days))
     page = services().daily_log_reports.diff(current_actor(), **query)
     return page_response(page) if page.counts is None else page_response(page, counts=page.counts)
 
@@ -107,3 +132,8 @@ def with_link(day: LogDay, project: str | None) -> dict[str, Any]:
     """The day's counts, and the request that lists the day's rows."""
     filters = {"date": str(day.log_date), **({"project": project} if project else {})}
     return {**asdict(day), "tasks": f"/api/v1/task-logs?{urlencode(filters)}"}
+
+
+def _filename(query: TaskLogQuery, extension: str, *, subject: str = "task-log") -> str:
+    since, until = (query.since, query.until) if query.on is None else (query.on, query.on)
+    return filename_of(subject, extension, project=query.project, since=since, until=until)

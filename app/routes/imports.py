@@ -9,8 +9,9 @@ from app.composition.services import services
 from app.errors import IdempotencyKeyReusedError, ImportUnderWayError, UnreadableCsvError
 from app.http.bodies import takes_file
 from app.http.downloads import csv_response
+from app.http.file_answers import CSV, page_or_file
 from app.http.identity.access import current_actor, requires
-from app.http.openapi import CSV, LOCATION, Blueprint, raises
+from app.http.openapi import LOCATION, Blueprint, raises
 from app.http.rate_limits import LimitName, limited
 from app.http.responses import page_response, row_response
 from app.http.uploads import Upload
@@ -74,9 +75,7 @@ def show_import(import_id: int) -> Response:
 @requires(Permission.IMPORT_READ)
 @blueprint.arguments(ImportErrorsQuery, location="query")
 @blueprint.response(200, ImportProblemPage)
-@blueprint.doc(
-    responses={"200": {"description": "OK", "content": {"application/json": {"schema": ImportProblemPage}, **CSV}}}
-)
+@blueprint.doc(responses=page_or_file(ImportProblemPage, CSV))
 def list_import_errors(query: dict[str, Any], import_id: int) -> Response:
     """List what was wrong with each refused row, in the order of the file. Managers and admins only.
 

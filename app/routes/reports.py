@@ -9,6 +9,8 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
+from app.http.downloads import csv_response, filename_of
+from app.http.file_answers import CSV, page_or_file
 from app.http.identity.access import current_actor, requires
 from app.http.openapi import Blueprint
 from app.http.responses import value_response
@@ -21,12 +23,17 @@ blueprint = Blueprint("reports", __name__, url_prefix="/api/v1/reports", descrip
 @requires(Permission.TASK_READ)
 @blueprint.arguments(ReportRangeQuery, location="query")
 @blueprint.response(200, FlowReport)
+@blueprint.doc(responses=page_or_file(FlowReport, CSV))
 def show_flow(query: dict[str, Any]) -> Response:
     """Show how many tasks had each status at the end of each day: the cumulative flow, oldest day first.
 
     For today, it is the status now. The report reads the history, so a task does not count before it came in,
     whatever its `created_at`.
     """
+    if query.pop("format") == "csv":
+        return csv_response(
+            services().reports.write_flow(current_actor(), **query), filename_of("flow", "csv", **query)
+        )
     return value_response({"items": with_links(services().reports.flow(current_actor(), **query))})
 
 
@@ -34,12 +41,17 @@ def show_flow(query: dict[str, Any]) -> Response:
 @requires(Permission.TASK_READ)
 @blueprint.arguments(ReportRangeQuery, location="query")
 @blueprint.response(200, CycleTimeReport)
+@blueprint.doc(responses=page_or_file(CycleTimeReport, CSV))
 def show_cycle_time(query: dict[str, Any]) -> Response:
     """Show how long tasks took from `started_at` to `completed_at`, by the week of their completion.
 
     The percentiles are in seconds. Tasks that were completed without being in progress are neither counted nor
     listed. Weeks without a task are left out.
     """
+    if query.pop("format") == "csv":
+        return csv_response(
+            services().reports.write_cycle_time(current_actor(), **query), filename_of("cycle-time", "csv", **query)
+        )
     return value_response({"items": with_links(services().reports.cycle_time(current_actor(), **query))})
 
 
@@ -47,8 +59,13 @@ def show_cycle_time(query: dict[str, Any]) -> Response:
 @requires(Permission.TASK_READ)
 @blueprint.arguments(ReportQuery, location="query")
 @blueprint.response(200, AgingReport)
+@blueprint.doc(responses=page_or_file(AgingReport, CSV))
 def show_aging(query: dict[str, Any]) -> Response:
     """Show how long the active tasks have been open since `created_at`, in days of 24 hours."""
+    if query.pop("format") == "csv":
+        return csv_response(
+            services().reports.write_aging(current_actor(), **query), filename_of("aging", "csv", **query)
+        )
     return value_response({"items": with_links(services().reports.aging(current_actor(), **query))})
 
 

@@ -8,8 +8,9 @@ from flask import Response
 from app.auth.permissions import Permission
 from app.composition.services import services
 from app.http.downloads import csv_response
+from app.http.file_answers import CSV
 from app.http.identity.access import current_actor, requires
-from app.http.openapi import CSV, LOCATION, X_CACHE, Blueprint, versioned
+from app.http.openapi import LOCATION, X_CACHE, Blueprint, versioned
 from app.http.responses import items_response, no_content, page_response, precondition_of, versioned_response
 from app.queries.tasks import TaskQuery
 from app.schemas.base import PageQuery

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate, validates_schema
 from webargs.fields import DelimitedFieldMixin
@@ -14,6 +15,18 @@ from app.queries.pages import DEFAULT_PAGE_SIZE, MAX_CURSOR_LENGTH, MAX_PAGE_SIZ
 # No schema has as many fields. Input with more is refused as a whole: an error for each of its unknown fields would be
 # several times as large as the input.
 MAX_INPUT_FIELDS = 100
+# The parameters of a query that ask for a part of a list.
+PAGING = ("cursor", "limit", "include_total")
+
+Query = TypeVar("Query")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection(Generic[Query]):
+    """The rows that a query selects, and the format of the answer: `json` for a page of them, or that of a file."""
+
+    query: Query
+    format: str
 
 
 class StrictSchema(Schema):
@@ -149,6 +162,29 @@ class PageQuery(StrictSchema):
         validate=validate.Range(1, MAX_PAGE_SIZE),
         metadata={"description": "items per page"},
     )
+
+
+class Format(fields.String):
+    """The format of an answer: `json`, or one of these formats of files."""
+
+    def __init__(self, *files: str, description: str) -> None:
+        super().__init__(
+            load_default="json", validate=validate.OneOf(["json", *files]), metadata={"description": description}
+        )
+
+
+class PageOrFileQuery(PageQuery):
+    """A page of a list, or a file with all of its rows."""
+
+    format = Format("csv", description="`csv`: a file with all rows, without pages")
+
+    @validates_schema(pass_original=True)
+    def _ensure_file_without_pages(self, values: dict[str, Any], original: Mapping[str, Any], **_kwargs: Any) -> None:
+        if values["format"] == "json":
+            return
+        paging = [name for name in PAGING if name in original]
+        if paging:
+            raise ValidationError({name: ["Leave it out: a file holds all rows."] for name in paging})
 
 
 def page_schema(item: type[Schema], name: str) -> type[Schema]:

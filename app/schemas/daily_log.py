@@ -2,19 +2,19 @@
 
 from typing import Any
 
-from marshmallow import Schema, fields, post_load, validate
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from app.models.daily_log.task_log import LogSource
 from app.models.people.user import MAX_USERNAME_LENGTH
 from app.models.tasks.fields import LOGGED
 from app.queries.daily_log import TaskLogQuery
 from app.queries.pages import MAX_BIGINT
-from app.schemas.base import Day, PageQuery, StrictSchema, Text, page_schema
+from app.schemas.base import Day, Format, PageOrFileQuery, Selection, StrictSchema, Text, page_schema
 from app.schemas.tasks import ProjectKey, Status
 from app.schemas.tasks import Task as TaskSchema
 
 
-class TaskLogListQuery(PageQuery):
+class TaskLogListQuery(PageOrFileQuery):
     date = Day(metadata={"description": "one day"})
     since = Day(data_key="from", metadata={"description": "this day and later"})
     until = Day(data_key="to", metadata={"description": "this day and earlier"})
@@ -23,20 +23,31 @@ class TaskLogListQuery(PageQuery):
     project = ProjectKey()
     assignee = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, or `none`"})
     include_total = fields.Boolean(load_default=False)
+    format = Format(
+        "csv", "xlsx", description="a file with all rows, without pages. `xlsx` needs `date`, and holds that day"
+    )
+
+    @validates_schema
+    def _ensure_workbook_of_a_day(self, values: dict[str, Any], **_kwargs: Any) -> None:
+        if values["format"] == "xlsx" and "date" not in values:
+            raise ValidationError({"date": ["Say which day: an XLSX file holds one day."]})
 
     @post_load
-    def _query(self, values: dict[str, Any], **_kwargs: Any) -> TaskLogQuery:
-        return TaskLogQuery(on=values.pop("date", None), task_id=values.pop("task", None), **values)
+    def _selection(self, values: dict[str, Any], **_kwargs: Any) -> Selection[TaskLogQuery]:
+        file_format = values.pop("format")
+        query = TaskLogQuery(on=values.pop("date", None), task_id=values.pop("task", None), **values)
+        return Selection(query, file_format)
 
 
-class DayQuery(PageQuery):
+class DayQuery(PageOrFileQuery):
     since = Day(data_key="from", metadata={"description": "this day and later"})
     until = Day(data_key="to", metadata={"description": "this day and earlier"})
     project = ProjectKey()
 
     @post_load
-    def _query(self, values: dict[str, Any], **_kwargs: Any) -> TaskLogQuery:
-        return TaskLogQuery(**values)
+    def _selection(self, values: dict[str, Any], **_kwargs: Any) -> Selection[TaskLogQuery]:
+        file_format = values.pop("format")
+        return Selection(TaskLogQuery(**values), file_format)
 
 
 class LogRequest(StrictSchema):
@@ -83,7 +94,7 @@ class LogDay(Schema):
     )
 
 
-class DiffQuery(PageQuery):
+class DiffQuery(PageOrFileQuery):
     since = Day(data_key="from", required=True, metadata={"description": "the earlier day"})
     until = Day(data_key="to", required=True, metadata={"description": "the later day"})
     project = ProjectKey(load_default=None)

@@ -9,7 +9,7 @@ from marshmallow import Schema, fields, post_load, validate
 from app.csv_files.blocks import DELIMITERS, Encoding
 from app.models.imports.task_import import DuplicatePolicy, ImportMode, ImportState
 from app.models.projects.project import DEFAULT_PROJECT_KEY
-from app.schemas.base import PageQuery, StrictSchema, page_schema
+from app.schemas.base import Format, PageOrFileQuery, StrictSchema, page_schema
 from app.schemas.tasks import ProjectKey
 from app.services.imports.imports import MAX_WAIT_SECONDS, ImportOptions
 
@@ -142,11 +142,9 @@ class Import(Schema):
     )
 
 
-class ImportErrorsQuery(PageQuery):
-    format = fields.String(
-        load_default="json",
-        validate=validate.OneOf(["json", "csv"]),
-        metadata={"description": "`csv`: each refused row once and unchanged, with a column `error`, without pages"},
+class ImportErrorsQuery(PageOrFileQuery):
+    format = Format(
+        "csv", description="`csv`: each refused row once and unchanged, with a column `error`, without pages"
     )
 
 

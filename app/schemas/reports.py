@@ -3,7 +3,7 @@
 from marshmallow import Schema, fields
 
 from app.models.tasks.fields import TaskStatus
-from app.schemas.base import Day, StrictSchema
+from app.schemas.base import Day, Format, StrictSchema
 from app.schemas.tasks import ProjectKey
 
 _LINK = {"description": "the request that lists these tasks"}
@@ -11,6 +11,7 @@ _LINK = {"description": "the request that lists these tasks"}
 
 class ReportQuery(StrictSchema):
     project = ProjectKey(load_default=None)
+    format = Format("csv", description="`csv`: the same numbers as a file, without links")
 
 
 class ReportRangeQuery(ReportQuery):

@@ -1,13 +1,14 @@
 """How work progresses: cumulative flow, cycle times, ages. Each number comes with the filters that list its tasks."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
 from app.auth.actor import Actor
 from app.clock import Calendar
+from app.csv_files.writing import Lines, value_file
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError
 from app.models.tasks.fields import ACTIVE_STATUSES, TaskStatus
@@ -138,6 +139,35 @@ class ReportService:
             by_status = {status.value: counts.get((bucket, status), 0) for status in ACTIVE_STATUSES}
             items.append(AgeBucket(youngest, oldest, sum(by_status.values()), by_status, filters))
         return items
+
+    def write_flow(
+        self, actor: Actor, *, since: date | None, until: date | None, project: str | None
+    ) -> Iterator[Lines]:
+        """Write the flow as CSV, with a column for each status."""
+        days = self.flow(actor, since=since, until=until, project=project)
+        rows = [(day.date, *(number.task_count for number in day.statuses)) for day in days]
+        return value_file(("date", *TaskStatus), rows)
+
+    def write_cycle_time(
+        self, actor: Actor, *, since: date | None, until: date | None, project: str | None
+    ) -> Iterator[Lines]:
+        """Write the cycle times as CSV, with a column for each percentile."""
+        weeks = self.cycle_time(actor, since=since, until=until, project=project)
+        rows = [(week.week, week.task_count, *(week.seconds[name] for name in PERCENTILES)) for week in weeks]
+        return value_file(("week", "task_count", *(f"{name}_seconds" for name in PERCENTILES)), rows)
+
+    def write_aging(self, actor: Actor, *, project: str | None) -> Iterator[Lines]:
+        """Write the ages as CSV, with a column for each status."""
+        rows = [
+            (
+                bucket.from_days,
+                bucket.to_days,
+                bucket.task_count,
+                *(bucket.by_status[status] for status in ACTIVE_STATUSES),
+            )
+            for bucket in self.aging(actor, project=project)
+        ]
+        return value_file(("from_days", "to_days", "task_count", *ACTIVE_STATUSES), rows)
 
     def _range(self, since: date | None, until: date | None) -> tuple[date, date]:
         today = self._calendar.today()

@@ -156,7 +156,7 @@ def _shown_headers(answer: Answer, about: About) -> Iterator[tuple[str, str]]:
     if answer.has_body:
         yield "Content-Type", shown_value(content_type(answer))
     for name, value in answer.headers.items():
-        if name != "Content-Type":
+        if name != "Content-Type" or answer.is_binary:
             yield name, filled(shown_value(value), about.shown)
 
 

@@ -38,7 +38,7 @@ _Loader.yaml_implicit_resolvers = {
 class Answer:
     """`body` is None where there is none, and a str where it is not JSON.
 
-    A shortened body shows the first items of a list and some keys of an object.
+    A shortened body shows the first items of a list and some keys of an object. A file that is no text has no `body`.
     """
 
     status: int
@@ -50,6 +50,7 @@ class Answer:
     keep: Mapping[str, Any] = field(default_factory=dict)
     title: str = ""
     is_shortened: bool = False
+    is_binary: bool = False
 
     @property
     def has_body(self) -> bool:

@@ -209,7 +209,7 @@ class _Reference:
 
     def _answer(self, answer: Answer) -> str:
         lines = [answer.name.partition(",")[0]]
-        if answer.has_body and content_type(answer) != "application/json":
+        if answer.is_binary or (answer.has_body and content_type(answer) != "application/json"):
             lines.append(f"Content-Type: {shown_value(content_type(answer))}")
         for name, value in answer.headers.items():
             if name not in {"Content-Type", "Cache-Control", "RateLimit", "RateLimit-Policy"}:

@@ -1,6 +1,6 @@
 import csv
 import io
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,10 +13,11 @@ from app.csv_files.columns import FIELD_OF
 from app.csv_files.rows import RefusedRow, RowReader
 from app.csv_files.writing import (
     ReportedRow,
-    export_header,
-    export_rows,
     report_header,
     report_rows,
+    value_file,
+    value_header,
+    value_rows,
 )
 from app.models.tasks.fields import EXPORTED, MAX_LABEL_LENGTH, TaskPriority, TaskStatus
 from tests.settings import CSV_LIMITS
@@ -29,15 +30,15 @@ FIRST_MOMENT, LAST_MOMENT = (datetime.fromisoformat(text) for text in ("0002-01-
 
 class TestExport:
     def test_the_header_names_the_columns(self):
-        assert export_header().text == ",".join(EXPORTED).encode() + b"\r\n"
+        assert value_header(EXPORTED).content == ",".join(EXPORTED).encode() + b"\r\n"
 
     def test_each_task_is_a_line(self):
-        line = export_rows([task()]).text
+        line = value_rows([task()]).content
 
         assert line == b"OPS-1,OPS,Paint,Green,in_progress,high,red,ada,,2026-03-09T12:00:00+00:00,JIRA-7\r\n"
 
     def test_none_becomes_an_empty_cell(self):
-        (cells,) = cells_of(export_rows([task(description="", assignee=None, labels=[], external_ref=None)]))
+        (cells,) = cells_of(value_rows([task(description="", assignee=None, labels=[], external_ref=None)]))
 
         by_name = dict(zip(EXPORTED, cells, strict=True))
         assert {name for name, cell in by_name.items() if not cell} == {
@@ -49,32 +50,41 @@ class TestExport:
         }
 
     def test_no_tasks_make_no_lines(self):
-        assert export_rows([]).text == b""
+        assert value_rows([]).content == b""
 
     @pytest.mark.parametrize("formula", FORMULAS)
     @pytest.mark.parametrize("column", ["title", "description", "assignee", "external_ref"])
     def test_formulas_are_defused(self, column, formula):
-        (cells,) = cells_of(export_rows([task(**{column: formula})]))
+        (cells,) = cells_of(value_rows([task(**{column: formula})]))
 
         assert cells[EXPORTED.index(column)] == "'" + formula
 
+    def test_numbers_and_days_stay_as_they_are(self):
+        assert value_rows([[-5, 2.5, date(2026, 3, 9)]]).content == b"-5,2.5,2026-03-09\r\n"
+
+    def test_a_file_of_a_few_rows_has_a_header_and_counts_its_rows(self):
+        header, rows = value_file(["week", "task_count"], [[date(2026, 3, 9), 3]])
+
+        assert header.content + rows.content == b"week,task_count\r\n2026-03-09,3\r\n"
+        assert (header.row_count, rows.row_count) == (0, 1)
+
     def test_labels_are_defused_as_one_cell(self):
-        (cells,) = cells_of(export_rows([task(labels=["=a", "=b", "c, d"])]))
+        (cells,) = cells_of(value_rows([task(labels=["=a", "=b", "c, d"])]))
 
         assert cells[EXPORTED.index("labels")] == '\'=a, =b, "c, d"'
 
     def test_quotes_newlines_and_delimiters_stay_in_their_cell(self):
         description = 'One, "two"\r\nthree;\tfour\nfive'
 
-        (cells,) = cells_of(export_rows([task(description=description)]))
+        (cells,) = cells_of(value_rows([task(description=description)]))
 
         assert cells[EXPORTED.index("description")] == description
 
     def test_the_text_is_utf_8(self):
-        assert "Größe 😀".encode() in export_rows([task(title="Größe 😀")]).text
+        assert "Größe 😀".encode() in value_rows([task(title="Größe 😀")]).content
 
     def test_reads_back_without_an_ignored_column(self):
-        file = opened(export_header().text + export_rows([task()]).text)
+        file = opened(value_header(EXPORTED).content + value_rows([task()]).content)
 
         assert file.layout.ignored == ()
         assert file.layout.fields == set(FIELD_OF.values())
@@ -101,7 +111,7 @@ class TestExport:
     def test_any_task_reads_back_the_same(self, **fields):
         exported = task(**fields)
 
-        (read,) = read_back(export_header().text + export_rows([exported]).text)
+        (read,) = read_back(value_header(EXPORTED).content + value_rows([exported]).content)
 
         assert {name: getattr(read.row, name) for name in fields} == fields
         assert (read.row.created_at, read.row.assignee, read.row.external_ref) == (NOON, "ada", "JIRA-7")
@@ -109,7 +119,7 @@ class TestExport:
 
 class TestReport:
     def test_has_the_header_of_the_file_and_a_column_of_errors(self):
-        assert report_header(["Summary", " State "]).text == b"Summary, State ,error\r\n"
+        assert report_header(["Summary", " State "]).content == b"Summary, State ,error\r\n"
 
     def test_a_row_keeps_its_cells_and_gets_its_errors(self):
         rows = [ReportedRow(3, [" Paint ", "maybe"], "line 4, column State: 'maybe' is not a status")]
@@ -135,7 +145,7 @@ class TestReport:
     def test_the_errors_of_an_earlier_report_are_left_out(self, name):
         rows = [ReportedRow(1, ["Paint", "line 2: old", "maybe"], "new")]
 
-        assert report_header(["title", name, "status"]).text == b"title,status,error\r\n"
+        assert report_header(["title", name, "status"]).content == b"title,status,error\r\n"
         assert cells_of(report_rows(["title", name, "status"], rows)) == [["Paint", "maybe", "new"]]
 
     @pytest.mark.parametrize("formula", FORMULAS)
@@ -160,7 +170,7 @@ class TestReport:
         assert cells[-1] == "line 2, column =A1: bad"
 
     def test_no_rows_make_no_lines(self):
-        assert report_rows(["title"], []).text == b""
+        assert report_rows(["title"], []).content == b""
 
     def test_is_refused_for_the_same_reasons_until_it_is_corrected(self):
         content = b'task_name,status,colour\n=1+1,maybe,red\n"Two\nlines",never,\n'
@@ -224,7 +234,7 @@ def task(**fields):
 
 
 def cells_of(lines):
-    return list(csv.reader(io.StringIO(lines.text.decode(), newline=""), strict=True))
+    return list(csv.reader(io.StringIO(lines.content.decode(), newline=""), strict=True))
 
 
 def opened(content):
@@ -252,4 +262,4 @@ def reported(content):
     refused = [row for row in read_back(content) if isinstance(row, RefusedRow)]
     rows = [ReportedRow(row.row_number, row.cells, row.problems[0].reason) for row in refused]
     header = opened(content).header
-    return report_header(header).text + report_rows(header, rows).text
+    return report_header(header).content + report_rows(header, rows).content

@@ -69,15 +69,15 @@ class Checking:
         self._contract = contract
 
     def problems(self, example: Example, answer: Answer, response: Any, walk: Walk) -> Iterator[str]:
-        body = response.get_json() if answer.is_json else response.text
         if response.status_code != answer.status:
             yield f"the status is {response.status_code}, not {answer.status}: {response.text[:300]}"
             return
         yield from self._header_problems(answer, response, walk)
         if not answer.has_body:
-            if response.data:
-                yield "there is a body"
+            if bool(response.data) is not answer.is_binary:
+                yield "there is a body" if response.data else "there is no body"
             return
+        body = response.get_json() if answer.is_json else response.text
         yield from self.shape_problems(example, answer, body)
         yield from differences(filled(answer.body, walk.variables), body, is_shortened=answer.is_shortened)
         for name, checks in answer.expect.items():

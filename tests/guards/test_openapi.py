@@ -5,6 +5,15 @@ import re
 import pytest
 
 LONGEST_TITLE = 100
+CSV_OR_JSON = {
+    "/api/v1/imports/{import_id}/errors": "ImportProblemPage",
+    "/api/v1/task-logs": "TaskLogPage",
+    "/api/v1/task-logs/days": "LogDayPage",
+    "/api/v1/task-logs/diff": "LogDifferencePage",
+    "/api/v1/reports/flow": "FlowReport",
+    "/api/v1/reports/cycle-time": "CycleTimeReport",
+    "/api/v1/reports/aging": "AgingReport",
+}
 
 
 def test_no_two_paths_differ_only_in_the_name_of_a_parameter(document):
@@ -93,7 +102,7 @@ def test_bodies_have_the_examples_that_the_tests_send(document):
     assert create["responses"]["201"]["content"]["application/json"]["example"]["ref"]
 
 
-@pytest.mark.parametrize("path", ["/api/v1/tasks/export", "/api/v1/imports/{import_id}/errors"])
+@pytest.mark.parametrize("path", ["/api/v1/tasks/export", *CSV_OR_JSON])
 def test_downloads_are_described_as_files(document, path):
     response = document["paths"][path]["get"]["responses"]["200"]
 
@@ -101,10 +110,21 @@ def test_downloads_are_described_as_files(document, path):
     assert "text/csv" in response["content"]
 
 
-def test_the_errors_of_an_import_may_also_be_json(document):
-    content = document["paths"]["/api/v1/imports/{import_id}/errors"]["get"]["responses"]["200"]["content"]
+@pytest.mark.parametrize(("path", "schema"), CSV_OR_JSON.items())
+def test_what_may_be_a_file_may_also_be_json(document, path, schema):
+    content = document["paths"][path]["get"]["responses"]["200"]["content"]
 
-    assert content["application/json"]["schema"]["$ref"].endswith("/ImportProblemPage")
+    assert content["application/json"]["schema"]["$ref"].endswith(f"/{schema}")
+
+
+def test_only_the_daily_log_may_be_a_workbook(document):
+    paths = {
+        path
+        for path, operations in document["paths"].items()
+        if any("spreadsheet" in media_type for media_type in content_of(operations))
+    }
+
+    assert paths == {"/api/v1/task-logs"}
 
 
 @pytest.mark.parametrize("schema", ["TaskPatch", "TaskStatusChange", "UserPatch"])
@@ -129,6 +149,10 @@ def operations_of(document):
     return [
         operation for item in document["paths"].values() for method, operation in item.items() if method != "parameters"
     ]
+
+
+def content_of(operations):
+    return operations.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """`python main.py` as a person runs it: real servers, real processes, real signals."""
 
+import csv
+import io
 import os
 import re
 import signal
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from app.csv_files.cells import restored
 from app.local.system_user import server_user
 from tests.local.tracker import READY_SECONDS, Tracker, is_another_running
 from tests.servers import wait_for
@@ -168,14 +171,39 @@ class TestLogs:
 
         printed = running.command("logs")
 
-        heading, columns, _, *rows = printed.stdout.splitlines()
+        heading, counts, columns, _, *rows = printed.stdout.splitlines()
         assert heading.endswith(f"(UTC, up to now, manual): {len(rows)} tasks")
+        assert sum(map(int, re.findall(r"\d+", counts))) == len(rows)
         assert columns.split() == ["REF", "STATUS", "PRIORITY", "ASSIGNEE", "DUE_AT", "TITLE"]
         ref = running.call("GET", f"/api/v1/tasks/{task_id}", None, token)["ref"]
         (row,) = (row for row in rows if row.split()[0] == ref)
         assert row.split(maxsplit=5) == [ref, "todo", "medium", "admin", "-", "Open today[31m"]
         day = heading.split()[0]
         assert running.command("logs", "--date", day, "--diff", day).stdout.splitlines()[0] == f"From {day} to {day}"
+
+    def test_a_day_has_the_rows_and_the_figures_of_the_api(self, running, monkeypatch):
+        # The table is wide enough for whole titles.
+        monkeypatch.setenv("COLUMNS", "1000")
+        token = running.log_in()
+        for status in ("todo", "in_progress", "blocked", "blocked", "done"):
+            values = {"title": f"=Task that is {status}, or was", "status": status, "due_at": "2026-12-24T12:00:00Z"}
+            task = running.call("POST", "/api/v1/tasks", {**values, "assignee": "admin"}, token)
+        running.call("POST", "/log-tasks", None, token)
+        assert wait_for(lambda: is_logged(running, task["id"] - 1, token))
+        day = running.call("GET", "/api/v1/task-logs/runs?limit=1", None, token)["items"][0]["log_date"]
+
+        heading, counts, *table = running.command("logs", "--date", day).stdout.splitlines()
+
+        content = running.answer("GET", f"/api/v1/task-logs?date={day}&format=csv", None, token).decode()
+        logged = list(csv.DictReader(io.StringIO(content, newline="")))
+        assert rows_of(table) == [{name: printed(row[name]) for name in rows_of(table)[0]} for row in logged]
+        (figures,) = running.call("GET", f"/api/v1/task-logs/days?from={day}&to={day}", None, token)["items"]
+        assert heading.endswith(f": {figures['task_count']} tasks")
+        assert dict(re.findall(r"(\w+) (\d+)", counts)) == {
+            status: str(task_count) for status, task_count in figures["by_status"].items()
+        }
+        assert figures["task_count"] == len(logged)
+        assert figures["by_status"]["blocked"] >= 2
 
     def test_a_day_that_is_not_logged_is_told(self, running):
         answer = running.command("logs", "--date", "2026-01-01")
@@ -185,6 +213,19 @@ class TestLogs:
 
     def test_a_tracker_that_does_not_run_is_told(self, tracker):
         assert "no tracker runs on" in tracker.command("logs").stderr
+
+
+def rows_of(table):
+    """The rows of a printed table. The line below the names shows how wide each column is."""
+    names, rule, *rows = table
+    columns = [(match.start(), match.end()) for match in re.finditer("-+", rule)]
+    keys = [names[start:end].strip().lower() for start, end in columns]
+    return [dict(zip(keys, [row[start:end].strip() for start, end in columns], strict=True)) for row in rows]
+
+
+def printed(cell):
+    """A cell of a CSV file as the command prints the value."""
+    return "".join(filter(str.isprintable, restored(cell))).strip() or "-"
 
 
 def is_logged(tracker, task_id, token):

@@ -124,6 +124,9 @@ class Tracker:
         return self.call("POST", "/login", {"username": "admin", "password": password}, None)["token"]
 
     def call(self, method: str, path: str, body: object, token: str | None) -> object:
+        return json.loads(self.answer(method, path, body, token))
+
+    def answer(self, method: str, path: str, body: object, token: str | None) -> bytes:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
         if body is not None:
             request.data = json.dumps(body).encode()
@@ -131,7 +134,8 @@ class Tracker:
         if token:
             request.add_header("Authorization", f"Bearer {token}")
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            return json.load(answer)
+            body_of_answer: bytes = answer.read()
+            return body_of_answer
 
 
 def parent_of(pid: int) -> int | None:

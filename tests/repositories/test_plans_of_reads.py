@@ -17,6 +17,7 @@ from app.queries.daily_log import NumberedLogQuery, TaskLogQuery
 from app.queries.pages import Shape
 from app.queries.tasks import SORT_NAMES, TaskQuery
 from app.repositories.daily_log.days import TaskLogRepository
+from app.repositories.daily_log.export import TaskLogExportRepository
 from app.repositories.daily_log.numbered import NumberedLogRepository
 from app.repositories.daily_log.reports import TaskLogReportRepository
 from app.repositories.health.checks import HealthRepository
@@ -165,6 +166,11 @@ LOGGED = {
     "project on a day": TaskLogQuery(project="P7", on=YESTERDAY),
     "assignee on a day": TaskLogQuery(assignee="person-17", on=YESTERDAY),
 }
+FILTERED_FILES = {
+    **{name: LOGGED[name] for name in ("all", "task", "status")},
+    "project": TaskLogQuery(project="P7"),
+    "assignee": TaskLogQuery(assignee="person-17"),
+}
 
 
 class TestDailyLog:
@@ -180,6 +186,29 @@ class TestDailyLog:
         assert len(seen) == 2
         # The log has no index for these, so a page reads the day.
         assert (seen.problems(DAY_ROWS) if name.endswith("on a day") else seen.problems()) == []
+
+    @pytest.mark.parametrize("actor", ACTORS_WITH_MANY_TASKS)
+    @pytest.mark.parametrize("name", FILTERED_FILES)
+    def test_a_slice_of_a_file_reads_its_rows(self, session, plans, actor, name):
+        exports, query = TaskLogExportRepository(session), FILTERED_FILES[name]
+
+        with plans() as seen:
+            last_id = exports.last_of_slice(YESTERDAY, after_id=0, limit=100, task_id=query.task_id)
+            exports.list_rows(actor, query, YESTERDAY, after_id=0, last_id=last_id)
+
+        assert (last_id is None) is (query.task_id is not None)
+        assert seen.problems(100) == []
+
+    @pytest.mark.parametrize("actor", ACTORS)
+    def test_a_slice_of_two_days_reads_a_part_of_them(self, session, plans, actor):
+        exports = TaskLogExportRepository(session)
+
+        with plans() as seen:
+            last_id = exports.last_of_slice(YESTERDAY, TODAY, after_id=0, limit=100)
+            exports.list_differences(actor, YESTERDAY, TODAY, project=None, after_id=0, last_id=last_id)
+
+        assert last_id is not None
+        assert seen.problems(200) == []
 
     @pytest.mark.parametrize("actor", ACTORS_WITH_MANY_TASKS)
     @pytest.mark.parametrize("on", [None, YESTERDAY])

@@ -16,7 +16,7 @@ from app.models.tasks.fields import LOGGED_COLUMNS
 from app.queries.daily_log import TaskLogQuery
 from app.queries.pages import Page, decode_cursor, is_integer
 from app.repositories.daily_log.days import log_conditions, state_fields
-from app.repositories.pages import json_object, json_text, page_of
+from app.repositories.pages import AnySelect, json_object, json_text, page_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,7 @@ class TaskLogReportRepository:
         self, actor: Actor, since: date, until: date, *, project: str | None, cursor: str | None, limit: int
     ) -> DifferencePage:
         """List the tasks that only one of the two days has, or that differ between the days, ordered by task."""
-        before, after = _day(actor, since, project), _day(actor, until, project)
-        joined = select(*_difference(before, after)).select_from(
-            before.outerjoin(after, before.c.task_id == after.c.task_id, full=True)
-        )
-        differs = joined.where(
-            or_(
-                before.c.task_id.is_(None),
-                after.c.task_id.is_(None),
-                tuple_(*(before.c[name] for name in LOGGED_COLUMNS)).is_distinct_from(
-                    tuple_(*(after.c[name] for name in LOGGED_COLUMNS))
-                ),
-            )
-        ).subquery()
+        differs = differing(_day(actor, since, project), _day(actor, until, project))
         total_by_change = (
             self._session.execute(select(differs.c.change, func.count()).group_by(differs.c.change)).all()
             if cursor is None
@@ -71,12 +59,7 @@ class TaskLogReportRepository:
 
     def list_days(self, query: TaskLogQuery) -> Sequence[date]:
         """List the query's logged days, newest first: up to `limit`, and one more if there is a next page."""
-        statement = select(LogRun.log_date)
-        if query.since is not None:
-            statement = statement.where(LogRun.log_date >= query.since)
-        if query.until is not None:
-            statement = statement.where(LogRun.log_date <= query.until)
-        return self._session.scalars(statement.order_by(LogRun.log_date.desc()).limit(query.limit + 1)).all()
+        return self._session.scalars(logged_days(query).limit(query.limit + 1)).all()
 
     def count_of_day(self, actor: Actor, query: TaskLogQuery) -> DayCounts:
         """Count the tasks of a day, all of them and by each status, project and assignee."""
@@ -105,6 +88,34 @@ class TaskLogReportRepository:
             by_project={row.project: row.task_count for row in rows if not row.any_project and row.project is not None},
             by_assignee={row.assignee: row.task_count for row in rows if not row.any_assignee},
         )
+
+
+def logged_days(query: TaskLogQuery) -> AnySelect:
+    """The statement of the query's logged days, newest first."""
+    statement = select(LogRun.log_date).order_by(LogRun.log_date.desc())
+    if query.on is not None:
+        statement = statement.where(LogRun.log_date == query.on)
+    if query.since is not None:
+        statement = statement.where(LogRun.log_date >= query.since)
+    if query.until is not None:
+        statement = statement.where(LogRun.log_date <= query.until)
+    return statement
+
+
+def differing(before: Any, after: Any) -> Any:
+    """The tasks that only one of two days has, or that differ between them. The days are subqueries of TaskLog."""
+    joined = select(*_difference(before, after)).select_from(
+        before.outerjoin(after, before.c.task_id == after.c.task_id, full=True)
+    )
+    return joined.where(
+        or_(
+            before.c.task_id.is_(None),
+            after.c.task_id.is_(None),
+            tuple_(*(before.c[name] for name in LOGGED_COLUMNS)).is_distinct_from(
+                tuple_(*(after.c[name] for name in LOGGED_COLUMNS))
+            ),
+        )
+    ).subquery()
 
 
 def _day(actor: Actor, log_date: date, project: str | None) -> Any:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from app.auth.actor import Actor
 from app.clock import Clock
-from app.csv_files.writing import Lines, export_header, export_rows
+from app.csv_files.writing import Lines, value_header, value_rows
 from app.database.unit_of_work import UnitOfWork
+from app.models.tasks.fields import EXPORTED
 from app.queries.tasks import TaskQuery
 from app.repositories.tasks.export import TaskExportRepository
 from app.services.tasks.read import resolved
@@ -27,13 +28,13 @@ class TaskExportService:
         return self._pages(actor, resolved(actor, query))
 
     def _pages(self, actor: Actor, query: TaskQuery) -> Iterator[Lines]:
-        yield export_header()
+        yield value_header(EXPORTED)
         now = self._now()
         after_id = 0
         while True:
             with self._uow.transaction():
                 page, after_id = self._tasks.list_page(actor, query, now=now, after_id=after_id, limit=PAGE_ROWS)
             if page:
-                yield export_rows(page)
+                yield value_rows(page)
             if len(page) < PAGE_ROWS:
                 return

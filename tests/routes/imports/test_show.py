@@ -150,9 +150,18 @@ class TestErrorsAsCsv:
     def test_contains_all_errors_at_once(self, as_manager):
         location = upload(as_manager, b"task_name,status\n" + b"One,maybe\n" * 1_200).headers["Location"]
 
-        report = as_manager.get(f"{location}/errors?format=csv&limit=1").data
+        report = as_manager.get(f"{location}/errors?format=csv").data
 
         assert report.count(b"One,maybe") == 1_200
+
+    @pytest.mark.parametrize(("name", "value"), [("limit", "1"), ("cursor", "abc")])
+    def test_has_no_pages(self, as_manager, name, value):
+        location = upload(as_manager, CSV).headers["Location"]
+
+        response = as_manager.get(f"{location}/errors?format=csv&{name}={value}")
+
+        assert response.status_code == 422
+        assert response.json["errors"] == [{"pointer": f"/{name}", "detail": "Leave it out: a file holds all rows."}]
 
 
 @pytest.fixture

@@ -198,7 +198,7 @@ class TestReportAsCsv:
 
 
 def csv_report(service, actor, outcome):
-    return b"".join(lines.text for lines in service.write_errors(actor, outcome.import_id))
+    return b"".join(lines.content for lines in service.write_errors(actor, outcome.import_id))
 
 
 def formulas_in(content):

@@ -204,14 +204,14 @@ class TestWrite:
         """Who reads slowly keeps nobody from anything: another use case fits between any two pieces."""
         tasks = [factories.Task(title=f"T{n}") for n in range(5)]
         pieces_of_file = services.task_export.write(boss, TaskQuery())
-        start = next(pieces_of_file).text + next(pieces_of_file).text
+        start = next(pieces_of_file).content + next(pieces_of_file).content
 
         services.tasks.change(boss, tasks[0].id, {"title": "Changed too late"})
         services.tasks.change(boss, tasks[3].id, {"title": "Changed in time"})
         services.tasks.delete(boss, tasks[4].id)
         services.tasks.create(boss, {"title": "New"})
 
-        assert titles_in(start + b"".join(lines.text for lines in pieces_of_file)) == [
+        assert titles_in(start + b"".join(lines.content for lines in pieces_of_file)) == [
             "T0",
             "T1",
             "T2",
@@ -222,12 +222,12 @@ class TestWrite:
     def test_a_task_that_moves_in_the_list_comes_once(self, services, factories, boss, small_pages):
         tasks = [factories.Task(title=f"T{n}") for n in range(5)]
         pieces_of_file = services.task_export.write(boss, TaskQuery(sort="-updated_at"))
-        start = next(pieces_of_file).text + next(pieces_of_file).text
+        start = next(pieces_of_file).content + next(pieces_of_file).content
 
         for task in tasks:
             services.tasks.change(boss, task.id, {"priority": TaskPriority.LOW})
 
-        assert titles_in(start + b"".join(lines.text for lines in pieces_of_file)) == [f"T{n}" for n in range(5)]
+        assert titles_in(start + b"".join(lines.content for lines in pieces_of_file)) == [f"T{n}" for n in range(5)]
 
 
 class TestFilters:
@@ -298,7 +298,7 @@ def make_task(factories, *, assignee, **values):
 
 
 def export(services, actor, **query):
-    return b"".join(lines.text for lines in services.task_export.write(actor, TaskQuery(**query)))
+    return b"".join(lines.content for lines in services.task_export.write(actor, TaskQuery(**query)))
 
 
 def rows_in(content):

@@ -224,7 +224,7 @@ def day_pages(service, actor, query):
 def total_of(services, actor, link, **more):
     """Count the tasks in the list behind the link, with more filters."""
     parameters = {**dict(parse_qsl(urlsplit(link).query)), **more, "include_total": "true", "limit": "1"}
-    page, _was_cached = services.task_logs.list_page(actor, TaskLogListQuery().load(parameters))
+    page, _was_cached = services.task_logs.list_page(actor, TaskLogListQuery().load(parameters).query)
     return page.total.count
 
 
