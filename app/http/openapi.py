@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
@@ -11,16 +11,15 @@ from flask import Flask, Response
 from flask_smorest import Api
 from flask_smorest import Blueprint as SmorestBlueprint
 from marshmallow import Schema, ValidationError, fields, missing
+from webargs.fields import DelimitedFieldMixin
 from webargs.flaskparser import FlaskParser
 from webargs.multidictproxy import MultiDictProxy
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
-from werkzeug.routing import IntegerConverter
 
-from app.http.identity.access import ME
+from app.http.converters import describe_converters, init_converters
 from app.http.responses import json_response
 from app.http.uploads import current_upload
-from app.queries.pages import MAX_BIGINT
 
 
 class Problem(Schema):
@@ -46,8 +45,6 @@ class ClassicError(Schema):
 
 
 PARAMETER = re.compile(r"\{\w+\}")
-# More digits than the largest bigint has, and few enough to parse quickly.
-MAX_DIGITS = 30
 PROBLEM = {
     "description": "What is wrong, and where",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -168,6 +165,14 @@ def _ensure_few_values(body: bytes) -> None:
         raise RequestEntityTooLarge("the body has too many values")
 
 
+def _call_fields_parameters(schema: Schema) -> None:
+    """Make the messages about a query speak of parameters."""
+    described: list[Schema | fields.Field[Any]] = [schema, *schema.fields.values()]
+    for each in described:
+        messages: Mapping[str, Any] = each.error_messages
+        each.error_messages = {name: text.replace("field", "parameter") for name, text in messages.items()}
+
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -186,6 +191,8 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         # webargs would instantiate a class anew for each request.
         instance = schema()
         instance.needs_body = options.get("required", True)  # type: ignore[attr-defined]
+        if location == "query":
+            _call_fields_parameters(instance)
         return super().arguments(instance, location=location, **options)  # type: ignore[no-any-return]
 
     def response(self, status: int, schema: type[Schema] | Schema | None = None, **options: Any) -> Decorator:
@@ -223,20 +230,14 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         return self.route(rule, methods=["DELETE"], **options)
 
 
-class IdConverter(IntegerConverter):
-    """A row's id in a path. A number beyond bigint becomes the largest bigint, which no row has, so it is a 404."""
-
-    def to_python(self, value: str) -> int:
-        return min(int(value[:MAX_DIGITS]), MAX_BIGINT)
+def _place_of_delimited(_converter: Any, field: fields.Field[Any], **_kwargs: Any) -> dict[str, Any]:
+    """The values of such a list stand in one parameter, with commas between them."""
+    return {"explode": False} if isinstance(field, DelimitedFieldMixin) else {}
 
 
-class UserIdConverter(IdConverter):
-    """A user's id, or `me`, which `me_or` replaces with the actor's id."""
-
-    regex = r"\d+|me"
-
-    def to_python(self, value: str) -> int:
-        return ME if value == "me" else super().to_python(value)
+def _default_of_delimited(_converter: Any, field: fields.Field[Any], **_kwargs: Any) -> dict[str, Any]:
+    has_default = isinstance(field, DelimitedFieldMixin) and field.load_default is not missing
+    return {"default": field.load_default} if has_default else {}
 
 
 class _Api(Api):  # type: ignore[misc]
@@ -247,7 +248,7 @@ def init_openapi(app: Flask) -> Api:
     """Create the Api, on which the routes are then registered."""
     # A path with a doubled slash is a 404. Werkzeug would redirect to the same path on any host that the client named.
     app.url_map.merge_slashes = False
-    app.url_map.converters.update(id=IdConverter, user=UserIdConverter)
+    init_converters(app)
     app.config.update(
         API_TITLE="TaskTrackerPro",
         API_VERSION="v1",
@@ -255,6 +256,9 @@ def init_openapi(app: Flask) -> Api:
         API_SPEC_OPTIONS={"info": {"description": DESCRIPTION.strip()}},
     )
     api = _Api(app)
+    describe_converters(api)
+    api.ma_plugin.converter.add_parameter_attribute_function(_place_of_delimited)
+    api.ma_plugin.converter.add_attribute_function(_default_of_delimited)
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     return api
 

@@ -57,12 +57,12 @@ def versioned_response(row: VersionedRow, status: int = 200, headers: dict[str, 
     return response
 
 
-def precondition_of(row_id: int) -> Precondition | None:
+def precondition() -> Precondition | None:
     """The condition that If-Match sets (RFC 9110 §13.1.1). None when the request sets none."""
     if "If-Match" not in request.headers:
         return None
     etags = request.if_match
-    return lambda version: etags.contains(_tag(row_id, version))
+    return lambda row_id, version: etags.contains(_tag(row_id, version))
 
 
 def envelope_of(page: Page, **extra: object) -> bytes:

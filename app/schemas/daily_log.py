@@ -10,8 +10,9 @@ from app.models.tasks.fields import LOGGED
 from app.queries.daily_log import TaskLogQuery
 from app.queries.pages import MAX_BIGINT
 from app.schemas.base import Day, PageQuery, StrictSchema, Text, page_schema
-from app.schemas.tasks import ProjectKey, Status
-from app.schemas.tasks import Task as TaskSchema
+from app.schemas.projects import ProjectKey
+from app.schemas.tasks.answers import Task as TaskSchema
+from app.schemas.tasks.inputs import Status
 
 
 class TaskLogListQuery(PageQuery):
