@@ -16,7 +16,7 @@ from app.models.tasks.fields import ACTIVE_STATUSES, FIELDS, VERSIONED_COLUMNS
 from app.models.tasks.task import Task
 from app.queries.pages import Shape
 from app.queries.tasks import WHOLE_TASK, Selection, TaskKey, TaskView
-from app.repositories.pages import AnySelect, json_text, shaped
+from app.repositories.pages import AnySelect, json_text, shaped_text
 from app.repositories.scope import anybody_like, scope_parameters
 from app.repositories.tasks.rows import (
     TASK_FIELDS,
@@ -78,7 +78,7 @@ class TaskRepository:
     def list_active(self, actor: Actor, shape: Shape, *, after_id: int, limit: int) -> Sequence[Any]:
         """The next active tasks after `after_id` that the actor may see: rows of (id, JSON in this shape)."""
         statement = (
-            select(Task.id, json_text(shaped(shape, _JOINLESS_FIELDS)).label("json"))
+            select(Task.id, shaped_text(shape, _JOINLESS_FIELDS).label("json"))
             .where(visible_to(actor), is_deleted(False), Task.status.in_(ACTIVE_STATUSES), Task.id > after_id)
             .order_by(Task.id)
             .limit(limit)
