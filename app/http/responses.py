@@ -1,6 +1,7 @@
 """How a response is built: JSON as it comes from PostgreSQL, ETags from versions, links to the next page."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -32,7 +33,7 @@ def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None
 
 def value_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Serialise a value: dictionaries, lists, dataclasses, dates, enums."""
-    return json_response(orjson.dumps(value), status, headers)
+    return json_response(_printed(value), status, headers)
 
 
 def row_response(row: JsonRow, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -89,7 +90,22 @@ def page_response(page: Page, *, was_cached: bool | None = None, **extra: object
 
 def items_response(items: Sequence[Mapping[str, object]], next_cursor: str | None) -> Response:
     """A page of items that are not serialised yet."""
-    return page_response(Page(orjson.dumps(items)[1:-1], next_cursor))
+    return page_response(Page(_printed(items)[1:-1], next_cursor))
+
+
+def _printed(value: object) -> bytes:
+    return orjson.dumps(value, _print_time, orjson.OPT_PASSTHROUGH_DATETIME)
+
+
+def _print_time(value: object) -> str:
+    """A time as PostgreSQL prints it in all other answers: in UTC, and without zeros at the end of a fraction."""
+    if isinstance(value, datetime):
+        moment = value.astimezone(UTC)
+        fraction = f".{moment.microsecond:06}".rstrip("0") if moment.microsecond else ""
+        return f"{moment.replace(microsecond=0, tzinfo=None).isoformat()}{fraction}+00:00"
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError
 
 
 def cache_status(was_cached: bool) -> str:
