@@ -134,6 +134,13 @@ class TestListOfTasks:
 
         assert seen.scans() == []
 
+    @pytest.mark.parametrize("sort", SORTS_BY_SEVERAL_KEYS)
+    def test_a_sort_by_several_keys_is_still_an_exception(self, session, plans, sort):
+        with plans() as seen:
+            TaskListRepository(session).list_page(ADMIN, TaskQuery(sort=sort), now=NOW)
+
+        assert seen.problems() != []
+
     @pytest.mark.parametrize("sort", sorted(SORTS_WITHOUT_AN_INDEX))
     def test_a_sort_without_an_index_is_still_an_exception(self, session, plans, sort):
         with plans() as seen:

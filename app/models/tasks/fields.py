@@ -146,7 +146,7 @@ FIELDS = (
     TaskField("version", is_in_history=False),
 )
 
-NAMES = tuple(field.name for field in FIELDS)
+FIELD_NAMES = tuple(field.name for field in FIELDS)
 LOGGED = tuple(field for field in FIELDS if field.column_name in LOGGED_COLUMNS)
 PLAIN = tuple(field.name for field in FIELDS if field.is_plain)
 # The columns of CSV files that we write. `external_ref` stands last, because people do not read it.

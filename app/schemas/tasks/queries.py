@@ -7,7 +7,7 @@ from marshmallow import RAISE, ValidationError, fields, post_load, validate, val
 
 from app.models.people.user import MAX_USERNAME_LENGTH
 from app.models.projects.project import in_capitals
-from app.models.tasks.fields import MAX_EXTERNAL_REF_LENGTH, MAX_LABEL_LENGTH, NAMES, REF_PATTERN
+from app.models.tasks.fields import FIELD_NAMES, MAX_EXTERNAL_REF_LENGTH, MAX_LABEL_LENGTH, REF_PATTERN
 from app.queries.tasks import DEFAULT_SORT, EXPANDABLE, MAX_SORT_KEYS, SORT_NAMES, Selection, TaskQuery
 from app.schemas.base import DelimitedList, Moment, PageQuery, StrictSchema, Text, WholeRegexp
 from app.schemas.projects import ProjectKey
@@ -110,7 +110,7 @@ def _named(names: Sequence[str], **kwargs: Any) -> DelimitedList:
 
 class _SelectionFields(StrictSchema):
     # A schema has an attribute `fields` of its own.
-    shown = _named(NAMES, data_key="fields", metadata={"description": "only these fields, separated by commas"})
+    shown = _named(FIELD_NAMES, data_key="fields", metadata={"description": "only these fields, separated by commas"})
     expand = _named(
         EXPANDABLE,
         metadata={"description": "an object in place of the name: `{id, username}`, or `{key, name}` of the project"},
@@ -118,7 +118,7 @@ class _SelectionFields(StrictSchema):
 
     @validates_schema
     def _shows_what_it_expands(self, values: dict[str, Any], **_kwargs: Any) -> None:
-        hidden = [name for name in values.get("expand", ()) if name not in values.get("shown", NAMES)]
+        hidden = [name for name in values.get("expand", ()) if name not in values.get("shown", FIELD_NAMES)]
         if hidden:
             raise ValidationError(f"{hidden[0]} is not among the fields.", "expand")
 
@@ -127,7 +127,7 @@ def _selection(values: dict[str, Any]) -> Selection:
     """Take the selection out of the values. The order in which a client names fields makes no difference."""
     shown, expand = values.pop("shown", ()), values.pop("expand", ())
     return Selection(
-        tuple(name for name in NAMES if name in shown), tuple(name for name in EXPANDABLE if name in expand)
+        tuple(name for name in FIELD_NAMES if name in shown), tuple(name for name in EXPANDABLE if name in expand)
     )
 
 

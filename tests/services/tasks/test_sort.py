@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice, permutations
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -9,7 +10,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from app.models.tasks.fields import TaskPriority, TaskStatus
-from app.queries.tasks import TaskQuery
+from app.queries.tasks import SORT_KEYS, TaskQuery
+from app.repositories.tasks.read import MAX_SHAPES, _page
 from tests.services.tasks.sorting import sorts
 
 START = datetime(2031, 1, 1, tzinfo=UTC)
@@ -59,6 +61,13 @@ class TestSort:
         pages = pages_of(services, boss, TaskQuery(sort=("title", "-due_at", "status"), limit=1))
 
         assert pages == [[task_id] for task_id in ids]
+
+    def test_a_process_keeps_the_statements_of_some_sorts_only(self, services, boss):
+        for keys in islice(permutations(SORT_KEYS[1:], 3), MAX_SHAPES // 2 + 1):
+            for sort in (keys, (*keys[:2], f"-{keys[2]}")):
+                services.task_views.list_page(boss, TaskQuery(sort=sort))
+
+        assert _page.cache_info().currsize == MAX_SHAPES
 
 
 def pages_of(services, actor, query):
