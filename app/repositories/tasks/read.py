@@ -80,9 +80,16 @@ class TaskListRepository:
     def list_page(self, actor: Actor, query: TaskQuery, *, now: datetime) -> Page:
         """List a page, as of `query.as_of` if it is set. Tasks are overdue as of then, or else as of `now`."""
         filters = filter_values(self._session, query, query.as_of or now)
-        is_as_of, has_cursor, sort = query.as_of is not None, query.cursor is not None, ",".join(query.sort)
-        kind = (query.deleted, is_as_of, query.sort, has_cursor, query.selection)
-        shape = _Shape(anybody_like(actor), tuple(filters), *kind)
+        sort = ",".join(query.sort)
+        shape = _Shape(
+            actor=anybody_like(actor),
+            filters=tuple(filters),
+            is_deleted=query.deleted,
+            is_as_of=query.as_of is not None,
+            sort=query.sort,
+            has_cursor=query.cursor is not None,
+            selection=query.selection,
+        )
         values = {**filters, **scope_parameters(actor), "as_of": query.as_of, "rows": query.limit + 1}
         if query.cursor is not None:
             values |= _values_at(decode_cursor(query.cursor, sort, partial(_are_valid_keys, query.sort)), query.sort)

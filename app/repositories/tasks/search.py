@@ -4,9 +4,11 @@ A search has words, "phrases", `-` before what must not occur, and `or`. `websea
 cannot find the beginnings of words. So the search is turned into the form of `to_tsquery`.
 
 Each word also finds the words that begin with it. It need not be the last word, because the order of words has no
-meaning in a search. Three things are exact. An excluded word is, because an excluded beginning would hide tasks for
-words that nobody named. A phrase is, so a word in quotation marks is the way to search for this word alone. A single
-letter is, because nearly every task has a word that begins with it.
+meaning in a search. Three kinds of terms are exact:
+
+- an excluded word, because an excluded beginning would hide tasks for words that nobody named;
+- a phrase, so a word in quotation marks is the way to search for this word alone;
+- a single letter, because nearly every task has a word that begins with it.
 """
 
 import re
