@@ -29,6 +29,20 @@ class TestRoundTrips:
     def test_of_one_task(self, trips):
         assert trips(Request("GET", TASK)) == Trips(postgres=1, redis=1)
 
+    def test_of_one_task_by_its_ref(self, trips):
+        assert trips(Request("GET", "/api/v1/tasks/gen-1")) == Trips(postgres=1, redis=1)
+
+    def test_of_some_fields_of_one_task(self, trips):
+        assert trips(Request("GET", f"{TASK}?fields=title,creator&expand=creator")) == Trips(postgres=1, redis=1)
+
+    def test_of_a_list_of_refs(self, trips):
+        numbers = itertools.count()
+
+        # Each page is asked for once, so none comes from the cache.
+        assert trips(Request("GET", lambda: f"/api/v1/tasks?ref=gen-1,gen-{next(numbers)}")) == Trips(
+            postgres=1, redis=1
+        )
+
     def test_of_the_first_request_of_a_user(self, work, counted, resources):
         show = work.caller(work.app, Request("GET", TASK))
 

@@ -1,21 +1,18 @@
 """How routes are declared: their arguments and answers, by flask-smorest. `description.py` completes what it writes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from flask import Flask
 from flask_smorest import Api
 from flask_smorest import Blueprint as SmorestBlueprint
-from marshmallow import Schema, fields
-from werkzeug.routing import IntegerConverter
+from marshmallow import Schema, fields, missing
+from webargs.fields import DelimitedFieldMixin
 
 from app.errors import TaskTrackerError
 from app.http.arguments import ArgumentsParser
-from app.http.identity.access import ME
-from app.queries.pages import MAX_BIGINT
+from app.http.converters import describe_converters, init_converters
 
-# More digits than the largest bigint has, and few enough to parse quickly.
-MAX_DIGITS = 30
 # Headers of single responses. The description adds those that all responses have.
 LOCATION = {"Location": {"$ref": "#/components/headers/Location"}}
 X_CACHE = {"X-Cache": {"$ref": "#/components/headers/X-Cache"}}
@@ -75,6 +72,14 @@ def raises(*errors: type[TaskTrackerError]) -> Decorator:
     return mark
 
 
+def _call_fields_parameters(schema: Schema) -> None:
+    """Make the messages about a query speak of parameters."""
+    described: list[Schema | fields.Field[Any]] = [schema, *schema.fields.values()]
+    for each in described:
+        messages: Mapping[str, Any] = each.error_messages
+        each.error_messages = {name: text.replace("field", "parameter") for name, text in messages.items()}
+
+
 class Blueprint(SmorestBlueprint):  # type: ignore[misc]
     """flask-smorest's blueprint with type annotations and our parser."""
 
@@ -84,6 +89,8 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         # webargs would instantiate a class anew for each request.
         instance = schema()
         instance.needs_body = options.get("required", True)  # type: ignore[attr-defined]
+        if location == "query":
+            _call_fields_parameters(instance)
         return super().arguments(instance, location=location, **options)  # type: ignore[no-any-return]
 
     def response(self, status: int, schema: type[Schema] | Schema | None = None, **options: Any) -> Decorator:
@@ -121,20 +128,14 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]
         return self.route(rule, methods=["DELETE"], **options)
 
 
-class IdConverter(IntegerConverter):
-    """A row's id in a path. A number beyond bigint becomes the largest bigint, which no row has, so it is a 404."""
-
-    def to_python(self, value: str) -> int:
-        return min(int(value[:MAX_DIGITS]), MAX_BIGINT)
+def _place_of_delimited(_converter: Any, field: fields.Field[Any], **_kwargs: Any) -> dict[str, Any]:
+    """The values of such a list stand in one parameter, with commas between them."""
+    return {"explode": False} if isinstance(field, DelimitedFieldMixin) else {}
 
 
-class UserIdConverter(IdConverter):
-    """A user's id, or `me`, which `me_or` replaces with the actor's id."""
-
-    regex = r"\d+|me"
-
-    def to_python(self, value: str) -> int:
-        return ME if value == "me" else super().to_python(value)
+def _default_of_delimited(_converter: Any, field: fields.Field[Any], **_kwargs: Any) -> dict[str, Any]:
+    has_default = isinstance(field, DelimitedFieldMixin) and field.load_default is not missing
+    return {"default": field.load_default} if has_default else {}
 
 
 class _Api(Api):  # type: ignore[misc]
@@ -145,7 +146,7 @@ def init_openapi(app: Flask) -> Api:
     """Create the Api, on which the routes are then registered."""
     # A path with a doubled slash is a 404. Werkzeug would redirect to the same path on any host that the client named.
     app.url_map.merge_slashes = False
-    app.url_map.converters.update(id=IdConverter, user=UserIdConverter)
+    init_converters(app)
     app.config.update(
         API_TITLE="TaskTrackerPro",
         API_VERSION="v1",
@@ -157,5 +158,8 @@ def init_openapi(app: Flask) -> Api:
         },
     )
     api = _Api(app)
+    describe_converters(api)
+    api.ma_plugin.converter.add_parameter_attribute_function(_place_of_delimited)
+    api.ma_plugin.converter.add_attribute_function(_default_of_delimited)
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     return api

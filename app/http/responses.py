@@ -1,6 +1,7 @@
 """How a response is built: JSON as it comes from PostgreSQL, ETags from versions, links to the next page."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -31,7 +32,7 @@ def json_response(body: bytes, status: int = 200, headers: dict[str, str] | None
 
 def value_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Serialise a value: dictionaries, lists, dataclasses, dates, enums."""
-    return json_response(orjson.dumps(value), status, headers)
+    return json_response(_printed(value), status, headers)
 
 
 def row_response(row: JsonRow, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -56,12 +57,12 @@ def versioned_response(row: VersionedRow, status: int = 200, headers: dict[str, 
     return response
 
 
-def precondition_of(row_id: int) -> Precondition | None:
+def precondition() -> Precondition | None:
     """The condition that If-Match sets (RFC 9110 §13.1.1). None when the request sets none."""
     if "If-Match" not in request.headers:
         return None
     etags = request.if_match
-    return lambda version: etags.contains(_tag(row_id, version))
+    return lambda row_id, version: etags.contains(_tag(row_id, version))
 
 
 def envelope_of(page: Page, **extra: object) -> bytes:
@@ -88,7 +89,22 @@ def page_response(page: Page, *, was_cached: bool | None = None, **extra: object
 
 def items_response(items: Sequence[Mapping[str, object]], next_cursor: str | None) -> Response:
     """A page of items that are not serialised yet."""
-    return page_response(Page(orjson.dumps(items)[1:-1], next_cursor))
+    return page_response(Page(_printed(items)[1:-1], next_cursor))
+
+
+def _printed(value: object) -> bytes:
+    return orjson.dumps(value, _print_time, orjson.OPT_PASSTHROUGH_DATETIME)
+
+
+def _print_time(value: object) -> str:
+    """A time as PostgreSQL prints it in all other answers: in UTC, and without zeros at the end of a fraction."""
+    if isinstance(value, datetime):
+        moment = value.astimezone(UTC)
+        fraction = f".{moment.microsecond:06}".rstrip("0") if moment.microsecond else ""
+        return f"{moment.replace(microsecond=0, tzinfo=None).isoformat()}{fraction}+00:00"
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError
 
 
 def cache_status(was_cached: bool) -> str:

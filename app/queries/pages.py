@@ -23,7 +23,7 @@ DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
 # Totals are counted up to here. They are for people to read, and their cost must not grow with the tables.
 MAX_TOTAL = 10_000
-MAX_CURSOR_LENGTH = 2000
+MAX_CURSOR_LENGTH = 4000
 MAX_BIGINT = 2**63 - 1
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00", re.ASCII)
@@ -66,8 +66,8 @@ class VersionedRow(JsonRow):
     version: int
 
 
-# Tells from a row's version whether the row may be overwritten; made from If-Match.
-Precondition = Callable[[int], bool]
+# Tells from a row's id and version whether the row may be overwritten; made from If-Match.
+Precondition = Callable[[int, int], bool]
 
 
 @dataclass(frozen=True, slots=True)

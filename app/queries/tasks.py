@@ -6,9 +6,31 @@ from datetime import datetime
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.queries.pages import DEFAULT_PAGE_SIZE, VersionedRow
 
+# A task's id, or its ref in capital letters.
+TaskKey = int | str
+
 # The keys that a list may be sorted by. A leading hyphen reverses the order.
 SORT_KEYS = ("id", "created_at", "updated_at", "due_at", "priority", "status", "title", "position")
 SORT_NAMES = tuple(sign + key for key in SORT_KEYS for sign in ("", "-"))
+MAX_SORT_KEYS = 3
+DEFAULT_SORT = "-updated_at"
+
+# The fields that hold a name, and can hold an object in its place.
+EXPANDABLE = ("project", "creator", "assignee")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which fields of a task an answer has, in the order of `FIELDS`, and which of them are objects instead of names.
+
+    Without `fields` it has all of them.
+    """
+
+    fields: tuple[str, ...] = ()
+    expand: tuple[str, ...] = ()
+
+
+WHOLE_TASK = Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +40,8 @@ class TaskQuery:
     statuses: tuple[TaskStatus, ...] = ()
     priorities: tuple[TaskPriority, ...] = ()
     projects: tuple[str, ...] = ()
+    refs: tuple[str, ...] = ()
+    external_ref: str | None = None
     assignee: str | None = None
     creator: str | None = None
     labels: tuple[str, ...] = ()
@@ -34,10 +58,12 @@ class TaskQuery:
     q: str | None = None
     deleted: bool = False
     as_of: datetime | None = None
-    sort: str = "-updated_at"
+    # Of SORT_NAMES. The id decides among tasks that are equal in all of them.
+    sort: tuple[str, ...] = (DEFAULT_SORT,)
     cursor: str | None = None
     limit: int = DEFAULT_PAGE_SIZE
     include_total: bool = False
+    selection: Selection = WHOLE_TASK
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,9 +46,29 @@ def json_text(fields: Mapping[str, Any]) -> ColumnElement[str]:
     return cast(json_object(fields), Text)
 
 
-def shaped(shape: Shape, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a shape, under the client's names."""
-    return {name: _value(source, fields) for name, source in shape.fields}
+def json_object(fields: Mapping[str, Any]) -> ColumnElement[Any]:
+    """A JSON object for use within a row. `row_to_json` prints no blanks.
+
+    Every table belongs to the statement around the object. A query within a field must name them in its `correlate`.
+    """
+    columns = select(*(column.label(name) for name, column in fields.items()))
+    row = columns.correlate_except(None).subquery("object")
+    return select(func.row_to_json(row.table_valued())).scalar_subquery()
+
+
+def shaped_text(shape: Shape, fields: Mapping[str, Any]) -> ColumnElement[str]:
+    """One row as JSON text in a client's shape.
+
+    `json_build_object` prints blanks around its colons. The clients that have shapes have always received them.
+    """
+    return cast(_shaped(shape, fields), Text)
+
+
+def _shaped(shape: Shape, fields: Mapping[str, Any]) -> Any:
+    pairs: list[ColumnElement[Any]] = []
+    for name, source in shape.fields:
+        pairs += [literal_column(f"'{name}'", String), _value(source, fields)]
+    return func.json_build_object(*pairs)
 
 
 def _value(source: str | bool | Shape, fields: Mapping[str, Any]) -> Any:
@@ -58,12 +78,4 @@ def _value(source: str | bool | Shape, fields: Mapping[str, Any]) -> Any:
         case bool():
             return func.to_json(source)
         case _:
-            return json_object(shaped(source, fields))
-
-
-def json_object(fields: Mapping[str, Any]) -> Any:
-    """A JSON object for use within a row."""
-    pairs: list[ColumnElement[Any]] = []
-    for name, column in fields.items():
-        pairs += [literal_column(f"'{name}'", String), column]
-    return func.json_build_object(*pairs)
+            return _shaped(source, fields)

@@ -13,7 +13,7 @@ from app.database.engine import violated_constraint
 from app.database.prepared import PlannedOnce, parameter
 from app.errors import ProjectKeyTakenError
 from app.models.people.user import User
-from app.models.projects.project import Project, ProjectMember
+from app.models.projects.project import Project, ProjectMember, in_capitals
 from app.queries.pages import JsonRow, Page, decode_cursor, is_integer
 from app.repositories.pages import AnySelect, json_text, page_of
 from app.repositories.scope import anybody_like, is_in_scope, scope_parameters
@@ -41,13 +41,13 @@ class ProjectRepository:
     def get(self, actor: Actor, key: str) -> Project | None:
         """None if there is no such project, or if the actor may not see it."""
         project: Project | None = self._session.scalar(
-            _visible_to(actor, select(Project)).where(Project.key == key.upper())
+            _visible_to(actor, select(Project)).where(Project.key == in_capitals(key))
         )
         return project
 
     def get_for_update(self, actor: Actor, key: str) -> Project | None:
         """Locked until the commit, with current values."""
-        statement = _visible_to(actor, select(Project)).where(Project.key == key.upper()).with_for_update()
+        statement = _visible_to(actor, select(Project)).where(Project.key == in_capitals(key)).with_for_update()
         project: Project | None = self._session.scalar(statement.execution_options(populate_existing=True))
         return project
 
@@ -87,7 +87,7 @@ class ProjectRepository:
         None if there is no such project. The commit does not wait for the disk: a task with this number is on the disk
         only after everything that was written before it, so the number cannot be given twice.
         """
-        values = {"key": key.upper(), **scope_parameters(actor)}
+        values = {"key": in_capitals(key), **scope_parameters(actor)}
         rows = _take_number(anybody_like(actor)).rows(self._session, values)
         return (rows[0].id, rows[0].last_task_number) if rows else None
 

@@ -16,7 +16,7 @@ from app.http.identity.access import current_actor, requires
 from app.http.openapi import X_CACHE, Blueprint, raises
 from app.http.responses import items_response, page_response, row_response, value_response
 from app.queries.daily_log import TaskLogQuery
-from app.schemas.base import PageQuery, Selection
+from app.schemas.base import FormattedQuery, PageQuery
 from app.schemas.daily_log import (
     DayQuery,
     DiffQuery,
@@ -39,7 +39,7 @@ blueprint = Blueprint("task_logs", __name__, url_prefix="/api/v1/task-logs", des
 @blueprint.arguments(TaskLogListQuery, location="query")
 @blueprint.response(200, TaskLogPage, headers=X_CACHE)
 @blueprint.doc(responses=page_or_file(TaskLogPage, CSV, XLSX))
-def list_task_logs(selection: Selection[TaskLogQuery]) -> Response:
+def list_task_logs(selection: FormattedQuery[TaskLogQuery]) -> Response:
     """List log rows, newest day first. `X-Cache` says whether the page came from the cache.
 
     A file has the fields of the JSON as columns. In CSV, times are ISO 8601 in UTC. In XLSX, days and times are dates
@@ -69,7 +69,7 @@ def show_task_log(log_id: int) -> Response:
 @blueprint.arguments(DayQuery, location="query")
 @blueprint.response(200, LogDayPage)
 @blueprint.doc(responses=page_or_file(LogDayPage, CSV))
-def list_days(selection: Selection[TaskLogQuery]) -> Response:
+def list_days(selection: FormattedQuery[TaskLogQuery]) -> Response:
     """Count the tasks of each logged day by status, project and assignee, newest day first.
 
     Days on which none of your projects had a task are left out, except for admins. A CSV file has a row for each

@@ -13,7 +13,8 @@ from app.http.openapi import X_CACHE, Blueprint, raises
 from app.http.responses import no_content, page_response, row_response
 from app.queries.tasks import TaskQuery
 from app.schemas.people import User, UserInput, UserPage, UserPatch, UserQuery
-from app.schemas.tasks import AssignedTaskListQuery, TaskPage
+from app.schemas.tasks.answers import TaskPage
+from app.schemas.tasks.queries import AssignedTaskListQuery
 from app.services.people import UserChanges
 
 blueprint = Blueprint("users", __name__, url_prefix="/api/v1/users", description="Accounts; `me` is an id too")

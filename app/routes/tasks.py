@@ -11,20 +11,12 @@ from app.http.downloads import csv_response
 from app.http.file_answers import CSV
 from app.http.identity.access import current_actor, requires
 from app.http.openapi import LOCATION, X_CACHE, Blueprint, versioned
-from app.http.responses import items_response, no_content, page_response, precondition_of, versioned_response
-from app.queries.tasks import TaskQuery
+from app.http.responses import items_response, no_content, page_response, precondition, versioned_response
+from app.queries.tasks import Selection, TaskKey, TaskQuery
 from app.schemas.base import PageQuery
-from app.schemas.tasks import (
-    Task,
-    TaskFilters,
-    TaskInput,
-    TaskListQuery,
-    TaskPage,
-    TaskPatch,
-    TaskReplacement,
-    TaskStatusChange,
-    TaskVersionPage,
-)
+from app.schemas.tasks.answers import ShownTask, Task, TaskPage, TaskVersionPage
+from app.schemas.tasks.inputs import TaskInput, TaskPatch, TaskReplacement, TaskStatusChange
+from app.schemas.tasks.queries import TaskFilters, TaskListQuery, TaskSelection
 from app.services.tasks.history import TaskChange
 from app.services.tasks.write import TaskChanges
 
@@ -73,23 +65,25 @@ def create_task(values: TaskChanges) -> Response:
     return versioned_response(task, 201, {"Location": f"/api/v1/tasks/{task.id}"})
 
 
-@blueprint.get("/<id:task_id>")
+@blueprint.get("/<task:task_id>")
 @requires(Permission.TASK_READ)
-@blueprint.response(200, Task)
+@blueprint.arguments(TaskSelection, location="query")
+@blueprint.response(200, ShownTask)
 @versioned
-def show_task(task_id: int) -> Response:
+def show_task(selection: Selection, task_id: TaskKey) -> Response:
     """Show a task. The `ETag` is its version, and `If-None-Match` saves the body.
 
-    Only managers and admins see a deleted task.
+    Here and in all paths below, `task_id` is the id or the ref, such as `OPS-42`, in any case. A ref changes when the
+    task moves to another project, and an id never changes. Only managers and admins see a deleted task.
     """
-    return versioned_response(services().task_views.get(current_actor(), task_id))
+    return versioned_response(services().task_views.get(current_actor(), task_id, selection))
 
 
-@blueprint.get("/<id:task_id>/history")
+@blueprint.get("/<task:task_id>/history")
 @requires(Permission.TASK_READ)
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, TaskVersionPage)
-def list_task_history(query: dict[str, Any], task_id: int) -> Response:
+def list_task_history(query: dict[str, Any], task_id: TaskKey) -> Response:
     """List who changed what in a task, newest change first.
 
     A state lasts from `at` until just before `until`. A task that is older than the history begins with the state
@@ -100,69 +94,63 @@ def list_task_history(query: dict[str, Any], task_id: int) -> Response:
     return items_response([as_json(change) for change in page.items], page.next_cursor)
 
 
-@blueprint.put("/<id:task_id>")
+@blueprint.put("/<task:task_id>")
 @requires(Permission.TASK_UPDATE)
 @blueprint.arguments(TaskReplacement)
 @blueprint.response(200, Task)
 @versioned
-def replace_task(values: TaskChanges, task_id: int) -> Response:
+def replace_task(values: TaskChanges, task_id: TaskKey) -> Response:
     """Replace a task. With `If-Match`, the answer is 412 if the task has changed since you read it.
 
     A field that is absent gets its default value. The project and the position stay.
     """
-    return versioned_response(
-        services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition_of(task_id))
-    )
+    return versioned_response(services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition()))
 
 
-@blueprint.patch("/<id:task_id>")
+@blueprint.patch("/<task:task_id>")
 @requires(Permission.TASK_UPDATE)
 @blueprint.arguments(TaskPatch)
 @blueprint.response(200, Task)
 @versioned
-def change_task(values: TaskChanges, task_id: int) -> Response:
+def change_task(values: TaskChanges, task_id: TaskKey) -> Response:
     """Change some fields of a task. With `If-Match`, the answer is 412 if the task has changed since you read it.
 
     A field that is absent stays as it is. Null removes the assignee, the deadline or the `external_ref`.
     """
-    return versioned_response(
-        services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition_of(task_id))
-    )
+    return versioned_response(services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition()))
 
 
-@blueprint.route("/<id:task_id>/status", methods=["PUT", "PATCH"])
+@blueprint.route("/<task:task_id>/status", methods=["PUT", "PATCH"])
 @requires(Permission.TASK_UPDATE)
 @blueprint.arguments(TaskStatusChange)
 @blueprint.response(200, Task)
 @versioned
-def change_task_status(values: TaskChanges, task_id: int) -> Response:
+def change_task_status(values: TaskChanges, task_id: TaskKey) -> Response:
     """Change the status, the deadline, or both. With `If-Match`, the answer is 412 if the task has changed since.
 
     PUT and PATCH do the same: what is absent stays as it is.
     """
-    return versioned_response(
-        services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition_of(task_id))
-    )
+    return versioned_response(services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition()))
 
 
-@blueprint.delete("/<id:task_id>")
+@blueprint.delete("/<task:task_id>")
 @requires(Permission.TASK_DELETE)
 @blueprint.response(204)
 @versioned
-def delete_task(task_id: int) -> Response:
+def delete_task(task_id: TaskKey) -> Response:
     """Delete a task so that it can be restored. With `If-Match`, 412 if it has changed since. Managers and admins only.
 
     Lists and counts leave it out.
     """
-    services().tasks.delete(current_actor(), task_id, may_overwrite=precondition_of(task_id))
+    services().tasks.delete(current_actor(), task_id, may_overwrite=precondition())
     return no_content()
 
 
-@blueprint.post("/<id:task_id>/restore")
+@blueprint.post("/<task:task_id>/restore")
 @requires(Permission.TASK_RESTORE)
 @blueprint.response(200, Task)
 @versioned
-def restore_task(task_id: int) -> Response:
+def restore_task(task_id: TaskKey) -> Response:
     """Restore a deleted task. Managers and admins only.
 
     If the task is not deleted, the answer is 404.

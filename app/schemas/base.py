@@ -22,7 +22,7 @@ Query = TypeVar("Query")
 
 
 @dataclass(frozen=True, slots=True)
-class Selection(Generic[Query]):
+class FormattedQuery(Generic[Query]):
     """The rows that a query selects, and the format of the answer: `json` for a page of them, or that of a file."""
 
     query: Query
@@ -30,6 +30,8 @@ class Selection(Generic[Query]):
 
 
 class StrictSchema(Schema):
+    error_messages = {"too_many": f"Has {{count:,}} fields; {MAX_INPUT_FIELDS} are the most."}  # noqa: RUF012
+
     class Meta:  # noqa: D106
         unknown = RAISE
 
@@ -37,7 +39,7 @@ class StrictSchema(Schema):
     def _ensure_few_fields(self, values: Any, **_kwargs: Any) -> Any:
         """Refuse too many fields before any of them is validated."""
         if isinstance(values, Mapping) and len(values) > MAX_INPUT_FIELDS:
-            raise ValidationError(f"Has {len(values):,} fields; {MAX_INPUT_FIELDS} are the most.")
+            raise ValidationError(self.error_messages["too_many"].format(count=len(values)))
         return values
 
 
@@ -82,8 +84,8 @@ class Text(fields.String):
 class BoundedList(fields.List[Any]):
     """A list whose length is checked first, because each of its elements could cause an error of its own."""
 
-    def __init__(self, element: fields.Field[Any], *, max_length: int, **kwargs: Any) -> None:
-        self._length = validate.Length(max=max_length)
+    def __init__(self, element: fields.Field[Any], *, min_length: int = 0, max_length: int, **kwargs: Any) -> None:
+        self._length = validate.Length(min=min_length or None, max=max_length)
         super().__init__(element, validate=self._length, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:

@@ -18,7 +18,7 @@ from app.queries.daily_log import NumberedLogQuery
 from app.queries.pages import MAX_PAGE_SIZE, Shape
 from app.schemas.base import StrictSchema, Text
 from app.schemas.people import email_field, new_password_field, username_field
-from app.schemas.tasks import Priority
+from app.schemas.tasks.inputs import Priority
 
 DEFAULT_PER_PAGE = 10
 MAX_PAGE_NUMBER = 1_000_000

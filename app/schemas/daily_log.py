@@ -9,9 +9,10 @@ from app.models.people.user import MAX_USERNAME_LENGTH
 from app.models.tasks.fields import LOGGED
 from app.queries.daily_log import TaskLogQuery
 from app.queries.pages import MAX_BIGINT
-from app.schemas.base import Day, Format, PageOrFileQuery, Selection, StrictSchema, Text, page_schema
-from app.schemas.tasks import ProjectKey, Status
-from app.schemas.tasks import Task as TaskSchema
+from app.schemas.base import Day, Format, FormattedQuery, PageOrFileQuery, StrictSchema, Text, page_schema
+from app.schemas.projects import ProjectKey
+from app.schemas.tasks.answers import Task as TaskSchema
+from app.schemas.tasks.inputs import Status
 
 
 class TaskLogListQuery(PageOrFileQuery):
@@ -33,10 +34,10 @@ class TaskLogListQuery(PageOrFileQuery):
             raise ValidationError({"date": ["Say which day: an XLSX file holds one day."]})
 
     @post_load
-    def _selection(self, values: dict[str, Any], **_kwargs: Any) -> Selection[TaskLogQuery]:
+    def _selection(self, values: dict[str, Any], **_kwargs: Any) -> FormattedQuery[TaskLogQuery]:
         file_format = values.pop("format")
         query = TaskLogQuery(on=values.pop("date", None), task_id=values.pop("task", None), **values)
-        return Selection(query, file_format)
+        return FormattedQuery(query, file_format)
 
 
 class DayQuery(PageOrFileQuery):
@@ -45,9 +46,9 @@ class DayQuery(PageOrFileQuery):
     project = ProjectKey()
 
     @post_load
-    def _selection(self, values: dict[str, Any], **_kwargs: Any) -> Selection[TaskLogQuery]:
+    def _selection(self, values: dict[str, Any], **_kwargs: Any) -> FormattedQuery[TaskLogQuery]:
         file_format = values.pop("format")
-        return Selection(TaskLogQuery(**values), file_format)
+        return FormattedQuery(TaskLogQuery(**values), file_format)
 
 
 class LogRequest(StrictSchema):

@@ -10,7 +10,7 @@ from app.csv_files.blocks import DELIMITERS, Encoding
 from app.models.imports.task_import import DuplicatePolicy, ImportMode, ImportState
 from app.models.projects.project import DEFAULT_PROJECT_KEY
 from app.schemas.base import Format, PageOrFileQuery, StrictSchema, page_schema
-from app.schemas.tasks import ProjectKey
+from app.schemas.projects import ProjectKey
 from app.services.imports.imports import MAX_WAIT_SECONDS, ImportOptions
 
 MAX_IDEMPOTENCY_KEY_LENGTH = 255

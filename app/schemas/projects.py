@@ -1,16 +1,30 @@
 """The shape of projects and their members."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from marshmallow import Schema, fields
 
 from app.models.people.user import Role
-from app.models.projects.project import MAX_PROJECT_NAME_LENGTH, PROJECT_KEY_PATTERN
+from app.models.projects.project import MAX_PROJECT_NAME_LENGTH, PROJECT_KEY_PATTERN, in_capitals
 from app.schemas.base import StrictSchema, Text, WholeRegexp, page_schema
 
 
+class ProjectKey(fields.String):
+    """A project's key, in any case."""
+
+    def __init__(self, error: str = "Not a project key.", **kwargs: Any) -> None:
+        super().__init__(validate=WholeRegexp(PROJECT_KEY_PATTERN, error=error), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        return in_capitals(str(super()._deserialize(value, attr, data, **kwargs)))
+
+
 class ProjectInput(StrictSchema):
-    key = fields.String(
+    key = ProjectKey(
+        error="2 to 10 letters and digits, a letter first.",
         required=True,
-        validate=WholeRegexp(PROJECT_KEY_PATTERN, error="2 to 10 capital letters and digits, a letter first."),
+        metadata={"description": "small letters become capital letters"},
     )
     name = Text(min_length=1, max_length=MAX_PROJECT_NAME_LENGTH, required=True)
 

@@ -4,7 +4,7 @@ from marshmallow import Schema, fields
 
 from app.models.tasks.fields import TaskStatus
 from app.schemas.base import Day, Format, StrictSchema
-from app.schemas.tasks import ProjectKey
+from app.schemas.projects import ProjectKey
 
 _LINK = {"description": "the request that lists these tasks"}
 

@@ -16,7 +16,11 @@ FORMATS = {
 }
 TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true` or `false`"}
 # Patterns that have a name in the hand-written part.
-PATTERNS = {"^[A-Z][A-Z0-9]{1,9}$": "project key", "^[A-Za-z][A-Za-z0-9._-]*$": "username"}
+PATTERNS = {
+    "^[A-Z][A-Z0-9]{1,9}$": "project key",
+    "^[A-Z][A-Z0-9]{1,9}-[0-9]{1,18}$": "ref",
+    "^[A-Za-z][A-Za-z0-9._-]*$": "username",
+}
 
 # A limit that no client meets is not worth a word.
 LARGEST_ID = 2**63 - 1
@@ -92,6 +96,8 @@ def _shown(value: Any) -> str:
     """A tab would not be seen."""
     if value == "\t":
         return "tab"
+    if isinstance(value, list):
+        return ",".join(_shown(each) for each in value)
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -393,10 +393,10 @@ class Place:
 # These routes need a valid body to reach the service.
 BODIES = {
     ("POST", "/api/v1/tasks"): {"title": "One"},
-    ("PUT", "/api/v1/tasks/<id:task_id>"): {"title": "One"},
-    ("PATCH", "/api/v1/tasks/<id:task_id>"): {"title": "One"},
-    ("PUT", "/api/v1/tasks/<id:task_id>/status"): {"status": "done"},
-    ("PATCH", "/api/v1/tasks/<id:task_id>/status"): {"status": "done"},
+    ("PUT", "/api/v1/tasks/<task:task_id>"): {"title": "One"},
+    ("PATCH", "/api/v1/tasks/<task:task_id>"): {"title": "One"},
+    ("PUT", "/api/v1/tasks/<task:task_id>/status"): {"status": "done"},
+    ("PATCH", "/api/v1/tasks/<task:task_id>/status"): {"status": "done"},
     ("POST", "/api/v1/projects"): {"key": "WEB", "name": "Web"},
     ("PATCH", "/api/v1/projects/<key>"): {"name": "Web"},
     ("PATCH", "/api/v1/users/<user:user_id>"): {"time_zone": "UTC"},

@@ -54,7 +54,7 @@ def test_an_upload_with_options_is_one_form_that_ends_with_the_file(document):
 @pytest.mark.parametrize(
     ("method", "path", "statuses"),
     [
-        ("get", "/api/v1/tasks/{task_id}", "200 304 400 401 403 404 429 503"),
+        ("get", "/api/v1/tasks/{task_id}", "200 304 400 401 403 404 422 429 503"),
         ("patch", "/api/v1/tasks/{task_id}", "200 400 401 403 404 412 413 415 422 429 503"),
         ("post", "/api/v1/projects", "201 400 401 403 409 413 415 422 429 503"),
         ("get", "/healthz", "200 400"),

@@ -28,7 +28,8 @@ NO_WING = {
 EXCEPTIONS = {
     # The route of a user's tasks lies below that of the user.
     ("app.routes.people", "app.queries.tasks"),
-    ("app.routes.people", "app.schemas.tasks"),
+    ("app.routes.people", "app.schemas.tasks.answers"),
+    ("app.routes.people", "app.schemas.tasks.queries"),
     # A new password and a deactivation end the user's sessions in the same transaction.
     ("app.services.people", "app.repositories.login.attempts"),
     ("app.services.people", "app.repositories.login.sessions"),

@@ -16,7 +16,7 @@ from tests.client import Client
 from tests.factories import PASSWORD
 from tests.fakes import FakeJobQueue
 
-TASK_ROUTE = "/api/v1/tasks/<id:task_id>"
+TASK_ROUTE = "/api/v1/tasks/<task:task_id>"
 
 
 class TestRequests:
@@ -33,11 +33,14 @@ class TestRequests:
             ("GET", TASK_ROUTE, "401"): 1,
         }
 
-    @pytest.mark.parametrize("path", ["/api/v1/tasks/123456", "/api/v1/tasks/123456?zebra=1"])
-    def test_are_labelled_with_the_template_and_never_with_the_path(self, client, admin, numbers, path):
+    @pytest.mark.parametrize(
+        ("path", "status"),
+        [("/api/v1/tasks/123456", "404"), ("/api/v1/tasks/ops-1", "404"), ("/api/v1/tasks/123456?zebra=1", "422")],
+    )
+    def test_are_labelled_with_the_template_and_never_with_the_path(self, client, admin, numbers, path, status):
         client.acting_as(admin).get(path)
 
-        assert numbers.requests() == {("GET", TASK_ROUTE, "404"): 1}
+        assert numbers.requests() == {("GET", TASK_ROUTE, status): 1}
         assert "123456" not in numbers.labels()
         assert "zebra" not in numbers.labels()
 
@@ -164,7 +167,7 @@ class TestLogLine:
             "method": "GET",
             "path": "/api/v1/tasks/123456",
             "route": TASK_ROUTE,
-            "status": 404,
+            "status": 422,
             "address": "127.0.0.1",
             "user_id": admin.id,
         }

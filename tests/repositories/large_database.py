@@ -37,7 +37,8 @@ FILL = [
        SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'tasks' AND indexname NOT LIKE 'pk_%'""",
     "DO $$ BEGIN EXECUTE (SELECT 'DROP INDEX ' || string_agg(indexname, ', ') FROM dropped_indexes); END $$",
     """INSERT INTO tasks (project_id, number, title, status, priority, labels, creator_id, assignee_id, due_at,
-                          position, created_at, updated_at, revised_at, started_at, completed_at, deleted_at)
+                          position, external_ref, created_at, updated_at, revised_at, started_at, completed_at,
+                          deleted_at)
        SELECT CASE WHEN n % 1000 = 0 THEN 50
                    WHEN n % 1013 < 405 THEN 7
                    ELSE 1 + n % 1013 % 49 END, n, 'Task ' || md5(n::text) || ' word' || n % 997,
@@ -45,6 +46,7 @@ FILL = [
               CASE WHEN n % 5000 = 1 THEN ARRAY['rare'] WHEN n % 4 = 0 THEN ARRAY['label-' || n % 101] ELSE '{}' END,
               1 + n % 200, CASE WHEN n % 5 > 0 THEN 1 + n / 5 % 20 END,
               CASE WHEN n % 3 = 0 THEN CAST(:now AS timestamptz) + (n % 1201 - 600) / 10.0 * interval '1 day' END, n,
+              CASE WHEN n % 4 = 0 THEN 'JIRA-' || n END,
               created_at, created_at + n % 89 * interval '1 hour', created_at,
               CASE WHEN n % 5 > 0 THEN created_at + interval '1 hour' END,
               CASE WHEN n % 5 > 2 THEN created_at + interval '2 hours' END, CASE WHEN n % 50 = 1 THEN created_at END

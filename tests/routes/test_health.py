@@ -137,7 +137,7 @@ class TestMetrics:
 
         text = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
 
-        assert 'route="/api/v1/tasks/<id:task_id>"' in text
+        assert 'route="/api/v1/tasks/<task:task_id>"' in text
         secrets = (TOKEN, settings.jwt_secret_key, settings.database_url, settings.redis_url, PASSWORD)
         for word in (*secrets, "test-password", "zebra", admin.username, admin.email, f"/{task_id}"):
             assert word not in text.lower()

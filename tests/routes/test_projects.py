@@ -63,8 +63,14 @@ class TestCreate:
 
         assert (response.status_code, response.json["code"]) == (403, "forbidden")
 
-    def test_a_key_taken_by_an_invisible_project_is_refused(self, as_manager, ops):
-        response = as_manager.post(PROJECTS, {"key": "OPS", "name": "Mine"})
+    def test_small_letters_of_a_key_become_capital(self, as_manager):
+        response = as_manager.post(PROJECTS, {"key": "web2", "name": "Web"})
+
+        assert (response.status_code, response.json["key"]) == (201, "WEB2")
+
+    @pytest.mark.parametrize("key", ["OPS", "ops", "Ops"])
+    def test_a_key_taken_by_an_invisible_project_is_refused(self, as_manager, ops, key):
+        response = as_manager.post(PROJECTS, {"key": key, "name": "Mine"})
 
         assert (response.status_code, response.json["code"]) == (409, "project_key_taken")
 
@@ -72,12 +78,12 @@ class TestCreate:
         ("body", "pointers"),
         [
             ({}, ["/key", "/name"]),
-            ({"key": "web", "name": "Web"}, ["/key"]),
             ({"key": "W", "name": "Web"}, ["/key"]),
             ({"key": "1WEB", "name": "Web"}, ["/key"]),
             ({"key": "W" * 11, "name": "Web"}, ["/key"]),
             ({"key": "WEB\n", "name": "Web"}, ["/key"]),
             ({"key": "ÄÖ", "name": "Web"}, ["/key"]),
+            ({"key": "ßa", "name": "Web"}, ["/key"]),
             ({"key": None, "name": "Web"}, ["/key"]),
             ({"key": "WEB", "name": ""}, ["/name"]),
             ({"key": "WEB", "name": " "}, ["/name"]),
@@ -110,6 +116,12 @@ class TestShow:
 
         assert (invisible.status_code, invisible.json["code"]) == (404, "not_found")
         assert invisible.json["detail"].replace("OPS", "OPT") == missing.json["detail"]
+
+    def test_a_letter_whose_capitals_are_latin_is_not_those(self, as_admin, factories):
+        factories.Project(key="SS")
+
+        assert as_admin.get(f"{PROJECTS}/%C3%9F").status_code == 404
+        assert as_admin.get("/api/v1/tasks?project=%C3%9F").status_code == 422
 
     @pytest.mark.parametrize("key", ["NONE", "x" * 3000, "%F0%9F%92%A9", "%FF", "'; --"])
     def test_an_unknown_project_is_not_found(self, as_admin, key):

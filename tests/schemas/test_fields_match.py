@@ -12,7 +12,7 @@ from app.http.responses import envelope_of
 from app.models.people.user import Role
 from app.models.tasks.fields import TaskStatus
 from app.queries.daily_log import NumberedLogQuery, TaskLogQuery
-from app.queries.tasks import TaskQuery
+from app.queries.tasks import EXPANDABLE, Selection, TaskQuery
 from app.repositories.daily_log.days import LOG_FIELDS, RUN_FIELDS
 from app.repositories.imports.imports import ERROR_FIELDS, IMPORT_FIELDS
 from app.repositories.people import USER_FIELDS
@@ -25,7 +25,7 @@ from app.schemas.daily_log import LogDayPage, LogRun, LogRunPage, TaskLog, TaskL
 from app.schemas.imports import Import, ImportPage, ImportProblem, ImportProblemPage
 from app.schemas.people import User, UserPage
 from app.schemas.projects import Member, MemberPage, Project, ProjectPage
-from app.schemas.tasks import Task, TaskPage
+from app.schemas.tasks.answers import ShownTask, Task, TaskPage
 
 PAIRS = {
     "tasks": (TASK_FIELDS, Task),
@@ -43,6 +43,9 @@ class TestNames:
     @pytest.mark.parametrize(("made", "schema"), PAIRS.values(), ids=PAIRS.keys())
     def test_the_schema_has_exactly_the_fields_of_the_rows(self, made, schema):
         assert {field.data_key or name for name, field in schema().fields.items()} == set(made)
+
+    def test_a_selection_has_no_other_fields(self):
+        assert set(ShownTask().fields) == set(TASK_FIELDS)
 
     @pytest.mark.parametrize("schema", [schema for _made, schema in PAIRS.values()], ids=PAIRS.keys())
     def test_every_field_is_required(self, schema):
@@ -62,7 +65,13 @@ class TestTasks:
         for deleted in (False, True):
             page, _ = services.task_views.list_page(boss, TaskQuery(deleted=deleted, include_total=True, limit=1))
             ensure_matches(TaskPage, envelope_of(page))
-            assert page.items
+            (item,) = page.items
+            ensure_matches(Task, orjson.dumps(item))
+
+    @pytest.mark.parametrize("selection", [Selection(expand=EXPANDABLE), Selection(("id", "labels"))])
+    def test_a_selection_of_fields(self, services, boss, full_task, factories, selection):
+        for task_id in (full_task.id, factories.Task().id):
+            ensure_matches(ShownTask, services.task_views.get(boss, task_id, selection).json)
 
 
 class TestUsers:

@@ -12,6 +12,11 @@ PROJECT_KEY_PATTERN = r"^[A-Z][A-Z0-9]{1,9}$"
 MAX_PROJECT_NAME_LENGTH = 100
 
 
+def in_capitals(text: str) -> str:
+    """A key or a ref in capital letters. Text that is not ASCII stays as it is: the capitals of `ß` would be `SS`."""
+    return text.upper() if text.isascii() else text
+
+
 class Project(Base):
     __tablename__ = "projects"
 

@@ -13,12 +13,15 @@ from typing import Any
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import word_enum
+from app.models.projects.project import PROJECT_KEY_PATTERN
 
 MAX_TITLE_LENGTH = 255
 MAX_DESCRIPTION_LENGTH = 20_000
 MAX_LABELS = 20
 MAX_LABEL_LENGTH = 50
 MAX_EXTERNAL_REF_LENGTH = 255
+# A project's key and the task's number in it, such as OPS-42. Every such number fits into a bigint.
+REF_PATTERN = PROJECT_KEY_PATTERN.removesuffix("$") + r"-[0-9]{1,18}$"
 
 
 class TaskStatus(StrEnum):
@@ -143,6 +146,7 @@ FIELDS = (
     TaskField("version", is_in_history=False),
 )
 
+FIELD_NAMES = tuple(field.name for field in FIELDS)
 LOGGED = tuple(field for field in FIELDS if field.column_name in LOGGED_COLUMNS)
 PLAIN = tuple(field.name for field in FIELDS if field.is_plain)
 # The columns of CSV files that we write. `external_ref` stands last, because people do not read it.

@@ -92,13 +92,14 @@ class Task(VersionedColumns, Base):
         ),
         Index("ix_tasks_labels", "labels", postgresql_using="gin"),
         Index("ix_tasks_search", "search", postgresql_using="gin"),
-        # For imports, which look for the task of a row by its external reference or its content.
+        # For the filter by external reference, and for imports, which look for the task of a row by it.
         Index(
-            "ix_tasks_project_id_external_ref",
-            "project_id",
+            "ix_tasks_external_ref",
             "external_ref",
+            "project_id",
             postgresql_where=text("external_ref IS NOT NULL"),
         ),
+        # For imports, which look for the task of a row by its content if the row has no external reference.
         Index(
             "ix_tasks_project_id_content",
             "project_id",

@@ -17,7 +17,7 @@ from app.models.tasks.task import Task
 from app.queries.daily_log import NumberedLogQuery
 from app.queries.pages import JsonRow, Shape
 from app.repositories.daily_log.days import LOG_FIELDS, newest_first, visible_to, with_names
-from app.repositories.pages import joined, json_text, row_of, shaped
+from app.repositories.pages import joined, row_of, shaped_text
 from app.repositories.scope import anybody_like, scope_parameters
 from app.repositories.tasks.rows import visible_to as visible_tasks
 
@@ -43,7 +43,7 @@ class NumberedLogRepository:
         return joined(row[0] for row in statement.rows(self._session, {**scope_parameters(actor), **values}))
 
     def get_row(self, actor: Actor, log_id: int, shape: Shape) -> JsonRow | None:
-        statement = with_names(select(json_text(shaped(shape, _FIELDS)))).outerjoin(Task, _is_visible_task(actor))
+        statement = with_names(select(shaped_text(shape, _FIELDS))).outerjoin(Task, _is_visible_task(actor))
         return row_of(self._session.scalar(statement.where(TaskLog.id == log_id, visible_to(actor))))
 
 
@@ -71,7 +71,7 @@ def _page(actor: Actor, is_of_one_day: bool, shape: Shape) -> Prepared:
         newest_first(_conditions(actor, is_of_one_day), days, rows + rows_before).offset(rows_before).subquery("page")
     )
     return Prepared(
-        with_names(select(json_text(shaped(shape, _FIELDS))))
+        with_names(select(shaped_text(shape, _FIELDS)))
         .join(chosen, (chosen.c.log_date == TaskLog.log_date) & (chosen.c.task_id == TaskLog.task_id))
         .outerjoin(Task, _is_visible_task(actor))
         .order_by(TaskLog.log_date.desc(), TaskLog.task_id)

@@ -135,6 +135,6 @@ def _difference(before: Any, after: Any) -> tuple[Any, ...]:
 
 def _state(day: Any) -> Any:
     project, user = aliased(Project), aliased(User)
-    key = select(project.key).where(project.id == day.c.project_id).scalar_subquery()
-    assignee = select(user.username).where(user.id == day.c.assignee_id).scalar_subquery()
+    key = select(project.key).where(project.id == day.c.project_id).correlate(day).scalar_subquery()
+    assignee = select(user.username).where(user.id == day.c.assignee_id).correlate(day).scalar_subquery()
     return case((day.c.task_id.is_not(None), json_object(state_fields(day.c, key, assignee))))

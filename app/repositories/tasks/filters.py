@@ -1,6 +1,5 @@
 """The filters of a list of tasks: for each, the value that a query gives it and the condition that it sets."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +7,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, Text, cast, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, Text, cast, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
@@ -20,8 +19,8 @@ from app.models.tasks.task import Task
 from app.queries.pages import is_integer
 from app.queries.tasks import TaskQuery
 from app.repositories.tasks.rows import TaskEntity
+from app.repositories.tasks.search import as_tsquery
 
-_IDLE_HYPHEN = re.compile(r"-(?![\w\"])")
 _NEVER = cast(literal("infinity"), Task.due_at.type)
 
 
@@ -117,12 +116,14 @@ def _of_projects() -> dict[str, _Filter]:
 
 
 def _matches(task: TaskEntity) -> ColumnElement[bool]:
-    return task.search.bool_op("@@")(func.websearch_to_tsquery("simple", parameter("q", Text)))
+    return task.search.bool_op("@@")(func.to_tsquery("simple", parameter("q", Text)))
 
 
-def _searchable(query: TaskQuery) -> str | None:
-    """Remove hyphens that exclude nothing: 33 of them before a word overflow PostgreSQL's stack."""
-    return _IDLE_HYPHEN.sub(" ", query.q) if query.q else None
+def _has_ref(task: TaskEntity) -> ColumnElement[bool]:
+    refs = func.unnest(parameter("refs", ARRAY(Text))).column_valued("ref")
+    number = cast(func.split_part(refs, "-", 2), BigInteger)
+    named = select(Project.id, number).where(Project.key == func.split_part(refs, "-", 1))
+    return tuple_(task.project_id, task.number).in_(named.correlate(None))
 
 
 FILTERS = MappingProxyType(
@@ -132,13 +133,17 @@ FILTERS = MappingProxyType(
             lambda query: list(query.priorities) or None, lambda task: is_among(task.priority, "priorities")
         ),
         **_of_projects(),
+        "refs": _Filter(lambda query: list(query.refs) or None, _has_ref),
+        "external_ref": _Filter(
+            lambda query: query.external_ref, lambda task: task.external_ref == parameter("external_ref", Text)
+        ),
         **_of_person("assignee", "assignee_id"),
         **_of_person("creator", "creator_id"),
         "labels": _Filter(
             lambda query: list(query.labels) or None,
             lambda task: task.labels.contains(parameter("labels", ARRAY(Text))),
         ),
-        "q": _Filter(_searchable, _matches),
+        "q": _Filter(lambda query: as_tsquery(query.q) if query.q else None, _matches),
         "due_after": _Filter(lambda query: query.due_after, _is_due_after),
         "due_before": _Filter(lambda query: query.due_before, _is_due_before),
         **_of_time("created_at", "created_after", "created_before"),

@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, func, select
 from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
+from app.database.prepared import parameter
 from app.models.people.user import User
 from app.models.projects.project import Project
 from app.models.tasks.fields import FIELDS
+from app.models.tasks.task import Task
 from app.models.tasks.version import TaskVersion
+from app.queries.tasks import TaskKey
+from app.repositories.tasks.rows import is_task, key_parameters
 
 Assignee = aliased(User, name="version_assignee")
 Author = aliased(User, name="version_author")
@@ -31,17 +35,21 @@ class TaskHistoryRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def is_visible(self, actor: Actor, task_id: int, *, include_deleted: bool) -> bool:
-        """True if the actor may see the last version of the task.
+    def find_visible(self, actor: Actor, key: TaskKey, *, include_deleted: bool) -> int | None:
+        """The id of the task if the actor may see its last version.
 
-        A task that was removed for good still has its versions.
+        A task that was removed for good still has its versions. They are found by its id alone.
         """
         exists = TaskVersion.deleted_at.is_(None) & ~func.isfinite(TaskVersion.valid_to)
-        statement = select(TaskVersion.project_id, exists.label("task_exists")).where(TaskVersion.task_id == task_id)
-        last = self._session.execute(statement.order_by(TaskVersion.revision.desc()).limit(1)).one_or_none()
+        of_ref = select(Task.id).where(is_task(by_ref=True)).scalar_subquery()
+        chosen = of_ref if isinstance(key, str) else parameter("task_id", BigInteger)
+        statement = select(TaskVersion.task_id, TaskVersion.project_id, exists.label("task_exists"))
+        statement = statement.where(TaskVersion.task_id == chosen).order_by(TaskVersion.revision.desc()).limit(1)
+        last = self._session.execute(statement, key_parameters(key)).one_or_none()
         if last is None or not (actor.sees_everything or last.project_id in actor.project_ids):
-            return False
-        return include_deleted or bool(last.task_exists)
+            return None
+        task_id: int = last.task_id
+        return task_id if include_deleted or last.task_exists else None
 
     def list_versions(self, actor: Actor, task_id: int, *, before_revision: int | None, limit: int) -> Sequence[Any]:
         """The versions that the actor may see. Those from a project that the actor may not see are left out.

@@ -1,12 +1,13 @@
 """The SQL of the task list: every filter, every sort, by keyset."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Text, case, cast, func, select, tuple_
+import orjson
+from sqlalchemy import BigInteger, ColumnElement, Text, and_, case, cast, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import Session, aliased
 
@@ -16,8 +17,8 @@ from app.database.prepared import Prepared, parameter
 from app.models.tasks.fields import VERSIONED_COLUMNS, TaskPriority, TaskStatus
 from app.models.tasks.task import Task
 from app.models.tasks.version import TaskVersion
-from app.queries.pages import Page, decode_cursor, is_integer, is_number, is_text, is_timestamp
-from app.queries.tasks import SORT_KEYS, TaskQuery
+from app.queries.pages import Page, Position, decode_cursor, is_integer, is_number, is_text, is_timestamp
+from app.queries.tasks import SORT_KEYS, Selection, TaskQuery
 from app.repositories.pages import counted_up_to_max, json_text, page_of, total_of
 from app.repositories.scope import anybody_like, scope_parameters
 from app.repositories.tasks.filters import FILTERS, due_key, filter_values
@@ -31,6 +32,15 @@ MAX_SHAPES = 256
 class _Sort:
     key: Any
     is_valid_key: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One key of an order, and the parameter that has its value at the beginning of a page."""
+
+    key: Any
+    is_descending: bool
+    first: Any
 
 
 def _sorts_of(task: TaskEntity) -> dict[str, _Sort]:
@@ -58,8 +68,9 @@ class _Shape:
     filters: tuple[str, ...]
     is_deleted: bool
     is_as_of: bool
-    sort: str
+    sort: tuple[str, ...]
     has_cursor: bool
+    selection: Selection
 
 
 class TaskListRepository:
@@ -69,38 +80,105 @@ class TaskListRepository:
     def list_page(self, actor: Actor, query: TaskQuery, *, now: datetime) -> Page:
         """List a page, as of `query.as_of` if it is set. Tasks are overdue as of then, or else as of `now`."""
         filters = filter_values(self._session, query, query.as_of or now)
-        is_as_of, has_cursor = query.as_of is not None, query.cursor is not None
-        shape = _Shape(anybody_like(actor), tuple(filters), query.deleted, is_as_of, query.sort, has_cursor)
+        sort = ",".join(query.sort)
+        shape = _Shape(
+            actor=anybody_like(actor),
+            filters=tuple(filters),
+            is_deleted=query.deleted,
+            is_as_of=query.as_of is not None,
+            sort=query.sort,
+            has_cursor=query.cursor is not None,
+            selection=query.selection,
+        )
         values = {**filters, **scope_parameters(actor), "as_of": query.as_of, "rows": query.limit + 1}
         if query.cursor is not None:
-            position = decode_cursor(query.cursor, query.sort, SORTS[query.sort.removeprefix("-")].is_valid_key)
-            first_id = position.id - 1 if query.sort.startswith("-") else position.id + 1
-            values |= {"first_key": position.key, "first_id": first_id}
+            values |= _values_at(decode_cursor(query.cursor, sort, partial(_are_valid_keys, query.sort)), query.sort)
         rows = _page(shape).rows(self._session, values)
         total = total_of(_count(shape).rows(self._session, values)[0][0]) if query.include_total else None
-        return page_of(rows, limit=query.limit, sort=query.sort, total=total)
+        return page_of(rows, limit=query.limit, sort=sort, total=total)
 
 
 @lru_cache(maxsize=MAX_SHAPES)
 def _page(shape: _Shape) -> Prepared:
     task, conditions = _task_and_conditions(shape)
-    key = (_sorts_of(task) if shape.is_as_of else SORTS)[shape.sort.removeprefix("-")].key
-    is_descending = shape.sort.startswith("-")
+    steps = _steps_of(shape.sort, task)
     columns = [getattr(task, name) for name in ("id", "updated_at", *VERSIONED_COLUMNS)]
-    chosen = select(*columns, key.label("sort_key")).where(*conditions)
+    keys = {f"sort_key_{n}": step.key for n, step in enumerate(steps[:-1], start=1)}
+    chosen = select(*columns, *(key.label(name) for name, key in keys.items())).where(*conditions)
     if shape.has_cursor:
-        here = tuple_(key, task.id)
-        first = tuple_(cast(parameter("first_key", Text), key.type), parameter("first_id", BigInteger))
-        # PostgreSQL estimates the rows from the key alone. With `<` and `>` it would expect none from among equal keys,
-        # such as tasks without a deadline, and would read all of those in search of a few.
-        chosen = chosen.where(here <= first if is_descending else here >= first)
-    order: tuple[Any, ...] = (key.desc(), task.id.desc()) if is_descending else (key, task.id)
+        chosen = chosen.where(_is_from_first_on(steps))
+    chosen = chosen.order_by(*_ordered([step.key for step in steps], steps))
     # The page is cut before names are joined, so that only its own rows are joined.
-    page = chosen.order_by(*order).limit(parameter("rows", BigInteger)).subquery("page")
+    page = chosen.limit(parameter("rows", BigInteger)).subquery("page")
     row: TaskEntity = aliased(Task, page, adapt_on_names=True)
-    order = (page.c.sort_key.desc(), page.c.id.desc()) if is_descending else (page.c.sort_key, page.c.id)
-    statement = with_names(select(json_text(task_fields(row)), cast(page.c.sort_key, Text), page.c.id), row)
-    return Prepared(statement.order_by(*order))
+    keys_of_page = [page.c[name] for name in keys]
+    statement = select(json_text(task_fields(row, shape.selection)), _printed(keys_of_page), page.c.id)
+    return Prepared(with_names(statement, row).order_by(*_ordered([*keys_of_page, page.c.id], steps)))
+
+
+def _steps_of(sort: tuple[str, ...], task: TaskEntity) -> list[_Step]:
+    """The last step is the id, in the direction of the step before."""
+    sorts = SORTS if task is Task else _sorts_of(task)
+    steps = []
+    for n, name in enumerate(sort, start=1):
+        key = sorts[name.removeprefix("-")].key
+        steps.append(_Step(key, name.startswith("-"), cast(parameter(f"first_key_{n}", Text), key.type)))
+    return [*steps, _Step(task.id, steps[-1].is_descending, parameter("first_id", BigInteger))]
+
+
+def _is_from_first_on(steps: Sequence[_Step]) -> ColumnElement[bool]:
+    """The condition that a row is the first one or comes after it.
+
+    PostgreSQL estimates the rows from the first key alone. With `<` and `>` it would expect none from among equal keys,
+    such as tasks without a deadline, and would read all of those in search of a few.
+    """
+    step = steps[0]
+    if len({each.is_descending for each in steps}) == 1:
+        here, first = tuple_(*(each.key for each in steps)), tuple_(*(each.first for each in steps))
+        return here <= first if step.is_descending else here >= first
+    is_not_before, is_after = (
+        (step.key <= step.first, step.key < step.first)
+        if step.is_descending
+        else (step.key >= step.first, step.key > step.first)
+    )
+    return and_(is_not_before, or_(is_after, _is_from_first_on(steps[1:])))
+
+
+def _ordered(keys: Sequence[Any], steps: Sequence[_Step]) -> list[Any]:
+    return [key.desc() if step.is_descending else key for key, step in zip(keys, steps, strict=True)]
+
+
+def _printed(keys: Sequence[Any]) -> ColumnElement[str]:
+    """The keys of a row as a cursor holds them: a single key as PostgreSQL prints it, several as a JSON array."""
+    texts = [cast(key, Text) for key in keys]
+    return texts[0] if len(texts) == 1 else cast(func.json_build_array(*texts), Text)
+
+
+def _read(sort: tuple[str, ...], printed: str) -> list[Any]:
+    """Raises ValueError if several keys are expected, and the text is not JSON."""
+    keys: list[Any] = [printed] if len(sort) == 1 else orjson.loads(printed)
+    return keys
+
+
+def _are_valid_keys(sort: tuple[str, ...], printed: str) -> bool:
+    try:
+        keys = _read(sort, printed)
+    except ValueError:
+        return False
+    return (
+        isinstance(keys, list)
+        and len(keys) == len(sort)
+        and all(
+            isinstance(key, str) and SORTS[name.removeprefix("-")].is_valid_key(key)
+            for name, key in zip(sort, keys, strict=True)
+        )
+    )
+
+
+def _values_at(position: Position, sort: tuple[str, ...]) -> dict[str, Any]:
+    """The parameters of the steps, for a page that begins after this position."""
+    keys = {f"first_key_{n}": key for n, key in enumerate(_read(sort, position.key), start=1)}
+    return {**keys, "first_id": position.id - 1 if sort[-1].startswith("-") else position.id + 1}
 
 
 @lru_cache(maxsize=MAX_SHAPES)

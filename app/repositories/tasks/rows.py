@@ -2,16 +2,18 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, cast
+from sqlalchemy import BigInteger, ColumnElement, Text, case, cast, func, select
 from sqlalchemy.orm import aliased
 from sqlalchemy.orm.util import AliasedClass
 
 from app.auth.actor import Actor
+from app.database.prepared import parameter
 from app.models.people.user import User
 from app.models.projects.project import Project
 from app.models.tasks.fields import FIELDS
 from app.models.tasks.task import Task
-from app.repositories.pages import AnySelect
+from app.queries.tasks import WHOLE_TASK, Selection, TaskKey
+from app.repositories.pages import AnySelect, json_object
 from app.repositories.scope import is_in_scope
 
 Assignee = aliased(User, name="assignee")
@@ -21,21 +23,47 @@ Creator = aliased(User, name="creator")
 TaskEntity = type[Task] | AliasedClass[Task]
 
 
-def task_fields(task: TaskEntity) -> dict[str, Any]:
-    """A task as clients see it. `schemas/tasks.py` documents these fields, and a test compares the two."""
+# The objects that a client may ask for in place of a name.
+_OBJECTS = {
+    "project": json_object({"key": Project.key, "name": Project.name}),
+    "creator": json_object({"id": Creator.id, "username": Creator.username}),
+    "assignee": case(
+        (Assignee.id.is_not(None), json_object({"id": Assignee.id, "username": Assignee.username})),
+    ),
+}
+
+
+def task_fields(task: TaskEntity, selection: Selection = WHOLE_TASK) -> dict[str, Any]:
+    """A task as clients see it. `schemas/tasks/answers.py` documents these fields, and a test compares the two."""
     by_name = {
         "ref": Project.key + "-" + cast(task.number, Text),
         "project": Project.key,
         "creator": Creator.username,
         "assignee": Assignee.username,
+        **{name: _OBJECTS[name] for name in selection.expand},
     }
     return {
         field.name: by_name[field.name] if field.name in by_name else getattr(task, field.column_name)
         for field in FIELDS
+        if not selection.fields or field.name in selection.fields
     }
 
 
 TASK_FIELDS = task_fields(Task)
+
+
+def is_task(*, by_ref: bool) -> ColumnElement[bool]:
+    """The condition that finds the task of `key_parameters`, by a unique index."""
+    if not by_ref:
+        return Task.id == parameter("task_id", BigInteger)
+    ref = parameter("ref", Text)
+    project_id = select(Project.id).where(Project.key == func.split_part(ref, "-", 1)).correlate(None)
+    number = cast(func.split_part(ref, "-", 2), BigInteger)
+    return (Task.project_id == project_id.scalar_subquery()) & (Task.number == number)
+
+
+def key_parameters(key: TaskKey) -> dict[str, Any]:
+    return {"ref": key} if isinstance(key, str) else {"task_id": key}
 
 
 def visible_to(actor: Actor, task: TaskEntity = Task) -> ColumnElement[bool]:

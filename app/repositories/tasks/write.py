@@ -11,31 +11,41 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from app.auth.actor import Actor
 from app.database.engine import ensure_signed
-from app.database.prepared import DIALECT, PlannedOnce, parameter
+from app.database.prepared import DIALECT, PlannedOnce, Prepared, parameter
 from app.models.tasks.fields import ACTIVE_STATUSES, FIELDS, VERSIONED_COLUMNS
 from app.models.tasks.task import Task
 from app.queries.pages import Shape
-from app.queries.tasks import TaskView
-from app.repositories.pages import AnySelect, json_text, shaped
+from app.queries.tasks import WHOLE_TASK, Selection, TaskKey, TaskView
+from app.repositories.pages import AnySelect, json_text, shaped_text
 from app.repositories.scope import anybody_like, scope_parameters
-from app.repositories.tasks.rows import TASK_FIELDS, TaskEntity, is_deleted, task_fields, visible_to, with_names
+from app.repositories.tasks.rows import (
+    TASK_FIELDS,
+    TaskEntity,
+    is_deleted,
+    is_task,
+    key_parameters,
+    task_fields,
+    visible_to,
+    with_names,
+)
 
 # The fields that need no join.
 _JOINLESS_FIELDS = {field.name: TASK_FIELDS[field.name] for field in FIELDS if not field.column}
 
 
-# The statements that a process keeps, one for each set of changed columns.
+# The statements that a process keeps: one for each set of changed columns, and one for each selection of fields.
 MAX_UPDATES = 128
+MAX_SELECTIONS = 128
 
 
 class TaskRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def get_for_update(self, actor: Actor, task_id: int, *, deleted: bool = False) -> Task | None:
+    def get_for_update(self, actor: Actor, key: TaskKey, *, deleted: bool = False) -> Task | None:
         """A task with its current values, locked until the commit. Save it with `save_if_changed`, not with a flush."""
-        values = {"task_id": task_id, **scope_parameters(actor)}
-        rows = _locked(anybody_like(actor), deleted).rows(self._session, values)
+        values = {**key_parameters(key), **scope_parameters(actor)}
+        rows = _locked(anybody_like(actor), deleted, isinstance(key, str)).rows(self._session, values)
         return _task_of(rows[0]) if rows else None
 
     def add(self, task: Task) -> TaskView:
@@ -56,15 +66,19 @@ class TaskRepository:
         (row,) = statement.write(self._session, values)
         return _view_of(row)
 
-    def get_view(self, actor: Actor, task_id: int, *, include_deleted: bool) -> TaskView | None:
-        values = {"task_id": task_id, **scope_parameters(actor)}
-        rows = _view(anybody_like(actor), include_deleted).rows(self._session, values)
+    def get_view(
+        self, actor: Actor, key: TaskKey, selection: Selection = WHOLE_TASK, *, include_deleted: bool
+    ) -> TaskView | None:
+        values = {**key_parameters(key), **scope_parameters(actor)}
+        kind = (anybody_like(actor), include_deleted, isinstance(key, str))
+        statement = _view(*kind) if selection == WHOLE_TASK else _selected_view(*kind, selection)
+        rows = statement.rows(self._session, values)
         return _view_of(rows[0]) if rows else None
 
     def list_active(self, actor: Actor, shape: Shape, *, after_id: int, limit: int) -> Sequence[Any]:
         """The next active tasks after `after_id` that the actor may see: rows of (id, JSON in this shape)."""
         statement = (
-            select(Task.id, json_text(shaped(shape, _JOINLESS_FIELDS)).label("json"))
+            select(Task.id, shaped_text(shape, _JOINLESS_FIELDS).label("json"))
             .where(visible_to(actor), is_deleted(False), Task.status.in_(ACTIVE_STATUSES), Task.id > after_id)
             .order_by(Task.id)
             .limit(limit)
@@ -72,8 +86,9 @@ class TaskRepository:
         return self._session.execute(statement).all()
 
 
-def _select_view(task: TaskEntity) -> AnySelect:
-    return with_names(select(task.id, task.title, task.version, json_text(task_fields(task)).label("json")), task)
+def _select_view(task: TaskEntity, selection: Selection = WHOLE_TASK) -> AnySelect:
+    json = json_text(task_fields(task, selection)).label("json")
+    return with_names(select(task.id, task.title, task.version, json), task)
 
 
 def _view_of(row: Any) -> TaskView:
@@ -89,10 +104,9 @@ _CONVERSIONS = {
 
 
 @cache
-def _locked(actor: Actor, deleted: bool) -> PlannedOnce:
-    statement = select(*(_COLUMNS[name] for name in _LOCKED))
-    is_chosen = Task.id == parameter("task_id", BigInteger)
-    return PlannedOnce(statement.where(is_chosen, visible_to(actor), is_deleted(deleted)).with_for_update())
+def _locked(actor: Actor, deleted: bool, by_ref: bool) -> PlannedOnce:
+    statement = select(*(_COLUMNS[name] for name in _LOCKED)).where(is_task(by_ref=by_ref), visible_to(actor))
+    return PlannedOnce(statement.where(is_deleted(deleted)).with_for_update())
 
 
 def _task_of(row: Sequence[Any]) -> Task:
@@ -104,9 +118,19 @@ def _task_of(row: Sequence[Any]) -> Task:
 
 
 @cache
-def _view(actor: Actor, include_deleted: bool) -> PlannedOnce:
-    statement = _select_view(Task).where(Task.id == parameter("task_id", BigInteger), visible_to(actor))
-    return PlannedOnce(statement if include_deleted else statement.where(is_deleted(False)))
+def _view(actor: Actor, include_deleted: bool, by_ref: bool) -> PlannedOnce:
+    return PlannedOnce(_select_one(actor, include_deleted, by_ref, WHOLE_TASK))
+
+
+@lru_cache(maxsize=MAX_SELECTIONS)
+def _selected_view(actor: Actor, include_deleted: bool, by_ref: bool, selection: Selection) -> Prepared:
+    """There are too many selections for each connection to keep a plan for each."""
+    return Prepared(_select_one(actor, include_deleted, by_ref, selection))
+
+
+def _select_one(actor: Actor, include_deleted: bool, by_ref: bool, selection: Selection) -> AnySelect:
+    statement = _select_view(Task, selection).where(is_task(by_ref=by_ref), visible_to(actor))
+    return statement if include_deleted else statement.where(is_deleted(False))
 
 
 # The columns of a new task. The others have defaults of their own.

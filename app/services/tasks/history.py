@@ -12,6 +12,7 @@ from app.auth.permissions import Permission, may
 from app.database.unit_of_work import UnitOfWork
 from app.errors import not_found
 from app.queries.pages import Position, ValuePage, decode_cursor, encode_cursor, is_integer
+from app.queries.tasks import TaskKey
 from app.repositories.tasks.history import VERSION_FIELDS, TaskHistoryRepository
 
 SORT = "-revision"
@@ -49,12 +50,14 @@ class TaskHistoryService:
         self._uow = uow
         self._history = history
 
-    def list_page(self, actor: Actor, task_id: int, *, cursor: str | None, limit: int) -> ValuePage[TaskChange]:
+    def list_page(self, actor: Actor, key: TaskKey, *, cursor: str | None, limit: int) -> ValuePage[TaskChange]:
         """List changes, newest first. The history of a deleted or removed task needs the right to restore tasks."""
         before = None if cursor is None else decode_cursor(cursor, SORT, is_integer).id
         with self._uow.transaction():
-            if not self._history.is_visible(actor, task_id, include_deleted=may(actor, Permission.TASK_RESTORE)):
-                not_found("task", task_id)
+            include_deleted = may(actor, Permission.TASK_RESTORE)
+            task_id = self._history.find_visible(actor, key, include_deleted=include_deleted)
+            if task_id is None:
+                not_found("task", key)
             # One version more is read than shown: a change is the difference between a version and the one before it.
             versions = self._history.list_versions(actor, task_id, before_revision=before, limit=limit + 1)
         changes = [_change(version, older) for version, older in zip_longest(versions, versions[1:])]

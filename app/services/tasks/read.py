@@ -11,7 +11,7 @@ from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError, not_found
 from app.queries.pages import Page, Shape
-from app.queries.tasks import TaskQuery, TaskView
+from app.queries.tasks import WHOLE_TASK, Selection, TaskKey, TaskQuery, TaskView
 from app.repositories.tasks.read import TaskListRepository
 from app.repositories.tasks.write import TaskRepository
 
@@ -42,11 +42,11 @@ class TaskViewService:
         self._cache = cache
         self._now = clock
 
-    def get(self, actor: Actor, task_id: int) -> TaskView:
+    def get(self, actor: Actor, key: TaskKey, selection: Selection = WHOLE_TASK) -> TaskView:
         """Get a task. Actors who may restore tasks also get deleted ones, with their `deleted_at`."""
         with self._uow.single_statements():
-            view = self._tasks.get_view(actor, task_id, include_deleted=may(actor, Permission.TASK_RESTORE))
-            return view or not_found("task", task_id)
+            view = self._tasks.get_view(actor, key, selection, include_deleted=may(actor, Permission.TASK_RESTORE))
+            return view or not_found("task", key)
 
     def list_page(self, actor: Actor, query: TaskQuery) -> tuple[Page, bool]:
         """The page, and whether it came from the cache."""

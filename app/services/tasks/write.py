@@ -15,7 +15,7 @@ from app.models.projects.project import DEFAULT_PROJECT_KEY, Project
 from app.models.tasks.fields import PLAIN, TaskPriority, TaskStatus, defaults
 from app.models.tasks.task import Task
 from app.queries.pages import Precondition
-from app.queries.tasks import TaskView
+from app.queries.tasks import TaskKey, TaskView
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
 from app.repositories.tasks.write import TaskRepository
@@ -86,45 +86,45 @@ class TaskService:
     def change(
         self,
         actor: Actor,
-        task_id: int,
+        key: TaskKey,
         changes: TaskChanges,
         *,
         may_overwrite: Precondition | None = None,
     ) -> TaskView:
         """Change only the fields in `changes`. If no value is different, the task keeps its version."""
         with self._uow.transaction(by=actor):
-            task = self._get_for_update(actor, task_id, Permission.TASK_UPDATE, may_overwrite)
+            task = self._get_for_update(actor, key, Permission.TASK_UPDATE, may_overwrite)
             self._apply(actor, task, changes)
             view = self._tasks.save_if_changed(task, at=self._calendar.now())
             if view is None:
-                return self._tasks.get_view(actor, task_id, include_deleted=False) or not_found("task", task_id)
-            self._uow.publish(TaskChanged(task_id))
+                return self._tasks.get_view(actor, task.id, include_deleted=False) or not_found("task", key)
+            self._uow.publish(TaskChanged(task.id))
             return view
 
-    def delete(self, actor: Actor, task_id: int, *, may_overwrite: Precondition | None = None) -> None:
+    def delete(self, actor: Actor, key: TaskKey, *, may_overwrite: Precondition | None = None) -> None:
         """Soft-delete a task: its history stays, and it can be restored."""
         with self._uow.transaction(by=actor):
-            task = self._get_for_update(actor, task_id, Permission.TASK_DELETE, may_overwrite)
+            task = self._get_for_update(actor, key, Permission.TASK_DELETE, may_overwrite)
             task.delete(at=self._calendar.now())
             self._tasks.save_if_changed(task, at=self._calendar.now())
-            self._uow.publish(TaskChanged(task_id))
+            self._uow.publish(TaskChanged(task.id))
 
-    def restore(self, actor: Actor, task_id: int) -> TaskView:
+    def restore(self, actor: Actor, key: TaskKey) -> TaskView:
         """Restore a deleted task. Raises NotFoundError for a task that is not deleted."""
         ensure_may(actor, Permission.TASK_RESTORE)
         with self._uow.transaction(by=actor):
-            task = self._tasks.get_for_update(actor, task_id, deleted=True) or not_found("deleted task", task_id)
+            task = self._tasks.get_for_update(actor, key, deleted=True) or not_found("deleted task", key)
             task.restore()
-            view = self._tasks.save_if_changed(task, at=self._calendar.now()) or not_found("deleted task", task_id)
-            self._uow.publish(TaskChanged(task_id))
+            view = self._tasks.save_if_changed(task, at=self._calendar.now()) or not_found("deleted task", key)
+            self._uow.publish(TaskChanged(task.id))
             return view
 
     def _get_for_update(
-        self, actor: Actor, task_id: int, permission: Permission, may_overwrite: Precondition | None
+        self, actor: Actor, key: TaskKey, permission: Permission, may_overwrite: Precondition | None
     ) -> Task:
-        task = self._tasks.get_for_update(actor, task_id) or not_found("task", task_id)
+        task = self._tasks.get_for_update(actor, key) or not_found("task", key)
         ensure_may(actor, permission, task)
-        if may_overwrite is not None and not may_overwrite(task.version):
+        if may_overwrite is not None and not may_overwrite(task.id, task.version):
             raise PreconditionFailedError("the task has changed since you read it; read it again")
         return task
 

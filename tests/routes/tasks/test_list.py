@@ -30,6 +30,14 @@ class TestList:
             ("project=OPS", ["Started"]),
             ("project=ops,gen", ["Blocked", "Cancelled", "Done", "Plain", "Started"]),
             ("project=NONE", []),
+            ("ref=ops-1", ["Started"]),
+            ("ref=OPS-1,gen-1,GEN-9,NONE-1", ["Plain", "Started"]),
+            ("ref=OPS-1,OPS-1", ["Started"]),
+            ("ref=OPS-1&status=todo", []),
+            ("ref=GEN-999999999999999999", []),
+            ("external_ref=JIRA-42", ["Blocked"]),
+            ("external_ref=JIRA-4", []),
+            ("external_ref=jira-42", []),
             ("assignee=Ann", ["Started"]),
             ("assignee=ANN", ["Started"]),
             ("assignee={ann}", ["Started"]),
@@ -54,6 +62,12 @@ class TestList:
             ("q=quick+fox", ["Plain"]),
             ("q=QUICK+-fox", ["Done"]),
             ("q=cancelled+or+blocked", ["Blocked", "Cancelled"]),
+            ("q=qui", ["Done", "Plain"]),
+            ("q=fo+QUI", ["Plain"]),
+            ("q=%22qui%22", []),
+            ("q=%22quick+bro%22", []),
+            ("q=%22quick+brown%22", ["Plain"]),
+            ("q=quick+-fo", ["Done", "Plain"]),
             ("q=%22%27+%26+%7C+%21+%28%3A*", []),
             ("status=todo&q=quick&assignee=none", ["Plain"]),
             ("deleted=false&status=todo", ["Plain"]),
@@ -95,6 +109,24 @@ class TestList:
         assert [task["title"] for page in in_many for task in page.json["items"]] == titles
         assert [len(page.json["items"]) for page in in_many] == [2, 2, 1]
 
+    @pytest.mark.parametrize(
+        ("sort", "titles"),
+        [
+            ("due_at,id", ["Done", "Started", "Blocked", "Plain", "Cancelled"]),
+            ("due_at,-id", ["Done", "Started", "Blocked", "Cancelled", "Plain"]),
+            ("due_at,-title", ["Done", "Started", "Blocked", "Plain", "Cancelled"]),
+            ("-due_at,title", ["Cancelled", "Plain", "Blocked", "Started", "Done"]),
+            ("priority,-due_at", ["Started", "Plain", "Done", "Cancelled", "Blocked"]),
+            ("priority,due_at,title", ["Started", "Done", "Plain", "Cancelled", "Blocked"]),
+        ],
+    )
+    def test_several_keys_decide_in_turn(self, board, sort, titles):
+        in_one = board.client.get(f"{TASKS}?sort={sort}")
+        in_many = list(follow(board.client, f"{TASKS}?sort={sort}&limit=1"))
+
+        assert [task["title"] for task in in_one.json["items"]] == titles
+        assert [task["title"] for page in in_many for task in page.json["items"]] == titles
+
     def test_the_newest_change_comes_first_by_default(self, board):
         assert board.client.get(TASKS).json == board.client.get(f"{TASKS}?sort=-updated_at").json
 
@@ -134,9 +166,25 @@ class TestList:
             ("limit=ten", "/limit"),
             ("limit=" + "9" * 5000, "/limit"),
             ("limit=", "/limit"),
-            ("sort=colour", "/sort"),
+            ("sort=colour", "/sort/0"),
+            ("sort=title,colour", "/sort/1"),
             ("sort=", "/sort"),
-            ("sort=--title", "/sort"),
+            ("sort=title,", "/sort/1"),
+            ("sort=--title", "/sort/0"),
+            ("sort=title,status,due_at,id", "/sort"),
+            ("sort=title,-title", "/sort"),
+            ("sort=id,title", "/sort"),
+            ("ref=OPS", "/ref/0"),
+            ("ref=OPS-1,OPS-x", "/ref/1"),
+            ("ref=OPS-" + "9" * 19, "/ref/0"),
+            ("ref=%C3%9F-1", "/ref/0"),
+            ("ref=" + ",".join(f"OPS-{n}" for n in range(21)), "/ref"),
+            ("external_ref=", "/external_ref"),
+            ("external_ref=" + "a" * 256, "/external_ref"),
+            ("fields=id,colour", "/fields/1"),
+            ("fields=", "/fields"),
+            ("expand=project,title", "/expand/1"),
+            ("fields=id,title&expand=assignee", "/expand"),
             ("status=asleep", "/status/0"),
             ("status=todo,asleep", "/status/1"),
             ("project=not-a-key", "/project/0"),
@@ -158,6 +206,15 @@ class TestList:
 
         assert response.status_code == 422
         assert {problem["pointer"] for problem in response.json["errors"]} == {pointer}
+
+    def test_a_problem_in_a_query_is_one_of_a_parameter(self, as_user):
+        unknown = as_user.get(f"{TASKS}?lable=red")
+        too_many = as_user.get(f"{TASKS}?" + "&".join(f"p{n}=1" for n in range(101)))
+        missing = as_user.get("/api/v1/task-logs/diff?from=2026-01-01")
+
+        assert unknown.json["detail"] == "lable: Unknown parameter."
+        assert too_many.json["detail"] == "Has 101 parameters; 100 are the most."
+        assert missing.json["detail"] == "to: Missing data for required parameter."
 
     def test_a_nul_in_a_query_is_refused(self, as_user):
         assert as_user.get(f"{TASKS}?q=a%00b").status_code == 400
@@ -224,6 +281,30 @@ class TestCursors:
 
         assert (response.status_code, response.json["errors"][0]["pointer"]) == (422, "/cursor")
 
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "low",
+            "[",
+            "7",
+            "{}",
+            "[]",
+            '["low"]',
+            '["low", 7]',
+            '["urgent", "One"]',
+            '["low", "One", "Two"]',
+            '["low", "a\\u0000b"]',
+            '["low", "\\ud800"]',
+            "[" * 5000,
+            None,
+            ["low", "One"],
+        ],
+    )
+    def test_a_changed_cursor_of_several_keys_is_refused(self, as_user, key):
+        response = as_user.get(f"{TASKS}?sort=priority,title&cursor={forged(['priority,title', key, 1])}")
+
+        assert (response.status_code, response.json["errors"][0]["pointer"]) == (422, "/cursor")
+
     @pytest.mark.parametrize("row_id", ["1", None, 1.5, True, 2**63, [1]])
     def test_a_cursor_with_an_impossible_id_is_refused(self, as_user, row_id):
         response = as_user.get(f"{TASKS}?sort=title&cursor={forged(['title', 'One', row_id])}")
@@ -281,6 +362,7 @@ class Board:
             priority="critical",
             assignee_id=me.id,
             labels=["big", "red"],
+            external_ref="JIRA-42",
             due_at=now + timedelta(hours=1),
             position=3,
             age_hours=50,

@@ -9,7 +9,7 @@ from marshmallow import RAISE
 from app.http.responses import envelope_of
 from app.routes.reports import with_links
 from app.schemas.reports import AgingReport, CycleTimeReport, FlowReport
-from app.schemas.tasks import TaskListQuery
+from app.schemas.tasks.queries import TaskListQuery
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (date(2026, 3, day) for day in (9, 10, 11, 12))
 NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)

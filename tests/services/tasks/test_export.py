@@ -221,7 +221,7 @@ class TestWrite:
 
     def test_a_task_that_moves_in_the_list_comes_once(self, services, factories, boss, small_pages):
         tasks = [factories.Task(title=f"T{n}") for n in range(5)]
-        pieces_of_file = services.task_export.write(boss, TaskQuery(sort="-updated_at"))
+        pieces_of_file = services.task_export.write(boss, TaskQuery(sort=("-updated_at",)))
         start = next(pieces_of_file).content + next(pieces_of_file).content
 
         for task in tasks:

@@ -60,7 +60,7 @@ class TestChange:
         task = factories.Task(title="Old")
 
         with pytest.raises(PreconditionFailedError):
-            service.change(user, task.id, {"title": "New"}, may_overwrite=lambda version: version == 7)
+            service.change(user, task.id, {"title": "New"}, may_overwrite=lambda _id, version: version == 7)
 
         session.refresh(task)
         assert task.title == "Old"
@@ -167,7 +167,7 @@ class TestListPage:
         expected = sorted(factories.Task(title=f"T{n % 3}").id for n in range(7))
 
         seen: list[int] = []
-        query = TaskQuery(sort=sort, limit=2)
+        query = TaskQuery(sort=(sort,), limit=2)
         while True:
             page, _ = views.list_page(user, query)
             seen += ids_of(page)

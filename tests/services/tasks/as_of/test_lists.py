@@ -44,6 +44,8 @@ CHANGES_OUT_OF_SIGHT = {
     "overdue, put off": ({"due_at": NOON - HOUR}, {"due_at": NOON + DAY}, {"overdue": True}),
     "not overdue": ({}, {"due_at": NOON}, {"overdue": False}),
     "a word of the title": ({"title": "Paint the fence"}, {"title": "Water the plants"}, {"q": "fence"}),
+    "the beginning of a word": ({"title": "Paint the fence"}, {"title": "Water the plants"}, {"q": "fen"}),
+    "an external reference": ({"external_ref": "A-1"}, {"external_ref": "A-2"}, {"external_ref": "A-1"}),
     "a word of the description": ({"description": "in green"}, {"description": ""}, {"q": "green"}),
     "words of both": ({"title": "Fence", "description": "in green"}, {"title": "Wall"}, {"q": "green fence"}),
     "words of neither": ({"title": "Fence"}, {"title": "Wall"}, {"q": "-wall"}),
@@ -83,6 +85,18 @@ class TestFilters:
         listed = [ids_as_of(services, boss, NOON + n * HOUR, **filters) for n in range(3)]
 
         assert listed == [[task.id], [], [task.id]]
+
+    def test_select_by_the_ref_of_that_time(self, services, boss, clock):
+        task = create(services, boss)
+        ref = task.values["ref"]
+        clock.advance(hours=1)
+        new_ref = services.tasks.change(boss, task.id, {"project": "OPS"}).values["ref"]
+
+        found = [
+            ids_as_of(services, boss, NOON + n * HOUR, refs=refs) for n in range(2) for refs in ((ref,), (new_ref,))
+        ]
+
+        assert found == [[task.id], [], [], [task.id]]
 
     def test_select_by_creator(self, services, boss, ann, clock):
         mine, anns = create(services, boss), create(services, ann)
@@ -234,19 +248,19 @@ class TestWhen:
 
 
 class TestPages:
-    @pytest.mark.parametrize("sort", SORT_NAMES)
+    @pytest.mark.parametrize("sort", [*SORT_NAMES, "priority,-due_at", "-title,status,-id", "due_at,priority"])
     def test_join_to_the_list_of_that_time_in_every_sort(self, services, boss, board, clock, sort):
-        expected = all_items(services, boss, TaskQuery(sort=sort, limit=200))
+        expected = all_items(services, boss, TaskQuery(sort=tuple(sort.split(",")), limit=200))
         board.turn_upside_down()
 
-        listed = all_items(services, boss, TaskQuery(sort=sort, limit=3, as_of=NOON + HOUR))
+        listed = all_items(services, boss, TaskQuery(sort=tuple(sort.split(",")), limit=3, as_of=NOON + HOUR))
 
         assert len(listed) == 10
         assert listed == expected
 
-    @pytest.mark.parametrize("sort", ["-updated_at", "title", "-due_at"])
+    @pytest.mark.parametrize("sort", ["-updated_at", "title", "-due_at", "priority,-due_at"])
     def test_join_even_if_tasks_change_between_them(self, services, boss, board, sort):
-        query = TaskQuery(sort=sort, limit=3, as_of=NOON + HOUR)
+        query = TaskQuery(sort=tuple(sort.split(",")), limit=3, as_of=NOON + HOUR)
         expected = all_items(services, boss, query)
 
         listed = all_items(services, boss, query, between=board.turn_upside_down)
@@ -266,7 +280,7 @@ class TestPages:
         first = page_as_of(services, boss, NOON + HOUR, limit=4)
 
         with pytest.raises(InvalidError, match="another sort order"):
-            page_as_of(services, boss, NOON + HOUR, limit=4, sort="title", cursor=first["next_cursor"])
+            page_as_of(services, boss, NOON + HOUR, limit=4, sort=("title",), cursor=first["next_cursor"])
 
     def test_the_cache_keeps_two_instants_apart(self, services, boss, clock):
         task = create(services, boss, title="Old")
@@ -289,6 +303,7 @@ def back_to(values):
         "labels": [],
         "assignee": None,
         "due_at": None,
+        "external_ref": None,
         "created_at": NOON,
     }
     return {**defaults, **values}

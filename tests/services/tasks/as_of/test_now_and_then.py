@@ -6,8 +6,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from app.models.people.user import Role
-from app.queries.tasks import SORT_NAMES, TaskQuery
+from app.queries.tasks import TaskQuery
 from tests.services.tasks.as_of.looking_back import HOUR, NOON, body_of, changes, create, items_as_of, titles
+from tests.services.tasks.sorting import sorts
 
 which = st.integers(0, 9)
 steps = st.lists(
@@ -21,11 +22,12 @@ steps = st.lists(
 )
 queries = st.builds(
     TaskQuery,
-    sort=st.sampled_from(SORT_NAMES),
+    sort=sorts,
     deleted=st.booleans(),
     overdue=st.sampled_from([None, None, True, False]),
-    q=st.sampled_from([None, None, "fence", "green OR water"]),
+    q=st.sampled_from([None, None, "fence", "gre", "green OR wat", '"paint the"', "-fence"]),
     assignee=st.sampled_from([None, None, "ann", "none", "me"]),
+    external_ref=st.sampled_from([None, None, "A"]),
     statuses=st.sampled_from([(), (), ("todo", "blocked"), ("done",)]),
     labels=st.sampled_from([(), (), ("red",), ("green", "blue")]),
     projects=st.sampled_from([(), (), ("OPS",), ("GEN", "OPS")]),

@@ -1,0 +1,103 @@
+"""The shape of tasks and of their history as they go out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from app.models.tasks.fields import TaskPriority, TaskStatus
+from app.schemas.base import page_schema
+from app.services.tasks.history import TaskEvent
+
+
+class Task(Schema):
+    id = fields.Integer(required=True)
+    ref = fields.String(
+        required=True,
+        metadata={
+            "example": "OPS-42",
+            "description": "the key and the number in the project; changes with the project",
+        },
+    )
+    project = fields.String(required=True)
+    title = fields.String(required=True)
+    description = fields.String(required=True)
+    status = fields.Enum(TaskStatus, by_value=True, required=True)
+    priority = fields.Enum(TaskPriority, by_value=True, required=True)
+    labels = fields.List(fields.String(), required=True)
+    creator = fields.String(required=True, metadata={"description": "a username"})
+    assignee = fields.String(required=True, allow_none=True)
+    due_at = fields.AwareDateTime(required=True, allow_none=True)
+    external_ref = fields.String(required=True, allow_none=True)
+    position = fields.Float(required=True)
+    created_at = fields.AwareDateTime(required=True)
+    updated_at = fields.AwareDateTime(required=True)
+    started_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata={"description": "when it was first `in_progress`"}
+    )
+    completed_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata={"description": "when it became `done` or `cancelled`"}
+    )
+    deleted_at = fields.AwareDateTime(required=True, allow_none=True)
+    version = fields.Integer(
+        required=True, metadata={"description": "rises with each change; the `ETag` stands for it"}
+    )
+
+
+def _name_or_object(description: str, properties: Mapping[str, Any], *, is_nullable: bool = False) -> fields.Raw:
+    """A field that holds a name, or an object if the query expands it."""
+    described = {"type": "object", "properties": properties, "required": list(properties)}
+    alternatives = [{"type": "string"}, described, *([{"type": "null"}] if is_nullable else [])]
+    return fields.Raw(allow_none=is_nullable, metadata={"anyOf": alternatives, "description": description})
+
+
+_PERSON = {"id": {"type": "integer"}, "username": {"type": "string"}}
+_PROJECT = {"key": {"type": "string"}, "name": {"type": "string"}}
+
+
+def _shown_fields() -> dict[str, fields.Field[Any]]:
+    """Every field that a query may select. None is required."""
+    shown = Task().fields | {
+        "project": _name_or_object("a key", _PROJECT),
+        "creator": _name_or_object("a username", _PERSON),
+        "assignee": _name_or_object("a username", _PERSON, is_nullable=True),
+    }
+    for field in shown.values():
+        field.required = False
+    return shown
+
+
+ShownTask = Schema.from_dict(_shown_fields(), name="ShownTask")
+TaskPage = page_schema(ShownTask, "TaskPage")
+
+
+class FieldChange(Schema):
+    field = fields.String(required=True)
+    # A value has the type of the field.
+    before = fields.Raw(data_key="from", required=True, allow_none=True)
+    after = fields.Raw(data_key="to", required=True, allow_none=True)
+
+
+class TaskVersion(Schema):
+    revision = fields.Integer(required=True, metadata={"description": "counts from 1"})
+    at = fields.AwareDateTime(required=True)
+    until = fields.AwareDateTime(
+        required=True, allow_none=True, metadata={"description": "null for the state that the task has now"}
+    )
+    event = fields.String(required=True, validate=validate.OneOf(list(TaskEvent)))
+    actor = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "who made the change; for a row of a CSV file, who uploaded it; null if it bypassed the API"
+        },
+    )
+    request_id = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "the `X-Request-ID` of the request that made the change"},
+    )
+    changes = fields.List(fields.Nested(FieldChange), required=True)
+
+
+TaskVersionPage = page_schema(TaskVersion, "TaskVersionPage")

@@ -1,0 +1,153 @@
+"""The shape of the queries of tasks: the filters of a list, its order and page, and the fields of its items."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from marshmallow import RAISE, ValidationError, fields, post_load, validate, validates_schema
+
+from app.models.people.user import MAX_USERNAME_LENGTH
+from app.models.projects.project import in_capitals
+from app.models.tasks.fields import FIELD_NAMES, MAX_EXTERNAL_REF_LENGTH, MAX_LABEL_LENGTH, REF_PATTERN
+from app.queries.tasks import DEFAULT_SORT, EXPANDABLE, MAX_SORT_KEYS, SORT_NAMES, Selection, TaskQuery
+from app.schemas.base import DelimitedList, Moment, PageQuery, StrictSchema, Text, WholeRegexp
+from app.schemas.projects import ProjectKey
+from app.schemas.tasks.inputs import Priority, Status
+
+MAX_SEARCH_LENGTH = 200
+MAX_FILTER_VALUES = 20
+
+
+class Ref(fields.String):
+    """A task's ref, in any case."""
+
+    def __init__(self) -> None:
+        super().__init__(validate=WholeRegexp(REF_PATTERN, error="Not a ref such as OPS-42."))
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        return in_capitals(str(super()._deserialize(value, attr, data, **kwargs)))
+
+
+class Sort(DelimitedList):
+    """The keys that a list is sorted by."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            fields.String(validate=validate.OneOf(SORT_NAMES)),
+            min_length=1,
+            max_length=MAX_SORT_KEYS,
+            load_default=[DEFAULT_SORT],
+            metadata={"description": "separated by commas; `-` reverses the order of a key; the id decides last"},
+        )
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+        names: list[str] = super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]
+        keys = [name.removeprefix("-") for name in names]
+        if len(set(keys)) < len(keys):
+            raise ValidationError("Name each key once.")
+        if "id" in keys[:-1]:
+            raise ValidationError("No key may follow the id, which no two tasks share.")
+        return names
+
+
+_SEPARATED = {"description": "one or more, separated by commas"}
+
+# Our name for each parameter that is a list.
+_LISTS = {
+    "status": "statuses",
+    "priority": "priorities",
+    "project": "projects",
+    "ref": "refs",
+    "label": "labels",
+    "sort": "sort",
+}
+
+
+class TaskFilters(StrictSchema):
+    """The filters of a task list and of an export."""
+
+    status = DelimitedList(Status(), max_length=MAX_FILTER_VALUES, metadata=_SEPARATED)
+    priority = DelimitedList(Priority(), max_length=MAX_FILTER_VALUES, metadata=_SEPARATED)
+    project = DelimitedList(ProjectKey(), max_length=MAX_FILTER_VALUES, metadata=_SEPARATED)
+    ref = DelimitedList(Ref(), max_length=MAX_FILTER_VALUES, metadata=_SEPARATED)
+    external_ref = Text(min_length=1, max_length=MAX_EXTERNAL_REF_LENGTH, metadata={"description": "exactly this one"})
+    assignee = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, an id, `me` or `none`"})
+    creator = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, an id or `me`"})
+    label = DelimitedList(
+        Text(max_length=MAX_LABEL_LENGTH),
+        max_length=MAX_FILTER_VALUES,
+        metadata={"description": "tasks that have all of these labels, which are separated by commas"},
+    )
+    due_before = Moment(metadata={"description": "excludes this time"})
+    due_after = Moment(metadata={"description": "includes this time"})
+    created_before = Moment(metadata={"description": "excludes this time"})
+    created_after = Moment(metadata={"description": "includes this time"})
+    started_before = Moment(metadata={"description": "excludes this time, and tasks that have not been started"})
+    started_after = Moment(metadata={"description": "includes this time"})
+    completed_before = Moment(metadata={"description": "excludes this time, and tasks that have not been completed"})
+    completed_after = Moment(metadata={"description": "includes this time"})
+    overdue = fields.Boolean(metadata={"description": "`true`: active tasks past their deadline; `false`: all others"})
+    updated_since = Moment(metadata={"description": "includes this time"})
+    q = Text(
+        max_length=MAX_SEARCH_LENGTH,
+        metadata={"description": 'beginnings of words in title or description; `"a phrase"`, `or`, `-without`'},
+    )
+    deleted = fields.Boolean(
+        load_default=False, metadata={"description": "`true`: only deleted tasks; managers and admins"}
+    )
+
+    @post_load
+    def _query(self, values: dict[str, Any], **_kwargs: Any) -> TaskQuery:
+        lists: dict[str, Any] = {ours: tuple(values.pop(name)) for name, ours in _LISTS.items() if name in values}
+        return TaskQuery(selection=_selection(values), **lists, **values)
+
+
+def _named(names: Sequence[str], **kwargs: Any) -> DelimitedList:
+    """A list of some of these names."""
+    error = "There is no {input}. Must be one of: {choices}."
+    name = fields.String(validate=validate.OneOf(names, error=error))
+    return DelimitedList(name, min_length=1, max_length=len(names), **kwargs)
+
+
+class _SelectionFields(StrictSchema):
+    # A schema has an attribute `fields` of its own.
+    shown = _named(FIELD_NAMES, data_key="fields", metadata={"description": "only these fields, separated by commas"})
+    expand = _named(
+        EXPANDABLE,
+        metadata={"description": "an object in place of the name: `{id, username}`, or `{key, name}` of the project"},
+    )
+
+    @validates_schema
+    def _shows_what_it_expands(self, values: dict[str, Any], **_kwargs: Any) -> None:
+        hidden = [name for name in values.get("expand", ()) if name not in values.get("shown", FIELD_NAMES)]
+        if hidden:
+            raise ValidationError(f"{hidden[0]} is not among the fields.", "expand")
+
+
+def _selection(values: dict[str, Any]) -> Selection:
+    """Take the selection out of the values. The order in which a client names fields makes no difference."""
+    shown, expand = values.pop("shown", ()), values.pop("expand", ())
+    return Selection(
+        tuple(name for name in FIELD_NAMES if name in shown), tuple(name for name in EXPANDABLE if name in expand)
+    )
+
+
+class TaskSelection(_SelectionFields):
+    """Which fields of a single task the answer has."""
+
+    @post_load
+    def _select(self, values: dict[str, Any], **_kwargs: Any) -> Selection:
+        return _selection(values)
+
+
+class TaskListQuery(TaskFilters, _SelectionFields, PageQuery):
+    as_of = Moment(metadata={"description": "the list as it was at this time"})
+    sort = Sort()
+    include_total = fields.Boolean(load_default=False)
+
+
+class AssignedTaskListQuery(TaskListQuery):
+    """The tasks of one assignee, whom the path names already."""
+
+    class Meta:  # noqa: D106
+        unknown = RAISE
+        exclude = ("assignee",)
