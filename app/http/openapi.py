@@ -17,6 +17,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
+from app.auth.permissions import scopes_with
 from app.http.identity.access import ME
 from app.http.responses import json_response
 from app.http.uploads import current_upload
@@ -61,9 +62,9 @@ CSV = {"text/csv": {"schema": {"type": "string"}}}
 DESCRIPTION = """
 A self-hosted, API-first task tracker for teams that must trust their record.
 
-Log in at `POST /api/v1/auth/login` and send the access token as `Authorization: Bearer <token>`. Errors are
-`application/problem+json` (RFC 9457) with a stable `code`. Lists are pages:
-follow `next_cursor`, or `Link: rel="next"`.
+Log in at `POST /api/v1/auth/login` and send the access token as `Authorization: Bearer <token>`. Scripts send an API
+token in the same way; `x-scopes` names the scopes of which it needs one. Errors are `application/problem+json`
+(RFC 9457) with a stable `code`. Lists are pages: follow `next_cursor`, or `Link: rel="next"`.
 """
 
 
@@ -284,6 +285,7 @@ def _completed(app: Flask, api: Api, classic_blueprint: str) -> dict[str, Any]:
             operation.setdefault("security", [] if permission is None else [{"bearer": []}])
             if permission is not None:
                 operation["x-permission"] = permission.value
+                operation["x-scopes"] = [scope.value for scope in scopes_with(permission)]
             responses = operation["responses"]
             error = CLASSIC_ERROR if is_classic else PROBLEM
             # flask-smorest refers to its own error responses, which are never sent.

@@ -69,8 +69,8 @@ class Text(fields.String):
 class BoundedList(fields.List[Any]):
     """A list whose length is checked first, because each of its elements could cause an error of its own."""
 
-    def __init__(self, element: fields.Field[Any], *, max_length: int, **kwargs: Any) -> None:
-        self._length = validate.Length(max=max_length)
+    def __init__(self, element: fields.Field[Any], *, min_length: int = 0, max_length: int, **kwargs: Any) -> None:
+        self._length = validate.Length(min=min_length or None, max=max_length)
         super().__init__(element, validate=self._length, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:

@@ -42,6 +42,16 @@ def test_the_words_of_other_trackers_are_allowed(document):
     assert document["components"]["schemas"]["Task"]["properties"]["status"]["enum"] == ours["enum"]
 
 
+def test_an_operation_names_the_scopes_of_which_an_api_token_needs_one(document):
+    def scopes_of(method, path):
+        return document["paths"][path][method].get("x-scopes")
+
+    assert scopes_of("get", "/api/v1/tasks") == ["tasks:read"]
+    assert scopes_of("get", "/api/v1/projects") == ["tasks:read", "users:admin"]
+    assert scopes_of("post", "/api/v1/auth/logout") == []
+    assert scopes_of("post", "/api/v1/auth/login") is None
+
+
 @pytest.fixture
 def document(client):
     return client.get("/api/v1/openapi.json").json
