@@ -116,11 +116,11 @@ class TestLastAdmin:
 
 
 class TestTasks:
-    def test_can_be_assigned_to_it_in_its_projects(self, services, boss, factories, ops, robot):
+    def test_can_be_assigned_to_it_in_its_projects(self, services, boss, ops, robot):
         with pytest.raises(InvalidError, match="assignee"):
             services.tasks.create(boss, {"title": "One", "project": "OPS", "assignee": "robot"})
 
-        factories.ProjectMember(project_id=ops.id, user_id=robot.id)
+        services.projects.add_member(boss, "OPS", username="robot")
 
         view = services.tasks.create(boss, {"title": "One", "project": "OPS", "assignee": "robot"})
         assert view.values["assignee"] == "robot"

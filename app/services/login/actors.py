@@ -1,5 +1,6 @@
 """Who is behind a token now: their role and projects, while their session is open or their API token is valid."""
 
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from app.auth.tokens import TokenInvalidError
 from app.cache import CacheView, Space
 from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
-from app.errors import SessionEndedError
+from app.errors import SessionEndedError, UnavailableError
 from app.repositories.login.api_tokens import ApiTokenRepository
 from app.repositories.login.sessions import SessionRepository
 
@@ -80,6 +81,7 @@ class ActorService:
         if token is None:
             raise TokenInvalidError("the token is invalid")
         if token.last_used_at is None or token.last_used_at <= now - USE_INTERVAL:
-            with self._uow.single_statements():
+            # A database that can only be read, because its disk is full, must not stop those who only read.
+            with suppress(UnavailableError), self._uow.single_statements():
                 self._tokens.note_use(token.id, at=now, unless_since=now - USE_INTERVAL)
         return b"%r\n%s" % (token.expires_at.timestamp(), token.owner.to_json())

@@ -1,7 +1,7 @@
 """What an API token may do now, and when its use is noted."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.auth.api_tokens import digest_of, new_token
 from app.auth.permissions import Permission, ensure_may
@@ -11,6 +11,15 @@ from app.models.login.api_token import ApiToken
 from app.models.people.user import Role
 from app.repositories.login.api_tokens import ApiTokenRepository
 from app.services.login.actors import USE_INTERVAL
+
+# Lets PostgreSQL refuse to write to the table, as it does when its disk is full.
+FULL_DISK = """
+CREATE FUNCTION refuse_as_if_full() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'disk_full';
+END $$;
+CREATE TRIGGER full_disk BEFORE UPDATE ON api_tokens FOR EACH ROW EXECUTE FUNCTION refuse_as_if_full();
+"""
 
 
 class TestGetOwner:
@@ -123,6 +132,13 @@ class TestLastUse:
             services.actors.get_owner(refused.digest)
 
         assert session.scalars(select(ApiToken.last_used_at)).one() is None
+
+    def test_that_cannot_be_noted_stops_nobody(self, services, session, token, last_used_at):
+        session.execute(text(FULL_DISK))
+
+        assert services.actors.get_owner(token.digest)
+
+        assert last_used_at() is None
 
     def test_of_another_process_is_not_overwritten_within_a_minute(self, session, token, last_used_at, clock):
         tokens, first = ApiTokenRepository(session), clock()
