@@ -101,6 +101,12 @@ class RefreshTokenReusedError(UnauthenticatedError):
     code = "refresh_token_reused"
 
 
+class InsufficientScopeError(ForbiddenError):
+    """The role allows it, but the scopes of the API token do not."""
+
+    code = "insufficient_scope"
+
+
 class RegistrationClosedError(ForbiddenError):
     code = "registration_closed"
 
@@ -119,6 +125,14 @@ class ProjectKeyTakenError(ConflictError):
 
 class LastAdminError(ConflictError):
     code = "last_admin"
+
+
+class NotAServiceAccountError(ConflictError):
+    code = "not_a_service_account"
+
+
+class TooManyTokensError(ConflictError):
+    code = "too_many_tokens"
 
 
 class UnreadableCsvError(InvalidError):

@@ -49,6 +49,11 @@ class SessionEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenRevoked:
+    token_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectChanged:
     """A project's name or membership changed, and with it what its members may see."""
 
@@ -63,5 +68,6 @@ Event = (
     | DayLogged
     | UserChanged
     | SessionEnded
+    | TokenRevoked
     | ProjectChanged
 )

@@ -21,6 +21,7 @@ from app.http.description import init_spec_route
 from app.http.draining import Draining, init_draining
 from app.http.error_handlers import init_error_handlers
 from app.http.identity.access import init_credentials
+from app.http.identity.api_token import ApiTokens
 from app.http.identity.bearer import make_bearer_tokens
 from app.http.metrics import init_metrics
 from app.http.openapi import init_openapi
@@ -101,6 +102,7 @@ def start_afresh(app: Flask, settings: Settings, resources: Resources) -> None:
     app.extensions["admission"] = Admission(settings)
     app.extensions["running_requests"] = RunningRequests(settings.max_running_requests_per_user)
     app.extensions["bearer_tokens"] = make_bearer_tokens(settings)
+    app.extensions["api_tokens"] = ApiTokens()
     # Counts for the rate limits while Redis is unavailable.
     app.extensions["request_counts"] = MemoryStorage()
 

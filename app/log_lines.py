@@ -16,7 +16,10 @@ import structlog
 from app.output import STANDARD_OUTPUT, Output
 
 # The extra fields of our own log calls. A library may attach anything, so the rest is left out.
-FIELDS = ("method", "path", "route", "status", "duration_ms", "outcome", "username", "address", "user_id", "request_id")
+FIELDS = (
+    *("method", "path", "route", "status", "duration_ms", "outcome", "username", "address"),
+    *("user_id", "token_id", "request_id"),
+)
 # The logger that reports when a process is ready. It writes at every log level, because the supervisor waits for it.
 LIFECYCLE = "tasktrackerpro.lifecycle"
 # The SQLSTATE class "data exception": even the first line of PostgreSQL's message quotes a value there.

@@ -5,8 +5,10 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from app.auth.api_tokens import new_token
 from app.auth.tokens import Grant
 from app.http.identity.bearer import bearer_tokens
+from app.models.login.api_token import TokenScope
 from app.models.people.user import User
 from tests import factories
 
@@ -18,7 +20,16 @@ class Client:
         self._headers = headers or {}
 
     def acting_as(self, user: User) -> "Client":
-        return Client(self.app, {**self._headers, "Authorization": f"Bearer {self.token_of(user)}"})
+        return self.sending(self.token_of(user))
+
+    def with_api_token_of(self, user: User, *scopes: TokenScope) -> "Client":
+        """A client with a new API token, which has every scope if none is named."""
+        token = new_token()
+        factories.ApiToken(owner_id=user.id, token=token, scopes=[scope.value for scope in scopes or TokenScope])
+        return self.sending(token)
+
+    def sending(self, token: str) -> "Client":
+        return Client(self.app, {**self._headers, "Authorization": f"Bearer {token}"})
 
     def token_of(self, user: User) -> str:
         login_session = factories.LoginSession(user_id=user.id)

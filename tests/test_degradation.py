@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
+from app.auth.api_tokens import new_token
 from app.composition.resources import Resources
 from app.database.engine import make_session_factory
 from app.factory import create_app
@@ -59,6 +60,26 @@ class TestWithoutRedis:
         answers = [client.post("/login", {"username": user.username, "password": PASSWORD}) for _ in range(3)]
 
         assert [answer.status_code for answer in answers] == [200, 200, 429]
+
+    def test_an_api_token_is_accepted_until_it_is_revoked(self, client_without_redis, factories):
+        user = factories.User()
+        client = client_without_redis()
+        using_token = client.with_api_token_of(user)
+        assert using_token.get("/api/v1/tasks").status_code == 200
+        (token,) = client.acting_as(user).get("/api/v1/auth/tokens").json["items"]
+
+        revoked = client.acting_as(user).delete(f"/api/v1/auth/tokens/{token['id']}")
+
+        assert token["last_used_at"] is not None
+        assert revoked.status_code == 204
+        assert using_token.get("/api/v1/tasks").status_code == 401
+
+    def test_invented_api_tokens_count_for_their_address(self, client_without_redis, settings):
+        client = client_without_redis(replace(settings.rate_limits, default=RateLimit(3, 60)))
+
+        statuses = [client.sending(new_token()).get("/api/v1/tasks").status_code for _ in range(5)]
+
+        assert statuses == [401, 401, 401, 429, 429]
 
     def test_a_request_for_a_job_is_kept_when_no_worker_can_be_woken(self, client_without_redis, admin, services):
         answer = client_without_redis().acting_as(admin).post("/log-tasks")

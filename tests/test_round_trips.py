@@ -4,9 +4,13 @@ import itertools
 
 import pytest
 
+from app.auth.actor import Actor
 from app.cache import Space
 from app.composition.resources import Resources
+from app.composition.services import serving
 from app.factory import create_app
+from app.models.login.api_token import TokenScope
+from app.models.people.user import Role
 from bench.round_trips import Trips, counting
 from bench.workload import Request, Workload
 from tests import servers
@@ -52,6 +56,16 @@ class TestRoundTrips:
 
         # One more for the actor, two to share the actor with other processes, and one for the forgetting itself.
         assert least_trips(counted, show_to_a_stranger) == Trips(postgres=2, redis=4)
+
+    def test_of_one_task_with_an_api_token(self, work, counted, resources):
+        with serving(resources) as services:
+            admin = Actor(1, "admin", Role.ADMIN, frozenset())
+            made = services.api_tokens.create(admin, 1, name="Counted", scopes=[TokenScope.TASKS_READ])
+        client, headers = work.app.test_client(), {"Authorization": f"Bearer {made.token}"}
+
+        trips = least_trips(counted, lambda: client.get(TASK, headers=headers))
+
+        assert trips == Trips(postgres=1, redis=1)
 
     def test_of_a_new_task(self, trips):
         # BEGIN, the signature for the history, the number, the task, COMMIT. Redis also learns that pages are outdated.

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import orjson
 
+from app.models.login.api_token import TokenScope
 from app.models.people.user import Role
 
 # Stands for the actor in a filter.
@@ -19,6 +20,9 @@ class Actor:
     project_ids: frozenset[int]
     # The session that the actor is logged in with; None for an actor without one, such as the operator.
     session_id: UUID | None = None
+    # The API token that the actor uses, and what it is limited to. Both are None for an actor without a token.
+    token_id: int | None = None
+    scopes: frozenset[TokenScope] | None = None
 
     @property
     def sees_everything(self) -> bool:
@@ -37,17 +41,21 @@ class Actor:
                 "role": self.role.value,
                 "project_ids": sorted(self.project_ids),
                 "session_id": session_id,
+                "token_id": self.token_id,
+                "scopes": None if self.scopes is None else sorted(self.scopes),
             }
         )
 
     @classmethod
     def from_json(cls, text: bytes) -> "Actor":
         values = orjson.loads(text)
-        session_id = values["session_id"]
+        session_id, scopes = values["session_id"], values["scopes"]
         return cls(
             values["user_id"],
             values["username"],
             Role(values["role"]),
             frozenset(values["project_ids"]),
             None if session_id is None else UUID(session_id),
+            values["token_id"],
+            None if scopes is None else frozenset(map(TokenScope, scopes)),
         )

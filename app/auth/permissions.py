@@ -1,14 +1,16 @@
 """Who may do what: read this file to answer any question about access.
 
 Three gates use it: a route checks the role (`Permission`), a service checks this actor and this object
-(`ensure_may`), and a repository selects only the rows of the actor's projects.
+(`ensure_may`), and a repository selects only the rows of the actor's projects. An actor with an API token may do what
+both the role and the token's scopes allow.
 """
 
 from enum import StrEnum
 from typing import Protocol
 
 from app.auth.actor import Actor
-from app.errors import ForbiddenError
+from app.errors import ForbiddenError, InsufficientScopeError
+from app.models.login.api_token import TokenScope
 from app.models.people.user import Role
 
 
@@ -30,7 +32,11 @@ class Permission(StrEnum):
     USER_READ = "user:read"
     USER_READ_ALL = "user:read_all"
     USER_MANAGE = "user:manage"
+    # Log out, and change one's own password.
     SESSION_OWN = "session:own"
+    TOKEN_OWN = "token:own"  # noqa: S105 - the name of a permission
+    # See, make and revoke the API tokens of others.
+    TOKEN_MANAGE = "token:manage"  # noqa: S105
 
 
 _VIEWER = frozenset(
@@ -40,6 +46,7 @@ _VIEWER = frozenset(
         Permission.PROJECT_READ,
         Permission.USER_READ,
         Permission.SESSION_OWN,
+        Permission.TOKEN_OWN,
     }
 )
 _USER = _VIEWER | {Permission.TASK_CREATE, Permission.TASK_UPDATE}
@@ -62,6 +69,38 @@ PERMISSIONS_OF: dict[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
 }
 
+# Every token may show its owner's account.
+PERMISSIONS_OF_SCOPE: dict[TokenScope, frozenset[Permission]] = {
+    TokenScope.TASKS_READ: frozenset({Permission.USER_READ, Permission.TASK_READ, Permission.PROJECT_READ}),
+    TokenScope.TASKS_WRITE: frozenset(
+        {
+            Permission.USER_READ,
+            Permission.TASK_CREATE,
+            Permission.TASK_UPDATE,
+            Permission.TASK_DELETE,
+            # With `tasks:read`, this also shows deleted tasks.
+            Permission.TASK_RESTORE,
+            Permission.TASK_MANAGE,
+            Permission.TASK_LOG_RUN,
+        }
+    ),
+    TokenScope.IMPORTS_WRITE: frozenset({Permission.USER_READ, Permission.IMPORT_CREATE, Permission.IMPORT_READ}),
+    TokenScope.LOGS_READ: frozenset({Permission.USER_READ, Permission.TASK_LOG_READ}),
+    TokenScope.USERS_ADMIN: frozenset(
+        {
+            Permission.USER_READ,
+            Permission.USER_READ_ALL,
+            Permission.USER_MANAGE,
+            # Projects and their members decide who may see what, as accounts do.
+            Permission.PROJECT_READ,
+            Permission.PROJECT_CREATE,
+            Permission.PROJECT_UPDATE,
+        }
+    ),
+}
+# With these a stolen token could outlive its revocation, or be exchanged for a log-in.
+NEVER_BY_TOKEN = frozenset({Permission.SESSION_OWN, Permission.TOKEN_OWN, Permission.TOKEN_MANAGE})
+
 
 class InProject(Protocol):
     @property
@@ -69,16 +108,47 @@ class InProject(Protocol):
 
 
 def may(actor: Actor, permission: Permission) -> bool:
-    """Check the role alone; `ensure_may` also checks the object."""
-    return permission in PERMISSIONS_OF[actor.role]
+    """Check the role and the scopes of a token alone; `ensure_may` also checks the object."""
+    return permission in PERMISSIONS_OF[actor.role] and _is_in_scopes(permission, actor.scopes)
 
 
 def ensure_may(actor: Actor, permission: Permission, subject: InProject | None = None) -> None:
-    """Raise ForbiddenError unless the role has the permission and the actor is in the project of the subject."""
-    if not may(actor, permission):
+    """Raise ForbiddenError unless the role has the permission and the actor is in the project of the subject.
+
+    Raise InsufficientScopeError if only the scopes of the actor's token lack it.
+    """
+    if permission not in PERMISSIONS_OF[actor.role]:
         raise ForbiddenError(f"the role {actor.role.value} may not do this ({permission.value})")
+    if not _is_in_scopes(permission, actor.scopes):
+        raise InsufficientScopeError(_need_of(permission))
     if subject is not None and not may_enter(actor, subject.project_id):
         raise ForbiddenError("you are not a member of the project")
+
+
+def scopes_with(permission: Permission) -> list[TokenScope]:
+    """The scopes of which each includes the permission. Empty if no API token may use it."""
+    return [scope for scope in TokenScope if permission in PERMISSIONS_OF_SCOPE[scope]]
+
+
+def ensure_no_token(actor: Actor, action: str) -> None:
+    """Raise InsufficientScopeError for an actor with a token. The message names the action.
+
+    For what the scope `users:admin` does not include: with somebody's new password, or as a new admin, the holder of a
+    token could log in and do what no token may.
+    """
+    if actor.scopes is not None:
+        raise InsufficientScopeError(f"no API token may {action}; log in to do it")
+
+
+def _is_in_scopes(permission: Permission, scopes: frozenset[TokenScope] | None) -> bool:
+    return scopes is None or any(permission in PERMISSIONS_OF_SCOPE[scope] for scope in scopes)
+
+
+def _need_of(permission: Permission) -> str:
+    if permission in NEVER_BY_TOKEN:
+        return f"no API token may do this ({permission.value}); log in to do it"
+    sufficient = " or ".join(scope.value for scope in scopes_with(permission))
+    return f"the API token may not do this ({permission.value}); it needs the scope {sufficient}"
 
 
 def may_enter(actor: Actor, project_id: int) -> bool:

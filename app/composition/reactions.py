@@ -13,6 +13,7 @@ from app.events import (
     SessionEnded,
     TaskChanged,
     TasksImported,
+    TokenRevoked,
     UserChanged,
 )
 from app.job_queue import JobName
@@ -35,7 +36,7 @@ def react_to(resources: Resources, cache: CacheView, event: Event, *, request_id
             case UserChanged() | ProjectChanged():
                 # Cached pages show their names too.
                 cache.forget(Space.ACTORS, Space.TASKS, Space.TASK_LOGS)
-            case SessionEnded():
+            case SessionEnded() | TokenRevoked():
                 cache.forget(Space.ACTORS)
     except Exception:
         logger.exception("reaction to %s failed", type(event).__name__)

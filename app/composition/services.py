@@ -23,6 +23,7 @@ from app.repositories.imports.batches import ImportBatchRepository
 from app.repositories.imports.imports import ImportRepository
 from app.repositories.imports.people import ImportPeopleRepository
 from app.repositories.imports.queue import ImportQueueRepository
+from app.repositories.login.api_tokens import ApiTokenRepository
 from app.repositories.login.attempts import LoginAttemptRepository
 from app.repositories.login.sessions import SessionRepository
 from app.repositories.people import UserRepository
@@ -45,6 +46,7 @@ from app.services.imports.imports import ImportService
 from app.services.imports.runs import ImportRunService
 from app.services.imports.uploads import ImportUploadService
 from app.services.login.actors import ActorService
+from app.services.login.api_tokens import ApiTokenService
 from app.services.login.limits import LogInLimits
 from app.services.login.log_in import AuthenticationPolicy, AuthenticationService
 from app.services.login.sessions import SessionService
@@ -112,6 +114,7 @@ class Services:
             self._uow,
             UserRepository(self._session),
             SessionRepository(self._session),
+            ApiTokenRepository(self._session),
             limits,
             self._resources.clock,
             policy,
@@ -123,7 +126,19 @@ class Services:
 
     @cached_property
     def actors(self) -> ActorService:
-        return ActorService(self._uow, SessionRepository(self._session), self._cache, self._resources.clock)
+        return ActorService(
+            self._uow,
+            SessionRepository(self._session),
+            ApiTokenRepository(self._session),
+            self._cache,
+            self._resources.clock,
+        )
+
+    @cached_property
+    def api_tokens(self) -> ApiTokenService:
+        return ApiTokenService(
+            self._uow, ApiTokenRepository(self._session), UserRepository(self._session), self._resources.clock
+        )
 
     @cached_property
     def idempotency(self) -> IdempotencyService:
@@ -151,6 +166,7 @@ class Services:
             self._uow,
             UserRepository(self._session),
             SessionRepository(self._session),
+            ApiTokenRepository(self._session),
             LoginAttemptRepository(self._session),
             self._resources.clock,
         )

@@ -15,6 +15,7 @@ from flask import Flask, Response
 from flask_smorest import Api
 from werkzeug.routing import Rule
 
+from app.auth.permissions import scopes_with
 from app.errors import IdempotencyKeyReusedError, RequestUnderWayError
 from app.http.error_handlers import STATUS_OF
 from app.http.idempotency import MAX_KEY_LENGTH, is_answered_once
@@ -67,6 +68,7 @@ ERRORS: Mapping[HTTPStatus, tuple[str, tuple[str, ...]]] = {
     ),
     HTTPStatus.PRECONDITION_FAILED: ("The version is not the one that If-Match names.", ()),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("The body is too large.", ()),
+    HTTPStatus.REQUEST_URI_TOO_LONG: ("The path and the query are too long.", ()),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("The body has another format than this operation reads.", ()),
     HTTPStatus.UNPROCESSABLE_ENTITY: ("Some values are not valid. `errors` names them.", ()),
     HTTPStatus.TOO_MANY_REQUESTS: ("You have reached a limit.", ("Retry-After",)),
@@ -131,6 +133,7 @@ class _Route:
         named = getattr(self.view, "errors", ())
         return {
             HTTPStatus.BAD_REQUEST,
+            HTTPStatus.REQUEST_URI_TOO_LONG,
             *self._statuses_of_access(),
             *self._statuses_of_arguments(),
             *(next(STATUS_OF[base] for base in error.__mro__ if base in STATUS_OF) for error in named),
@@ -217,6 +220,7 @@ def _complete(route: _Route, schemas: dict[str, Any]) -> None:
     operation.setdefault("security", [] if permission is None else [{"bearer": []}])
     if permission is not None:
         operation["x-permission"] = permission.value
+        operation["x-scopes"] = [scope.value for scope in scopes_with(permission)]
     _join_form(operation, schemas, route.name)
     responses = operation["responses"]
     # flask-smorest refers to its own error responses, which are never sent.

@@ -13,6 +13,7 @@ from app.errors import (
     ConflictError,
     FieldProblem,
     ForbiddenError,
+    InsufficientScopeError,
     InvalidError,
     NotFoundError,
     PreconditionFailedError,
@@ -40,6 +41,8 @@ STATUS_OF: dict[type[TaskTrackerError], HTTPStatus] = {
 }
 # The headers of an HTTPException that responses pass on. Its Content-Type describes an HTML page, which is not sent.
 FORWARDED_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
+# The scheme to authenticate with (RFC 6750 §3).
+CHALLENGE = 'Bearer realm="tasktrackerpro"'
 # For each error that the framework raises: its stable code and its detail.
 FRAMEWORK_ERRORS = {
     400: ("bad_request", "the request cannot be read"),
@@ -86,12 +89,7 @@ def init_error_handlers(app: Flask, *, classic_blueprint: str, classic_names: Ma
     @app.errorhandler(TaskTrackerError)
     def domain_error(error: TaskTrackerError) -> Response:
         status = next(STATUS_OF[base] for base in type(error).__mro__ if base in STATUS_OF)
-        headers = {}
-        if isinstance(error, RetryLaterError):
-            headers["Retry-After"] = str(error.retry_after_seconds)
-        if status is HTTPStatus.UNAUTHORIZED:
-            headers["WWW-Authenticate"] = 'Bearer realm="tasktrackerpro"'
-        return answer(status, error.code, _shortened(error.detail), error.problems, headers)
+        return answer(status, error.code, _shortened(error.detail), error.problems, _headers_of(error))
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
@@ -110,6 +108,17 @@ def init_error_handlers(app: Flask, *, classic_blueprint: str, classic_names: Ma
     def unexpected_error(error: Exception) -> Response:
         logger.error("unexpected error in %s %s", request.method, request.path, exc_info=error)
         return http_error(InternalServerError())
+
+
+def _headers_of(error: TaskTrackerError) -> dict[str, str]:
+    match error:
+        case RetryLaterError():
+            return {"Retry-After": str(error.retry_after_seconds)}
+        case UnauthenticatedError():
+            return {"WWW-Authenticate": CHALLENGE}
+        case InsufficientScopeError():
+            return {"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope"'}
+    return {}
 
 
 def _problem(status: int, code: str, detail: str, problems: Sequence[FieldProblem]) -> bytes:

@@ -55,6 +55,8 @@ def init_metrics(app: Flask, steps: Steps) -> None:
                 "address": client_address(),
                 "user_id": exchange.g.actor.user_id if "actor" in exchange.g else None,
             }
+            if "actor" in exchange.g and exchange.g.actor.token_id is not None:
+                fields["token_id"] = exchange.g.actor.token_id
             logger.info("request", extra=fields)
 
 

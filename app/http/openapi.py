@@ -19,9 +19,9 @@ X_CACHE = {"X-Cache": {"$ref": "#/components/headers/X-Cache"}}
 DESCRIPTION = """
 A self-hosted, API-first task tracker for teams that must trust their record.
 
-Log in at `POST /api/v1/auth/login` and send the access token as `Authorization: Bearer <token>`. Errors are
-`application/problem+json` (RFC 9457) with a stable `code`. Lists are pages:
-follow `next_cursor`, or `Link: rel="next"`.
+Log in at `POST /api/v1/auth/login` and send the access token as `Authorization: Bearer <token>`. Scripts send an API
+token in the same way; `x-scopes` names the scopes of which it needs one. Errors are `application/problem+json`
+(RFC 9457) with a stable `code`. Lists are pages: follow `next_cursor`, or `Link: rel="next"`.
 """
 
 

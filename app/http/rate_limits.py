@@ -125,4 +125,5 @@ def _count_in(memory: MemoryStorage, windows: Sequence[Window]) -> list[Count]:
 
 def _client_key(credential: Credential | None) -> str:
     """The user of a valid token, else the network. A request with an invalid token is refused later."""
-    return f"address:{network_of(client_address())}" if credential is None else credential.caller
+    caller = None if credential is None else credential.caller
+    return caller or f"address:{network_of(client_address())}"

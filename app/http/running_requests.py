@@ -48,12 +48,14 @@ def init_running_requests(app: Flask, steps: Steps, settings: Settings) -> None:
     @steps.before
     def count(exchange: Exchange) -> None:
         credential = exchange.g.credential
-        if credential is None:
-            # Public routes need no token, and the others refuse the request.
+        caller: str | None = None if credential is None else credential.caller
+        if caller is None:
+            # Public routes need no token, and the others refuse the request. The first request with an API token is
+            # not counted either: nobody knows its owner yet.
             return
         running: RunningRequests = app.extensions["running_requests"]
-        running.begin(credential.caller)
-        exchange.g.running_caller = credential.caller
+        running.begin(caller)
+        exchange.g.running_caller = caller
 
     @steps.after
     def wait_for_end_of_stream(exchange: Exchange, response: Response) -> None:

@@ -20,6 +20,7 @@ USER_FIELDS: dict[str, Any] = {
     "role": User.role,
     "time_zone": User.time_zone,
     "is_active": User.is_active,
+    "is_service": User.is_service,
     "created_at": User.created_at,
     "updated_at": User.updated_at,
 }
@@ -40,7 +41,10 @@ _LOCK_LOGIN = PlannedOnce(
     .with_for_update()
 )
 _BY_USERNAME = select(User).where(func.lower(User.username) == func.lower(parameter("name", Text)))
+_BY_LOGIN_NAME = _BY_USERNAME.where(~User.is_service)
 _BY_EMAIL = select(User).where(func.lower(User.email) == func.lower(parameter("name", Text)))
+# A service account cannot log in, so it is not an admin who could help when no other one is left.
+_IS_ADMIN = (User.role == Role.ADMIN, User.is_active, ~User.is_service)
 # Every change of the set of admins takes this lock first, so that two admins cannot remove each other.
 ADMIN_ROLL_LOCK = 7_203_114_119
 
@@ -60,25 +64,28 @@ class UserRepository:
         return bool(_LOCK_LOGIN.rows(self._session, {"user_id": user_id, "password_hash": password_hash}))
 
     def get_by_login(self, login: str) -> User | None:
-        """Find a user by username or email. A user whose name contains an @ cannot log in, so an @ means an email."""
-        return self._session.scalar(_BY_EMAIL if "@" in login else _BY_USERNAME, {"name": login})
+        """Find a user who is not a service account by username or email.
+
+        A user whose name contains an @ cannot log in, so an @ means an email.
+        """
+        return self._session.scalar(_BY_EMAIL if "@" in login else _BY_LOGIN_NAME, {"name": login})
 
     def get_by_username(self, username: str) -> User | None:
         return self._session.scalar(_BY_USERNAME, {"name": username})
 
     def get_unclaimed_for_update(self, username: str) -> User | None:
         """An account that an import created and that has no password. Locked until the commit, with current values."""
-        statement = select(User).where(func.lower(User.username) == func.lower(username), User.password_hash.is_(None))
+        statement = _BY_LOGIN_NAME.where(User.password_hash.is_(None)).params(name=username)
         return self._session.scalar(statement.with_for_update().execution_options(populate_existing=True))
 
     def has_admin(self) -> bool:
-        return self._session.scalar(select(User.id).where(User.role == Role.ADMIN, User.is_active).limit(1)) is not None
+        return self._session.scalar(select(User.id).where(*_IS_ADMIN).limit(1)) is not None
 
     def lock_admin_roll(self) -> None:
         self._session.execute(select(func.pg_advisory_xact_lock(ADMIN_ROLL_LOCK)))
 
     def count_other_admins(self, user_id: int) -> int:
-        statement = select(func.count()).where(User.role == Role.ADMIN, User.is_active, User.id != user_id)
+        statement = select(func.count()).where(*_IS_ADMIN, User.id != user_id)
         return self._session.scalar(statement) or 0
 
     def add(self, user: User) -> None:

@@ -21,5 +21,5 @@ def scope_parameters(actor: Actor) -> dict[str, Any]:
 
 
 def anybody_like(actor: Actor) -> Actor:
-    """A stand-in with the same role, for preparing a statement. Nothing else about an actor decides its text."""
-    return Actor(0, "", actor.role, frozenset())
+    """A stand-in for preparing a statement. Only the role and the scopes of a token decide the statement's text."""
+    return Actor(0, "", actor.role, frozenset(), scopes=actor.scopes)

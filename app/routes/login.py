@@ -1,4 +1,4 @@
-"""/api/v1/auth: registering, logging in and out, tokens, one's own password."""
+"""/api/v1/auth: registering, logging in and out, tokens, one's own password and API tokens."""
 
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from app.errors import (
     RefreshTokenReusedError,
     RegistrationClosedError,
     SessionEndedError,
+    TooManyTokensError,
     UsernameTakenError,
     WrongCredentialsError,
 )
@@ -20,8 +21,18 @@ from app.http.idempotency import keeps_no_answer
 from app.http.identity.access import current_actor, public, requires
 from app.http.identity.bearer import authorization, bearer_tokens
 from app.http.openapi import Blueprint, raises
-from app.http.responses import no_content, row_response, value_response
-from app.schemas.login import Login, OpenSessions, PasswordChange, Registration, TokenPair
+from app.http.responses import no_content, page_response, row_response, value_response
+from app.schemas.base import PageQuery
+from app.schemas.login import (
+    ApiTokenInput,
+    ApiTokenPage,
+    Login,
+    NewApiToken,
+    OpenSessions,
+    PasswordChange,
+    Registration,
+    TokenPair,
+)
 from app.schemas.people import User
 
 blueprint = Blueprint("auth", __name__, url_prefix="/api/v1/auth", description="Logging in and out")
@@ -125,4 +136,40 @@ def change_password(values: dict[str, Any]) -> Response:
     This counts as a log-in attempt. If the current password is wrong, the answer is 422.
     """
     services().login.change_password(current_actor(), address=client_address(), **values)
+    return no_content()
+
+
+@blueprint.get("/tokens")
+@requires(Permission.TOKEN_OWN)
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, ApiTokenPage)
+def list_tokens(query: dict[str, Any]) -> Response:
+    """List your API tokens by id.
+
+    A token that expired or was revoked leaves the list after 90 days.
+    """
+    return page_response(services().api_tokens.list_page(current_actor(), current_actor().user_id, **query))
+
+
+@blueprint.post("/tokens")
+@requires(Permission.TOKEN_OWN)
+@blueprint.arguments(ApiTokenInput)
+@blueprint.response(201, NewApiToken)
+@raises(TooManyTokensError)
+@keeps_no_answer
+def create_token(values: dict[str, Any]) -> Response:
+    """Make an API token for a script of yours. Only this answer shows it.
+
+    You can have 50 valid tokens.
+    """
+    made = services().api_tokens.create(current_actor(), current_actor().user_id, **values)
+    return value_response({**made.row.values, "token": made.token}, 201)
+
+
+@blueprint.delete("/tokens/<id:token_id>")
+@requires(Permission.TOKEN_OWN)
+@blueprint.response(204)
+def revoke_token(token_id: int) -> Response:
+    """Revoke one of your API tokens. It is refused from now on."""
+    services().api_tokens.revoke(current_actor(), current_actor().user_id, token_id)
     return no_content()

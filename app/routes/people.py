@@ -1,4 +1,4 @@
-"""/api/v1/users: accounts, and the tasks that are assigned to them."""
+"""/api/v1/users: accounts, their API tokens, and the tasks that are assigned to them."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,12 +7,21 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
-from app.errors import EmailTakenError, LastAdminError, UsernameTakenError
+from app.errors import (
+    EmailTakenError,
+    LastAdminError,
+    NotAServiceAccountError,
+    TooManyTokensError,
+    UsernameTakenError,
+)
+from app.http.idempotency import keeps_no_answer
 from app.http.identity.access import current_actor, me_or, requires
 from app.http.openapi import X_CACHE, Blueprint, raises
-from app.http.responses import no_content, page_response, row_response
+from app.http.responses import no_content, page_response, row_response, value_response
 from app.queries.tasks import TaskQuery
-from app.schemas.people import User, UserInput, UserPage, UserPatch, UserQuery
+from app.schemas.base import PageQuery
+from app.schemas.login import ApiTokenInput, ApiTokenPage, NewApiToken
+from app.schemas.people import ServiceAccountInput, User, UserInput, UserPage, UserPatch, UserQuery
 from app.schemas.tasks.answers import TaskPage
 from app.schemas.tasks.queries import AssignedTaskListQuery
 from app.services.people import UserChanges
@@ -27,7 +36,8 @@ blueprint = Blueprint("users", __name__, url_prefix="/api/v1/users", description
 def list_users(query: dict[str, Any]) -> Response:
     """List users by id. Managers and admins only.
 
-    An account that an import created has no email address (null) and is inactive.
+    An account that an import created has no email address (null) and is inactive. A service account has no email
+    address either.
     """
     return page_response(services().people.list_page(current_actor(), **query))
 
@@ -41,9 +51,23 @@ def create_user(values: dict[str, Any]) -> Response:
     """Create a user with a role. Admins only.
 
     If an import created an account with this name, and it never had a password, the account gets these values. It
-    keeps its id, tasks and projects, and the user can log in.
+    keeps its id, tasks and projects, and the user can log in. No API token may make an admin.
     """
     return row_response(services().people.create(current_actor(), **values), 201)
+
+
+@blueprint.post("/service-accounts")
+@requires(Permission.USER_MANAGE)
+@blueprint.arguments(ServiceAccountInput)
+@blueprint.response(201, User)
+@raises(UsernameTakenError)
+def create_service_account(values: dict[str, Any]) -> Response:
+    """Create a service account: a user for scripts. Admins only.
+
+    It has a role, and projects and tasks like every user. Nobody can log in to it: it acts by the API tokens that an
+    admin makes for it.
+    """
+    return row_response(services().people.create_service_account(current_actor(), **values), 201)
 
 
 @blueprint.get("/<user:user_id>")
@@ -62,8 +86,10 @@ def show_user(user_id: int) -> Response:
 def change_user(values: UserChanges, user_id: int) -> Response:
     """Change a user. Admins only.
 
-    A field that is absent stays as it is. A new password or a deactivation ends the user's sessions. An account
-    without a password cannot be activated without giving it one.
+    A field that is absent stays as it is. A new password or a deactivation ends the user's sessions. A deactivation
+    also revokes the user's API tokens. An account without a password cannot be activated without giving it one, unless
+    it is a service account, which has neither a password nor an email address. No API token may change a password or
+    make an admin.
     """
     return row_response(services().people.change(current_actor(), me_or(user_id), values))
 
@@ -75,8 +101,8 @@ def change_user(values: UserChanges, user_id: int) -> Response:
 def deactivate_user(user_id: int) -> Response:
     """Deactivate a user. Admins only.
 
-    The account stays, because the history names it, but nobody can log in to it. The last active admin cannot be
-    deactivated.
+    The account stays, because the history names it, but nobody can log in to it, and its API tokens are revoked. The
+    last active admin who can log in cannot be deactivated.
     """
     services().people.deactivate(current_actor(), me_or(user_id))
     return no_content()
@@ -90,3 +116,36 @@ def list_tasks_of_user(query: TaskQuery, user_id: int) -> Response:
     """List the tasks that are assigned to a user, as far as you can see them."""
     page, was_cached = services().task_views.list_page(current_actor(), replace(query, assignee=str(me_or(user_id))))
     return page_response(page, was_cached=was_cached)
+
+
+@blueprint.get("/<user:user_id>/tokens")
+@requires(Permission.TOKEN_MANAGE)
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, ApiTokenPage)
+def list_tokens_of_user(query: dict[str, Any], user_id: int) -> Response:
+    """List the API tokens of a user by id. Admins only."""
+    return page_response(services().api_tokens.list_page(current_actor(), me_or(user_id), **query))
+
+
+@blueprint.post("/<user:user_id>/tokens")
+@requires(Permission.TOKEN_MANAGE)
+@blueprint.arguments(ApiTokenInput)
+@blueprint.response(201, NewApiToken)
+@raises(NotAServiceAccountError, TooManyTokensError)
+@keeps_no_answer
+def create_token_for_service_account(values: dict[str, Any], user_id: int) -> Response:
+    """Make an API token for a service account. Admins only. Only this answer shows it.
+
+    Other users make their tokens themselves (409).
+    """
+    made = services().api_tokens.create(current_actor(), me_or(user_id), **values)
+    return value_response({**made.row.values, "token": made.token}, 201)
+
+
+@blueprint.delete("/<user:user_id>/tokens/<id:token_id>")
+@requires(Permission.TOKEN_MANAGE)
+@blueprint.response(204)
+def revoke_token_of_user(user_id: int, token_id: int) -> Response:
+    """Revoke an API token of a user. Admins only. It is refused from now on."""
+    services().api_tokens.revoke(current_actor(), me_or(user_id), token_id)
+    return no_content()

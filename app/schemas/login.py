@@ -1,10 +1,11 @@
-"""The shape of registering, logging in and changing a password."""
+"""The shape of registering, logging in, changing a password, and API tokens."""
 
 from marshmallow import Schema, fields
 
 from app.auth.passwords import MAX_PASSWORD_LENGTH
+from app.models.login.api_token import MAX_TOKEN_NAME_LENGTH, TokenScope
 from app.models.people.user import MAX_EMAIL_LENGTH
-from app.schemas.base import Password, StrictSchema, Text
+from app.schemas.base import BoundedList, Moment, Password, StrictSchema, Text, page_schema
 from app.schemas.people import email_field, new_password_field, username_field
 
 
@@ -50,3 +51,44 @@ class TokenPair(Schema):
     refresh_token = fields.String(required=True)
     token_type = fields.String(required=True)
     expires_in = fields.Integer(required=True, metadata={"description": "how many seconds the access token is valid"})
+
+
+class ApiTokenInput(StrictSchema):
+    name = Text(
+        min_length=1,
+        max_length=MAX_TOKEN_NAME_LENGTH,
+        required=True,
+        metadata={"description": "what the token is for, such as the name of the script"},
+    )
+    scopes = BoundedList(
+        fields.Enum(TokenScope, by_value=True),
+        min_length=1,
+        max_length=len(TokenScope),
+        required=True,
+        metadata={"description": "what the token may do, as far as its owner may"},
+    )
+    expires_at = Moment(
+        load_default=None, metadata={"description": "at most 365 days away, which is also what an absent value means"}
+    )
+
+
+class ApiToken(Schema):
+    id = fields.Integer(required=True)
+    owner_id = fields.Integer(required=True, metadata={"description": "the user on whose behalf the token acts"})
+    name = fields.String(required=True)
+    scopes = fields.List(fields.Enum(TokenScope, by_value=True), required=True)
+    created_at = fields.AwareDateTime(required=True)
+    expires_at = fields.AwareDateTime(required=True)
+    last_used_at = fields.AwareDateTime(
+        required=True,
+        allow_none=True,
+        metadata={"description": "to the minute; null for a token that nobody has used"},
+    )
+    revoked_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class NewApiToken(ApiToken):
+    token = fields.String(required=True, metadata={"description": "the token itself, which is shown only here"})
+
+
+ApiTokenPage = page_schema(ApiToken, "ApiTokenPage")

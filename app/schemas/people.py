@@ -45,16 +45,23 @@ def _known_time_zone(name: str) -> None:
         raise ValidationError("Not an IANA time zone such as Europe/Berlin.")
 
 
+def time_zone_field(**kwargs: object) -> fields.String:
+    metadata = {"description": "an IANA time zone such as Europe/Berlin"}
+    return fields.String(validate=_known_time_zone, metadata=metadata, **kwargs)  # type: ignore[arg-type]
+
+
 class UserInput(StrictSchema):
     username = username_field(required=True)
     email = email_field(required=True)
     password = new_password_field(required=True)
     role = fields.Enum(Role, by_value=True, required=True)
-    time_zone = fields.String(
-        load_default="UTC",
-        validate=_known_time_zone,
-        metadata={"description": "an IANA time zone such as Europe/Berlin"},
-    )
+    time_zone = time_zone_field(load_default="UTC")
+
+
+class ServiceAccountInput(StrictSchema):
+    username = username_field(required=True)
+    role = fields.Enum(Role, by_value=True, required=True)
+    time_zone = time_zone_field(load_default="UTC")
 
 
 class UserPatch(SomeOf):
@@ -62,7 +69,7 @@ class UserPatch(SomeOf):
     email = email_field()
     password = new_password_field()
     role = fields.Enum(Role, by_value=True)
-    time_zone = fields.String(validate=_known_time_zone)
+    time_zone = time_zone_field()
     is_active = fields.Boolean(truthy={True}, falsy={False})
 
 
@@ -74,11 +81,16 @@ class User(Schema):
     id = fields.Integer(required=True)
     username = fields.String(required=True)
     email = fields.String(
-        required=True, allow_none=True, metadata={"description": "null for an account that an import created"}
+        required=True,
+        allow_none=True,
+        metadata={"description": "null for a service account, and for an account that an import created"},
     )
     role = fields.Enum(Role, by_value=True, required=True)
     time_zone = fields.String(required=True)
     is_active = fields.Boolean(required=True, metadata={"description": "an inactive account cannot log in"})
+    is_service = fields.Boolean(
+        required=True, metadata={"description": "true for a service account, which acts by API tokens alone"}
+    )
     created_at = fields.AwareDateTime(required=True)
     updated_at = fields.AwareDateTime(required=True)
 

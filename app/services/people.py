@@ -5,13 +5,14 @@ from typing import TypedDict
 from app.auth.actor import Actor
 from app.auth.password_rules import is_guessable
 from app.auth.passwords import hash_password
-from app.auth.permissions import Permission, ensure_may, may
+from app.auth.permissions import Permission, ensure_may, ensure_no_token, may
 from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
 from app.errors import ForbiddenError, InvalidError, LastAdminError, not_found
 from app.events import UserChanged
 from app.models.people.user import Role, User
 from app.queries.pages import JsonRow, Page
+from app.repositories.login.api_tokens import ApiTokenRepository
 from app.repositories.login.attempts import LoginAttemptRepository
 from app.repositories.login.sessions import SessionRepository
 from app.repositories.people import UserRepository
@@ -34,12 +35,14 @@ class UserService:
         uow: UnitOfWork,
         users: UserRepository,
         sessions: SessionRepository,
+        tokens: ApiTokenRepository,
         attempts: LoginAttemptRepository,
         clock: Clock,
     ) -> None:
         self._uow = uow
         self._users = users
         self._sessions = sessions
+        self._tokens = tokens
         self._attempts = attempts
         self._now = clock
 
@@ -52,6 +55,7 @@ class UserService:
         user.
         """
         ensure_may(actor, Permission.USER_MANAGE)
+        _ensure_may_give(actor, role)
         ensure_not_guessable(password, username, email)
         password_hash = hash_password(password)
         with self._uow.transaction():
@@ -62,6 +66,16 @@ class UserService:
                 user.username, user.email, user.password_hash = username, email, password_hash
                 user.role, user.time_zone, user.is_active = role, time_zone, True
                 user.updated_at = self._now()
+            self._users.add(user)
+            self._uow.publish(UserChanged(user.id))
+            return self._row(user.id)
+
+    def create_service_account(self, actor: Actor, *, username: str, role: Role, time_zone: str = "UTC") -> JsonRow:
+        """Create a user who acts by API tokens alone: without a password, nobody can log in."""
+        ensure_may(actor, Permission.USER_MANAGE)
+        _ensure_may_give(actor, role)
+        with self._uow.transaction():
+            user = User(username=username, role=role, time_zone=time_zone, is_service=True)
             self._users.add(user)
             self._uow.publish(UserChanged(user.id))
             return self._row(user.id)
@@ -94,17 +108,22 @@ class UserService:
             return self._users.list_page(q=q, cursor=cursor, limit=limit)
 
     def change(self, actor: Actor, user_id: int, changes: UserChanges) -> JsonRow:
-        """Change a user. A new password or a deactivation ends their sessions.
+        """Change a user. A new password or a deactivation ends their sessions, and a deactivation their API tokens.
 
         An admin who changes their own password keeps the session that they use. Raises LastAdminError for a change that
-        would leave no active admin.
+        would leave no active admin who can log in.
         """
         ensure_may(actor, Permission.USER_MANAGE)
+        if "password" in changes:
+            ensure_no_token(actor, "change a password")
+        _ensure_may_give(actor, changes.get("role"))
         new_hash = hash_password(changes["password"]) if "password" in changes else None
         with self._uow.transaction():
             self._users.lock_admin_roll()
             user = self._users.get_for_update(user_id) or not_found("user", user_id)
-            was_admin = user.role is Role.ADMIN and user.is_active
+            if user.is_service:
+                _ensure_fits_service_account(changes)
+            was_admin = _is_admin(user)
             user.username = changes.get("username", user.username)
             user.email = changes.get("email", user.email)
             user.role = changes.get("role", user.role)
@@ -114,29 +133,29 @@ class UserService:
                 user.password_hash = new_hash
                 self._attempts.forget_networks_of(user_id)
             user.is_active = changes.get("is_active", user.is_active)
-            if user.is_active and user.password_hash is None:
+            if user.is_active and user.password_hash is None and not user.is_service:
                 raise InvalidError.of("password", "is needed before the user can be active")
-            if (
-                was_admin
-                and not (user.role is Role.ADMIN and user.is_active)
-                and not self._users.count_other_admins(user_id)
-            ):
+            if was_admin and not _is_admin(user) and not self._users.count_other_admins(user_id):
                 raise LastAdminError("this is the last admin; make another one first")
             if new_hash is not None or not user.is_active:
                 own_session = actor.session_id if user_id == actor.user_id and user.is_active else None
                 self._sessions.end_all_of(user_id, at=self._now(), except_id=own_session)
+            if not user.is_active:
+                self._tokens.revoke_all_of(user_id, at=self._now())
             user.updated_at = self._now()
             self._users.flush()
             self._uow.publish(UserChanged(user_id))
             return self._row(user_id)
 
     def replace_password(self, actor: Actor, username: str, password: str) -> None:
-        """Replace a lost password, and end all of the user's sessions."""
+        """Replace a lost password, and end all of the user's sessions. The name of a service account is unknown."""
         ensure_may(actor, Permission.USER_MANAGE)
         password_hash = hash_password(password)
         with self._uow.transaction():
-            user_id = (self._users.get_by_username(username) or not_found("user", username)).id
-            user = self._users.get_for_update(user_id) or not_found("user", username)
+            named = self._users.get_by_username(username)
+            if named is None or named.is_service:
+                not_found("user", username)
+            user = self._users.get_for_update(named.id) or not_found("user", username)
             ensure_not_guessable(password, user.username, user.email)
             user.password_hash, user.updated_at = password_hash, self._now()
             self._sessions.end_all_of(user.id, at=self._now())
@@ -154,6 +173,23 @@ class UserService:
 
     def _row(self, user_id: int) -> JsonRow:
         return self._users.get_row(user_id) or not_found("user", user_id)
+
+
+def _is_admin(user: User) -> bool:
+    """True for an admin who can log in."""
+    return user.role is Role.ADMIN and user.is_active and not user.is_service
+
+
+def _ensure_may_give(actor: Actor, role: Role | None) -> None:
+    if role is Role.ADMIN:
+        ensure_no_token(actor, "make an admin")
+
+
+def _ensure_fits_service_account(changes: UserChanges) -> None:
+    if "password" in changes:
+        raise InvalidError.of("password", "cannot be set: nobody logs in to a service account")
+    if "email" in changes:
+        raise InvalidError.of("email", "cannot be set: a service account has no address")
 
 
 def ensure_not_guessable(password: str, username: str, email: str | None, *, field: str = "password") -> None:

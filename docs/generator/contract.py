@@ -77,6 +77,12 @@ class Operation:
         return self.described.get("x-permission")
 
     @property
+    def scopes(self) -> list[str]:
+        """The scopes of which an API token needs one. Empty if no API token may."""
+        scopes: list[str] = self.described.get("x-scopes", [])
+        return scopes
+
+    @property
     def needs_token(self) -> bool:
         return bool(self.described["security"])
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.auth.permissions import PERMISSIONS_OF
+from app.models.login.api_token import TokenScope
 from docs.generator.compact_json import compact
 from docs.generator.contract import Contract, Operation
 from docs.generator.examples import PROBLEM_TYPE, About, Answer, Example, Folder, Section, all_examples, content_type
@@ -221,13 +222,24 @@ class _Reference:
 
 
 def who_may(operation: Operation) -> str:
-    """The roles that have the permission."""
+    """The roles that have the permission, and the scopes that an API token needs."""
     if not operation.needs_token:
         return "everybody; no token is needed"
     if operation.permission is None:
         return "the holder of the token that the request needs"
     roles = [role.value for role, permissions in PERMISSIONS_OF.items() if operation.permission in permissions]
-    return "everybody who is logged in" if len(roles) == len(PERMISSIONS_OF) else _listed(roles)
+    who = "everybody who is logged in" if len(roles) == len(PERMISSIONS_OF) else _listed(roles)
+    return f"{who}; {_token_words(operation)}"
+
+
+def _token_words(operation: Operation) -> str:
+    match operation.scopes:
+        case []:
+            return "no API token"
+        case scopes if len(scopes) == len(TokenScope):
+            return "every API token"
+        case scopes:
+            return "API tokens with " + " or ".join(f"`{scope}`" for scope in scopes)
 
 
 def _shown_parameters(operation: Operation) -> list[dict[str, Any]]:

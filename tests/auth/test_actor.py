@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.auth.actor import Actor
+from app.models.login.api_token import TokenScope
 from app.models.people.user import Role
 from tests.unhurried import UNHURRIED
 
@@ -18,11 +19,15 @@ class TestJson:
         username=st.text(st.characters(exclude_categories=["Cs"]), max_size=64),
         role=st.sampled_from(Role),
         project_ids=st.frozensets(st.integers(1, 2**53), max_size=20),
-        session_id=st.uuids(),
+        session_id=st.none() | st.uuids(),
+        token_id=st.none() | st.integers(1, 2**53),
+        scopes=st.none() | st.frozensets(st.sampled_from(TokenScope)),
     )
     @UNHURRIED
-    def test_json_reads_back_as_the_same_actor(self, user_id, username, role, project_ids, session_id):
-        actor = Actor(user_id, username, role, project_ids, session_id)
+    def test_json_reads_back_as_the_same_actor(
+        self, user_id, username, role, project_ids, session_id, token_id, scopes
+    ):
+        actor = Actor(user_id, username, role, project_ids, session_id, token_id, scopes)
 
         assert Actor.from_json(actor.to_json()) == actor
 
@@ -38,5 +43,8 @@ class TestActor:
             actor_of(Role.USER).role = Role.ADMIN
 
 
-def actor_of(role, *, user_id=1, project_ids=()):
-    return Actor(user_id, f"user{user_id}", role, frozenset(project_ids), SESSION_ID)
+def actor_of(role, *, user_id=1, project_ids=(), scopes=None):
+    """An actor who is logged in, or who uses an API token with these scopes."""
+    if scopes is None:
+        return Actor(user_id, f"user{user_id}", role, frozenset(project_ids), SESSION_ID)
+    return Actor(user_id, f"user{user_id}", role, frozenset(project_ids), token_id=1, scopes=frozenset(scopes))

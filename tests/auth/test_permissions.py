@@ -1,7 +1,19 @@
 import pytest
 
-from app.auth.permissions import PERMISSIONS_OF, Permission, ensure_may, may, may_enter, scope_of
-from app.errors import ForbiddenError
+from app.auth.permissions import (
+    NEVER_BY_TOKEN,
+    PERMISSIONS_OF,
+    PERMISSIONS_OF_SCOPE,
+    Permission,
+    ensure_may,
+    ensure_no_token,
+    may,
+    may_enter,
+    scope_of,
+    sees_deleted,
+)
+from app.errors import ForbiddenError, InsufficientScopeError
+from app.models.login.api_token import TokenScope
 from app.models.people.user import Role
 from app.models.projects.project import Project
 from app.models.tasks.task import Task
@@ -26,6 +38,31 @@ MAY = {
     Permission.USER_READ_ALL: "admin manager",
     Permission.USER_MANAGE: "admin",
     Permission.SESSION_OWN: "admin manager user viewer",
+    Permission.TOKEN_OWN: "admin manager user viewer",
+    Permission.TOKEN_MANAGE: "admin",
+}
+# The same for scopes; "" stands for a permission that no API token may use.
+EVERY_SCOPE = "tasks:read tasks:write imports:write logs:read users:admin"
+SCOPES_WITH = {
+    Permission.TASK_READ: "tasks:read",
+    Permission.TASK_CREATE: "tasks:write",
+    Permission.TASK_UPDATE: "tasks:write",
+    Permission.TASK_DELETE: "tasks:write",
+    Permission.TASK_RESTORE: "tasks:write",
+    Permission.TASK_MANAGE: "tasks:write",
+    Permission.TASK_LOG_READ: "logs:read",
+    Permission.TASK_LOG_RUN: "tasks:write",
+    Permission.IMPORT_CREATE: "imports:write",
+    Permission.IMPORT_READ: "imports:write",
+    Permission.PROJECT_READ: "tasks:read users:admin",
+    Permission.PROJECT_CREATE: "users:admin",
+    Permission.PROJECT_UPDATE: "users:admin",
+    Permission.USER_READ: EVERY_SCOPE,
+    Permission.USER_READ_ALL: "users:admin",
+    Permission.USER_MANAGE: "users:admin",
+    Permission.SESSION_OWN: "",
+    Permission.TOKEN_OWN: "",
+    Permission.TOKEN_MANAGE: "",
 }
 CELLS = [(role, permission) for role in Role for permission in Permission]
 
@@ -46,7 +83,54 @@ class TestMay:
         assert viewer < user < manager < admin
 
 
+class TestMayWithToken:
+    @pytest.mark.parametrize("scope", list(TokenScope))
+    @pytest.mark.parametrize("permission", list(Permission))
+    def test_each_scope_has_exactly_its_permissions(self, permission, scope):
+        assert may(actor_of(Role.ADMIN, scopes={scope}), permission) is (scope.value in SCOPES_WITH[permission].split())
+
+    def test_every_permission_belongs_to_a_scope_or_is_never_allowed(self):
+        with_scopes = frozenset().union(*PERMISSIONS_OF_SCOPE.values())
+
+        assert with_scopes | NEVER_BY_TOKEN == set(Permission)
+        assert with_scopes & NEVER_BY_TOKEN == set()
+
+    def test_every_scope_is_in_the_table(self):
+        assert set(PERMISSIONS_OF_SCOPE) == set(TokenScope)
+
+    @pytest.mark.parametrize(("role", "permission"), CELLS, ids=[f"{role}-{permission}" for role, permission in CELLS])
+    def test_all_scopes_together_give_no_more_than_the_role(self, role, permission):
+        is_allowed = may(actor_of(role, scopes=set(TokenScope)), permission)
+
+        assert is_allowed is (role.value in MAY[permission].split() and permission not in NEVER_BY_TOKEN)
+
+    def test_a_token_without_scopes_may_nothing(self):
+        assert not any(may(actor_of(Role.ADMIN, scopes=()), permission) for permission in Permission)
+
+
 class TestEnsureMay:
+    def test_the_error_names_the_scope_that_is_missing(self):
+        with pytest.raises(InsufficientScopeError, match=r"\(task:create\); it needs the scope tasks:write"):
+            ensure_may(actor_of(Role.USER, scopes={TokenScope.TASKS_READ}), Permission.TASK_CREATE)
+
+    def test_the_error_names_each_scope_that_would_do(self):
+        with pytest.raises(InsufficientScopeError, match="the scope tasks:read or users:admin"):
+            ensure_may(actor_of(Role.USER, scopes={TokenScope.LOGS_READ}), Permission.PROJECT_READ)
+
+    def test_the_error_says_what_no_token_may_do(self):
+        with pytest.raises(InsufficientScopeError, match="no API token may do this"):
+            ensure_may(actor_of(Role.ADMIN, scopes=set(TokenScope)), Permission.TOKEN_OWN)
+
+    def test_a_missing_role_is_named_before_a_missing_scope(self):
+        with pytest.raises(ForbiddenError, match="the role viewer"):
+            ensure_may(actor_of(Role.VIEWER, scopes={TokenScope.TASKS_READ}), Permission.TASK_CREATE)
+
+    def test_a_scope_does_not_replace_membership(self):
+        actor = actor_of(Role.USER, project_ids={7}, scopes=set(TokenScope))
+
+        with pytest.raises(ForbiddenError, match="not a member"):
+            ensure_may(actor, Permission.TASK_UPDATE, Task(project_id=8))
+
     def test_the_error_names_the_role_and_the_missing_permission(self):
         with pytest.raises(ForbiddenError, match=r"the role viewer may not do this \(task:create\)"):
             ensure_may(actor_of(Role.VIEWER), Permission.TASK_CREATE)
@@ -65,6 +149,15 @@ class TestEnsureMay:
     def test_membership_does_not_replace_a_permission(self):
         with pytest.raises(ForbiddenError):
             ensure_may(actor_of(Role.USER, project_ids={7}), Permission.TASK_DELETE, Task(project_id=7))
+
+
+class TestEnsureNoToken:
+    def test_refuses_every_token(self):
+        with pytest.raises(InsufficientScopeError, match="no API token may change a password"):
+            ensure_no_token(actor_of(Role.ADMIN, scopes=set(TokenScope)), "change a password")
+
+    def test_lets_everybody_else_through(self):
+        ensure_no_token(actor_of(Role.VIEWER), "change a password")
 
 
 class TestMayEnter:
@@ -97,3 +190,11 @@ class TestScope:
 
     def test_nobody_else_has_the_scope_of_an_admin(self):
         assert scope_of(actor_of(Role.USER)) != scope_of(actor_of(Role.ADMIN))
+
+    def test_a_token_that_does_not_show_deleted_tasks_does_not_share_the_scope_of_its_owner(self):
+        owner = actor_of(Role.ADMIN)
+        token = actor_of(Role.ADMIN, scopes={TokenScope.TASKS_READ})
+
+        assert sees_deleted(owner)
+        assert not sees_deleted(token)
+        assert scope_of(owner) != scope_of(token)

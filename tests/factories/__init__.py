@@ -8,7 +8,10 @@ from factory.alchemy import SQLAlchemyModelFactory
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.auth.api_tokens import digest_of, new_token
 from app.auth.passwords import hash_password
+from app.models.login.api_token import ApiToken as ApiTokenModel
+from app.models.login.api_token import TokenScope
 from app.models.login.session import LoginSession as LoginSessionModel
 from app.models.people.user import Role
 from app.models.people.user import User as UserModel
@@ -39,6 +42,12 @@ class User(Base):
     is_active = True
 
 
+class ServiceAccount(User):
+    email = None
+    password_hash = None
+    is_service = True
+
+
 class Project(Base):
     class Meta:
         model = ProjectModel
@@ -60,6 +69,21 @@ class LoginSession(Base):
 
     id = factory.LazyFunction(uuid4)
     refresh_id = factory.LazyFunction(uuid4)
+    expires_at = factory.LazyFunction(lambda: datetime.now(UTC) + timedelta(days=1))
+
+
+class ApiToken(Base):
+    """A token with every scope by default. Pass `token` to know its text."""
+
+    class Meta:
+        model = ApiTokenModel
+
+    class Params:
+        token = factory.LazyFunction(new_token)
+
+    name = factory.Sequence(lambda n: f"Script {n}")
+    digest = factory.LazyAttribute(lambda api_token: digest_of(api_token.token))
+    scopes = factory.LazyFunction(lambda: [scope.value for scope in TokenScope])
     expires_at = factory.LazyFunction(lambda: datetime.now(UTC) + timedelta(days=1))
 
 
@@ -89,7 +113,7 @@ def general_project(session: Session) -> ProjectModel:
     return session.scalars(select(ProjectModel).where(ProjectModel.key == "GEN")).one()
 
 
-ALL = (User, Project, ProjectMember, LoginSession, Task)
+ALL = (User, ServiceAccount, Project, ProjectMember, LoginSession, ApiToken, Task)
 
 
 def bind(session: Session) -> None:

@@ -4,12 +4,14 @@ import io
 import re
 from datetime import timedelta
 from functools import cached_property
+from uuid import UUID
 
 import pytest
 from sqlalchemy import inspect, select
 
-from app.auth.permissions import PERMISSIONS_OF
+from app.auth.permissions import NEVER_BY_TOKEN, PERMISSIONS_OF, PERMISSIONS_OF_SCOPE
 from app.models.daily_log.task_log import TaskLog
+from app.models.login.api_token import TokenScope
 from app.models.people.user import Role
 from app.models.projects.project import ProjectMember
 from app.models.tasks.fields import TaskPriority
@@ -127,6 +129,64 @@ class TestEveryRoute:
                 statuses[f"{method} {rule.rule}"] = response.status_code
 
         assert statuses == {}
+
+
+class TestEveryRouteWithAnApiToken:
+    @pytest.mark.parametrize("scope", list(TokenScope))
+    def test_is_open_to_exactly_the_scopes_with_its_permission(self, app, client, factories, place, scope):
+        unexpected = {}
+        for rule, method in operations(app):
+            permission = permission_of(app, rule)
+            if permission is None:
+                continue
+            response = place.ask(client.with_api_token_of(factories.User(role=Role.ADMIN), scope), method, rule)
+            is_let_in = response.status_code not in {401, 403}
+            if is_let_in is not (permission in PERMISSIONS_OF_SCOPE[scope]) or response.status_code >= 500:
+                unexpected[f"{method} {rule.rule}"] = response.status_code
+
+        assert unexpected == {}
+
+    @pytest.mark.parametrize("role", list(Role))
+    def test_is_never_open_to_a_token_of_a_role_without_its_permission(self, app, client, factories, place, role):
+        unexpected = {}
+        for rule, method in operations(app):
+            permission = permission_of(app, rule)
+            if permission is None:
+                continue
+            user = factories.User(role=role)
+            factories.ProjectMember(project_id=place.project.id, user_id=user.id)
+            response = place.ask(client.with_api_token_of(user), method, rule)
+            is_let_in = response.status_code not in {401, 403}
+            is_allowed = permission in PERMISSIONS_OF[role] - NEVER_BY_TOKEN
+            if is_let_in is not is_allowed or response.status_code >= 500:
+                unexpected[f"{method} {rule.rule}"] = response.status_code
+
+        assert unexpected == {}
+
+    @pytest.mark.parametrize("scope", list(TokenScope))
+    def test_a_missing_scope_is_refused_before_the_request_is_read(self, app, client, factories, place, scope):
+        codes = {}
+        token = client.with_api_token_of(factories.User(role=Role.ADMIN), scope)
+        for rule, method in operations(app):
+            permission = permission_of(app, rule)
+            if permission is None or permission in PERMISSIONS_OF_SCOPE[scope]:
+                continue
+            response = place.ask(token, method, rule, body={"nonsense": True}, missing=True)
+            if response.status_code != 403 or response.json.get("code", "insufficient_scope") != "insufficient_scope":
+                codes[f"{method} {rule.rule}"] = response.status_code
+
+        assert codes == {}
+
+    @pytest.mark.parametrize("role", ROLES_BELOW_ADMIN)
+    @pytest.mark.parametrize("operation", TASK_OPERATIONS)
+    def test_does_not_lead_to_a_task_of_another_project(self, client, factories, place, session, role, operation):
+        task = place.task_for(operation)
+        before = state_of(session, task)
+
+        response = ask_for(client.with_api_token_of(factories.User(role=role)), operation, task)
+
+        assert response.status_code == (404 if role in MAY[operation] else 403)
+        assert state_of(session, task) == before
 
 
 class TestTasks:
@@ -369,7 +429,9 @@ class Place:
 
     def ask(self, client, method, rule, *, body=None, missing=False):
         """Send a valid request to this route, or one about a `missing` resource."""
-        path = PATH_ARGUMENT.sub(lambda match: "999999999" if missing else self._named(match["name"]), rule.rule)
+        path = PATH_ARGUMENT.sub(
+            lambda match: missing_value(match["name"]) if missing else self._named(match["name"]), rule.rule
+        )
         if getattr(client.app.view_functions[rule.endpoint], "takes_file", False):
             return client.request(method, path, data={"file": (io.BytesIO(b"task_name\nOne\n"), "one.csv")})
         if method == "GET":
@@ -386,8 +448,14 @@ class Place:
             "key": lambda: self.project.key,
             "username": lambda: self.user.username,
             "session_id": lambda: self._factories.LoginSession(user_id=self.user.id).id,
+            "token_id": lambda: self._factories.ApiToken(owner_id=self.user.id).id,
         }
         return str(values[name]())
+
+
+def missing_value(name):
+    """A value in a path that could be right."""
+    return str(UUID(int=0)) if name == "session_id" else "999999999"
 
 
 # These routes need a valid body to reach the service.
@@ -400,6 +468,8 @@ BODIES = {
     ("POST", "/api/v1/projects"): {"key": "WEB", "name": "Web"},
     ("PATCH", "/api/v1/projects/<key>"): {"name": "Web"},
     ("PATCH", "/api/v1/users/<user:user_id>"): {"time_zone": "UTC"},
+    ("POST", "/api/v1/auth/tokens"): {"name": "Report", "scopes": ["tasks:read"]},
+    ("POST", "/api/v1/users/<user:user_id>/tokens"): {"name": "Report", "scopes": ["tasks:read"]},
     ("PUT", "/api/v1/auth/password"): {"current_password": PASSWORD, "new_password": "a brand new password"},
     ("POST", "/task"): {"task_name": "One"},
     ("PUT", "/task/<id:task_id>"): {"task_name": "One"},

@@ -20,7 +20,7 @@ ENVIRONMENTS = {
 EXAMPLES = ROOT / "docs/examples"
 # An example asks for this path because it does not exist.
 NOWHERE = "/nowhere"
-TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+")
+TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+|ttp_\w{39}")
 VARIABLE = re.compile(r"\{\{\w+\}\}")
 # Wrong on purpose.
 HARMLESS_PASSWORDS = {"not-the-password", "short"}

@@ -19,6 +19,7 @@ from app.events import (
     SessionEnded,
     TaskChanged,
     TasksImported,
+    TokenRevoked,
     UserChanged,
 )
 from app.job_queue import JobName
@@ -37,6 +38,7 @@ REACTIONS = {
     UserChanged(user_id=1): {Space.ACTORS, Space.TASKS, Space.TASK_LOGS},
     ProjectChanged(project_id=1): {Space.ACTORS, Space.TASKS, Space.TASK_LOGS},
     SessionEnded(session_id=SESSION_ID): {Space.ACTORS},
+    TokenRevoked(token_id=1): {Space.ACTORS},
 }
 WITHOUT_REACTION: set[type] = set()
 

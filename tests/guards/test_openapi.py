@@ -54,10 +54,10 @@ def test_an_upload_with_options_is_one_form_that_ends_with_the_file(document):
 @pytest.mark.parametrize(
     ("method", "path", "statuses"),
     [
-        ("get", "/api/v1/tasks/{task_id}", "200 304 400 401 403 404 422 429 503"),
-        ("patch", "/api/v1/tasks/{task_id}", "200 400 401 403 404 412 413 415 422 429 503"),
-        ("post", "/api/v1/projects", "201 400 401 403 409 413 415 422 429 503"),
-        ("get", "/healthz", "200 400"),
+        ("get", "/api/v1/tasks/{task_id}", "200 304 400 401 403 404 414 422 429 503"),
+        ("patch", "/api/v1/tasks/{task_id}", "200 400 401 403 404 412 413 414 415 422 429 503"),
+        ("post", "/api/v1/projects", "201 400 401 403 409 413 414 415 422 429 503"),
+        ("get", "/healthz", "200 400 414"),
     ],
 )
 def test_each_status_that_an_operation_can_answer_is_listed(document, method, path, statuses):
@@ -138,6 +138,16 @@ def test_the_words_of_other_trackers_are_allowed(document):
     assert ours["enum"] == ["todo", "in_progress", "blocked", "done", "cancelled"]
     assert "pending" in others["enum"]
     assert document["components"]["schemas"]["Task"]["properties"]["status"]["enum"] == ours["enum"]
+
+
+def test_an_operation_names_the_scopes_of_which_an_api_token_needs_one(document):
+    def scopes_of(method, path):
+        return document["paths"][path][method].get("x-scopes")
+
+    assert scopes_of("get", "/api/v1/tasks") == ["tasks:read"]
+    assert scopes_of("get", "/api/v1/projects") == ["tasks:read", "users:admin"]
+    assert scopes_of("post", "/api/v1/auth/logout") == []
+    assert scopes_of("post", "/api/v1/auth/login") is None
 
 
 def schema_of(document, response):

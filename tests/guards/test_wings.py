@@ -30,7 +30,10 @@ EXCEPTIONS = {
     ("app.routes.people", "app.queries.tasks"),
     ("app.routes.people", "app.schemas.tasks.answers"),
     ("app.routes.people", "app.schemas.tasks.queries"),
-    # A new password and a deactivation end the user's sessions in the same transaction.
+    # The routes of a user's API tokens lie below that of the user.
+    ("app.routes.people", "app.schemas.login"),
+    # A new password and a deactivation end the user's sessions and API tokens in the same transaction.
+    ("app.services.people", "app.repositories.login.api_tokens"),
     ("app.services.people", "app.repositories.login.attempts"),
     ("app.services.people", "app.repositories.login.sessions"),
 }

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import create_engine, text
 
+from app.auth.api_tokens import digest_of, new_token
 from app.composition.resources import Resources
 from app.composition.services import services
 from app.factory import create_app
@@ -186,6 +187,18 @@ class TestLogLine:
         (line,) = log.requests()
         assert (line["status"], line["user_id"]) == (401, None)
 
+    def test_names_the_api_token_by_its_id(self, client, admin, factories, log):
+        token = new_token()
+        token_id = factories.ApiToken(owner_id=admin.id, token=token).id
+
+        client.sending(token).get("/api/v1/tasks")
+        client.acting_as(admin).get("/api/v1/tasks")
+
+        with_token, without_token = log.requests()
+        assert (with_token["user_id"], with_token["token_id"]) == (admin.id, token_id)
+        assert "token_id" not in without_token
+        assert token not in log.text()
+
     def test_is_written_for_unknown_paths_and_failed_requests(self, app, client, log):
         app.add_url_rule("/broken", "broken", broken)
 
@@ -258,6 +271,19 @@ class TestPrivateValues:
         assert not [token for token in tokens if token in log.text() or token.split(".")[2] in log.text()]
         assert "zebra" not in log.text()
         assert "Bearer" not in log.text()
+
+    def test_an_api_token_is_not_logged(self, client, admin, log):
+        token_input = {"name": "zebra", "scopes": ["tasks:read"]}
+        made = client.acting_as(admin).post("/api/v1/auth/tokens", token_input).json
+        client.sending(made["token"]).get("/api/v1/tasks")
+        client.acting_as(admin).delete(f"/api/v1/auth/tokens/{made['id']}")
+        client.sending(made["token"]).get("/api/v1/tasks")
+        invented = new_token()
+        client.sending(invented).get("/api/v1/tasks")
+
+        assert [line["status"] for line in log.requests()] == [201, 200, 204, 401, 401]
+        for word in (made["token"], invented, "zebra", digest_of(made["token"]).hex(), digest_of(invented).hex()):
+            assert word not in log.text()
 
     @pytest.mark.parametrize("query", ["assignee=zebra", "zebra=1", "status=zebra", "cursor=zebra", "zebra%00=1"])
     def test_a_query_string_is_not_logged(self, client, admin, log, query):

@@ -62,6 +62,16 @@ class TestAnswers:
 
         assert (answer.status_code, list(answer.json)) == (429, ["error"])
 
+    def test_an_api_token_is_no_second_allowance(self, own_client, client, admin):
+        token = client.with_api_token_of(admin)
+        # The process learns whose token it is.
+        assert token.get(TASKS).status_code == 200
+
+        with closing(own_client.get(EXPORT)):
+            assert token.get(TASKS).json["code"] == "too_many_running_requests"
+        with closing(token.get(EXPORT)):
+            assert own_client.get(TASKS).json["code"] == "too_many_running_requests"
+
     def test_another_user_is_answered(self, own_client, client, factories):
         with closing(own_client.get(EXPORT)):
             assert client.acting_as(factories.User(role=Role.MANAGER)).get(TASKS).status_code == 200

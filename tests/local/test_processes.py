@@ -396,7 +396,9 @@ class Stage:
             cursor.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", (task_id,))
         path, change = f"/api/v1/tasks/{task_id}", {"description": "changed"}
         pending = self._threads.submit(self.ask, connection, "PATCH", path, change)
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
         assert wait_for(lambda: self.query(waiting) == [(1,)])
         return SlowRequest(self, locker, pending)
 

@@ -9,12 +9,14 @@ import pytest
 from marshmallow import RAISE
 
 from app.http.responses import envelope_of
+from app.models.login.api_token import TokenScope
 from app.models.people.user import Role
 from app.models.tasks.fields import TaskStatus
 from app.queries.daily_log import NumberedLogQuery, TaskLogQuery
 from app.queries.tasks import EXPANDABLE, Selection, TaskQuery
 from app.repositories.daily_log.days import LOG_FIELDS, RUN_FIELDS
 from app.repositories.imports.imports import ERROR_FIELDS, IMPORT_FIELDS
+from app.repositories.login.api_tokens import TOKEN_FIELDS
 from app.repositories.people import USER_FIELDS
 from app.repositories.projects import MEMBER_FIELDS, PROJECT_FIELDS
 from app.repositories.tasks.rows import TASK_FIELDS
@@ -23,6 +25,7 @@ from app.routes.daily_log import with_link
 from app.schemas.classic import LOGGED_TASK, LOGGED_TASK_DETAIL, ClassicLogDetail, ClassicLogPage
 from app.schemas.daily_log import LogDayPage, LogRun, LogRunPage, TaskLog, TaskLogPage
 from app.schemas.imports import Import, ImportPage, ImportProblem, ImportProblemPage
+from app.schemas.login import ApiToken, ApiTokenPage
 from app.schemas.people import User, UserPage
 from app.schemas.projects import Member, MemberPage, Project, ProjectPage
 from app.schemas.tasks.answers import ShownTask, Task, TaskPage
@@ -30,6 +33,7 @@ from app.schemas.tasks.answers import ShownTask, Task, TaskPage
 PAIRS = {
     "tasks": (TASK_FIELDS, Task),
     "users": (USER_FIELDS, User),
+    "API tokens": (TOKEN_FIELDS, ApiToken),
     "projects": (PROJECT_FIELDS, Project),
     "members": (MEMBER_FIELDS, Member),
     "imports": (IMPORT_FIELDS, Import),
@@ -85,6 +89,15 @@ class TestUsers:
         factories.User()
 
         ensure_matches(UserPage, envelope_of(services.people.list_page(boss, q=None, cursor=None, limit=1)))
+
+
+class TestApiTokens:
+    def test_a_token_and_a_page(self, services, boss):
+        made = services.api_tokens.create(boss, boss.user_id, name="Report", scopes=[TokenScope.TASKS_READ])
+
+        ensure_matches(ApiToken, made.row.json)
+        page = services.api_tokens.list_page(boss, boss.user_id, cursor=None, limit=1)
+        ensure_matches(ApiTokenPage, envelope_of(page))
 
 
 class TestProjects:

@@ -12,6 +12,7 @@ from app.auth.tokens import Claims
 from app.composition.services import services
 from app.errors import UnauthenticatedError
 from app.http.idempotency import answered_once, is_answered_once, sent_key
+from app.http.identity.api_token import PresentedToken, api_tokens, holds_api_token
 from app.http.identity.bearer import authorization, bearer_tokens
 from app.http.steps import Exchange, Steps
 
@@ -21,9 +22,10 @@ View = TypeVar("View", bound=Callable[..., Any])
 ME = -1
 
 
-# The verified proof of a caller's identity. Another kind of proof needs a module beside `bearer`, a member of this
-# union, and a case in `_read_credential` and in `_actor_of`.
-Credential = Claims
+# The proof of a caller's identity. Another kind of proof needs a module beside `bearer`, a member of this union, and a
+# case in `_read_credential` and in `_actor_of`. Its `caller` is the name that limits count the caller under, or None if
+# they should count the address.
+Credential = Claims | PresentedToken
 
 
 def init_credentials(steps: Steps) -> None:
@@ -40,12 +42,27 @@ def init_credentials(steps: Steps) -> None:
 
 def _read_credential() -> Credential:
     """The verified credential of this request. Raises UnauthenticatedError."""
-    return bearer_tokens().read_access(authorization())
+    header = authorization()
+    return api_tokens().read(header) if holds_api_token(header) else bearer_tokens().read_access(header)
 
 
 def _actor_of(credential: Credential) -> Actor:
     """The user behind a credential, as of now. Raises UnauthenticatedError if it is no longer valid."""
-    return services().actors.get(session_id=credential.session_id, user_id=credential.user_id)
+    match credential:
+        case Claims():
+            return services().actors.get(session_id=credential.session_id, user_id=credential.user_id)
+        case PresentedToken():
+            return _owner_of(credential)
+
+
+def _owner_of(token: PresentedToken) -> Actor:
+    try:
+        owner = services().actors.get_owner(token.digest)
+    except UnauthenticatedError:
+        api_tokens().refuse(token)
+        raise
+    api_tokens().accept(token, owner)
+    return owner
 
 
 def requires(permission: Permission) -> Callable[[View], View]:

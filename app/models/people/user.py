@@ -30,12 +30,14 @@ class User(Base):
     username: Mapped[str]
     # The skeleton of the username. None if an older user had the same skeleton when the column was added.
     username_skeleton: Mapped[str | None]
-    # Both are None for an unclaimed user, created by an import, who cannot log in.
+    # Both are None for users who cannot log in: service accounts, and unclaimed users, whom an import has created.
     email: Mapped[str | None]
     password_hash: Mapped[str | None]
     role: Mapped[Role] = mapped_column(word_enum(Role, "user_role"))
     time_zone: Mapped[str] = mapped_column(server_default=text("'UTC'"))
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    # A service account is the user of a script, and acts by API tokens alone.
+    is_service: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -46,7 +48,8 @@ class User(Base):
         Index("uq_users_email", text("lower(email)"), unique=True),
         CheckConstraint(f"char_length(username) BETWEEN 1 AND {MAX_USERNAME_LENGTH}", "username_length"),
         CheckConstraint(f"char_length(email) <= {MAX_EMAIL_LENGTH}", "email_length"),
-        CheckConstraint("NOT is_active OR password_hash IS NOT NULL", "active_can_log_in"),
+        CheckConstraint("NOT is_active OR password_hash IS NOT NULL OR is_service", "active_can_act"),
+        CheckConstraint("NOT is_service OR password_hash IS NULL AND email IS NULL", "service_cannot_log_in"),
     )
 
     @validates("username")

@@ -9,6 +9,7 @@ from sqlalchemy import exists, select, text
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
+from app.models.login.api_token import ApiToken
 from app.models.login.session import LoginSession
 from app.models.people.user import User
 from app.models.people.username import skeleton_of
@@ -16,10 +17,10 @@ from app.models.projects.project import Project, ProjectMember
 from app.repositories.imports.batches import Person
 
 # A match by email address comes first: a username may look like an address, but then its user cannot log in. A user
-# without a password, whom only imports name, may be assigned in every project.
+# without a password, whom only imports name, may be assigned in every project. A service account is a user like others.
 _FIND = text("""
     SELECT DISTINCT ON (named.name) named.name, u.id, lower(u.username),
-           u.role = 'admin' OR u.password_hash IS NULL
+           u.role = 'admin' OR u.password_hash IS NULL AND NOT u.is_service
            OR EXISTS (SELECT FROM projects AS p WHERE p.id = :project_id AND p.includes_everyone)
            OR EXISTS (SELECT FROM project_members AS m WHERE m.project_id = :project_id AND m.user_id = u.id)
       FROM unnest(CAST(:names AS text[])) AS named (name)
@@ -45,6 +46,7 @@ _ADD_UNCLAIMED_MEMBERS = text("""
     SELECT DISTINCT p.id, u.id
       FROM unnest(CAST(:names AS text[])) AS named (name)
       JOIN users AS u ON lower(u.username) = lower(named.name) AND u.password_hash IS NULL
+       AND NOT u.is_service
       JOIN projects AS p ON p.id = :project_id AND NOT p.includes_everyone
      ORDER BY p.id, u.id
     ON CONFLICT DO NOTHING
@@ -80,6 +82,13 @@ class ImportPeopleRepository:
     def is_logged_in(self, user_id: int, session_id: UUID, *, at: datetime) -> bool:
         statement = select(LoginSession.ended_at.is_(None) & (LoginSession.expires_at > at)).where(
             LoginSession.id == session_id, LoginSession.user_id == user_id
+        )
+        return bool(self._session.scalar(statement))
+
+    def holds_token(self, user_id: int, token_id: int, *, at: datetime) -> bool:
+        """True if the API token is still valid."""
+        statement = select(ApiToken.revoked_at.is_(None) & (ApiToken.expires_at > at)).where(
+            ApiToken.id == token_id, ApiToken.owner_id == user_id
         )
         return bool(self._session.scalar(statement))
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 
 from app.auth.actor import Actor
+from app.auth.tokens import TokenInvalidError
 from app.clock import Clock
 from app.csv_files.blocks import Block, ByteStream, CsvFile, Encoding
 from app.database.unit_of_work import UnitOfWork
@@ -190,14 +191,16 @@ class ImportUploadService:
         """Lock the upload's row.
 
         Raises ConflictError when the upload was given up, by the sweep or for another upload with its key. Raises
-        SessionEndedError or ForbiddenError when its owner may no longer import.
+        SessionEndedError, TokenInvalidError or ForbiddenError when its owner may no longer import.
         """
         task_import = self._queue.get_for_update(import_id)
         if task_import is None:
             raise ConflictError("the upload stood still for too long and was given up; send it again")
-        session_id = actor.session_id
+        session_id, token_id = actor.session_id, actor.token_id
         if session_id is not None and not self._people.is_logged_in(actor.user_id, session_id, at=self._now()):
             raise SessionEndedError("the session has ended; log in again")
+        if token_id is not None and not self._people.holds_token(actor.user_id, token_id, at=self._now()):
+            raise TokenInvalidError("the token is invalid")
         project_id = task_import.project_id
         objection = objection_to(self._people.get_importer(actor.user_id, project_id), project_id)
         if objection is not None:

@@ -24,6 +24,7 @@ from app.events import SessionEnded, UserChanged
 from app.models.login.session import LoginSession
 from app.models.people.user import Role, User
 from app.queries.pages import JsonRow
+from app.repositories.login.api_tokens import ApiTokenRepository
 from app.repositories.login.sessions import SessionRepository
 from app.repositories.people import UserRepository
 from app.services.login.limits import LogInLimits
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 # How long one sweep runs before it leaves the rest to the next, and how many rows one transaction deletes.
 SWEEP_SLICE = timedelta(seconds=20)
 SWEEP_BATCH_ROWS = 10_000
+# How long a list still shows an API token that expired or was revoked.
+ENDED_TOKEN_TIME = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class AuthenticationService:
         uow: UnitOfWork,
         users: UserRepository,
         sessions: SessionRepository,
+        tokens: ApiTokenRepository,
         limits: LogInLimits,
         clock: Clock,
         policy: AuthenticationPolicy,
@@ -55,6 +59,7 @@ class AuthenticationService:
         self._uow = uow
         self._users = users
         self._sessions = sessions
+        self._tokens = tokens
         self._limits = limits
         self._now = clock
         self._policy = policy
@@ -75,7 +80,8 @@ class AuthenticationService:
     def log_in(self, *, login: str, password: str, address: str, is_limit_fixed: bool = False) -> Grant:
         """Log in by username or email.
 
-        An unknown name, a wrong password and an inactive account fail with the same error, equally slowly. With
+        An unknown name, a wrong password and an inactive account fail with the same error, equally slowly. The name of
+        a service account counts as unknown. With
         `is_limit_fixed`, the limit of a network also applies to users who are known from it.
         """
         too_many = self._limits.count_network(address)
@@ -173,14 +179,16 @@ class AuthenticationService:
             self._uow.publish(UserChanged(user.id))
 
     def sweep(self) -> None:
-        """Delete obsolete sessions, counters, waits and known networks in batches, for a limited time."""
+        """Delete obsolete sessions, API tokens, counters, waits and known networks in batches, for a limited time."""
         until = self._now() + SWEEP_SLICE
         is_more = True
         while is_more and self._now() < until:
             with self._uow.transaction():
                 sessions = self._sessions.delete_expired(before=self._now(), limit=SWEEP_BATCH_ROWS)
+                ended = self._now() - ENDED_TOKEN_TIME
+                tokens = self._tokens.delete_ended(before=ended, limit=SWEEP_BATCH_ROWS)
                 others = self._limits.sweep(limit=SWEEP_BATCH_ROWS)
-            is_more = SWEEP_BATCH_ROWS in {sessions, others}
+            is_more = SWEEP_BATCH_ROWS in {sessions, tokens, others}
 
 
 def _grant(login_session: LoginSession) -> Grant:

@@ -192,10 +192,11 @@ def list_logged(tracker):
 
 
 def fill(api):
-    """Leave tasks in every state, an import with errors, people, a project and a logged day."""
+    """Leave tasks in every state, an import with errors, people, an API token, a project and a logged day."""
     api.call("POST", "/api/v1/projects", {"key": "OPS", "name": "Operations"})
     person = {"username": "ina", "email": "ina@example.org", "password": "a password of Ina's", "role": "user"}
     api.call("POST", "/api/v1/users", person)
+    api.call("POST", "/api/v1/auth/tokens", {"name": "Report", "scopes": ["tasks:read"]})
     api.call("PUT", "/api/v1/projects/OPS/members/ina", {})
     ids = [api.call("POST", "/api/v1/tasks", {"title": f"Task {number}"})["id"] for number in range(TASKS)]
     for task_id in ids[: TASKS // 2]:

@@ -52,6 +52,14 @@ class TestFind:
 
         assert repository.find(project.id, ["ada"])["ada"].may_be_assigned is is_allowed
 
+    @pytest.mark.parametrize("is_member", [False, True])
+    def test_a_service_account_is_assigned_only_in_its_projects(self, repository, factories, project, is_member):
+        robot = factories.ServiceAccount(username="robot")
+        if is_member:
+            factories.ProjectMember(project_id=project.id, user_id=robot.id)
+
+        assert repository.find(project.id, ["robot"])["robot"].may_be_assigned is is_member
+
     def test_everybody_may_be_assigned_in_the_project_that_everybody_is_in(self, repository, session, factories):
         factories.User(username="ada")
 
@@ -94,6 +102,13 @@ class TestAddUnclaimedMembers:
         assert session.scalars(select(ProjectMember.user_id).where(ProjectMember.project_id == project.id)).all() == [
             grace.id
         ]
+
+    def test_a_service_account_becomes_no_member(self, repository, session, factories, project):
+        robot = factories.ServiceAccount(username="robot")
+
+        repository.add_unclaimed_members(project.id, ["robot"])
+
+        assert session.get(ProjectMember, (project.id, robot.id)) is None
 
     def test_nobody_is_added_to_the_project_that_everybody_is_in(self, repository, session, factories):
         factories.User(username="Grace", password_hash=None, is_active=False)

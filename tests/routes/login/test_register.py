@@ -24,7 +24,8 @@ class TestRegister:
         response = register(client)
 
         assert set(response.json) == {
-            *("id", "username", "email", "role", "time_zone", "is_active", "created_at", "updated_at")
+            *("id", "username", "email", "role", "time_zone", "is_active", "is_service"),
+            *("created_at", "updated_at"),
         }
 
     def test_a_role_cannot_be_chosen(self, client):

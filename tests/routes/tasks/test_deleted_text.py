@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from app.models.daily_log.task_log import TaskLog
+from app.models.login.api_token import TokenScope
 from app.models.people.user import Role
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -43,6 +44,14 @@ class TestDeletedTask:
 
         assert shown_at(before_them, deleted, "swordfish") != []
         assert shown_at(as_them, deleted, *SECRETS) == []
+
+    def test_no_route_shows_more_to_a_token_that_may_not_restore_it(self, client, as_manager, mia, deleted):
+        """The manager's role decides the text of statements, and the scopes of the manager's token decide it too."""
+        as_token = client.with_api_token_of(mia, TokenScope.TASKS_READ, TokenScope.LOGS_READ)
+
+        assert shown_at(as_manager, deleted, "swordfish") != []
+        assert shown_at(as_token, deleted, *SECRETS) == []
+        assert shown_at(as_manager, deleted, "swordfish") != []
 
     @pytest.mark.parametrize("query", ["q=swordfish", "label=hushhush"])
     def test_no_query_finds_it_by_its_text(self, as_viewer, as_manager, deleted, query):

@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+from app.auth.tokens import TokenInvalidError
 from app.errors import ForbiddenError, SessionEndedError
 from app.models.imports.task_import import DuplicatePolicy, ImportBlock, ImportDraft, ImportMode, TaskImport
 from app.models.people.user import Role
@@ -44,6 +45,23 @@ class TestUploadUnderWay:
         with pytest.raises(error):
             services.imports.import_csv(
                 manager, stream, filename="tasks.csv", options=ImportOptions(project="OPS"), idempotency_key="once"
+            )
+
+        assert count(session, Task) == count(session, TaskImport) == count(session, ImportBlock) == 0
+
+    @pytest.mark.parametrize("end", ["revoked", "expired"])
+    def test_is_refused_when_its_api_token_ends(self, services, session, factories, manager_user, boss, clock, end):
+        token = factories.ApiToken(owner_id=manager_user.id)
+        owner = services.actors.get_owner(token.digest)
+        ends = {
+            "revoked": lambda: services.api_tokens.revoke(boss, manager_user.id, token.id),
+            "expired": lambda: clock.advance(days=2),
+        }
+        stream = InterruptedStream(b"task_name\nOne\n", ends[end])
+
+        with pytest.raises(TokenInvalidError):
+            services.imports.import_csv(
+                owner, stream, filename="tasks.csv", options=ImportOptions(project="OPS"), idempotency_key="once"
             )
 
         assert count(session, Task) == count(session, TaskImport) == count(session, ImportBlock) == 0
