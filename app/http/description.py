@@ -17,8 +17,20 @@ from werkzeug.routing import Rule
 
 from app.auth.permissions import scopes_with
 from app.errors import IdempotencyKeyReusedError, RequestUnderWayError
+from app.http.document_parts import (
+    ERRORS,
+    HEADERS,
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    JSON,
+    LIMIT_HEADERS,
+    error_name,
+    error_response,
+    headers_of,
+)
 from app.http.error_handlers import STATUS_OF
-from app.http.idempotency import MAX_KEY_LENGTH, is_answered_once
+from app.http.idempotency import is_answered_once
 from app.http.openapi import ClassicError
 from app.http.rate_limits import EXEMPT_PATHS
 from app.http.responses import json_response
@@ -27,72 +39,6 @@ from app.http.responses import json_response
 EXAMPLES = Path(__file__).with_name("examples.json")
 PARAMETER = re.compile(r"\{\w+\}")
 FORM = "multipart/form-data"
-JSON = "application/json"
-PROBLEM = "application/problem+json"
-
-
-def _text_header(description: str) -> dict[str, Any]:
-    return {"description": description, "schema": {"type": "string"}}
-
-
-def _number_header(description: str) -> dict[str, Any]:
-    return {"description": description, "schema": {"type": "integer"}}
-
-
-HEADERS = {
-    "X-Request-ID": _text_header("the request's id, which the log lines of the server name"),
-    "X-RateLimit-Limit": _number_header("the requests of the limit's window"),
-    "X-RateLimit-Remaining": _number_header("how many of them are left"),
-    "X-RateLimit-Reset": _number_header("when the window ends, in seconds since 1970"),
-    # draft-ietf-httpapi-ratelimit-headers
-    "RateLimit": _text_header("what is left of the limit, and for how many seconds"),
-    "RateLimit-Policy": _text_header("the limit and its window in seconds"),
-    "Retry-After": _number_header("the seconds to wait before the next try"),
-    "WWW-Authenticate": _text_header("how to prove who you are (RFC 6750)"),
-    "ETag": _text_header("the version; send it as If-Match or If-None-Match"),
-    "Link": _text_header('the next page, with `rel="next"` (RFC 8288); absent on the last page'),
-    "Location": _text_header("the path of what was made"),
-    "Idempotency-Replayed": _text_header("`true` if an earlier request with this Idempotency-Key got this answer"),
-    "X-Cache": _text_header("`hit` for a page from the cache, else `miss`"),
-}
-LIMIT_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit", "RateLimit-Policy")
-# What an error means, and its headers beside those of all responses.
-ERRORS: Mapping[HTTPStatus, tuple[str, tuple[str, ...]]] = {
-    HTTPStatus.BAD_REQUEST: ("The request cannot be read.", ()),
-    HTTPStatus.UNAUTHORIZED: ("There is no valid proof of who you are.", ("WWW-Authenticate",)),
-    HTTPStatus.FORBIDDEN: ("Your role does not allow this.", ()),
-    HTTPStatus.NOT_FOUND: ("There is no such thing, or you may not see it.", ()),
-    HTTPStatus.CONFLICT: (
-        "The present state does not allow this. With Retry-After, it may do so soon.",
-        ("Retry-After",),
-    ),
-    HTTPStatus.PRECONDITION_FAILED: ("The version is not the one that If-Match names.", ()),
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("The body is too large.", ()),
-    HTTPStatus.REQUEST_URI_TOO_LONG: ("The path and the query are too long.", ()),
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("The body has another format than this operation reads.", ()),
-    HTTPStatus.UNPROCESSABLE_ENTITY: ("Some values are not valid. `errors` names them.", ()),
-    HTTPStatus.TOO_MANY_REQUESTS: ("You have reached a limit.", ("Retry-After",)),
-    HTTPStatus.SERVICE_UNAVAILABLE: ("The server is busy, or the database does not answer.", ("Retry-After",)),
-}
-IF_MATCH = {
-    "in": "header",
-    "name": "If-Match",
-    "description": "the `ETag` that you have read: if the version is another one now, nothing changes (412)",
-    "schema": {"type": "string"},
-}
-IDEMPOTENCY_KEY = {
-    "in": "header",
-    "name": "Idempotency-Key",
-    "description": "a word of your choice: the same request with the same key is done once, and gets the same answer "
-    "for 24 hours",
-    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
-}
-IF_NONE_MATCH = {
-    "in": "header",
-    "name": "If-None-Match",
-    "description": "the `ETag` that you have: if the version is still the same, the answer is 304 without a body",
-    "schema": {"type": "string"},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +133,7 @@ def _completed(app: Flask, api: Api, classic_blueprint: str) -> dict[str, Any]:
     components = spec["components"]
     components["headers"] = HEADERS
     components["responses"] = {
-        _error_name(status, is_classic): _error_response(status, is_classic)
+        error_name(status, is_classic): error_response(status, is_classic)
         for status in ERRORS
         for is_classic in (False, True)
     }
@@ -234,7 +180,7 @@ def _complete(route: _Route, schemas: dict[str, Any]) -> None:
         operation.setdefault("parameters", []).append(IF_MATCH)
     if route.is_revalidated:
         operation.setdefault("parameters", []).append(IF_NONE_MATCH)
-        responses["304"] = {"description": "You have this version already.", "headers": _headers("ETag")}
+        responses["304"] = {"description": "You have this version already.", "headers": headers_of("ETag")}
     for response in responses.values():
         response["headers"] = {**_common_headers(route), **_own_headers(route, response, schemas)}
     for status in errors:
@@ -251,19 +197,19 @@ def _shorten_summary(operation: dict[str, Any]) -> None:
 
 
 def _common_headers(route: _Route) -> dict[str, Any]:
-    return _headers("X-Request-ID", *(LIMIT_HEADERS if route.is_limited else ()))
+    return headers_of("X-Request-ID", *(LIMIT_HEADERS if route.is_limited else ()))
 
 
 def _own_headers(route: _Route, response: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
     headers: dict[str, Any] = response.get("headers", {})
     if is_answered_once(route.method, route.view):
-        headers = {**headers, **_headers("Idempotency-Replayed")}
+        headers = {**headers, **headers_of("Idempotency-Replayed")}
     schema = response.get("content", {}).get(JSON, {}).get("schema", {})
     properties = schemas.get(schema.get("$ref", "").rpartition("/")[2], {}).get("properties", {})
     if "next_cursor" in properties:
-        headers = {**headers, **_headers("Link")}
+        headers = {**headers, **headers_of("Link")}
     if hasattr(route.view, "is_versioned") and "content" in response:
-        headers = {**headers, **_headers("ETag")}
+        headers = {**headers, **headers_of("ETag")}
     return headers
 
 
@@ -288,31 +234,12 @@ def _join_form(operation: dict[str, Any], schemas: dict[str, Any], name: str) ->
     content["schema"] = {"$ref": f"#/components/schemas/{form_name}"}
 
 
-def _error_name(status: HTTPStatus, is_classic: bool) -> str:
-    words = re.findall(r"[A-Za-z]+", status.phrase)
-    return ("Classic" if is_classic else "") + "".join(word.capitalize() for word in words)
-
-
-def _error_response(status: HTTPStatus, is_classic: bool) -> dict[str, Any]:
-    description, headers = ERRORS[status]
-    media_type, schema = (JSON, "ClassicError") if is_classic else (PROBLEM, "Problem")
-    return {
-        "description": description,
-        "headers": _headers("X-Request-ID", *headers),
-        "content": {media_type: {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
-    }
-
-
 def _error_reference(route: _Route, status: HTTPStatus) -> dict[str, Any]:
-    reference = {"$ref": f"#/components/responses/{_error_name(status, route.is_classic)}"}
+    reference = {"$ref": f"#/components/responses/{error_name(status, route.is_classic)}"}
     codes = route.codes_of(status)
     if codes and not route.is_classic:
         reference["description"] = f"{ERRORS[status][0]} Codes: {', '.join(f'`{code}`' for code in codes)}."
     return reference
-
-
-def _headers(*names: str) -> dict[str, Any]:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _add_examples(route: _Route, examples: Mapping[str, Any]) -> None:
