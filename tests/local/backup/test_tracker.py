@@ -192,8 +192,8 @@ def list_logged(tracker):
 
 
 def fill(api):
-    """Leave tasks in every state, an import with errors, people, an API token, a project and a logged day."""
-    api.call("POST", "/api/v1/projects", {"key": "OPS", "name": "Operations"})
+    """Leave tasks in every state, an import with errors, people, an API token, a project, an answer that is kept for its key, and a logged day."""
+    api.call("POST", "/api/v1/projects", {"key": "OPS", "name": "Operations"}, key="once")
     person = {"username": "ina", "email": "ina@example.org", "password": "a password of Ina's", "role": "user"}
     api.call("POST", "/api/v1/users", person)
     api.call("POST", "/api/v1/auth/tokens", {"name": "Report", "scopes": ["tasks:read"]})
@@ -255,10 +255,14 @@ class Api:
         self._base = f"http://127.0.0.1:{tracker.port}"
         self._token = tracker.log_in()
 
-    def call(self, method, path, body=None, *, request_id=None):
+    def call(self, method, path, body=None, *, request_id=None, key=None):
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"} if data else {}
-        return self._send(method, path, data, headers | ({"X-Request-ID": request_id} if request_id else {}))
+        headers = {
+            "Content-Type": "application/json" if data else None,
+            "X-Request-ID": request_id,
+            "Idempotency-Key": key,
+        }
+        return self._send(method, path, data, {name: value for name, value in headers.items() if value is not None})
 
     def upload(self, rows, *, waits):
         """Return the import's id: after it has finished if the caller waits, else at once."""
