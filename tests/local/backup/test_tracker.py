@@ -192,7 +192,7 @@ def list_logged(tracker):
 
 
 def fill(api):
-    """Leave tasks in every state, an import with errors, people, an API token, a project, an answer that is kept for its key, and a logged day."""
+    """Leave tasks in every state, an import with errors, people, a token, a kept answer, a project and a logged day."""
     api.call("POST", "/api/v1/projects", {"key": "OPS", "name": "Operations"}, key="once")
     person = {"username": "ina", "email": "ina@example.org", "password": "a password of Ina's", "role": "user"}
     api.call("POST", "/api/v1/users", person)
