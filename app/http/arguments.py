@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -81,16 +82,22 @@ class ArgumentsParser(FlaskParser):
     @staticmethod
     def _without_repetition(values: MultiDict[str, Any], schema: Any) -> Any:
         """Refuse a value that is given twice: one of the two would be ignored silently."""
-        proxy = MultiDictProxy(values, schema)
-        repeated = [name for name, said in values.lists() if len(said) > 1 and name not in proxy.multiple_keys]
+        multiple = _multiple_keys(schema)
+        repeated = [name for name, said in values.lists() if len(said) > 1 and name not in multiple]
         if repeated:
             raise ValidationError({name: ["Say it once."] for name in repeated})
-        # The schema looks at each of its fields, and the proxy takes longer to say that there is no value.
-        return {name: proxy[name] for name in values}
+        # The schema looks at each of its fields, and webargs' proxy takes longer to say that there is no value.
+        return {name: values.getlist(name) if name in multiple else values[name] for name in values}
 
     def load_files(self, _req: Any, schema: Any) -> Any:
         file = current_upload().file
         return MultiDictProxy(MultiDict([] if file is None else [(file.name, file)]), schema)
+
+
+@cache
+def _multiple_keys(schema: Schema) -> set[str]:
+    """The names of the values that may be given several times."""
+    return MultiDictProxy(MultiDict(), schema).multiple_keys
 
 
 def _is_hashable(value: object) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 from flask import Flask, Response, request
@@ -80,8 +80,9 @@ def page_response(page: Page, *, was_cached: bool | None = None, **extra: object
     """A page with a link to the next one (RFC 8288), and `X-Cache` unless `was_cached` is None."""
     response = json_response(envelope_of(page, **extra))
     if page.next_cursor is not None:
-        query = request.query_string.decode(errors="replace")
-        response.headers["Link"] = _link_to_next(request.path, query, page.next_cursor)
+        query = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
+        url = f"{quote(request.path)}?{urlencode([*query, ('cursor', page.next_cursor)])}"
+        response.headers["Link"] = f'<{url}>; rel="next"'
     if was_cached is not None:
         response.headers["X-Cache"] = cache_status(was_cached)
     return response
@@ -110,11 +111,6 @@ def _print_time(value: object) -> str:
 def cache_status(was_cached: bool) -> str:
     """The value of `X-Cache`."""
     return "hit" if was_cached else "miss"
-
-
-def _link_to_next(path: str, query: str, cursor: str) -> str:
-    parameters = [each for each in parse_qsl(query, keep_blank_values=True) if each[0] != "cursor"]
-    return f'<{quote(path)}?{urlencode([*parameters, ("cursor", cursor)])}>; rel="next"'
 
 
 def _tag(row_id: int, version: int) -> str:
