@@ -58,7 +58,7 @@ class TaskQuery:
     q: str | None = None
     deleted: bool = False
     as_of: datetime | None = None
-    # Of SORT_NAMES. The id decides among tasks that are equal in all of them.
+    # Each is one of SORT_NAMES. The id decides among tasks that are equal in all of them.
     sort: tuple[str, ...] = (DEFAULT_SORT,)
     cursor: str | None = None
     limit: int = DEFAULT_PAGE_SIZE
