@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -29,6 +30,10 @@ class RateLimit:
 
     amount: int
     seconds: int
+
+    @property
+    def window(self) -> timedelta:
+        return timedelta(seconds=self.seconds)
 
     @classmethod
     def parse(cls, text: str) -> "RateLimit":
@@ -71,6 +76,7 @@ class Settings:
     classic_token_minutes: int
     session_days: int
     self_registration_enabled: bool
+    require_if_match: bool
     time_zone: ZoneInfo
     database_pool_size: int
     request_statement_seconds: int
@@ -121,6 +127,7 @@ def read_settings() -> Settings:
         classic_token_minutes=env.int("CLASSIC_TOKEN_MINUTES", 60, validate=validate.Range(1, 24 * 60)),
         session_days=env.int("SESSION_DAYS", 30, validate=validate.Range(1, 365)),
         self_registration_enabled=env.bool("SELF_REGISTRATION_ENABLED", environment != "production"),
+        require_if_match=env.bool("REQUIRE_IF_MATCH", False),
         time_zone=ZoneInfo(env.str("TIME_ZONE", "UTC", validate=_known_time_zone) or "UTC"),
         database_pool_size=env.int("DATABASE_POOL_SIZE", 10, validate=validate.Range(1, 200)),
         request_statement_seconds=env.int("REQUEST_STATEMENT_SECONDS", 10, validate=validate.Range(1, 60)),

@@ -12,7 +12,7 @@ from app.factory import create_app
 from app.models.login.api_token import TokenScope
 from app.models.people.user import Role
 from bench.round_trips import Trips, counting
-from bench.workload import Request, Workload
+from bench.workload import PASSWORD, Request, Workload
 from tests import servers
 from tests.fakes import FakeJobQueue
 from tests.settings import make_settings
@@ -77,6 +77,12 @@ class TestRoundTrips:
 
         # The task is read and locked before it is changed.
         assert trips(change) == Trips(postgres=5, redis=2)
+
+    def test_of_a_log_in(self, trips):
+        log_in = Request("POST", "/api/v1/auth/login", {"username": "admin", "password": PASSWORD})
+
+        # The network's attempts, the user, the user's attempts from there, and the session.
+        assert trips(log_in) == Trips(postgres=4, redis=1)
 
     def test_of_a_logged_day_from_the_cache(self, trips):
         assert trips(Request("GET", "/tasks?date=2026-03-09")) == Trips(postgres=0, redis=1)

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, cast, func, select
+from sqlalchemy import BigInteger, Text, cast, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.database.engine import violated_constraint
-from app.database.prepared import PlannedOnce, parameter
+from app.database.prepared import parameter
 from app.errors import EmailTakenError, UsernameTakenError
 from app.models.people.user import Role, User
-from app.queries.pages import JsonRow, Page, decode_cursor, is_integer
-from app.repositories.pages import AnySelect, json_text, page_of, row_of
+from app.queries.pages import Page, VersionedRow, decode_cursor, is_integer
+from app.repositories.pages import AnySelect, json_text, page_of
 
 USER_FIELDS: dict[str, Any] = {
     "id": User.id,
@@ -23,6 +23,7 @@ USER_FIELDS: dict[str, Any] = {
     "is_service": User.is_service,
     "created_at": User.created_at,
     "updated_at": User.updated_at,
+    "version": User.version,
 }
 # Made once: SQLAlchemy takes longer to make a statement than to load a user with it.
 _LOCKED = (
@@ -30,15 +31,6 @@ _LOCKED = (
     .where(User.id == parameter("user_id", BigInteger))
     .with_for_update()
     .execution_options(populate_existing=True)
-)
-_LOCK_LOGIN = PlannedOnce(
-    select(User.id)
-    .where(
-        User.id == parameter("user_id", BigInteger),
-        User.password_hash == parameter("password_hash", Text),
-        User.is_active,
-    )
-    .with_for_update()
 )
 _BY_USERNAME = select(User).where(func.lower(User.username) == func.lower(parameter("name", Text)))
 _BY_LOGIN_NAME = _BY_USERNAME.where(~User.is_service)
@@ -59,9 +51,11 @@ class UserRepository:
     def get_for_update(self, user_id: int) -> User | None:
         return self._session.scalar(_LOCKED, {"user_id": user_id})
 
-    def lock_login(self, user_id: int, password_hash: str) -> bool:
-        """Lock the user until the commit. False if the user is not active, or if the password has changed."""
-        return bool(_LOCK_LOGIN.rows(self._session, {"user_id": user_id, "password_hash": password_hash}))
+    def replace_hash(self, user_id: int, old_hash: str, new_hash: str) -> None:
+        """Replace the hash of a password that stays, unless it has changed. The user's version stays too."""
+        is_same = (User.id == user_id, User.password_hash == old_hash)
+        statement = update(User).where(*is_same).values(password_hash=new_hash)
+        self._session.execute(statement.execution_options(synchronize_session=False))
 
     def get_by_login(self, login: str) -> User | None:
         """Find a user who is not a service account by username or email.
@@ -107,8 +101,10 @@ class UserRepository:
                     raise EmailTakenError("the email address is taken") from error
             raise
 
-    def get_row(self, user_id: int) -> JsonRow | None:
-        return row_of(self._session.scalar(select(json_text(USER_FIELDS)).where(User.id == user_id)))
+    def get_row(self, user_id: int) -> VersionedRow | None:
+        statement = select(json_text(USER_FIELDS), User.id, User.version).where(User.id == user_id)
+        row = self._session.execute(statement).one_or_none()
+        return None if row is None else VersionedRow(row[0].encode(), row.id, row.version)
 
     def list_page(self, *, q: str | None, cursor: str | None, limit: int) -> Page:
         statement: AnySelect = select(json_text(USER_FIELDS), cast(User.id, Text), User.id)

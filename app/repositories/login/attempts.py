@@ -1,9 +1,10 @@
 """The SQL of log-in attempts: counters, waits, and the networks that a user is known from."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, Interval, Text, case, delete, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, Integer, Interval, Text, case, delete, func, literal, select
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import Session
 
 from app.database.prepared import PlannedOnce, parameter
@@ -13,21 +14,33 @@ from app.models.login.wait import LoginWait
 from app.repositories.sweeping import delete_some
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The attempts in the present window of a counter, and when the window began."""
+
+    attempts: int
+    since: datetime
+
+
 class LoginAttemptRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def count(self, subject: str, *, at: datetime, window: timedelta) -> tuple[int, datetime]:
-        """Count one more attempt; return the window's attempts and when it began. Atomic: one statement.
+    def count(self, subject: str, *, at: datetime, window: timedelta) -> Counted:
+        """Count one more attempt. Atomic: one statement.
 
         The commit does not wait for the disk: a crash of PostgreSQL may lose the attempts of the last second.
         """
-        values = {"subject": subject, "at": at, "window": window}
-        ((attempts, window_started_at, _),) = _COUNT.write(self._session, values)
-        return attempts, window_started_at
+        (row,) = _COUNT.write(self._session, {"subject": subject, "at": at, "window": window})
+        return Counted(row.attempts, row.window_started_at)
 
-    def forgive(self, subject: str) -> None:
-        _FORGIVE.write(self._session, {"subject": subject})
+    def count_known(
+        self, subject: str, *, user_id: int, network: str, since: datetime, at: datetime, window: timedelta
+    ) -> Counted | None:
+        """Count one more attempt if the user has logged in from that network since then. None otherwise."""
+        values = {"subject": subject, "user_id": user_id, "network": network, "since": since}
+        rows = _COUNT_KNOWN.write(self._session, {**values, "at": at, "window": window})
+        return Counted(rows[0].attempts, rows[0].window_started_at) if rows else None
 
     def lock_wait(self, account: str, network: str, *, at: datetime) -> tuple[LoginWait, bool]:
         """The network's wait, and whether it is new. A new wait is already over.
@@ -53,14 +66,6 @@ class LoginAttemptRepository:
         """Write the pending changes of a wait."""
         self._session.flush()
 
-    def end_wait(self, account: str, network: str) -> None:
-        _END_WAIT.write(self._session, {"account": account, "network": network})
-
-    def is_known(self, user_id: int, network: str, *, since: datetime) -> bool:
-        """True if the user has logged in from that network since then."""
-        values = {"user_id": user_id, "network": network, "since": since}
-        return bool(_IS_KNOWN.rows(self._session, values))
-
     def remember_network(self, user_id: int, network: str, *, at: datetime) -> None:
         _REMEMBER_NETWORK.write(self._session, {"user_id": user_id, "network": network, "at": at})
 
@@ -78,34 +83,35 @@ class LoginAttemptRepository:
 
 
 _SUBJECT, _AT = parameter("subject", Text), parameter("at", LoginAttempt.window_started_at.type)
-_USER_ID, _ACCOUNT, _NETWORK = parameter("user_id", BigInteger), parameter("account", Text), parameter("network", Text)
+_USER_ID, _NETWORK = parameter("user_id", BigInteger), parameter("network", Text)
 
-_IS_OVER = LoginAttempt.window_started_at <= _AT - parameter("window", Interval)
-_COUNT = PlannedOnce(
-    insert(LoginAttempt)
-    .values(subject=_SUBJECT, window_started_at=_AT, attempts=1)
-    .on_conflict_do_update(
-        index_elements=[LoginAttempt.subject],
-        set_={
-            "attempts": case((_IS_OVER, 1), else_=LoginAttempt.attempts + 1),
-            "window_started_at": case((_IS_OVER, _AT), else_=LoginAttempt.window_started_at),
-        },
+
+def _counting(statement: Insert) -> PlannedOnce:
+    is_over = LoginAttempt.window_started_at <= _AT - parameter("window", Interval)
+    return PlannedOnce(
+        statement.on_conflict_do_update(
+            index_elements=[LoginAttempt.subject],
+            set_={
+                "attempts": case((is_over, 1), else_=LoginAttempt.attempts + 1),
+                "window_started_at": case((is_over, _AT), else_=LoginAttempt.window_started_at),
+            },
+        ).returning(
+            LoginAttempt.attempts,
+            LoginAttempt.window_started_at,
+            func.set_config("synchronous_commit", "off", True),
+        )
     )
-    .returning(
-        LoginAttempt.attempts,
-        LoginAttempt.window_started_at,
-        func.set_config("synchronous_commit", "off", True),
-    )
-)
-_FORGIVE = PlannedOnce(delete(LoginAttempt).where(LoginAttempt.subject == _SUBJECT).returning(LoginAttempt.subject))
-_END_WAIT = PlannedOnce(
-    delete(LoginWait).where(LoginWait.account == _ACCOUNT, LoginWait.network == _NETWORK).returning(LoginWait.account)
-)
-_IS_KNOWN = PlannedOnce(
-    select(LoginNetwork.user_id).where(
-        LoginNetwork.user_id == _USER_ID,
-        LoginNetwork.network == _NETWORK,
-        LoginNetwork.last_used_at >= parameter("since", LoginNetwork.last_used_at.type),
+
+
+_COUNT = _counting(insert(LoginAttempt).values(subject=_SUBJECT, window_started_at=_AT, attempts=1))
+_COUNT_KNOWN = _counting(
+    insert(LoginAttempt).from_select(
+        ["subject", "window_started_at", "attempts"],
+        select(_SUBJECT, _AT, literal(1, Integer)).where(
+            LoginNetwork.user_id == _USER_ID,
+            LoginNetwork.network == _NETWORK,
+            LoginNetwork.last_used_at >= parameter("since", LoginNetwork.last_used_at.type),
+        ),
     )
 )
 _REMEMBER_NETWORK = PlannedOnce(

@@ -5,11 +5,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import BigInteger, Text, delete, exists, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.database.prepared import PlannedOnce, parameter
+from app.models.login.attempt import LoginAttempt
+from app.models.login.network import LoginNetwork
 from app.models.login.session import LoginSession
+from app.models.login.wait import LoginWait
 from app.models.people.user import User
 from app.models.projects.project import Project, ProjectMember
 from app.repositories.sweeping import delete_some
@@ -19,11 +23,27 @@ class SessionRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def add(self, login_session: LoginSession) -> None:
-        # The driver does not know UUIDs.
-        ids = {"id": str(login_session.id), "refresh_id": str(login_session.refresh_id)}
-        values = {**ids, "user_id": login_session.user_id, "expires_at": login_session.expires_at}
-        _INSERT.write(self._session, values)
+    def begin(
+        self, login_session: LoginSession, *, password_hash: str, account: str, network: str, counter: str, at: datetime
+    ) -> bool:
+        """Begin the session of a log-in. False if its user is not active, or if the user's password has changed.
+
+        The log-in is forgotten as an attempt, and its network is known from now on. `account` and `network`
+        name the wait of an unknown network, and `counter` the attempts from a known one.
+        """
+        values = {
+            # The driver does not know UUIDs.
+            "id": str(login_session.id),
+            "refresh_id": str(login_session.refresh_id),
+            "user_id": login_session.user_id,
+            "expires_at": login_session.expires_at,
+            "password_hash": password_hash,
+            "account": account,
+            "network": network,
+            "counter": counter,
+            "at": at,
+        }
+        return bool(_BEGIN.write(self._session, values))
 
     def get_with_user(self, session_id: UUID, user_id: int) -> Any | None:
         """The session of that user as `LoginSession`, with `username`, `role`, `is_active` and `project_ids`.
@@ -70,13 +90,45 @@ class SessionRepository:
         return delete_some(self._session, LoginSession, LoginSession.expires_at < before, limit=limit)
 
 
-_INSERT = PlannedOnce(
-    insert(LoginSession)
-    .values(
-        {
-            name: parameter(name, LoginSession.__table__.c[name].type)
-            for name in ("id", "user_id", "refresh_id", "expires_at")
-        }
+def _begin() -> PlannedOnce:
+    """A log-in that succeeds is one statement, so that a client waits for one commit.
+
+    WITH holder AS (the user, locked, if the password is still the one that was checked),
+         forgiven AS (the counter of attempts from a known network is deleted),
+         ended AS (the wait of an unknown network is deleted),
+         remembered AS (the network is known from now on)
+    INSERT the session of the holder
+    """
+    network, at = parameter("network", Text), parameter("at", LoginNetwork.last_used_at.type)
+    holder = (
+        select(User.id)
+        .where(
+            User.id == parameter("user_id", BigInteger),
+            User.password_hash == parameter("password_hash", Text),
+            User.is_active,
+        )
+        .with_for_update()
+        .cte("holder")
     )
-    .returning(LoginSession.user_id)
-)
+    is_holder = exists(select(holder.c.id))
+    forgiven = delete(LoginAttempt).where(LoginAttempt.subject == parameter("counter", Text), is_holder)
+    ended = delete(LoginWait).where(
+        LoginWait.account == parameter("account", Text), LoginWait.network == network, is_holder
+    )
+    remembered = (
+        upsert(LoginNetwork)
+        .from_select(["user_id", "network", "last_used_at"], select(holder.c.id, network, at))
+        .on_conflict_do_update(index_elements=[LoginNetwork.user_id, LoginNetwork.network], set_={"last_used_at": at})
+    )
+    named = {name: LoginSession.__table__.c[name].type for name in ("id", "refresh_id", "expires_at")}
+    session = insert(LoginSession).from_select(
+        [*named, "user_id"], select(*(parameter(name, type_) for name, type_ in named.items()), holder.c.id)
+    )
+    return PlannedOnce(
+        session.add_cte(forgiven.cte("forgiven"), ended.cte("ended"), remembered.cte("remembered")).returning(
+            LoginSession.user_id
+        )
+    )
+
+
+_BEGIN = _begin()

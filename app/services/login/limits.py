@@ -14,7 +14,7 @@ from app.auth.networks import fingerprint, network_of, site_of
 from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
 from app.errors import TooManyRequestsError
-from app.repositories.login.attempts import LoginAttemptRepository
+from app.repositories.login.attempts import Counted, LoginAttemptRepository
 from app.settings import RateLimit
 
 FIRST_WAIT = timedelta(seconds=1)
@@ -33,11 +33,15 @@ RETENTION_TIME = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A log-in whose password may be checked. It counts as a failure until `LogInLimits.succeed`."""
+    """A log-in whose password may be checked. It counts as a failure until the log-in succeeds."""
 
     account: str
     network: str
-    is_known: bool
+
+    @property
+    def counter(self) -> str:
+        """The subject that counts the attempts from a network that the user is known from."""
+        return f"known:{self.account}:{self.network}"
 
 
 class LogInLimits:
@@ -79,26 +83,29 @@ class LogInLimits:
         attempt with an unknown name must wait like any other.
         """
         account = f"user:{user_id}" if user_id is not None else f"name:{fingerprint(self._key, login.casefold())}"
-        network = self._network_of(address, account)
+        attempt = Attempt(account, self._network_of(address, account))
+        if self._limit is None:
+            return attempt
         now = self._now()
-        with self._uow.single_statements():
-            is_known = user_id is not None and self._attempts.is_known(user_id, network, since=now - KNOWN_TIME)
-            refusal = _refusal("log-in", self._count(f"known:{account}:{network}")) if is_known else None
-        attempt = Attempt(account, network, is_known)
-        if self._limit is not None and not is_known:
+        counted = None
+        if user_id is not None:
+            with self._uow.single_statements():
+                counted = self._attempts.count_known(
+                    attempt.counter,
+                    user_id=user_id,
+                    network=attempt.network,
+                    since=now - KNOWN_TIME,
+                    at=now,
+                    window=self._limit.window,
+                )
+        if counted is not None:
+            refusal = _refusal("log-in", self._wait_after_count(counted, self._limit))
+        else:
             with self._uow.transaction():
                 refusal = too_many or _refusal("log-in", self._wait_of_unknown_network(attempt, self._limit, now))
         if refusal is not None:
             raise refusal
         return attempt
-
-    def succeed(self, attempt: Attempt, user_id: int) -> None:
-        """Call it inside the transaction of the log-in."""
-        if attempt.is_known:
-            self._attempts.forgive(f"known:{attempt.account}:{attempt.network}")
-        else:
-            self._attempts.end_wait(attempt.account, attempt.network)
-        self._attempts.remember_network(user_id, attempt.network, at=self._now())
 
     def forget_other_networks(self, address: str, user_id: int) -> None:
         """Forget the networks that have used only the old password. Call it inside the transaction that changes it."""
@@ -145,9 +152,13 @@ class LogInLimits:
         """Count an attempt. Return how long to wait if there were too many, else None. Refused attempts count too."""
         if self._limit is None:
             return None
-        now, window = self._now(), timedelta(seconds=self._limit.seconds)
-        attempts, since = self._attempts.count(subject, at=now, window=window)
-        return since + window - now if attempts > self._limit.amount * factor else None
+        counted = self._attempts.count(subject, at=self._now(), window=self._limit.window)
+        return self._wait_after_count(counted, self._limit, factor=factor)
+
+    def _wait_after_count(self, counted: Counted, limit: RateLimit, *, factor: int = 1) -> timedelta | None:
+        if counted.attempts <= limit.amount * factor:
+            return None
+        return counted.since + limit.window - self._now()
 
 
 def _wait_after(failures: int, limit: RateLimit) -> timedelta | None:

@@ -23,7 +23,7 @@ from app.errors import (
 from app.events import SessionEnded, UserChanged
 from app.models.login.session import LoginSession
 from app.models.people.user import Role, User
-from app.queries.pages import JsonRow
+from app.queries.pages import VersionedRow
 from app.repositories.login.api_tokens import ApiTokenRepository
 from app.repositories.login.sessions import SessionRepository
 from app.repositories.people import UserRepository
@@ -64,7 +64,7 @@ class AuthenticationService:
         self._now = clock
         self._policy = policy
 
-    def register(self, *, username: str, email: str, password: str, address: str) -> JsonRow:
+    def register(self, *, username: str, email: str, password: str, address: str) -> VersionedRow:
         """Create an account with the role `user`. Only an admin can give it another role."""
         if not self._policy.is_registration_open:
             raise RegistrationClosedError("registration is closed; ask an admin for an account")
@@ -102,22 +102,32 @@ class AuthenticationService:
         if not is_password(password, password_hash) or user is None or password_hash is None:
             _log_log_in(_failure(user), user, address)
             raise too_many or WrongCredentialsError("the username or password is wrong")
-        new_hash = hash_password(password) if needs_rehash(password_hash) else None
-        with self._uow.transaction():
-            if not self._users.lock_login(user.id, password_hash):
-                raise WrongCredentialsError("the username or password is wrong")
-            if new_hash is not None:
-                user.password_hash = new_hash
-            self._limits.succeed(attempt, user.id)
-            login_session = LoginSession(
-                id=uuid4(),
-                user_id=user.id,
-                refresh_id=uuid4(),
-                expires_at=self._now() + self._policy.session_lifetime,
+        if needs_rehash(password_hash):
+            password_hash = self._rehash(user.id, password, password_hash)
+        now = self._now()
+        login_session = LoginSession(
+            id=uuid4(), user_id=user.id, refresh_id=uuid4(), expires_at=now + self._policy.session_lifetime
+        )
+        with self._uow.single_statements():
+            is_begun = self._sessions.begin(
+                login_session,
+                password_hash=password_hash,
+                account=attempt.account,
+                network=attempt.network,
+                counter=attempt.counter,
+                at=now,
             )
-            self._sessions.add(login_session)
+        if not is_begun:
+            raise WrongCredentialsError("the username or password is wrong")
         _log_log_in("succeeded", user, address)
         return _grant(login_session)
+
+    def _rehash(self, user_id: int, password: str, old_hash: str) -> str:
+        """Hash a password as it is done today, and return the new hash. Nothing happens if the password has changed."""
+        new_hash = hash_password(password)
+        with self._uow.single_statements():
+            self._users.replace_hash(user_id, old_hash, new_hash)
+        return new_hash
 
     def refresh(self, *, session_id: UUID, refresh_id: UUID) -> Grant:
         """Exchange a refresh token for the next one.
