@@ -44,6 +44,10 @@ class PreconditionFailedError(TaskTrackerError):
     code = "precondition_failed"
 
 
+class PreconditionRequiredError(TaskTrackerError):
+    code = "precondition_required"
+
+
 class TooLargeError(TaskTrackerError):
     code = "too_large"
 

@@ -28,7 +28,7 @@ from app.http.openapi import init_openapi
 from app.http.rate_limits import init_rate_limits
 from app.http.request_ids import init_request_ids
 from app.http.response_headers import init_response_headers
-from app.http.responses import init_json
+from app.http.responses import init_json, init_preconditions
 from app.http.running_requests import RunningRequests, init_running_requests
 from app.http.slow_clients import SlowClients
 from app.http.steps import Exchange, Steps
@@ -68,6 +68,7 @@ def create_app(
         hops = settings.trusted_proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     init_json(app)
+    init_preconditions(app, settings)
     steps = Steps(app)
     init_request_ids(steps)
     init_metrics(app, steps)

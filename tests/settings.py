@@ -22,6 +22,7 @@ def make_settings(database_url: str, redis_url: str, **changes: Any) -> Settings
         classic_token_minutes=60,
         session_days=30,
         self_registration_enabled=True,
+        require_if_match=False,
         time_zone=ZoneInfo("UTC"),
         database_pool_size=5,
         request_statement_seconds=30,

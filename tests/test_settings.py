@@ -54,6 +54,7 @@ class TestReadSettings:
             "ENVIRONMENT",
             "ACCESS_TOKEN_MINUTES",
             "SELF_REGISTRATION_ENABLED",
+            "REQUIRE_IF_MATCH",
             "RATE_LIMIT_ENABLED",
             "RATE_LIMIT_TASKS",
             "TIME_ZONE",

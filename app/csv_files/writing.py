@@ -75,7 +75,7 @@ def _cell_of(value: object) -> str:
         case int() | float():
             return str(value)
         case datetime():
-            return value.isoformat()
+            return value.isoformat(timespec="microseconds")
         case list():
             return defused(join_labels(value))
         case _:

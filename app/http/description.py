@@ -108,6 +108,7 @@ class _Route:
             yield HTTPStatus.UNPROCESSABLE_ENTITY
         if self.is_conditional:
             yield HTTPStatus.PRECONDITION_FAILED
+            yield HTTPStatus.PRECONDITION_REQUIRED
 
     def codes_of(self, status: HTTPStatus) -> list[str]:
         errors = getattr(self.view, "errors", ())

@@ -47,6 +47,7 @@ ERRORS: Mapping[HTTPStatus, tuple[str, tuple[str, ...]]] = {
         ("Retry-After",),
     ),
     HTTPStatus.PRECONDITION_FAILED: ("The version is not the one that If-Match names.", ()),
+    HTTPStatus.PRECONDITION_REQUIRED: ("This tracker requires If-Match (the setting REQUIRE_IF_MATCH).", ()),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("The body is too large.", ()),
     HTTPStatus.REQUEST_URI_TOO_LONG: ("The path and the query are too long.", ()),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("The body has another format than this operation reads.", ()),

@@ -6,10 +6,12 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import orjson
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 from flask.json.provider import JSONProvider
 
+from app.errors import PreconditionRequiredError
 from app.queries.pages import JsonRow, Page, Precondition, VersionedRow
+from app.settings import Settings
 
 
 class OrjsonProvider(JSONProvider):
@@ -57,9 +59,18 @@ def versioned_response(row: VersionedRow, status: int = 200, headers: dict[str, 
     return response
 
 
+def init_preconditions(app: Flask, settings: Settings) -> None:
+    app.config["REQUIRE_IF_MATCH"] = settings.require_if_match
+
+
 def precondition() -> Precondition | None:
-    """The condition that If-Match sets (RFC 9110 §13.1.1). None when the request sets none."""
+    """The condition that If-Match sets (RFC 9110 §13.1.1). None when the request sets none.
+
+    Raises PreconditionRequiredError when it must set one (RFC 6585 §3).
+    """
     if "If-Match" not in request.headers:
+        if current_app.config["REQUIRE_IF_MATCH"]:
+            raise PreconditionRequiredError("send If-Match with the ETag that you have read")
         return None
     etags = request.if_match
     return lambda row_id, version: etags.contains(_tag(row_id, version))
@@ -98,11 +109,9 @@ def _printed(value: object) -> bytes:
 
 
 def _print_time(value: object) -> str:
-    """A time as PostgreSQL prints it in all other answers: in UTC, and without zeros at the end of a fraction."""
+    """A time as all other answers print it: in UTC, and with six digits."""
     if isinstance(value, datetime):
-        moment = value.astimezone(UTC)
-        fraction = f".{moment.microsecond:06}".rstrip("0") if moment.microsecond else ""
-        return f"{moment.replace(microsecond=0, tzinfo=None).isoformat()}{fraction}+00:00"
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
     if isinstance(value, date):
         return value.isoformat()
     raise TypeError

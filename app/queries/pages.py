@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
 
-from app.errors import InvalidError
+from app.errors import InvalidError, PreconditionFailedError
 
 Value = TypeVar("Value")
 
@@ -68,6 +68,19 @@ class VersionedRow(JsonRow):
 
 # Tells from a row's id and version whether the row may be overwritten; made from If-Match.
 Precondition = Callable[[int, int], bool]
+
+
+class Versioned(Protocol):
+    """What has an id and a version."""
+
+    id: Any
+    version: Any
+
+
+def ensure_unchanged(kind: str, row: Versioned, may_overwrite: Precondition | None) -> None:
+    """Raises PreconditionFailedError for a row, such as a task, that the precondition does not let overwrite."""
+    if may_overwrite is not None and not may_overwrite(row.id, row.version):
+        raise PreconditionFailedError(f"the {kind} has changed since you read it; read it again")
 
 
 @dataclass(frozen=True, slots=True)

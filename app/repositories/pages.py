@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, Text, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, DateTime, Select, String, Text, cast, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from app.queries.pages import MAX_TOTAL, JsonRow, Page, Position, Shape, Total, encode_cursor
 
 AnySelect = Select[*tuple[Any, ...]]
+
+_TIME_FORMAT: ColumnElement[str] = literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'""")
 
 
 def row_of(text: str | None) -> JsonRow | None:
@@ -47,13 +49,20 @@ def json_text(fields: Mapping[str, Any]) -> ColumnElement[str]:
 
 
 def json_object(fields: Mapping[str, Any]) -> ColumnElement[Any]:
-    """A JSON object for use within a row. `row_to_json` prints no blanks.
+    """A JSON object for use within a row. `row_to_json` prints no blanks. Times are in UTC, with six digits.
 
     Every table belongs to the statement around the object. A query within a field must name them in its `correlate`.
     """
-    columns = select(*(column.label(name) for name, column in fields.items()))
+    columns = select(*(_printed(column).label(name) for name, column in fields.items()))
     row = columns.correlate_except(None).subquery("object")
     return select(func.row_to_json(row.table_valued())).scalar_subquery()
+
+
+def _printed(column: Any) -> Any:
+    if not isinstance(column.type, DateTime):
+        return column
+    # By itself, PostgreSQL leaves out the zeros at the end of a fraction, and a fraction of zero.
+    return func.to_char(func.timezone(literal_column("'UTC'"), column), _TIME_FORMAT)
 
 
 def shaped_text(shape: Shape, fields: Mapping[str, Any]) -> ColumnElement[str]:

@@ -14,7 +14,7 @@ from app.database.prepared import PlannedOnce, parameter
 from app.errors import ProjectKeyTakenError
 from app.models.people.user import User
 from app.models.projects.project import Project, ProjectMember, in_capitals
-from app.queries.pages import JsonRow, Page, decode_cursor, is_integer
+from app.queries.pages import Page, VersionedRow, decode_cursor, is_integer
 from app.repositories.pages import AnySelect, json_text, page_of
 from app.repositories.scope import anybody_like, is_in_scope, scope_parameters
 
@@ -25,6 +25,7 @@ PROJECT_FIELDS: dict[str, Any] = {
     "includes_everyone": Project.includes_everyone,
     "created_at": Project.created_at,
     "updated_at": Project.updated_at,
+    "version": Project.version,
 }
 MEMBER_FIELDS: dict[str, Any] = {
     "id": User.id,
@@ -96,20 +97,22 @@ class ProjectRepository:
             return True
         return self._session.get(ProjectMember, (project.id, user_id)) is not None
 
-    def add_member(self, project_id: int, user_id: int) -> None:
-        """Idempotent: adding a member again changes nothing."""
-        self._session.execute(
-            insert(ProjectMember).values(project_id=project_id, user_id=user_id).on_conflict_do_nothing()
-        )
+    def add_member(self, project_id: int, user_id: int) -> bool:
+        """False if the user was a member before."""
+        values = {"project_id": project_id, "user_id": user_id}
+        statement = insert(ProjectMember).values(values).on_conflict_do_nothing().returning(ProjectMember.user_id)
+        return self._session.scalar(statement) is not None
 
-    def remove_member(self, project_id: int, user_id: int) -> None:
-        self._session.execute(
-            delete(ProjectMember).where(ProjectMember.project_id == project_id, ProjectMember.user_id == user_id)
-        )
+    def remove_member(self, project_id: int, user_id: int) -> bool:
+        """False if the user was no member before."""
+        is_meant = (ProjectMember.project_id == project_id, ProjectMember.user_id == user_id)
+        statement = delete(ProjectMember).where(*is_meant).returning(ProjectMember.user_id)
+        return self._session.scalar(statement) is not None
 
-    def get_row(self, project_id: int) -> JsonRow:
-        statement = select(json_text(PROJECT_FIELDS)).where(Project.id == project_id)
-        return JsonRow(self._session.execute(statement).scalar_one().encode())
+    def get_row(self, project_id: int) -> VersionedRow:
+        statement = select(json_text(PROJECT_FIELDS), Project.id, Project.version).where(Project.id == project_id)
+        row = self._session.execute(statement).one()
+        return VersionedRow(row[0].encode(), row.id, row.version)
 
     def list_page(self, actor: Actor, *, cursor: str | None, limit: int) -> Page:
         statement = _visible_to(actor, select(json_text(PROJECT_FIELDS), cast(Project.id, Text), Project.id))

@@ -20,8 +20,8 @@ from app.http.client_address import client_address
 from app.http.idempotency import keeps_no_answer
 from app.http.identity.access import current_actor, public, requires
 from app.http.identity.bearer import authorization, bearer_tokens
-from app.http.openapi import Blueprint, raises
-from app.http.responses import no_content, page_response, row_response, value_response
+from app.http.openapi import Blueprint, raises, versioned
+from app.http.responses import no_content, page_response, value_response, versioned_response
 from app.schemas.base import PageQuery
 from app.schemas.login import (
     ApiTokenInput,
@@ -50,7 +50,7 @@ def register(values: dict[str, Any]) -> Response:
     name that looks like another user's is taken: `user1` where there is `userl`. So is a name that an import has
     given to somebody. An admin hands it over with `POST /api/v1/users`.
     """
-    return row_response(services().login.register(**values, address=client_address()), 201)
+    return versioned_response(services().login.register(**values, address=client_address()), 201)
 
 
 @blueprint.post("/login")
@@ -121,9 +121,10 @@ def end_all_sessions() -> Response:
 @blueprint.get("/me")
 @requires(Permission.USER_READ)
 @blueprint.response(200, User)
+@versioned
 def show_me() -> Response:
     """Show your own account."""
-    return row_response(services().people.get(current_actor(), current_actor().user_id))
+    return versioned_response(services().people.get(current_actor(), current_actor().user_id))
 
 
 @blueprint.put("/password")

@@ -16,8 +16,8 @@ from app.errors import (
 )
 from app.http.idempotency import keeps_no_answer
 from app.http.identity.access import current_actor, me_or, requires
-from app.http.openapi import X_CACHE, Blueprint, raises
-from app.http.responses import no_content, page_response, row_response, value_response
+from app.http.openapi import X_CACHE, Blueprint, raises, versioned
+from app.http.responses import no_content, page_response, precondition, value_response, versioned_response
 from app.queries.tasks import TaskQuery
 from app.schemas.base import PageQuery
 from app.schemas.login import ApiTokenInput, ApiTokenPage, NewApiToken
@@ -47,13 +47,14 @@ def list_users(query: dict[str, Any]) -> Response:
 @blueprint.arguments(UserInput)
 @blueprint.response(201, User)
 @raises(UsernameTakenError, EmailTakenError)
+@versioned
 def create_user(values: dict[str, Any]) -> Response:
     """Create a user with a role. Admins only.
 
     If an import created an account with this name, and it never had a password, the account gets these values. It
     keeps its id, tasks and projects, and the user can log in. No API token may make an admin.
     """
-    return row_response(services().people.create(current_actor(), **values), 201)
+    return versioned_response(services().people.create(current_actor(), **values), 201)
 
 
 @blueprint.post("/service-accounts")
@@ -61,21 +62,23 @@ def create_user(values: dict[str, Any]) -> Response:
 @blueprint.arguments(ServiceAccountInput)
 @blueprint.response(201, User)
 @raises(UsernameTakenError)
+@versioned
 def create_service_account(values: dict[str, Any]) -> Response:
     """Create a service account: a user for scripts. Admins only.
 
     It has a role, and projects and tasks like every user. Nobody can log in to it: it acts by the API tokens that an
     admin makes for it.
     """
-    return row_response(services().people.create_service_account(current_actor(), **values), 201)
+    return versioned_response(services().people.create_service_account(current_actor(), **values), 201)
 
 
 @blueprint.get("/<user:user_id>")
 @requires(Permission.USER_READ)
 @blueprint.response(200, User)
+@versioned
 def show_user(user_id: int) -> Response:
     """Show a user: yourself, or anybody for managers and admins."""
-    return row_response(services().people.get(current_actor(), me_or(user_id)))
+    return versioned_response(services().people.get(current_actor(), me_or(user_id)))
 
 
 @blueprint.patch("/<user:user_id>")
@@ -83,6 +86,7 @@ def show_user(user_id: int) -> Response:
 @blueprint.arguments(UserPatch)
 @blueprint.response(200, User)
 @raises(UsernameTakenError, EmailTakenError, LastAdminError)
+@versioned
 def change_user(values: UserChanges, user_id: int) -> Response:
     """Change a user. Admins only.
 
@@ -91,20 +95,23 @@ def change_user(values: UserChanges, user_id: int) -> Response:
     it is a service account, which has neither a password nor an email address. No API token may change a password or
     make an admin.
     """
-    return row_response(services().people.change(current_actor(), me_or(user_id), values))
+    return versioned_response(
+        services().people.change(current_actor(), me_or(user_id), values, may_overwrite=precondition())
+    )
 
 
 @blueprint.delete("/<user:user_id>")
 @requires(Permission.USER_MANAGE)
 @blueprint.response(204)
 @raises(LastAdminError)
+@versioned
 def deactivate_user(user_id: int) -> Response:
     """Deactivate a user. Admins only.
 
     The account stays, because the history names it, but nobody can log in to it, and its API tokens are revoked. The
     last active admin who can log in cannot be deactivated.
     """
-    services().people.deactivate(current_actor(), me_or(user_id))
+    services().people.deactivate(current_actor(), me_or(user_id), may_overwrite=precondition())
     return no_content()
 
 

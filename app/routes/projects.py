@@ -8,8 +8,8 @@ from app.auth.permissions import Permission
 from app.composition.services import services
 from app.errors import ConflictError, InvalidError, ProjectKeyTakenError
 from app.http.identity.access import current_actor, requires
-from app.http.openapi import Blueprint, raises
-from app.http.responses import no_content, page_response, row_response
+from app.http.openapi import Blueprint, raises, versioned
+from app.http.responses import no_content, page_response, precondition, versioned_response
 from app.schemas.base import PageQuery
 from app.schemas.projects import MemberPage, Project, ProjectInput, ProjectPage, ProjectPatch
 
@@ -30,29 +30,32 @@ def list_projects(query: dict[str, Any]) -> Response:
 @blueprint.arguments(ProjectInput)
 @blueprint.response(201, Project)
 @raises(ProjectKeyTakenError)
+@versioned
 def create_project(values: dict[str, Any]) -> Response:
     """Create a project and become its first member. Managers and admins only."""
-    return row_response(services().projects.create(current_actor(), **values), 201)
+    return versioned_response(services().projects.create(current_actor(), **values), 201)
 
 
 @blueprint.get("/<key>")
 @requires(Permission.PROJECT_READ)
 @blueprint.response(200, Project)
+@versioned
 def show_project(key: str) -> Response:
     """Show a project."""
-    return row_response(services().projects.get(current_actor(), key))
+    return versioned_response(services().projects.get(current_actor(), key))
 
 
 @blueprint.patch("/<key>")
 @requires(Permission.PROJECT_UPDATE)
 @blueprint.arguments(ProjectPatch)
 @blueprint.response(200, Project)
+@versioned
 def rename_project(values: dict[str, Any], key: str) -> Response:
     """Rename a project. Managers and admins only. Only admins rename `GEN`.
 
-    The key stays, because refs contain it.
+    The key stays, because refs contain it. The version counts the changes of the name and of the members.
     """
-    return row_response(services().projects.rename(current_actor(), key, **values))
+    return versioned_response(services().projects.rename(current_actor(), key, may_overwrite=precondition(), **values))
 
 
 @blueprint.get("/<key>/members")
@@ -68,13 +71,14 @@ def list_members(query: dict[str, Any], key: str) -> Response:
 @requires(Permission.PROJECT_UPDATE)
 @blueprint.response(204)
 @raises(ConflictError, InvalidError)
+@versioned
 def add_member(key: str, username: str) -> Response:
     """Add a member to a project. Managers and admins only.
 
-    Adding the same member again changes nothing. `GEN` has no list of members (409). If there is no such user, the
-    answer is 422.
+    Adding the same member again changes nothing. `If-Match` takes the `ETag` of the project. `GEN` has no list of
+    members (409). If there is no such user, the answer is 422.
     """
-    services().projects.add_member(current_actor(), key, username=username)
+    services().projects.add_member(current_actor(), key, username=username, may_overwrite=precondition())
     return no_content()
 
 
@@ -82,11 +86,12 @@ def add_member(key: str, username: str) -> Response:
 @requires(Permission.PROJECT_UPDATE)
 @blueprint.response(204)
 @raises(ConflictError, InvalidError)
+@versioned
 def remove_member(key: str, username: str) -> Response:
     """Remove a member from a project. Managers and admins only.
 
-    Removing a user who is not a member is no error. `GEN` has no list of members (409). If there is no such user, the
-    answer is 422.
+    Removing a user who is not a member is no error. `If-Match` takes the `ETag` of the project. `GEN` has no list of
+    members (409). If there is no such user, the answer is 422.
     """
-    services().projects.remove_member(current_actor(), key, username=username)
+    services().projects.remove_member(current_actor(), key, username=username, may_overwrite=precondition())
     return no_content()

@@ -115,7 +115,8 @@ def replace_task(values: TaskChanges, task_id: TaskKey) -> Response:
 def change_task(values: TaskChanges, task_id: TaskKey) -> Response:
     """Change some fields of a task. With `If-Match`, the answer is 412 if the task has changed since you read it.
 
-    A field that is absent stays as it is. Null removes the assignee, the deadline or the `external_ref`.
+    A field that is absent stays as it is. Null empties the description, the labels, the
+    assignee, the deadline or the `external_ref`.
     """
     return versioned_response(services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition()))
 

@@ -93,6 +93,7 @@ class User(Schema):
     )
     created_at = fields.AwareDateTime(required=True)
     updated_at = fields.AwareDateTime(required=True)
+    version = fields.Integer(required=True)
 
 
 UserPage = page_schema(User, "UserPage")

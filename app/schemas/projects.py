@@ -7,7 +7,7 @@ from marshmallow import Schema, fields
 
 from app.models.people.user import Role
 from app.models.projects.project import MAX_PROJECT_NAME_LENGTH, PROJECT_KEY_PATTERN, in_capitals
-from app.schemas.base import StrictSchema, Text, WholeRegexp, page_schema
+from app.schemas.base import SomeOf, StrictSchema, Text, WholeRegexp, page_schema
 
 
 class ProjectKey(fields.String):
@@ -29,8 +29,8 @@ class ProjectInput(StrictSchema):
     name = Text(min_length=1, max_length=MAX_PROJECT_NAME_LENGTH, required=True)
 
 
-class ProjectPatch(StrictSchema):
-    name = Text(min_length=1, max_length=MAX_PROJECT_NAME_LENGTH, required=True)
+class ProjectPatch(SomeOf):
+    name = Text(min_length=1, max_length=MAX_PROJECT_NAME_LENGTH)
 
 
 class Project(Schema):
@@ -42,6 +42,7 @@ class Project(Schema):
     )
     created_at = fields.AwareDateTime(required=True)
     updated_at = fields.AwareDateTime(required=True)
+    version = fields.Integer(required=True, metadata={"description": "a change of the name or of a member raises it"})
 
 
 class Member(Schema):

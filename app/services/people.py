@@ -11,7 +11,7 @@ from app.database.unit_of_work import UnitOfWork
 from app.errors import ForbiddenError, InvalidError, LastAdminError, not_found
 from app.events import UserChanged
 from app.models.people.user import Role, User
-from app.queries.pages import JsonRow, Page
+from app.queries.pages import Page, Precondition, VersionedRow, ensure_unchanged
 from app.repositories.login.api_tokens import ApiTokenRepository
 from app.repositories.login.attempts import LoginAttemptRepository
 from app.repositories.login.sessions import SessionRepository
@@ -48,7 +48,7 @@ class UserService:
 
     def create(
         self, actor: Actor, *, username: str, email: str, password: str, role: Role, time_zone: str = "UTC"
-    ) -> JsonRow:
+    ) -> VersionedRow:
         """Create a user.
 
         If an import has created an account with this name, and nobody has set its password, that account becomes the
@@ -70,7 +70,9 @@ class UserService:
             self._uow.publish(UserChanged(user.id))
             return self._row(user.id)
 
-    def create_service_account(self, actor: Actor, *, username: str, role: Role, time_zone: str = "UTC") -> JsonRow:
+    def create_service_account(
+        self, actor: Actor, *, username: str, role: Role, time_zone: str = "UTC"
+    ) -> VersionedRow:
         """Create a user who acts by API tokens alone: without a password, nobody can log in."""
         ensure_may(actor, Permission.USER_MANAGE)
         _ensure_may_give(actor, role)
@@ -97,7 +99,7 @@ class UserService:
         with self._uow.transaction():
             return self._users.has_admin()
 
-    def get(self, actor: Actor, user_id: int) -> JsonRow:
+    def get(self, actor: Actor, user_id: int) -> VersionedRow:
         with self._uow.transaction():
             self._ensure_may_read(actor, user_id)
             return self._row(user_id)
@@ -107,7 +109,9 @@ class UserService:
         with self._uow.transaction():
             return self._users.list_page(q=q, cursor=cursor, limit=limit)
 
-    def change(self, actor: Actor, user_id: int, changes: UserChanges) -> JsonRow:
+    def change(
+        self, actor: Actor, user_id: int, changes: UserChanges, *, may_overwrite: Precondition | None = None
+    ) -> VersionedRow:
         """Change a user. A new password or a deactivation ends their sessions, and a deactivation their API tokens.
 
         An admin who changes their own password keeps the session that they use. Raises LastAdminError for a change that
@@ -121,6 +125,7 @@ class UserService:
         with self._uow.transaction():
             self._users.lock_admin_roll()
             user = self._users.get_for_update(user_id) or not_found("user", user_id)
+            ensure_unchanged("user", user, may_overwrite)
             if user.is_service:
                 _ensure_fits_service_account(changes)
             was_admin = _is_admin(user)
@@ -163,15 +168,15 @@ class UserService:
             self._users.flush()
             self._uow.publish(UserChanged(user.id))
 
-    def deactivate(self, actor: Actor, user_id: int) -> None:
+    def deactivate(self, actor: Actor, user_id: int, *, may_overwrite: Precondition | None = None) -> None:
         """Users are never deleted, because the history names them."""
-        self.change(actor, user_id, {"is_active": False})
+        self.change(actor, user_id, {"is_active": False}, may_overwrite=may_overwrite)
 
     def _ensure_may_read(self, actor: Actor, user_id: int) -> None:
         if user_id != actor.user_id and not may(actor, Permission.USER_READ_ALL):
             raise ForbiddenError("you may see your own account only")
 
-    def _row(self, user_id: int) -> JsonRow:
+    def _row(self, user_id: int) -> VersionedRow:
         return self._users.get_row(user_id) or not_found("user", user_id)
 
 

@@ -8,7 +8,7 @@ from app.errors import ConflictError, ForbiddenError, InvalidError, not_found
 from app.events import ProjectChanged
 from app.models.people.user import User
 from app.models.projects.project import Project
-from app.queries.pages import JsonRow, Page
+from app.queries.pages import Page, Precondition, VersionedRow, ensure_unchanged
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
 
@@ -20,7 +20,7 @@ class ProjectService:
         self._users = users
         self._now = clock
 
-    def create(self, actor: Actor, *, key: str, name: str) -> JsonRow:
+    def create(self, actor: Actor, *, key: str, name: str) -> VersionedRow:
         """Create a project, whose first member is the actor."""
         ensure_may(actor, Permission.PROJECT_CREATE)
         with self._uow.transaction():
@@ -30,7 +30,7 @@ class ProjectService:
             self._uow.publish(ProjectChanged(project.id))
             return self._projects.get_row(project.id)
 
-    def get(self, actor: Actor, key: str) -> JsonRow:
+    def get(self, actor: Actor, key: str) -> VersionedRow:
         with self._uow.transaction():
             return self._projects.get_row(self._get(actor, key).id)
 
@@ -38,38 +38,50 @@ class ProjectService:
         with self._uow.transaction():
             return self._projects.list_page(actor, cursor=cursor, limit=limit)
 
-    def rename(self, actor: Actor, key: str, *, name: str) -> JsonRow:
+    def rename(self, actor: Actor, key: str, *, name: str, may_overwrite: Precondition | None = None) -> VersionedRow:
         with self._uow.transaction():
-            project = self._projects.get_for_update(actor, key) or not_found("project", key)
-            self._ensure_may_update(actor, project)
+            project = self._get_for_update(actor, key, may_overwrite)
             project.name = name
-            project.updated_at = self._now()
-            self._projects.flush()
-            self._uow.publish(ProjectChanged(project.id))
+            self._note_change(project)
             return self._projects.get_row(project.id)
 
     def list_members(self, actor: Actor, key: str, *, cursor: str | None, limit: int) -> Page:
         with self._uow.transaction():
             return self._projects.list_members(self._get(actor, key).id, cursor=cursor, limit=limit)
 
-    def add_member(self, actor: Actor, key: str, *, username: str) -> None:
+    def add_member(self, actor: Actor, key: str, *, username: str, may_overwrite: Precondition | None = None) -> None:
         with self._uow.transaction():
-            project, user = self._get_with_user(actor, key, username)
-            self._projects.add_member(project.id, user.id)
-            self._uow.publish(ProjectChanged(project.id))
+            project, user = self._get_with_user(actor, key, username, may_overwrite)
+            if self._projects.add_member(project.id, user.id):
+                self._note_change(project)
 
-    def remove_member(self, actor: Actor, key: str, *, username: str) -> None:
+    def remove_member(
+        self, actor: Actor, key: str, *, username: str, may_overwrite: Precondition | None = None
+    ) -> None:
         with self._uow.transaction():
-            project, user = self._get_with_user(actor, key, username)
-            self._projects.remove_member(project.id, user.id)
-            self._uow.publish(ProjectChanged(project.id))
+            project, user = self._get_with_user(actor, key, username, may_overwrite)
+            if self._projects.remove_member(project.id, user.id):
+                self._note_change(project)
 
     def _get(self, actor: Actor, key: str) -> Project:
         return self._projects.get(actor, key) or not_found("project", key)
 
-    def _get_with_user(self, actor: Actor, key: str, username: str) -> tuple[Project, User]:
-        project = self._get(actor, key)
+    def _get_for_update(self, actor: Actor, key: str, may_overwrite: Precondition | None) -> Project:
+        project = self._projects.get_for_update(actor, key) or not_found("project", key)
         self._ensure_may_update(actor, project)
+        ensure_unchanged("project", project, may_overwrite)
+        return project
+
+    def _note_change(self, project: Project) -> None:
+        """Raise the project's version, which counts the changes of its members too."""
+        project.updated_at = self._now()
+        self._projects.flush()
+        self._uow.publish(ProjectChanged(project.id))
+
+    def _get_with_user(
+        self, actor: Actor, key: str, username: str, may_overwrite: Precondition | None
+    ) -> tuple[Project, User]:
+        project = self._get_for_update(actor, key, may_overwrite)
         if project.includes_everyone:
             raise ConflictError(f"everybody is in {project.key}; its members cannot be changed")
         user = self._users.get_by_username(username)

@@ -35,7 +35,7 @@ class TestExport:
     def test_each_task_is_a_line(self):
         line = value_rows([task()]).content
 
-        assert line == b"OPS-1,OPS,Paint,Green,in_progress,high,red,ada,,2026-03-09T12:00:00+00:00,JIRA-7\r\n"
+        assert line == b"OPS-1,OPS,Paint,Green,in_progress,high,red,ada,,2026-03-09T12:00:00.000000+00:00,JIRA-7\r\n"
 
     def test_none_becomes_an_empty_cell(self):
         (cells,) = cells_of(value_rows([task(description="", assignee=None, labels=[], external_ref=None)]))

@@ -5,6 +5,9 @@ import re
 import pytest
 
 LONGEST_TITLE = 100
+# What has no version, because nothing of it is overwritten: a new password names the one that it replaces, and
+# sessions and tokens never change until they end.
+UNVERSIONED = {"change_password", "end_session", "end_all_sessions", "revoke_token", "revoke_token_of_user"}
 CSV_OR_JSON = {
     "/api/v1/imports/{import_id}/errors": "ImportProblemPage",
     "/api/v1/task-logs": "TaskLogPage",
@@ -34,6 +37,23 @@ def test_every_operation_has_an_id_of_its_own_in_words(document):
     assert {"list_tasks", "create_import", "classic_create_task"} <= set(ids)
 
 
+def test_every_change_heeds_if_match(document):
+    changes = [
+        operation
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if path.startswith("/api/v1/") and method in {"put", "patch", "delete"}
+    ]
+
+    heedless = {
+        each["operationId"]
+        for each in changes
+        if "If-Match" not in {parameter.get("name") for parameter in each.get("parameters", ())}
+    }
+    assert heedless == UNVERSIONED
+    assert all({"412", "428"} <= set(each["responses"]) for each in changes if each["operationId"] not in heedless)
+
+
 def test_titles_are_short(document):
     titles = [operation["summary"] for operation in operations_of(document)]
 
@@ -55,7 +75,7 @@ def test_an_upload_with_options_is_one_form_that_ends_with_the_file(document):
     ("method", "path", "statuses"),
     [
         ("get", "/api/v1/tasks/{task_id}", "200 304 400 401 403 404 414 422 429 503"),
-        ("patch", "/api/v1/tasks/{task_id}", "200 400 401 403 404 412 413 414 415 422 429 503"),
+        ("patch", "/api/v1/tasks/{task_id}", "200 400 401 403 404 412 413 414 415 422 428 429 503"),
         ("post", "/api/v1/projects", "201 400 401 403 409 413 414 415 422 429 503"),
         ("get", "/healthz", "200 400 414"),
     ],

@@ -5,7 +5,8 @@ from tests.factories import PASSWORD
 
 USERS = "/api/v1/users"
 ME = "/api/v1/auth/me"
-FIELDS = {"id", "username", "email", "role", "time_zone", "is_active", "is_service", "created_at", "updated_at"}
+TIMES = {"created_at", "updated_at"}
+FIELDS = {"id", "username", "email", "role", "time_zone", "is_active", "is_service", "version", *TIMES}
 NEW_USER = {"username": "ann", "email": "ann@example.org", "password": PASSWORD, "role": "manager"}
 
 
@@ -175,7 +176,7 @@ class TestChange:
         response = as_admin.patch(f"{USERS}/{user.id}", changes)
 
         assert response.status_code == 200
-        assert response.json == {**before, **changes, "updated_at": response.json["updated_at"]}
+        assert response.json == {**before, **changes, "updated_at": response.json["updated_at"], "version": 2}
         assert as_admin.get(f"{USERS}/{user.id}").json == response.json
 
     @pytest.mark.parametrize("role", [Role.MANAGER, Role.USER, Role.VIEWER])

@@ -3,7 +3,7 @@ import pytest
 from app.models.people.user import Role
 
 PROJECTS = "/api/v1/projects"
-FIELDS = {"id", "key", "name", "includes_everyone", "created_at", "updated_at"}
+FIELDS = {"id", "key", "name", "includes_everyone", "created_at", "updated_at", "version"}
 
 
 class TestList:

@@ -40,7 +40,10 @@ class User(Base):
     is_service: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    version: Mapped[int] = mapped_column(server_default=text("1"))
 
+    # Every UPDATE names the version that it was made from, so no update can be lost silently.
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
     __table_args__ = (
         # A name belongs to one user, however it is capitalised.
         Index("uq_users_username", text("lower(username)"), unique=True),

@@ -28,7 +28,11 @@ class Project(Base):
     last_task_number: Mapped[int] = mapped_column(server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    # The version of the project's name and members. The number of its last task is not a part of it.
+    version: Mapped[int] = mapped_column(server_default=text("1"))
 
+    # Every UPDATE names the version that it was made from, so no update can be lost silently.
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
     __table_args__ = (
         Index("uq_projects_key", "key", unique=True),
         CheckConstraint(f"key ~ '{PROJECT_KEY_PATTERN}'", "key_format"),

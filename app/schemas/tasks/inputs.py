@@ -60,19 +60,25 @@ class Priority(fields.String):
 class Labels(BoundedList):
     """Each label once, in the order of first appearance."""
 
-    def __init__(self) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         label = Text(min_length=1, max_length=MAX_LABEL_LENGTH)
-        super().__init__(label, max_length=MAX_LABELS)
+        super().__init__(label, max_length=MAX_LABELS, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
         return list(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs)))
 
 
+# What null means for a field that may be empty, but whose value is never null.
+_EMPTY: Mapping[str, Any] = {"description": "", "labels": []}
+
+
 class _TaskFields(StrictSchema):
-    description = Text(max_length=MAX_DESCRIPTION_LENGTH)
+    """Null empties a field that may be empty."""
+
+    description = Text(max_length=MAX_DESCRIPTION_LENGTH, allow_none=True)
     status = Status()
     priority = Priority()
-    labels = Labels()
+    labels = Labels(allow_none=True)
     assignee = Text(
         min_length=1,
         max_length=MAX_USERNAME_LENGTH,
@@ -89,6 +95,10 @@ class _TaskFields(StrictSchema):
         },
     )
     position = Number(metadata={"description": "the place on the board, smallest first"})
+
+    @post_load
+    def _empty(self, values: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+        return values | {name: empty for name, empty in _EMPTY.items() if values.get(name, empty) is None}
 
 
 class TaskInput(_TaskFields):
@@ -110,7 +120,7 @@ class TaskReplacement(_TaskFields):
 
 
 class TaskPatch(_TaskFields, SomeOf):
-    """An absent field stays as it is; null removes the value."""
+    """An absent field stays as it is."""
 
     title = Text(min_length=1, max_length=MAX_TITLE_LENGTH)
     project = ProjectKey()

@@ -8,13 +8,13 @@ from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
 from app.clock import Calendar, in_zone
 from app.database.unit_of_work import UnitOfWork
-from app.errors import InvalidError, PreconditionFailedError, not_found
+from app.errors import InvalidError, not_found
 from app.events import TaskChanged
 from app.models.people.user import Role, User
 from app.models.projects.project import DEFAULT_PROJECT_KEY, Project
 from app.models.tasks.fields import PLAIN, TaskPriority, TaskStatus, defaults
 from app.models.tasks.task import Task
-from app.queries.pages import Precondition
+from app.queries.pages import Precondition, ensure_unchanged
 from app.queries.tasks import TaskKey, TaskView
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
@@ -124,8 +124,7 @@ class TaskService:
     ) -> Task:
         task = self._tasks.get_for_update(actor, key) or not_found("task", key)
         ensure_may(actor, permission, task)
-        if may_overwrite is not None and not may_overwrite(task.id, task.version):
-            raise PreconditionFailedError("the task has changed since you read it; read it again")
+        ensure_unchanged("task", task, may_overwrite)
         return task
 
     def _apply(self, actor: Actor, task: Task, changes: TaskChanges) -> None:

@@ -25,7 +25,7 @@ class TestRegister:
 
         assert set(response.json) == {
             *("id", "username", "email", "role", "time_zone", "is_active", "is_service"),
-            *("created_at", "updated_at"),
+            *("created_at", "updated_at", "version"),
         }
 
     def test_a_role_cannot_be_chosen(self, client):

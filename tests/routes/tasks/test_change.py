@@ -79,7 +79,7 @@ class TestChange:
             {"labels": ["b", "a"]},
             {"assignee": None},
             {"due_at": None},
-            {"due_at": "2032-01-01T00:00:00+00:00"},
+            {"due_at": "2032-01-01T00:00:00.000000+00:00"},
             {"external_ref": "JIRA-43"},
             {"external_ref": None},
             {"position": 0.5},
@@ -95,15 +95,25 @@ class TestChange:
         assert as_user.get(f"{TASKS}/{full_task.id}").json == response.json
 
     @pytest.mark.parametrize(
+        ("field", "empty"),
+        [("description", ""), ("labels", []), ("assignee", None), ("due_at", None), ("external_ref", None)],
+    )
+    def test_null_empties_a_field_that_may_be_empty(self, as_user, full_task, field, empty):
+        created = as_user.post(TASKS, {"title": "New", field: None})
+        changed = as_user.patch(f"{TASKS}/{full_task.id}", {field: None})
+        replaced = as_user.put(f"{TASKS}/{full_task.id}", {"title": "New", field: None})
+
+        assert [created.status_code, changed.status_code, replaced.status_code] == [201, 200, 200]
+        assert [each.json[field] for each in (created, changed, replaced)] == [empty, empty, empty]
+
+    @pytest.mark.parametrize(
         ("change", "pointer"),
         [
             ({}, ""),
             ({"title": None}, "/title"),
             ({"title": " "}, "/title"),
-            ({"description": None}, "/description"),
             ({"status": None}, "/status"),
             ({"priority": None}, "/priority"),
-            ({"labels": None}, "/labels"),
             ({"position": None}, "/position"),
             ({"external_ref": ""}, "/external_ref"),
             ({"external_ref": "r" * 256}, "/external_ref"),
@@ -235,9 +245,9 @@ class TestChangeStatus:
         "change",
         [
             {"status": "blocked"},
-            {"due_at": "2031-05-06T07:08:09+00:00"},
+            {"due_at": "2031-05-06T07:08:09.000000+00:00"},
             {"due_at": None},
-            {"status": "done", "due_at": "2031-05-06T07:08:09+00:00"},
+            {"status": "done", "due_at": "2031-05-06T07:08:09.000000+00:00"},
         ],
     )
     def test_changes_the_status_the_deadline_or_both(self, as_user, full_task, method, change):

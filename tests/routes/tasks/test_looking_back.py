@@ -114,7 +114,7 @@ class TestHistory:
         newest, oldest = response.json["items"]
         assert newest == {
             "revision": 2,
-            "at": "2026-03-09T13:00:00+00:00",
+            "at": "2026-03-09T13:00:00.000000+00:00",
             "until": None,
             "event": "changed",
             "actor": "mia",

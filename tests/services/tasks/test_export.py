@@ -161,8 +161,8 @@ class TestWrite:
             "priority": "high",
             "labels": 'shed, "a,b"',
             "assignee": "Ada",
-            "due_at": "2026-03-10T12:00:00+00:00",
-            "created_at": "2026-03-09T12:00:00+00:00",
+            "due_at": "2026-03-10T12:00:00.000000+00:00",
+            "created_at": "2026-03-09T12:00:00.000000+00:00",
             "external_ref": "JIRA-42",
         }
 

@@ -1,7 +1,6 @@
 import io
 from datetime import UTC, datetime, timedelta
 
-import orjson
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -11,6 +10,7 @@ from sqlalchemy import delete, update
 
 from app.composition.services import serving
 from app.errors import InvalidError, NotFoundError
+from app.http.responses import value_response
 from app.models.imports.task_import import DuplicatePolicy
 from app.models.people.user import Role
 from app.models.tasks.fields import TaskPriority, TaskStatus
@@ -24,7 +24,7 @@ from app.services.tasks.history import SORT
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 UNKNOWN_ID = 999_999_999
-ONE_O_CLOCK = "2026-03-10T13:00:00+00:00"
+ONE_O_CLOCK = "2026-03-10T13:00:00.000000+00:00"
 
 titles = st.sampled_from(["One", "Two", "Three"])
 changes = st.fixed_dictionaries(
@@ -50,7 +50,7 @@ class TestCreated:
 
         assert version == {
             "revision": 1,
-            "at": "2026-03-10T12:00:00+00:00",
+            "at": "2026-03-10T12:00:00.000000+00:00",
             "until": None,
             "event": "created",
             "actor": "ann",
@@ -64,8 +64,8 @@ class TestCreated:
                 {"field": "priority", "from": None, "to": "high"},
                 {"field": "labels", "from": None, "to": ["red"]},
                 {"field": "assignee", "from": None, "to": "mia"},
-                {"field": "due_at", "from": None, "to": "2026-03-10T12:00:00+00:00"},
-                {"field": "created_at", "from": None, "to": "2026-03-10T12:00:00+00:00"},
+                {"field": "due_at", "from": None, "to": "2026-03-10T12:00:00.000000+00:00"},
+                {"field": "created_at", "from": None, "to": "2026-03-10T12:00:00.000000+00:00"},
             ],
         }
 
@@ -98,7 +98,7 @@ class TestChanged:
             ({"labels": []}, {"labels": (["red", "green"], [])}),
             ({"assignee": "ann"}, {"assignee": ("mia", "ann")}),
             ({"assignee": None}, {"assignee": ("mia", None)}),
-            ({"due_at": None}, {"due_at": ("2026-03-10T12:00:00+00:00", None)}),
+            ({"due_at": None}, {"due_at": ("2026-03-10T12:00:00.000000+00:00", None)}),
             ({"external_ref": "B"}, {"external_ref": ("A", "B")}),
             ({"project": "OPS"}, {"project": ("GEN", "OPS"), "number": (1, 1)}),
             (
@@ -108,7 +108,7 @@ class TestChanged:
             ({"status": TaskStatus.DONE}, {"status": ("todo", "done"), "completed_at": (None, ONE_O_CLOCK)}),
             (
                 {"created_at": NOON - timedelta(days=1)},
-                {"created_at": ("2026-03-10T12:00:00+00:00", "2026-03-09T12:00:00+00:00")},
+                {"created_at": ("2026-03-10T12:00:00.000000+00:00", "2026-03-09T12:00:00.000000+00:00")},
             ),
             (
                 {"title": "Two", "priority": TaskPriority.HIGH, "description": ""},
@@ -402,7 +402,7 @@ class TestAllChanges:
 def page_of(service, actor, task_id, *, cursor=None, limit=200):
     """Read the body as a client gets it and check it against its schema."""
     page = service.list_page(actor, task_id, cursor=cursor, limit=limit)
-    body = orjson.loads(orjson.dumps({"items": [*map(as_json, page.items)], "next_cursor": page.next_cursor}))
+    body = value_response({"items": [*map(as_json, page.items)], "next_cursor": page.next_cursor}).json
     assert TaskVersionPage(unknown=RAISE).validate(body) == {}
     return body
 

@@ -29,7 +29,7 @@ class TestRows:
             "status": "blocked",
             "priority": "high",
             "assignee": "Ada",
-            "due_at": "2026-03-10T12:00:00+00:00",
+            "due_at": "2026-03-10T12:00:00.000000+00:00",
         }
         assert listed(services, boss) == [row]
 

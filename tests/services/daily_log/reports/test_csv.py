@@ -100,7 +100,7 @@ class TestDiff:
         assert (changed["task_id"], changed["change"]) == (str(task_id), "changed")
         assert (changed["before_title"], changed["after_title"]) == ("One", "'=Two")
         assert (changed["before_assignee"], changed["after_assignee"]) == ("mia", "")
-        assert changed["before_due_at"] == changed["after_due_at"] == "2026-03-09T12:00:00+00:00"
+        assert changed["before_due_at"] == changed["after_due_at"] == "2026-03-09T12:00:00.000000+00:00"
         assert (left["change"], left["before_title"], left["after_title"]) == ("left", "Leaves", "")
         assert (entered["change"], entered["before_title"], entered["after_title"]) == ("entered", "", "Enters")
 

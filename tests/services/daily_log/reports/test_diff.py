@@ -29,7 +29,7 @@ class TestDiff:
             "status": "todo",
             "priority": "high",
             "assignee": "mia",
-            "due_at": "2026-03-09T12:00:00+00:00",
+            "due_at": "2026-03-09T12:00:00.000000+00:00",
         }
         assert body["items"] == [{"task_id": new.id, "change": "entered", "before": None, "after": state}]
         assert body["counts"] == {**NONE_OF_EACH, "entered": 1}
@@ -65,7 +65,7 @@ class TestDiff:
             ({"priority": TaskPriority.CRITICAL}, {"priority": "medium"}, {"priority": "critical"}),
             ({"assignee": "ann"}, {"assignee": "mia"}, {"assignee": "ann"}),
             ({"assignee": None}, {"assignee": "mia"}, {"assignee": None}),
-            ({"due_at": None}, {"due_at": "2026-03-09T12:00:00+00:00"}, {"due_at": None}),
+            ({"due_at": None}, {"due_at": "2026-03-09T12:00:00.000000+00:00"}, {"due_at": None}),
             ({"project": "OPS"}, {"project": "GEN"}, {"project": "OPS", "ref": "OPS-1"}),
         ],
     )

@@ -88,7 +88,7 @@ class TestDeadClaims:
         assert runs.claim() is None
         report = show_import(import_id)
         assert (report["state"], report["failure"]) == ("failed", "5 attempts to go on from row 4 broke off")
-        assert (report["created_count"], report["finished_at"]) == (3, clock().isoformat())
+        assert (report["created_count"], report["finished_at"]) == (3, clock().isoformat(timespec="microseconds"))
         assert count(session, ImportBlock) == count(session, ImportDraft) == 0
         # The rows committed before stay, and the report counts them.
         assert count(session, Task) == 3

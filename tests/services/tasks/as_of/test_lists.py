@@ -193,7 +193,7 @@ class TestItems:
 
         (then,) = items_as_of(services, boss, NOON + 3 * HOUR)
 
-        assert (then["updated_at"], then["version"]) == ("2026-03-10T13:00:00+00:00", 2)
+        assert (then["updated_at"], then["version"]) == ("2026-03-10T13:00:00.000000+00:00", 2)
 
     def test_show_people_with_their_current_names(self, services, boss, ann, clock, session):
         create(services, boss, assignee="ann")

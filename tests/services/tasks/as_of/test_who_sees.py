@@ -35,7 +35,7 @@ class TestDeleted:
 
         (then,) = items_as_of(services, boss, NOON + HOUR, deleted=True)
 
-        assert (then["id"], then["deleted_at"]) == (task.id, "2026-03-10T13:00:00+00:00")
+        assert (then["id"], then["deleted_at"]) == (task.id, "2026-03-10T13:00:00.000000+00:00")
         assert ids_as_of(services, boss, NOON + HOUR) == []
         assert ids_as_of(services, boss, NOON, deleted=True) == []
 

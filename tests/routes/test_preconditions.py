@@ -1,0 +1,135 @@
+"""If-Match on users, projects and members, and a tracker that requires it everywhere."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.factories import PASSWORD
+
+TASKS = "/api/v1/tasks"
+USERS = "/api/v1/users"
+PROJECTS = "/api/v1/projects"
+
+
+class TestUsers:
+    def test_a_change_of_the_version_that_was_read_is_made_once(self, as_admin, user):
+        path, tag = read(as_admin, f"{USERS}/{user.id}")
+
+        first = as_admin.patch(path, {"role": "viewer"}, headers={"If-Match": tag})
+        second = as_admin.patch(path, {"role": "manager"}, headers={"If-Match": tag})
+
+        assert (first.status_code, first.json["role"]) == (200, "viewer")
+        assert first.headers["ETag"] != tag
+        assert (second.status_code, second.json["code"]) == (412, "precondition_failed")
+        assert as_admin.get(path).json == first.json
+
+    def test_a_user_who_has_changed_is_not_deactivated(self, as_admin, user):
+        path, tag = read(as_admin, f"{USERS}/{user.id}")
+        as_admin.patch(path, {"time_zone": "Europe/Berlin"})
+
+        assert as_admin.delete(path, headers={"If-Match": tag}).status_code == 412
+        assert as_admin.get(path).json["is_active"]
+        assert as_admin.delete(path, headers={"If-Match": read(as_admin, path)[1]}).status_code == 204
+
+    def test_a_version_that_is_known_already_is_not_sent_again(self, as_user):
+        for path in ("/api/v1/auth/me", f"{USERS}/me"):
+            tag = as_user.get(path).headers["ETag"]
+
+            response = as_user.get(path, headers={"If-None-Match": tag})
+
+            assert (response.status_code, response.data) == (304, b"")
+
+    def test_a_log_in_leaves_the_version(self, client, as_admin, user):
+        path, tag = read(as_admin, f"{USERS}/{user.id}")
+
+        assert client.post("/api/v1/auth/login", {"username": user.username, "password": PASSWORD}).status_code == 200
+
+        assert read(as_admin, path)[1] == tag
+
+
+class TestProjects:
+    def test_a_name_is_changed_from_the_version_that_was_read(self, as_admin, ops):
+        path, tag = read(as_admin, f"{PROJECTS}/OPS")
+
+        first = as_admin.patch(path, {"name": "First"}, headers={"If-Match": tag})
+        second = as_admin.patch(path, {"name": "Second"}, headers={"If-Match": tag})
+
+        assert (first.status_code, second.status_code) == (200, 412)
+        assert as_admin.get(path, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
+        assert as_admin.get(path).json["name"] == "First"
+
+    def test_a_change_of_the_members_is_a_change_of_the_project(self, as_admin, ops, user):
+        path, tag = read(as_admin, f"{PROJECTS}/OPS")
+        member = f"{path}/members/{user.username}"
+
+        assert as_admin.put(member, headers={"If-Match": tag}).status_code == 204
+        assert as_admin.put(member, headers={"If-Match": tag}).status_code == 412
+        assert as_admin.delete(member, headers={"If-Match": tag}).status_code == 412
+        assert as_admin.delete(member, headers={"If-Match": read(as_admin, path)[1]}).status_code == 204
+
+    def test_adding_a_member_again_and_a_new_task_leave_the_version(self, as_admin, ops, user):
+        member = f"{PROJECTS}/OPS/members/{user.username}"
+        as_admin.put(member)
+        path, tag = read(as_admin, f"{PROJECTS}/OPS")
+
+        as_admin.put(member)
+        as_admin.delete(f"{PROJECTS}/OPS/members/{as_admin.get(f'{USERS}/me').json['username']}")
+        as_admin.post(TASKS, {"title": "New", "project": "OPS"})
+
+        assert read(as_admin, path)[1] == tag
+
+    def test_a_precondition_does_not_open_what_one_may_not_change(self, as_user, ops):
+        assert as_user.patch(f"{PROJECTS}/OPS", {"name": "Mine"}, headers={"If-Match": '"1.1"'}).status_code == 403
+
+
+class TestRequired:
+    @pytest.mark.parametrize(
+        ("method", "path", "body"),
+        [
+            ("PUT", "/tasks/{task}", {"title": "New"}),
+            ("PATCH", "/tasks/{task}", {"title": "New"}),
+            ("PATCH", "/tasks/{task}/status", {"status": "done"}),
+            ("PUT", "/tasks/{task}/status", {"status": "done"}),
+            ("DELETE", "/tasks/{task}", None),
+            ("PATCH", "/users/{user}", {"role": "viewer"}),
+            ("DELETE", "/users/{user}", None),
+            ("PATCH", "/projects/OPS", {"name": "New"}),
+            ("PUT", "/projects/OPS/members/{name}", None),
+            ("DELETE", "/projects/OPS/members/{name}", None),
+        ],
+    )
+    def test_a_change_without_a_version_is_refused(self, as_admin, factories, ops, user, method, path, body):
+        task = factories.Task(project_id=ops.id)
+        path = "/api/v1" + path.format(task=task.id, user=user.id, name=user.username)
+        shown = path.partition("/members")[0].removesuffix("/status")
+
+        refused = as_admin.request(method, path, json=body)
+        tag = as_admin.get(shown).headers["ETag"]
+        done = as_admin.request(method, path, json=body, headers={"If-Match": tag})
+
+        assert (refused.status_code, refused.json["code"]) == (428, "precondition_required")
+        assert done.status_code in {200, 204}
+
+    def test_a_change_of_any_version_says_so(self, as_admin, factories):
+        path = f"{TASKS}/{factories.Task().id}"
+
+        assert as_admin.patch(path, {"title": "New"}, headers={"If-Match": "*"}).status_code == 200
+
+    def test_the_classic_api_works_as_before(self, as_admin, factories):
+        path = f"/task/{factories.Task().id}"
+
+        assert as_admin.put(path, {"task_name": "New"}).status_code == 200
+        assert as_admin.delete(path).status_code == 200
+
+    def test_what_has_no_version_needs_none(self, as_user):
+        made = as_user.post("/api/v1/auth/tokens", {"name": "script", "scopes": ["tasks:read"]})
+
+        assert as_user.delete(f"/api/v1/auth/tokens/{made.json['id']}").status_code == 204
+
+    @pytest.fixture
+    def settings(self, base_settings):
+        return replace(base_settings, require_if_match=True)
+
+
+def read(client, path):
+    return path, client.get(path).headers["ETag"]
