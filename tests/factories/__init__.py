@@ -19,6 +19,7 @@ from app.models.projects.project import Project as ProjectModel
 from app.models.projects.project import ProjectMember as ProjectMemberModel
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.models.tasks.task import Task as TaskModel
+from app.repositories.projects import ProjectRepository
 
 PASSWORD = "correct horse battery"
 # Hashed once, because each hash takes tens of milliseconds on purpose.
@@ -104,9 +105,8 @@ class Task(Base):
 
     @factory.lazy_attribute
     def number(self) -> int:
-        project = Task._meta.sqlalchemy_session.get_one(ProjectModel, self.project_id)
-        project.last_task_number += 1
-        return project.last_task_number
+        # As the app does: the number is not a part of the project's version.
+        return ProjectRepository(Task._meta.sqlalchemy_session).take_task_numbers(self.project_id, 1) + 1
 
 
 def general_project(session: Session) -> ProjectModel:
