@@ -17,6 +17,7 @@ class Sizes:
     open_loop_seconds: float
     list_calls: int
     starts: int
+    permits: tuple[int, ...]
     peer_tasks: int
 
 
@@ -34,6 +35,7 @@ def read_sizes() -> Sizes:
         open_loop_rate=int(os.environ.get("BENCH_RATE", "200")),
         open_loop_seconds=3.0 if is_quick else 20.0,
         list_calls=20 if is_quick else 100,
-        starts=3 if is_quick else 5,
+        starts=2 if is_quick else 5,
+        permits=(32,) if is_quick else (2, 4, 16, 32),
         peer_tasks=1_000 if is_quick else 10_000,
     )

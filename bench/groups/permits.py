@@ -16,7 +16,6 @@ from bench.processes import tracker
 from bench.stage import Stage
 
 PROCESSES = 2
-PERMITS = (2, 4, 16, 32)
 CONNECTIONS = 64
 PAGES = 100_000
 
@@ -27,7 +26,7 @@ def measure_permits(stage: Stage) -> None:
             work.add_tasks("SMALL", 10_000)
         usual = settings.database_pool_size - CONNECTIONS_WITHOUT_PERMIT
         with tracker(settings, stage.directory / "usual", api_processes=PROCESSES) as theirs:
-            for permits in PERMITS:
+            for permits in stage.sizes.permits:
                 changed = replace(settings, database_pool_size=permits + CONNECTIONS_WITHOUT_PERMIT)
                 with tracker(changed, stage.directory / f"permits-{permits}", api_processes=PROCESSES) as ours:
                     for what, requests, is_each_sent_once in _requests():
