@@ -17,6 +17,9 @@ COPY migrations migrations
 COPY app app
 # The compiled files cannot be written later.
 RUN python -m compileall -q .
+# For /version: docker build --build-arg RELEASE_COMMIT="$(git rev-parse HEAD)" .
+ARG RELEASE_COMMIT=
+ENV RELEASE_COMMIT=$RELEASE_COMMIT
 USER tasktracker
 VOLUME /tmp
 EXPOSE 8000

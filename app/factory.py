@@ -43,6 +43,7 @@ from app.jobs.observed import name_jobs_in_the_log, serve_each_job, watch_beat, 
 from app.log_lines import init_logging
 from app.memory import give_memory_back
 from app.metrics import Metrics
+from app.release import VERSION
 from app.routes import classic, daily_log, health, imports, login, people, projects, reports, tasks
 from app.schemas.classic import CLASSIC_NAMES
 from app.settings import Settings, read_settings
@@ -63,6 +64,7 @@ def create_app(
     app = _App("app", static_folder=None)
     start_afresh(app, settings, resources)
     app.config["CLASSIC_TOKEN_MINUTES"] = settings.classic_token_minutes
+    app.config["RELEASE"] = {"version": VERSION, "commit": settings.release_commit}
     app.url_map.strict_slashes = False
     if settings.trusted_proxy_hops:
         hops = settings.trusted_proxy_hops

@@ -1,5 +1,6 @@
 """Settings, read from the environment once and only here. Problems name a setting but never show its value."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,6 +88,7 @@ class Settings:
     drain_seconds: float
     alive_file: Path | None
     watched_dir: Path | None
+    release_commit: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,7 @@ def read_settings() -> Settings:
         drain_seconds=env.float("DRAIN_SECONDS", 5.0, validate=validate.Range(0, MAX_DRAIN_SECONDS)),
         alive_file=_optional_path(env, "ALIVE_FILE"),
         watched_dir=_optional_path(env, "WATCHED_DIR"),
+        release_commit=env.str("RELEASE_COMMIT", None, validate=_optional(_git_commit)) or None,
         rate_limits=RateLimits(
             enabled=env.bool("RATE_LIMIT_ENABLED", True),
             default=_rate_limit(env, "RATE_LIMIT_DEFAULT", "600/minute"),
@@ -210,6 +213,11 @@ def _known_time_zone(name: str) -> None:
 def _known_log_level(name: str) -> None:
     if name.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
         raise ValidationError("is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL")
+
+
+def _git_commit(text: str) -> None:
+    if not re.fullmatch("[0-9a-f]{7,64}", text):
+        raise ValidationError("is not the hexadecimal id of a commit")
 
 
 def _optional(validator: Callable[[str], None]) -> Callable[[str], None]:

@@ -37,6 +37,7 @@ def make_settings(database_url: str, redis_url: str, **changes: Any) -> Settings
         drain_seconds=0.0,
         alive_file=None,
         watched_dir=None,
+        release_commit=None,
         csv_limits=CSV_LIMITS,
     )
     return replace(settings, **changes)

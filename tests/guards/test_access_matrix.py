@@ -29,6 +29,8 @@ PUBLIC = {
     ("GET", "/healthz"),
     ("GET", "/metrics"),
     ("GET", "/readyz"),
+    # It says less about the release than the OpenAPI document does.
+    ("GET", "/version"),
     ("GET", "/api/v1/openapi.json"),
     ("GET", "/docs"),
     ("GET", "/redoc"),
