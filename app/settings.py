@@ -175,6 +175,13 @@ def read_launch_settings() -> LaunchSettings:
     return settings
 
 
+def read_env_file_path() -> Path | None:
+    """The file that completes the environment of `python main.py`; None if no file may."""
+    env = Env()
+    name = env.str("ENV_FILE", ".env")
+    return Path(name).absolute() if name else None
+
+
 def _seal(env: Env) -> None:
     try:
         env.seal()

@@ -19,6 +19,7 @@ from urllib.request import ProxyHandler, build_opener
 from app.local.console import run_on_database
 from app.local.daily_log import print_logs
 from app.local.data_dir import locked, numbers_dir, read_or_make_secrets
+from app.local.env_file import complete_environment
 from app.local.errors import StartError
 from app.local.first_run import Admin, ensure_admin, migrate
 from app.local.operator import make_new_password
@@ -26,7 +27,7 @@ from app.local.processes import LAST_REQUESTS_SECONDS, beat_command, serve_api, 
 from app.local.servers import PostgresServer, ValkeyServer, wait_until_ready
 from app.local.supervisor import ROOT, SupervisedProcess, output, say, stop_all
 from app.local.system_user import ServerUser, server_user
-from app.settings import LaunchSettings, Settings, SettingsError, read_launch_settings, read_settings
+from app.settings import LaunchSettings, Settings, SettingsError, read_env_file_path, read_launch_settings, read_settings
 
 READY_SECONDS = 60.0
 SERVER_READY_SECONDS = 30.0
@@ -39,6 +40,8 @@ TICK_SECONDS = 0.2
 # A start does not wait for room on the disk, since reading works without it, nor for days that are still to be logged.
 NOT_AWAITED = "exclude=disk&exclude=daily_log"
 SINGLE_PROCESSES = {"api": "serve HTTP", "worker": "run jobs", "beat": "send jobs when they are due"}
+# Whoever starts these, such as `run` or a container, gives them their whole environment.
+READ_NO_FILE = frozenset({*SINGLE_PROCESSES, "prepare"})
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: Ctrl-C was pressed before the tracker was ready
@@ -53,12 +56,15 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     stopping = threading.Event()
     try:
+        env_file = None if options.command in READ_NO_FILE else complete_environment(read_env_file_path())
         launch = read_launch_settings()
         if options.command != "run":
             return _run_alone(options, launch)
         for stop_signal in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(stop_signal, lambda *_: stopping.set())
         with locked(launch.data_dir), ExitStack() as running:
+            if env_file is not None:
+                say("tracker", str(env_file))
             _run(launch, running, stopping)
     except SettingsError as error:
         print(f"These settings are wrong:\n{error}", file=sys.stderr)
