@@ -4,7 +4,6 @@ import argparse
 import os
 import shutil
 import signal
-import socket
 import sys
 import threading
 import time
@@ -25,9 +24,17 @@ from app.local.first_run import Admin, ensure_admin, migrate
 from app.local.operator import make_new_password
 from app.local.processes import LAST_REQUESTS_SECONDS, beat_command, serve_api, worker_command
 from app.local.servers import PostgresServer, ValkeyServer, wait_until_ready
+from app.local.starting import StartingServer
 from app.local.supervisor import ROOT, SupervisedProcess, output, say, stop_all
 from app.local.system_user import ServerUser, server_user
-from app.settings import LaunchSettings, Settings, SettingsError, read_env_file_path, read_launch_settings, read_settings
+from app.settings import (
+    LaunchSettings,
+    Settings,
+    SettingsError,
+    read_env_file_path,
+    read_launch_settings,
+    read_settings,
+)
 
 READY_SECONDS = 60.0
 SERVER_READY_SECONDS = 30.0
@@ -135,24 +142,25 @@ def _day(text: str) -> date:
 
 def _run(launch: LaunchSettings, running: ExitStack, stopping: threading.Event) -> None:
     """Start everything in order and keep it running. `running` stops it in reverse order, whatever happens here."""
-    _wait_for_port(launch, stopping)
     if not launch.database_url:
         # A PGPORT or the like from this shell would lead our drivers to another PostgreSQL.
         for name in [name for name in os.environ if name.startswith("PG")]:
             del os.environ[name]
     servers: list[SupervisedProcess] = []
-    running.callback(stop_all, servers, seconds=STOP_SERVERS_SECONDS)
-    try:
-        os.environ.update(_start_servers(launch, servers))
-    except OSError as error:
-        raise StartError(f"{error.filename or launch.data_dir} cannot be used: {error.strerror}") from None
-    settings = read_settings()
-    _ensure_not_stopping(stopping)
     unshown = launch.data_dir / "first-password"
-    admin = _prepare(settings, launch, unshown=unshown)
-    # Only the first run needs the password, and no process should see it.
-    os.environ.pop("ADMIN_PASSWORD", None)
-    apps = _app_processes(launch, settings, running)
+    with _take_port(launch, stopping) as starting:
+        running.callback(stop_all, servers, seconds=STOP_SERVERS_SECONDS)
+        try:
+            os.environ.update(_start_servers(launch, servers))
+        except OSError as error:
+            raise StartError(f"{error.filename or launch.data_dir} cannot be used: {error.strerror}") from None
+        settings = read_settings()
+        _ensure_not_stopping(stopping)
+        starting.reason = "the database is being migrated"
+        admin = _prepare(settings, launch, unshown=unshown)
+        # Only the first run needs the password, and no process should see it.
+        os.environ.pop("ADMIN_PASSWORD", None)
+        apps = _app_processes(launch, settings, running)
     running.callback(stop_all, apps, seconds=STOP_APP_SECONDS)
     for process in apps:
         process.start()
@@ -240,18 +248,13 @@ def _app_processes(launch: LaunchSettings, settings: Settings, running: ExitStac
     ]
 
 
-def _wait_for_port(launch: LaunchSettings, stopping: threading.Event) -> None:
+def _take_port(launch: LaunchSettings, stopping: threading.Event) -> StartingServer:
     deadline = time.monotonic() + PORT_SECONDS
-    family = socket.AF_INET6 if ":" in launch.host else socket.AF_INET
     while True:
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((launch.host, launch.port))
-            except OSError as error:
-                problem = error.strerror
-            else:
-                return
+        try:
+            return StartingServer(launch.host, launch.port)
+        except OSError as error:
+            problem = error.strerror
         if time.monotonic() > deadline:
             raise StartError(
                 f"{launch.host} port {launch.port} cannot be used ({problem}); set HOST or PORT to another"

@@ -39,7 +39,8 @@ def show_readiness(query: dict[str, Any]) -> Response:
     A worker and a beat must have been seen in the last two minutes. `daily_log` names days that ended more than an
     hour ago and have not been logged. `disk` exists where the tracker knows the disk of its database. The api answers
     without Redis, broker, worker, beat, a logged day and room on the disk, so a load balancer leaves these six out
-    with `exclude`. While the api lets go of its clients, the status is `stopping`.
+    with `exclude`. While the api lets go of its clients, the status is `stopping`. While a tracker on one machine
+    starts, `start` is the only check and says what the tracker waits for.
     """
     checks = services().health.check(**query)
     status = "ready" if all(check.ok for check in checks) else "not ready"

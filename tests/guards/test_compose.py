@@ -146,13 +146,16 @@ class TestServices:
         assert services["migrate"]["restart"] == "no"
         assert {service["restart"] for name, service in services.items() if name != "migrate"} == {"unless-stopped"}
 
-    def test_ours_wait_for_the_schema_and_for_redis(self, services):
+    def test_worker_and_beat_wait_for_the_schema_and_for_redis(self, services):
         assert services["migrate"]["depends_on"] == {"db": {"condition": "service_healthy"}}
-        for name in OURS.keys() - {"migrate"}:
+        for name in ("worker", "beat"):
             assert services[name]["depends_on"] == {
                 "migrate": {"condition": "service_completed_successfully"},
                 "redis": {"condition": "service_healthy"},
             }, name
+
+    def test_the_api_waits_for_nothing_so_that_it_can_say_what_is_missing(self, services):
+        assert "depends_on" not in services["api"]
 
     def test_a_service_that_others_wait_for_exists_and_has_a_health_check(self, services):
         for name, service in services.items():

@@ -55,7 +55,9 @@ class TestCompleteEnvironment:
         assert os.environ["ADMIN_PASSWORD"] == "$HOME${HOME}#1"
 
     def test_names_the_servers_that_the_file_chooses(self, environment, write):
-        env_file = complete_environment(write("DATABASE_URL=postgresql://app:hunter2@127.0.0.1/app\nREDIS_URL=redis://"))
+        env_file = complete_environment(
+            write("DATABASE_URL=postgresql://app:hunter2@127.0.0.1/app\nREDIS_URL=redis://")
+        )
 
         assert ", among them DATABASE_URL and REDIS_URL" in str(env_file)
         assert "hunter2" not in str(env_file)

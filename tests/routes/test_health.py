@@ -63,6 +63,16 @@ class TestReadyz:
         assert answer.json["checks"]["beat"] == {"ok": False, "reason": "was never seen"}
         assert [name for name, check in answer.json["checks"].items() if check["ok"]] == [*CHECKS[:-2], "daily_log"]
 
+    def test_names_an_empty_database_and_other_requests_get_503(self, client, connection):
+        connection.execute(text("DROP TABLE alembic_version, login_waits CASCADE"))
+
+        readiness, log_in = client.get("/readyz"), client.post("/login", {"username": "ada", "password": PASSWORD})
+
+        assert readiness.status_code == 503
+        assert readiness.json["checks"]["database"] == {"ok": True, "reason": None}
+        assert readiness.json["checks"]["migrations"]["reason"] == "the database is empty; run `python main.py prepare`"
+        assert (log_in.status_code, log_in.headers["Retry-After"]) == (503, "2")
+
     def test_excluded_checks_are_left_out(self, client):
         assert client.get("/readyz?exclude=worker").status_code == 503
 
