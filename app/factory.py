@@ -17,6 +17,7 @@ from app.database.deadlines import Deadlines
 from app.database.engine import JOB_TIMEOUTS, STATEMENT_GRACE_SECONDS
 from app.http.admission import Admission, init_body_reception, init_permits
 from app.http.bodies import init_bodies
+from app.http.cors import init_cors
 from app.http.description import init_spec_route
 from app.http.draining import Draining, init_draining
 from app.http.error_handlers import init_error_handlers
@@ -87,6 +88,7 @@ def create_app(
     init_spec_route(app, api, classic_blueprint=classic.blueprint.name)
     init_bodies(app, steps, settings)
     init_error_handlers(app, classic_blueprint=classic.blueprint.name, classic_names=CLASSIC_NAMES)
+    init_cors(app, settings)
     init_response_headers(app)
     return app
 

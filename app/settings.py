@@ -13,6 +13,12 @@ from marshmallow import ValidationError
 MIN_SECRET_BYTES = 32
 # The drain and the last requests together take less time than the stop timeouts of docker-compose.yml and Kubernetes.
 MAX_DRAIN_SECONDS = 20
+# In CORS_ORIGINS: every origin.
+ANY_ORIGIN = "*"
+ORIGIN = re.compile(
+    r"(?P<scheme>https?)://([a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(:(?P<port>[1-9][0-9]{0,4}))?"
+)
+USUAL_PORTS = {"http": "80", "https": "443"}
 PLACEHOLDER_WORDS = ("change-me", "changeme", "replace-me", "placeholder", "example", "notsecret", "your-secret")
 
 
@@ -79,6 +85,7 @@ class Settings:
     max_body_bytes: int
     max_upload_bytes: int
     trusted_proxy_hops: int
+    cors_origins: tuple[str, ...]
     log_level: str
     rate_limits: RateLimits
     csv_limits: CsvLimits
@@ -130,6 +137,7 @@ def read_settings() -> Settings:
         max_body_bytes=env.int("MAX_BODY_BYTES", 1024 * 1024, validate=validate.Range(min=1024)),
         max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 256 * 1024 * 1024, validate=validate.Range(min=1024)),
         trusted_proxy_hops=env.int("TRUSTED_PROXY_HOPS", 0, validate=validate.Range(0, 10)),
+        cors_origins=_split(env.str("CORS_ORIGINS", "", validate=_are_origins) or ""),
         task_log_retention_days=env.int("TASK_LOG_RETENTION_DAYS", 0, validate=validate.Range(min=0)),
         log_level=(env.str("LOG_LEVEL", "INFO", validate=_known_log_level) or "INFO").upper(),
         metrics_dir=_optional_path(env, "PROMETHEUS_MULTIPROC_DIR"),
@@ -220,6 +228,25 @@ def _known_time_zone(name: str) -> None:
 def _known_log_level(name: str) -> None:
     if name.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
         raise ValidationError("is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL")
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _are_origins(text: str) -> None:
+    origins = _split(text)
+    if origins != (ANY_ORIGIN,) and not all(map(_is_origin, origins)):
+        raise ValidationError(
+            "is not a list of origins as browsers send them, such as https://tasks.example.org,http://localhost:3000, "
+            "and not * alone"
+        )
+
+
+def _is_origin(text: str) -> bool:
+    """True for a text that a browser may send as Origin: in lower case, without a path, without the usual port."""
+    match = ORIGIN.fullmatch(text)
+    return match is not None and match["port"] != USUAL_PORTS[match["scheme"]] and int(match["port"] or 1) < 2**16
 
 
 def _git_commit(text: str) -> None:
