@@ -9,12 +9,12 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import date
 from http import HTTPStatus
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+from app.local.arguments import NEEDED, NEEDED_SETTINGS, USE_OTHER_SERVERS, make_parser
 from app.local.console import run_on_database
 from app.local.daily_log import print_logs
 from app.local.data_dir import locked, numbers_dir, read_or_make_secrets
@@ -46,9 +46,6 @@ PORT_SECONDS = 8.0
 TICK_SECONDS = 0.2
 # A start does not wait for room on the disk, since reading works without it, nor for days that are still to be logged.
 NOT_AWAITED = "exclude=disk&exclude=daily_log"
-SINGLE_PROCESSES = {"api": "serve HTTP", "worker": "run jobs", "beat": "send jobs when they are due"}
-# Whoever starts these, such as `run` or a container, gives them their whole environment.
-READ_NO_FILE = frozenset({*SINGLE_PROCESSES, "prepare"})
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: Ctrl-C was pressed before the tracker was ready
@@ -60,10 +57,10 @@ def main(arguments: Sequence[str]) -> int:
 
     The command `database` returns the exit status of its program.
     """
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     stopping = threading.Event()
     try:
-        env_file = None if options.command in READ_NO_FILE else complete_environment(read_env_file_path())
+        env_file = None if options.command in USE_OTHER_SERVERS else complete_environment(read_env_file_path())
         launch = read_launch_settings()
         if options.command != "run":
             return _run_alone(options, launch)
@@ -74,7 +71,9 @@ def main(arguments: Sequence[str]) -> int:
                 say("tracker", str(env_file))
             _run(launch, running, stopping)
     except SettingsError as error:
-        print(f"These settings are wrong:\n{error}", file=sys.stderr)
+        print(f"These settings are missing or wrong:\n{error}", file=sys.stderr)
+        if options.command in USE_OTHER_SERVERS and NEEDED & error.problems.keys():
+            print(NEEDED_SETTINGS, file=sys.stderr)
         return 2
     except StartError as error:
         prefix = "The tracker did not start: " if options.command == "run" else ""
@@ -110,34 +109,6 @@ def _become(process: str, launch: LaunchSettings) -> None:
         return
     command = worker_command(settings, launch) if process == "worker" else beat_command(settings)
     os.execv(command[0], command)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="main.py", description=__doc__)
-    commands = parser.add_subparsers(dest="command", metavar="command")
-    parser.set_defaults(command="run")
-    commands.add_parser("run", help="run everything on this machine (default)")
-    commands.add_parser("prepare", help="only migrate the database of DATABASE_URL and create the first admin")
-    for process, purpose in SINGLE_PROCESSES.items():
-        servers = "DATABASE_URL, REDIS_URL, CELERY_BROKER_URL"
-        commands.add_parser(process, help=f"only {purpose}, on the servers of {servers}")
-    password = commands.add_parser("password", help="set a new password for a user who lost theirs")
-    password.add_argument("username")
-    database = commands.add_parser("database", help="open psql or run a program on the bundled database")
-    database.add_argument(
-        "program", nargs=argparse.REMAINDER, help="runs with DATABASE_URL set and PostgreSQL's programs on the PATH"
-    )
-    logs = commands.add_parser("logs", help="print a day of the daily log")
-    logs.add_argument("--date", type=_day, help="YYYY-MM-DD; the newest logged day by default")
-    logs.add_argument("--diff", type=_day, help="an earlier day: print what changed since then")
-    return parser
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is not a day such as 2026-03-09") from None
 
 
 def _run(launch: LaunchSettings, running: ExitStack, stopping: threading.Event) -> None:

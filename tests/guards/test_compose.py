@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from app.jobs.celery_app import make_celery
-from app.local.command import _parser
+from app.local.arguments import make_parser
 from app.settings import read_settings
 from tests.servers import ROOT
 
@@ -166,12 +166,12 @@ class TestServices:
                     assert "test" in services[other]["healthcheck"], (name, other)
 
     def test_every_command_exists_in_the_program(self, services, final_stage):
-        (of_image,) = final_stage["CMD"]
+        (of_image,), (entrypoint,) = final_stage["CMD"], final_stage["ENTRYPOINT"]
 
+        assert json.loads(entrypoint) == ["python", "main.py"]
         for name, subcommand in OURS.items():
-            python, program, *arguments = services[name].get("command", json.loads(of_image))
-            assert (python, program) == ("python", "main.py"), name
-            assert _parser().parse_args(arguments).command == subcommand, name
+            arguments = services[name].get("command", json.loads(of_image))
+            assert make_parser().parse_args(arguments).command == subcommand, name
 
     def test_ours_are_built_here_and_all_others_are_pinned(self, services):
         """Only one service builds the image, because two builds of one name at the same time would clash."""
@@ -258,7 +258,7 @@ class TestDockerfile:
         assert PINNED.fullmatch(images.pop())
 
     def test_starts_and_checks_its_health_with_python_only(self, final_stage, app, services):
-        (command,) = final_stage["CMD"]
+        (command,) = final_stage["ENTRYPOINT"]
         (health,) = final_stage["HEALTHCHECK"]
 
         python, _flag, program = json.loads(health.partition("CMD ")[2])
