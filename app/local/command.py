@@ -131,11 +131,12 @@ def _run(launch: LaunchSettings, running: ExitStack, stopping: threading.Event) 
         admin = _prepare(settings, launch, unshown=unshown)
         # Only the first run needs the password, and no process should see it.
         os.environ.pop("ADMIN_PASSWORD", None)
+        starting.reason = "api, worker and beat are starting"
         apps = _app_processes(launch, settings, running)
-    running.callback(stop_all, apps, seconds=STOP_APP_SECONDS)
-    for process in apps:
-        process.start()
-    _wait_until_serving(launch, apps, stopping)
+        running.callback(stop_all, apps, seconds=STOP_APP_SECONDS)
+        for process in apps:
+            process.start()
+        _wait_until_serving(launch, apps, stopping)
     output.write_line(_ready_block(launch, admin))
     unshown.unlink(missing_ok=True)
     while not stopping.wait(TICK_SECONDS):
@@ -220,10 +221,11 @@ def _app_processes(launch: LaunchSettings, settings: Settings, running: ExitStac
 
 
 def _take_port(launch: LaunchSettings, stopping: threading.Event) -> StartingServer:
+    user = server_user(launch.data_dir)
     deadline = time.monotonic() + PORT_SECONDS
     while True:
         try:
-            return StartingServer(launch.host, launch.port)
+            return StartingServer(launch.host, launch.port, user)
         except OSError as error:
             problem = error.strerror
         if time.monotonic() > deadline:

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import select
 import socket
 import threading
 from contextlib import suppress
@@ -10,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 from urllib.parse import urlsplit
 
+from app.local.system_user import ServerUser
+
 RETRY_AFTER_SECONDS = 1
 # A client that sends its request more slowly than this gets no answer.
 CLIENT_SECONDS = 2.0
@@ -17,12 +20,17 @@ MAX_BODY_BYTES = 64 * 1024
 
 
 class StartingServer:
-    """Listens on the api's address, which it leaves to the api at the end of the block."""
+    """Listens on the api's address until the end of the block, at last together with the api.
 
-    def __init__(self, host: str, port: int) -> None:
-        """Raises OSError if the address cannot be used."""
+    Linux lets several sockets listen on one address if all agree (SO_REUSEPORT) and belong to one user. So this one
+    belongs to the user of the api, and there is no moment in which nobody listens.
+    """
+
+    def __init__(self, host: str, port: int, user: ServerUser) -> None:
+        """Raises OSError if the address cannot be used, also because somebody else shares it."""
         self.reason = "the servers are starting"
-        self._server = _Server((host, port), self)
+        _ensure_unused(host, port)
+        self._server = _Server((host, port), self, user)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     def __enter__(self) -> Self:
@@ -32,23 +40,49 @@ class StartingServer:
     def __exit__(self, *_error: object) -> None:
         self._server.shutdown()
         self._thread.join()
+        self._server.answer_waiting()
         self._server.server_close()
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _ensure_unused(host: str, port: int) -> None:
+    """Raises OSError if any socket listens there: without SO_REUSEPORT, one does not agree to share."""
+    with socket.socket(_family(host)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
     # The api must not wait for a slow client.
     block_on_close = False
 
-    def __init__(self, address: tuple[str, int], starting: StartingServer) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    def __init__(self, address: tuple[str, int], starting: StartingServer, user: ServerUser) -> None:
+        self.address_family = _family(address[0])
         self.starting = starting
-        super().__init__(address, _Handler)
+        with user.acting():
+            super().__init__(address, _Handler, bind_and_activate=False)
+        try:
+            self.server_bind()
+            self.server_activate()
+        except OSError:
+            self.server_close()
+            raise
 
     def server_bind(self) -> None:
         """Bind without the look into the DNS that the standard library takes, which may last for seconds."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self.socket.bind(self.server_address)
+
+    def answer_waiting(self) -> None:
+        """Answer clients whose connections were waiting when the server stopped; closing would reset them."""
+        while select.select([self.socket], [], [], 0)[0]:
+            self.handle_request()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing about clients that went away."""

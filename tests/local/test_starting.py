@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 
 from app.local.starting import StartingServer
+from app.local.system_user import ServerUser
 from tests.local.tracker import Tracker
 from tests.servers import free_port, wait_for
 
@@ -42,27 +43,44 @@ class TestStartingServer:
         assert ask("GET", "/healthz")[1]["Server"] == "TaskTrackerPro"
 
     def test_leaves_the_port_at_the_end_whatever_clients_do(self, port):
-        with StartingServer("127.0.0.1", port), socket.create_connection(("127.0.0.1", port)) as slow_client:
+        with (
+            StartingServer("127.0.0.1", port, ServerUser()),
+            socket.create_connection(("127.0.0.1", port)) as slow_client,
+        ):
             slow_client.sendall(b"GET /hea")
             began_at = time.monotonic()
 
         assert time.monotonic() - began_at < 1
-        with StartingServer("127.0.0.1", port):
+        with StartingServer("127.0.0.1", port, ServerUser()):
             pass
 
     def test_an_address_in_use_is_an_error(self, port):
         with socket.create_server(("127.0.0.1", port)), pytest.raises(OSError, match="in use"):
-            StartingServer("127.0.0.1", port)
+            StartingServer("127.0.0.1", port, ServerUser())
+
+    def test_an_address_that_others_would_share_is_an_error(self, starting, port):
+        with pytest.raises(OSError, match="in use"):
+            StartingServer("127.0.0.1", port, ServerUser())
 
 
 class TestMain:
     def test_answers_from_the_first_second_until_it_is_ready(self, tracker):
-        run = tracker.start()
-
+        run, reasons = tracker.start(), []
         assert wait_for(lambda: "start" in checks_of(tracker), seconds=30), run.output()
         assert "TaskTrackerPro is ready" not in run.output()
 
-        run.wait_until_ready()
+        while "TaskTrackerPro is ready" not in run.output():
+            assert run.process.poll() is None, run.output()
+            checks = checks_of(tracker)
+            # There is no moment in which nobody answers.
+            assert checks, run.output()
+            if "start" in checks:
+                reasons.append(checks["start"]["reason"])
+
+        assert list(dict.fromkeys(reasons))[-2:] == [
+            "the database is being migrated",
+            "api, worker and beat are starting",
+        ]
         assert "start" not in checks_of(tracker)
 
 
@@ -85,7 +103,7 @@ def port():
 
 @pytest.fixture
 def starting(port):
-    with StartingServer("127.0.0.1", port) as starting:
+    with StartingServer("127.0.0.1", port, ServerUser()) as starting:
         yield starting
 
 

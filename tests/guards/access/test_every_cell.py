@@ -1,7 +1,7 @@
 """Each route, asked by everybody about everything: who is let in, and that a refusal changes nothing.
 
-The routes come from the app, and the permissions from `app/auth/permissions.py`. What a permission reaches is written out
-here, since the services are under test.
+The routes come from the app, and the permissions from `app/auth/permissions.py`. What a permission reaches is written
+out here, since the services are under test.
 """
 
 from functools import partial
@@ -11,7 +11,6 @@ from sqlalchemy import text
 
 from app.auth.permissions import Permission
 from app.models.every_table import metadata
-from app.models.people.user import Role
 from tests.guards.access.routes import operations, path_of, permission_of, send
 from tests.guards.access.world import ANONYMOUS, CALLERS, Target, World
 

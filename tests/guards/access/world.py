@@ -83,7 +83,7 @@ class World:
             Target.OTHER_PROJECT: self._join(factories.User(), self.theirs),
             Target.DELETED: self._join(factories.User(is_active=False), self.ours),
         }
-        self.projects = {target: self.ours for target in Target} | {Target.OTHER_PROJECT: self.theirs}
+        self.projects = dict.fromkeys(Target, self.ours) | {Target.OTHER_PROJECT: self.theirs}
         self.tasks = {target: self._make_task(target, clock()) for target in Target}
         clock.advance(seconds=1)
         self._log_the_day()
