@@ -1,5 +1,5 @@
-# The api, worker and beat of one release. The command of a container chooses one of them:
-# `python main.py api | worker | beat`, after `python main.py prepare`.
+# The api, worker and beat of one release. The argument of a container chooses one of them, `api | worker | beat`, after
+# `prepare`. Without any settings, it prints what it needs.
 FROM python:3.11-slim AS build
 RUN python -m venv --without-pip /venv
 COPY requirements.lock /
@@ -17,9 +17,13 @@ COPY migrations migrations
 COPY app app
 # The compiled files cannot be written later.
 RUN python -m compileall -q .
+# For /version: docker build --build-arg RELEASE_COMMIT="$(git rev-parse HEAD)" .
+ARG RELEASE_COMMIT=
+ENV RELEASE_COMMIT=$RELEASE_COMMIT
 USER tasktracker
 VOLUME /tmp
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-CMD ["python", "main.py", "api"]
+ENTRYPOINT ["python", "main.py"]
+CMD ["api"]
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]

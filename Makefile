@@ -58,6 +58,7 @@ lock: .venv/dev.stamp ## Resolve and lock the dependencies again
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "TaskTrackerPro needs Python 3.11 or newer")'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'Python lacks venv; on Debian: apt install python3-venv' >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 
 .venv/run.stamp: requirements.lock | .venv/bin/python

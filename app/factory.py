@@ -17,6 +17,7 @@ from app.database.deadlines import Deadlines
 from app.database.engine import JOB_TIMEOUTS, STATEMENT_GRACE_SECONDS
 from app.http.admission import Admission, init_body_reception, init_permits
 from app.http.bodies import init_bodies
+from app.http.cors import init_cors
 from app.http.description import init_spec_route
 from app.http.draining import Draining, init_draining
 from app.http.error_handlers import init_error_handlers
@@ -43,6 +44,7 @@ from app.jobs.observed import name_jobs_in_the_log, serve_each_job, watch_beat, 
 from app.log_lines import init_logging
 from app.memory import give_memory_back
 from app.metrics import Metrics
+from app.release import VERSION
 from app.routes import classic, daily_log, health, imports, login, people, projects, reports, tasks
 from app.schemas.classic import CLASSIC_NAMES
 from app.settings import Settings, read_settings
@@ -63,6 +65,7 @@ def create_app(
     app = _App("app", static_folder=None)
     start_afresh(app, settings, resources)
     app.config["CLASSIC_TOKEN_MINUTES"] = settings.classic_token_minutes
+    app.config["RELEASE"] = {"version": VERSION, "commit": settings.release_commit}
     app.url_map.strict_slashes = False
     if settings.trusted_proxy_hops:
         hops = settings.trusted_proxy_hops
@@ -86,6 +89,7 @@ def create_app(
     init_spec_route(app, api, classic_blueprint=classic.blueprint.name)
     init_bodies(app, steps, settings)
     init_error_handlers(app, classic_blueprint=classic.blueprint.name, classic_names=CLASSIC_NAMES)
+    init_cors(app, settings)
     init_response_headers(app)
     return app
 

@@ -1,5 +1,6 @@
 """Settings, read from the environment once and only here. Problems name a setting but never show its value."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,6 +14,12 @@ from marshmallow import ValidationError
 MIN_SECRET_BYTES = 32
 # The drain and the last requests together take less time than the stop timeouts of docker-compose.yml and Kubernetes.
 MAX_DRAIN_SECONDS = 20
+# In CORS_ORIGINS: every origin.
+ANY_ORIGIN = "*"
+ORIGIN = re.compile(
+    r"(?P<scheme>https?)://([a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\])(:(?P<port>[1-9][0-9]{0,4}))?"
+)
+USUAL_PORTS = {"http": "80", "https": "443"}
 PLACEHOLDER_WORDS = ("change-me", "changeme", "replace-me", "placeholder", "example", "notsecret", "your-secret")
 
 
@@ -84,6 +91,7 @@ class Settings:
     max_body_bytes: int
     max_upload_bytes: int
     trusted_proxy_hops: int
+    cors_origins: tuple[str, ...]
     log_level: str
     rate_limits: RateLimits
     csv_limits: CsvLimits
@@ -93,6 +101,7 @@ class Settings:
     drain_seconds: float
     alive_file: Path | None
     watched_dir: Path | None
+    release_commit: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +144,7 @@ def read_settings() -> Settings:
         max_body_bytes=env.int("MAX_BODY_BYTES", 1024 * 1024, validate=validate.Range(min=1024)),
         max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 256 * 1024 * 1024, validate=validate.Range(min=1024)),
         trusted_proxy_hops=env.int("TRUSTED_PROXY_HOPS", 0, validate=validate.Range(0, 10)),
+        cors_origins=_split(env.str("CORS_ORIGINS", "", validate=_are_origins) or ""),
         task_log_retention_days=env.int("TASK_LOG_RETENTION_DAYS", 0, validate=validate.Range(min=0)),
         log_level=(env.str("LOG_LEVEL", "INFO", validate=_known_log_level) or "INFO").upper(),
         metrics_dir=_optional_path(env, "PROMETHEUS_MULTIPROC_DIR"),
@@ -142,6 +152,7 @@ def read_settings() -> Settings:
         drain_seconds=env.float("DRAIN_SECONDS", 5.0, validate=validate.Range(0, MAX_DRAIN_SECONDS)),
         alive_file=_optional_path(env, "ALIVE_FILE"),
         watched_dir=_optional_path(env, "WATCHED_DIR"),
+        release_commit=env.str("RELEASE_COMMIT", None, validate=_optional(_git_commit)) or None,
         rate_limits=RateLimits(
             enabled=env.bool("RATE_LIMIT_ENABLED", True),
             default=_rate_limit(env, "RATE_LIMIT_DEFAULT", "600/minute"),
@@ -177,6 +188,13 @@ def read_launch_settings() -> LaunchSettings:
     )
     _seal(env)
     return settings
+
+
+def read_env_file_path() -> Path | None:
+    """The file that completes the environment of `python main.py`; None if no file may."""
+    env = Env()
+    name = env.str("ENV_FILE", ".env")
+    return Path(name).absolute() if name else None
 
 
 def _seal(env: Env) -> None:
@@ -217,6 +235,30 @@ def _known_time_zone(name: str) -> None:
 def _known_log_level(name: str) -> None:
     if name.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
         raise ValidationError("is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL")
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _are_origins(text: str) -> None:
+    origins = _split(text)
+    if origins != (ANY_ORIGIN,) and not all(map(_is_origin, origins)):
+        raise ValidationError(
+            "is not a list of origins as browsers send them, such as https://tasks.example.org,http://localhost:3000, "
+            "and not * alone"
+        )
+
+
+def _is_origin(text: str) -> bool:
+    """True for a text that a browser may send as Origin: in lower case, without a path, without the usual port."""
+    match = ORIGIN.fullmatch(text)
+    return match is not None and match["port"] != USUAL_PORTS[match["scheme"]] and int(match["port"] or 1) < 2**16
+
+
+def _git_commit(text: str) -> None:
+    if not re.fullmatch("[0-9a-f]{7,64}", text):
+        raise ValidationError("is not the hexadecimal id of a commit")
 
 
 def _optional(validator: Callable[[str], None]) -> Callable[[str], None]:

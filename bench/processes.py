@@ -137,6 +137,7 @@ def tracker(settings: Settings, directory: Path, *, api_processes: int = 1) -> I
         "ADMIN_PASSWORD": PASSWORD,
         "RATE_LIMIT_ENABLED": "false",
         "LOG_LEVEL": "WARNING",
+        "ENV_FILE": "",
         "DRAIN_SECONDS": str(settings.drain_seconds),
         "DATABASE_POOL_SIZE": str(settings.database_pool_size),
     }

@@ -22,8 +22,9 @@ STOP_SECONDS = 30.0
 SETTINGS = {
     # Two runs log in more often than one person. With the default limit they pass, too, but wait for minutes.
     "RATE_LIMIT_LOGIN": "100/minute",
-    # The collection tests these, so the settings of this shell do not apply.
+    # The collection tests these, so the settings of this shell and of a .env do not apply.
     "ENVIRONMENT": "development",
+    "ENV_FILE": "",
     "SELF_REGISTRATION_ENABLED": "true",
     "RATE_LIMIT_ENABLED": "true",
     "ADMIN_USERNAME": "admin",

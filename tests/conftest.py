@@ -1,6 +1,7 @@
 """The fixtures of all tests: real PostgreSQL and Valkey, and for each test a transaction that is rolled back."""
 
 import gc
+import os
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,6 +34,8 @@ from tests.settings import make_settings
 
 # More than one process a core: for a third of their time, tests wait for servers, signals and deadlines.
 PROCESSES_PER_CORE = 1.5
+# No tracker that a test starts reads the .env of this checkout.
+os.environ["ENV_FILE"] = ""
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)

@@ -30,6 +30,7 @@ def make_settings(database_url: str, redis_url: str, **changes: Any) -> Settings
         max_body_bytes=1024 * 1024,
         max_upload_bytes=8 * 1024 * 1024,
         trusted_proxy_hops=0,
+        cors_origins=(),
         log_level="WARNING",
         rate_limits=RateLimits(enabled=True, default=UNLIMITED, login=UNLIMITED, tasks=UNLIMITED, upload=UNLIMITED),
         task_log_retention_days=0,
@@ -38,6 +39,7 @@ def make_settings(database_url: str, redis_url: str, **changes: Any) -> Settings
         drain_seconds=0.0,
         alive_file=None,
         watched_dir=None,
+        release_commit=None,
         csv_limits=CSV_LIMITS,
     )
     return replace(settings, **changes)

@@ -128,6 +128,67 @@ class TestSecret:
         assert read_settings().jwt_secret_key.startswith("change-me")
 
 
+class TestOrigins:
+    def test_no_other_origin_is_allowed_by_default(self, environment):
+        assert read_settings().cors_origins == ()
+
+    @pytest.mark.parametrize(
+        ("text", "origins"),
+        [
+            ("", ()),
+            ("*", ("*",)),
+            ("https://a.example", ("https://a.example",)),
+            ("https://a.example, http://localhost:3000,", ("https://a.example", "http://localhost:3000")),
+            ("http://127.0.0.1:8080,http://[::1]:8080", ("http://127.0.0.1:8080", "http://[::1]:8080")),
+        ],
+    )
+    def test_are_listed_with_commas(self, environment, text, origins):
+        environment.setenv("CORS_ORIGINS", text)
+
+        assert read_settings().cors_origins == origins
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "a.example",
+            "https://a.example/",
+            "https://a.example/tasks",
+            "https://A.example",
+            "https://a.example:443",
+            "http://a.example:80",
+            "https://a.example:70000",
+            "https://*.a.example",
+            "https://user@a.example",
+            "ftp://a.example",
+            "null",
+            "*,https://a.example",
+            "https://a.example https://b.example",
+            "https://a.example\nhttps://b.example",
+        ],
+    )
+    def test_a_text_that_no_browser_sends_is_reported_by_name(self, environment, text):
+        environment.setenv("CORS_ORIGINS", text)
+
+        with pytest.raises(SettingsError) as caught:
+            read_settings()
+
+        assert set(caught.value.problems) == {"CORS_ORIGINS"}
+
+
+class TestReleaseCommit:
+    @pytest.mark.parametrize("text", ["", "3dfcd45", "3dfcd45b0c6a2f7be0f1aa2f3c0f5d8d2a1b4c3e"])
+    def test_is_the_id_of_a_commit(self, environment, text):
+        environment.setenv("RELEASE_COMMIT", text)
+
+        assert read_settings().release_commit == (text or None)
+
+    def test_another_text_is_refused(self, environment):
+        environment.setenv("RELEASE_COMMIT", "main")
+
+        with pytest.raises(SettingsError, match="RELEASE_COMMIT"):
+            read_settings()
+
+
 class TestOperation:
     def test_every_variable_has_a_default(self, environment):
         settings = read_settings()

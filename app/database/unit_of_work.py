@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from psycopg2.errors import DiskFull, QueryCanceled
+from psycopg2.errors import DiskFull, QueryCanceled, UndefinedColumn, UndefinedFunction, UndefinedTable
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -27,6 +27,8 @@ FULL_DISK_RETRY_AFTER_SECONDS = 30
 # After a connection was lost during a commit, the server is asked for the outcome for this long, with these pauses.
 OUTCOME_SECONDS = 2.0
 OUTCOME_PAUSE_SECONDS = 0.1
+# What a database lacks that has not been migrated to this release.
+OLDER_SCHEMA = (UndefinedTable, UndefinedColumn, UndefinedFunction)
 
 # Sets the actor and request that the history's triggers read in this transaction, and returns the transaction's number.
 # A server that crashes and loses the transaction may assign its number again. Recovery from a crash ends with a
@@ -96,9 +98,9 @@ class UnitOfWork:
     def transaction(self, *, by: Actor | None = None) -> Iterator[None]:
         """Open a transaction. Without an actor in `by`, no task can be changed through the session.
 
-        Raises UnavailableError when the server is away or full, and StatementTooSlowError when it ended a statement;
-        the block had no effect then. Raises OutcomeUnknownError when the connection was lost during the commit and the
-        outcome could not be determined.
+        Raises UnavailableError when the server is away, full or not migrated, and StatementTooSlowError when it ended a
+        statement; the block had no effect then. Raises OutcomeUnknownError when the connection was lost during the
+        commit and the outcome could not be determined.
         """
         with self._opened(releases_events=True):
             if by is not None:
@@ -178,6 +180,11 @@ class UnitOfWork:
                     retry_after_seconds=COSTLY_RETRY_SECONDS,
                 ) from error
             logger.warning("database unavailable: %s", type(error.__cause__ or error).__name__)
+            if isinstance(error.__cause__, OLDER_SCHEMA):
+                raise UnavailableError(
+                    "the database is not ready for this release; /readyz says why",
+                    retry_after_seconds=RETRY_AFTER_SECONDS,
+                ) from error
             if isinstance(error.__cause__, DiskFull):
                 raise UnavailableError(
                     "the database's disk is full; nothing was saved", retry_after_seconds=FULL_DISK_RETRY_AFTER_SECONDS
@@ -248,5 +255,7 @@ class UnitOfWork:
 
 
 def _is_unavailable(error: DBAPIError | PoolTimeoutError) -> bool:
-    """True for a missing or overloaded server, and for lost connections reported as a plain DatabaseError."""
-    return isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)) or error.connection_invalidated
+    """True for a missing or overloaded server, an older schema, and lost connections reported as a DatabaseError."""
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
+        return True
+    return error.connection_invalidated or isinstance(error.__cause__, OLDER_SCHEMA)

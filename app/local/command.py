@@ -4,29 +4,37 @@ import argparse
 import os
 import shutil
 import signal
-import socket
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import date
 from http import HTTPStatus
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+from app.local.arguments import NEEDED, NEEDED_SETTINGS, USE_OTHER_SERVERS, make_parser
 from app.local.console import run_on_database
 from app.local.daily_log import print_logs
 from app.local.data_dir import locked, numbers_dir, read_or_make_secrets
+from app.local.env_file import complete_environment
 from app.local.errors import StartError
 from app.local.first_run import Admin, ensure_admin, migrate
 from app.local.operator import make_new_password
 from app.local.processes import LAST_REQUESTS_SECONDS, beat_command, serve_api, worker_command
 from app.local.servers import PostgresServer, ValkeyServer, wait_until_ready
+from app.local.starting import StartingServer
 from app.local.supervisor import ROOT, SupervisedProcess, output, say, stop_all
 from app.local.system_user import ServerUser, server_user
-from app.settings import LaunchSettings, Settings, SettingsError, read_launch_settings, read_settings
+from app.settings import (
+    LaunchSettings,
+    Settings,
+    SettingsError,
+    read_env_file_path,
+    read_launch_settings,
+    read_settings,
+)
 
 READY_SECONDS = 60.0
 SERVER_READY_SECONDS = 30.0
@@ -38,7 +46,6 @@ PORT_SECONDS = 8.0
 TICK_SECONDS = 0.2
 # A start does not wait for room on the disk, since reading works without it, nor for days that are still to be logged.
 NOT_AWAITED = "exclude=disk&exclude=daily_log"
-SINGLE_PROCESSES = {"api": "serve HTTP", "worker": "run jobs", "beat": "send jobs when they are due"}
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: Ctrl-C was pressed before the tracker was ready
@@ -50,18 +57,23 @@ def main(arguments: Sequence[str]) -> int:
 
     The command `database` returns the exit status of its program.
     """
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     stopping = threading.Event()
     try:
+        env_file = None if options.command in USE_OTHER_SERVERS else complete_environment(read_env_file_path())
         launch = read_launch_settings()
         if options.command != "run":
             return _run_alone(options, launch)
         for stop_signal in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(stop_signal, lambda *_: stopping.set())
         with locked(launch.data_dir), ExitStack() as running:
+            if env_file is not None:
+                say("tracker", str(env_file))
             _run(launch, running, stopping)
     except SettingsError as error:
-        print(f"These settings are wrong:\n{error}", file=sys.stderr)
+        print(f"These settings are missing or wrong:\n{error}", file=sys.stderr)
+        if options.command in USE_OTHER_SERVERS and NEEDED & error.problems.keys():
+            print(NEEDED_SETTINGS, file=sys.stderr)
         return 2
     except StartError as error:
         prefix = "The tracker did not start: " if options.command == "run" else ""
@@ -99,58 +111,32 @@ def _become(process: str, launch: LaunchSettings) -> None:
     os.execv(command[0], command)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="main.py", description=__doc__)
-    commands = parser.add_subparsers(dest="command", metavar="command")
-    parser.set_defaults(command="run")
-    commands.add_parser("run", help="run everything on this machine (default)")
-    commands.add_parser("prepare", help="only migrate the database of DATABASE_URL and create the first admin")
-    for process, purpose in SINGLE_PROCESSES.items():
-        servers = "DATABASE_URL, REDIS_URL, CELERY_BROKER_URL"
-        commands.add_parser(process, help=f"only {purpose}, on the servers of {servers}")
-    password = commands.add_parser("password", help="set a new password for a user who lost theirs")
-    password.add_argument("username")
-    database = commands.add_parser("database", help="open psql or run a program on the bundled database")
-    database.add_argument(
-        "program", nargs=argparse.REMAINDER, help="runs with DATABASE_URL set and PostgreSQL's programs on the PATH"
-    )
-    logs = commands.add_parser("logs", help="print a day of the daily log")
-    logs.add_argument("--date", type=_day, help="YYYY-MM-DD; the newest logged day by default")
-    logs.add_argument("--diff", type=_day, help="an earlier day: print what changed since then")
-    return parser
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is not a day such as 2026-03-09") from None
-
-
 def _run(launch: LaunchSettings, running: ExitStack, stopping: threading.Event) -> None:
     """Start everything in order and keep it running. `running` stops it in reverse order, whatever happens here."""
-    _wait_for_port(launch, stopping)
     if not launch.database_url:
         # A PGPORT or the like from this shell would lead our drivers to another PostgreSQL.
         for name in [name for name in os.environ if name.startswith("PG")]:
             del os.environ[name]
     servers: list[SupervisedProcess] = []
-    running.callback(stop_all, servers, seconds=STOP_SERVERS_SECONDS)
-    try:
-        os.environ.update(_start_servers(launch, servers))
-    except OSError as error:
-        raise StartError(f"{error.filename or launch.data_dir} cannot be used: {error.strerror}") from None
-    settings = read_settings()
-    _ensure_not_stopping(stopping)
     unshown = launch.data_dir / "first-password"
-    admin = _prepare(settings, launch, unshown=unshown)
-    # Only the first run needs the password, and no process should see it.
-    os.environ.pop("ADMIN_PASSWORD", None)
-    apps = _app_processes(launch, settings, running)
-    running.callback(stop_all, apps, seconds=STOP_APP_SECONDS)
-    for process in apps:
-        process.start()
-    _wait_until_serving(launch, apps, stopping)
+    with _take_port(launch, stopping) as starting:
+        running.callback(stop_all, servers, seconds=STOP_SERVERS_SECONDS)
+        try:
+            os.environ.update(_start_servers(launch, servers))
+        except OSError as error:
+            raise StartError(f"{error.filename or launch.data_dir} cannot be used: {error.strerror}") from None
+        settings = read_settings()
+        _ensure_not_stopping(stopping)
+        starting.reason = "the database is being migrated"
+        admin = _prepare(settings, launch, unshown=unshown)
+        # Only the first run needs the password, and no process should see it.
+        os.environ.pop("ADMIN_PASSWORD", None)
+        starting.reason = "api, worker and beat are starting"
+        apps = _app_processes(launch, settings, running)
+        running.callback(stop_all, apps, seconds=STOP_APP_SECONDS)
+        for process in apps:
+            process.start()
+        _wait_until_serving(launch, apps, stopping)
     output.write_line(_ready_block(launch, admin))
     unshown.unlink(missing_ok=True)
     while not stopping.wait(TICK_SECONDS):
@@ -234,18 +220,14 @@ def _app_processes(launch: LaunchSettings, settings: Settings, running: ExitStac
     ]
 
 
-def _wait_for_port(launch: LaunchSettings, stopping: threading.Event) -> None:
+def _take_port(launch: LaunchSettings, stopping: threading.Event) -> StartingServer:
+    user = server_user(launch.data_dir)
     deadline = time.monotonic() + PORT_SECONDS
-    family = socket.AF_INET6 if ":" in launch.host else socket.AF_INET
     while True:
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((launch.host, launch.port))
-            except OSError as error:
-                problem = error.strerror
-            else:
-                return
+        try:
+            return StartingServer(launch.host, launch.port, user)
+        except OSError as error:
+            problem = error.strerror
         if time.monotonic() > deadline:
             raise StartError(
                 f"{launch.host} port {launch.port} cannot be used ({problem}); set HOST or PORT to another"

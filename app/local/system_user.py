@@ -8,8 +8,8 @@ import re
 import shutil
 import stat
 import subprocess
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,18 @@ class ServerUser:
         if self.uid is not None and self.gid is not None:
             os.chown(path, self.uid, self.gid)
         path.chmod(0o700)
+
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        """Act as this user in the block: what it creates belongs to the user."""
+        if self.uid is None:
+            yield
+            return
+        os.seteuid(self.uid)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
 
     def command(
         self,

@@ -1,9 +1,9 @@
-"""/healthz, /readyz and /metrics, for load balancers, operators and Prometheus."""
+"""/healthz, /readyz, /version and /metrics, for load balancers, operators and Prometheus."""
 
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response
+from flask import Response, current_app
 
 from app.composition.services import services
 from app.http.admission import ungated
@@ -12,7 +12,7 @@ from app.http.identity.access import public
 from app.http.metrics import ensure_may_scrape, metrics_response
 from app.http.openapi import Blueprint
 from app.http.responses import value_response
-from app.schemas.health.checks import Health, ReadinessQuery, ReadinessReport
+from app.schemas.health.checks import Health, ReadinessQuery, ReadinessReport, Release
 from app.schemas.health.metrics import families_of
 
 blueprint = Blueprint("health", __name__, description="For operators and load balancers")
@@ -39,7 +39,8 @@ def show_readiness(query: dict[str, Any]) -> Response:
     A worker and a beat must have been seen in the last two minutes. `daily_log` names days that ended more than an
     hour ago and have not been logged. `disk` exists where the tracker knows the disk of its database. The api answers
     without Redis, broker, worker, beat, a logged day and room on the disk, so a load balancer leaves these six out
-    with `exclude`. While the api lets go of its clients, the status is `stopping`.
+    with `exclude`. While the api lets go of its clients, the status is `stopping`. While a tracker on one machine
+    starts, `start` is the only check and says what the tracker waits for.
     """
     checks = services().health.check(**query)
     status = "ready" if all(check.ok for check in checks) else "not ready"
@@ -48,6 +49,18 @@ def show_readiness(query: dict[str, Any]) -> Response:
     reasons = {check.name.value: {"ok": check.ok, "reason": check.reason} for check in checks}
     code = HTTPStatus.OK if status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE
     return value_response({"status": status, "checks": reasons}, code)
+
+
+@blueprint.get("/version")
+@public
+@ungated
+@blueprint.response(200, Release)
+def show_version() -> Response:
+    """Say which release answers.
+
+    `commit` is null where the build of the release did not name it.
+    """
+    return value_response(current_app.config["RELEASE"])
 
 
 @blueprint.get("/metrics")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from docs.generator import openapi_examples, reference, settings_table
+from docs.generator import access_table, openapi_examples, reference, settings_table
 from docs.generator.collection import collection
 from docs.generator.contract import read_contract
 from docs.generator.examples import read_about, read_folders
@@ -19,6 +19,8 @@ def documents() -> dict[Path, str]:
     return {
         openapi_examples.FILE: openapi_examples.text(about, folders, contract),
         COLLECTION: collection(about, folders, contract),
-        reference.PAGE: reference.rewritten(reference.PAGE.read_text(encoding="utf-8"), about, folders, contract),
+        reference.PAGE: access_table.rewritten(
+            reference.rewritten(reference.PAGE.read_text(encoding="utf-8"), about, folders, contract), contract
+        ),
         settings_table.PAGE: settings_table.rewritten(settings_table.PAGE.read_text(encoding="utf-8")),
     }

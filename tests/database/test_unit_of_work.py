@@ -309,6 +309,16 @@ class TestTogether:
         assert seen == ["on"]
 
 
+class TestOlderSchema:
+    @pytest.mark.parametrize(
+        "statement",
+        ["SELECT 1 FROM later_table", "SELECT later_column FROM projects", "SELECT later_function()"],
+    )
+    def test_a_database_that_is_not_migrated_is_unavailable(self, uow, own_session, statement):
+        with pytest.raises(UnavailableError, match="not ready for this release"), uow.transaction():
+            own_session.execute(text(statement))
+
+
 def count_projects(session, key):
     return session.scalar(select(func.count()).select_from(Project).where(Project.key == key))
 

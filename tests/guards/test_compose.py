@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from app.jobs.celery_app import make_celery
-from app.local.command import _parser
+from app.local.arguments import make_parser
 from app.settings import read_settings
 from tests.servers import ROOT
 
@@ -146,13 +146,16 @@ class TestServices:
         assert services["migrate"]["restart"] == "no"
         assert {service["restart"] for name, service in services.items() if name != "migrate"} == {"unless-stopped"}
 
-    def test_ours_wait_for_the_schema_and_for_redis(self, services):
+    def test_worker_and_beat_wait_for_the_schema_and_for_redis(self, services):
         assert services["migrate"]["depends_on"] == {"db": {"condition": "service_healthy"}}
-        for name in OURS.keys() - {"migrate"}:
+        for name in ("worker", "beat"):
             assert services[name]["depends_on"] == {
                 "migrate": {"condition": "service_completed_successfully"},
                 "redis": {"condition": "service_healthy"},
             }, name
+
+    def test_the_api_waits_for_nothing_so_that_it_can_say_what_is_missing(self, services):
+        assert "depends_on" not in services["api"]
 
     def test_a_service_that_others_wait_for_exists_and_has_a_health_check(self, services):
         for name, service in services.items():
@@ -163,12 +166,12 @@ class TestServices:
                     assert "test" in services[other]["healthcheck"], (name, other)
 
     def test_every_command_exists_in_the_program(self, services, final_stage):
-        (of_image,) = final_stage["CMD"]
+        (of_image,), (entrypoint,) = final_stage["CMD"], final_stage["ENTRYPOINT"]
 
+        assert json.loads(entrypoint) == ["python", "main.py"]
         for name, subcommand in OURS.items():
-            python, program, *arguments = services[name].get("command", json.loads(of_image))
-            assert (python, program) == ("python", "main.py"), name
-            assert _parser().parse_args(arguments).command == subcommand, name
+            arguments = services[name].get("command", json.loads(of_image))
+            assert make_parser().parse_args(arguments).command == subcommand, name
 
     def test_ours_are_built_here_and_all_others_are_pinned(self, services):
         """Only one service builds the image, because two builds of one name at the same time would clash."""
@@ -255,7 +258,7 @@ class TestDockerfile:
         assert PINNED.fullmatch(images.pop())
 
     def test_starts_and_checks_its_health_with_python_only(self, final_stage, app, services):
-        (command,) = final_stage["CMD"]
+        (command,) = final_stage["ENTRYPOINT"]
         (health,) = final_stage["HEALTHCHECK"]
 
         python, _flag, program = json.loads(health.partition("CMD ")[2])

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from app.local.command import _parser
+from app.local.arguments import make_parser
 from docs.generator import settings_table
 from tests.servers import ROOT
 
@@ -71,7 +71,7 @@ class TestCommands:
         assert {word for _path, word in named} >= {"prepare", "logs"}
         for path, word in sorted(named):
             with pytest.raises(SystemExit) as ended:
-                _parser().parse_args([word, "--help"])
+                make_parser().parse_args([word, "--help"])
             assert ended.value.code == 0, f"{path} names `python main.py {word}`"
 
 

@@ -16,7 +16,7 @@ import pytest
 from app.csv_files.cells import restored
 from app.local.system_user import server_user
 from tests.local.tracker import READY_SECONDS, Tracker, is_another_running
-from tests.servers import wait_for
+from tests.servers import ROOT, wait_for
 
 # A tracker that does not wait for its port as long as usual.
 IMPATIENT = """
@@ -159,6 +159,41 @@ class TestMain:
 
         assert run.process.wait(timeout=40) == 2
         assert "PORT" in run.output()
+
+
+class TestImage:
+    """A container starts the program with the settings that `docker run` names, and no others."""
+
+    @pytest.mark.parametrize("command", ["api", "worker", "beat", "prepare"])
+    def test_without_settings_it_prints_what_it_needs(self, command):
+        ended = run_in_container(command)
+
+        assert (ended.returncode, ended.stdout) == (2, "")
+        for name in ("DATABASE_URL", "REDIS_URL", "JWT_SECRET_KEY"):
+            assert f"  {name}: " in ended.stderr
+        assert "openssl rand -base64 48" in ended.stderr
+        for process in ("prepare", "worker", "beat"):
+            assert re.search(rf"^  docker run .*IMAGE {process} ", ended.stderr, re.MULTILINE)
+
+    def test_a_wrong_setting_alone_is_only_named(self):
+        given = {"DATABASE_URL": "postgresql://db/app", "REDIS_URL": "redis://redis", "JWT_SECRET_KEY": "x" * 32}
+
+        ended = run_in_container("api", **given, LOG_LEVEL="loud")
+
+        assert (ended.returncode, ended.stderr.splitlines()[0]) == (2, "These settings are missing or wrong:")
+        assert len(ended.stderr.splitlines()) == 2
+
+
+def run_in_container(*arguments, **settings):
+    return subprocess.run(
+        [sys.executable, "main.py", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 class TestLogs:

@@ -1,3 +1,4 @@
+import tomllib
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -11,9 +12,11 @@ from app.database.engine import make_session_factory
 from app.factory import create_app
 from app.job_queue import JobName
 from app.models.health.sighting import BackgroundProcess, JobResult
+from app.release import VERSION
 from tests.client import Client
 from tests.factories import PASSWORD
 from tests.fakes import FakeJobQueue, SilentJobQueue
+from tests.servers import ROOT
 
 TOKEN = "6fd1a0c35b7e4d8c9f02b1a7e3d4c5f6"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -25,6 +28,23 @@ class TestHealthz:
         answer = client.get("/healthz")
 
         assert (answer.status_code, answer.json) == (200, {"status": "ok"})
+
+
+class TestVersion:
+    def test_names_the_release(self, client):
+        answer = client.get("/version")
+
+        assert (answer.status_code, answer.json) == (200, {"version": VERSION, "commit": None})
+
+    def test_names_the_commit_that_the_build_names(self, settings, resources):
+        app = create_app(replace(settings, release_commit="3dfcd45"), resources=resources)
+
+        assert Client(app).get("/version").json["commit"] == "3dfcd45"
+
+    def test_is_the_version_of_the_package(self):
+        package = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+        assert package["project"]["version"] == VERSION
 
 
 class TestReadyz:
@@ -42,6 +62,16 @@ class TestReadyz:
         assert (answer.status_code, answer.json["status"]) == (503, "not ready")
         assert answer.json["checks"]["beat"] == {"ok": False, "reason": "was never seen"}
         assert [name for name, check in answer.json["checks"].items() if check["ok"]] == [*CHECKS[:-2], "daily_log"]
+
+    def test_names_an_empty_database_and_other_requests_get_503(self, client, connection):
+        connection.execute(text("DROP TABLE alembic_version, login_waits CASCADE"))
+
+        readiness, log_in = client.get("/readyz"), client.post("/login", {"username": "ada", "password": PASSWORD})
+
+        assert readiness.status_code == 503
+        assert readiness.json["checks"]["database"] == {"ok": True, "reason": None}
+        assert readiness.json["checks"]["migrations"]["reason"] == "the database is empty; run `python main.py prepare`"
+        assert (log_in.status_code, log_in.headers["Retry-After"]) == (503, "2")
 
     def test_excluded_checks_are_left_out(self, client):
         assert client.get("/readyz?exclude=worker").status_code == 503

@@ -13,6 +13,11 @@ class Health(Schema):
     status = fields.String(required=True)
 
 
+class Release(Schema):
+    version = fields.String(required=True)
+    commit = fields.String(required=True, allow_none=True, metadata={"description": "the id of the commit in git"})
+
+
 class ReadinessQuery(StrictSchema):
     without = BoundedList(
         fields.Enum(CheckName, by_value=True),

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from app.jobs.celery_app import make_celery
-from app.local.command import _parser
+from app.local.arguments import make_parser
 from app.services.health.checks import CheckName
 from app.settings import read_launch_settings, read_settings
 from tests.guards.deployment.manifests import KUBERNETES, of_kind, settings_files
@@ -74,7 +74,7 @@ class TestWorkloads:
                 python, program, *arguments = container["command"]
 
                 assert (python, program) == ("python", "main.py")
-                assert _parser().parse_args(arguments).command == name
+                assert make_parser().parse_args(arguments).command == name
 
     def test_every_container_runs_as_the_images_user_and_writes_only_to_tmp(self, workloads):
         (uid,) = re.findall(r"--uid (\d+)", (ROOT / "Dockerfile").read_text("utf-8"))

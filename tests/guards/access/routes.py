@@ -1,0 +1,53 @@
+"""The routes of the app as tests of access see them, and a valid request to each."""
+
+import io
+import re
+
+from tests.factories import PASSWORD
+
+AUTOMATIC_METHODS = {"HEAD", "OPTIONS"}
+PATH_ARGUMENT = re.compile(r"<(\w+:)?(?P<name>\w+)>")
+# These routes need a valid body to reach the service.
+BODIES = {
+    ("POST", "/api/v1/tasks"): {"title": "One"},
+    ("PUT", "/api/v1/tasks/<task:task_id>"): {"title": "One"},
+    ("PATCH", "/api/v1/tasks/<task:task_id>"): {"title": "One"},
+    ("PUT", "/api/v1/tasks/<task:task_id>/status"): {"status": "done"},
+    ("PATCH", "/api/v1/tasks/<task:task_id>/status"): {"status": "done"},
+    ("POST", "/api/v1/projects"): {"key": "WEB", "name": "Web"},
+    ("PATCH", "/api/v1/projects/<key>"): {"name": "Web"},
+    ("PATCH", "/api/v1/users/<user:user_id>"): {"time_zone": "UTC"},
+    ("POST", "/api/v1/auth/tokens"): {"name": "Report", "scopes": ["tasks:read"]},
+    ("POST", "/api/v1/users/<user:user_id>/tokens"): {"name": "Report", "scopes": ["tasks:read"]},
+    ("PUT", "/api/v1/auth/password"): {"current_password": PASSWORD, "new_password": "a brand new password"},
+    ("POST", "/task"): {"task_name": "One"},
+    ("PUT", "/task/<id:task_id>"): {"task_name": "One"},
+}
+
+
+def operations(app):
+    for rule in app.url_map.iter_rules():
+        for method in sorted(rule.methods - AUTOMATIC_METHODS):
+            yield rule, method
+
+
+def view_of(app, rule):
+    return app.view_functions[rule.endpoint]
+
+
+def permission_of(app, rule):
+    return getattr(view_of(app, rule), "permission", None)
+
+
+def path_of(rule, named):
+    """The path of a rule, with each argument replaced by what `named` returns for its name."""
+    return PATH_ARGUMENT.sub(lambda match: str(named(match["name"])), rule.rule)
+
+
+def send(client, method, rule, path, *, body=None):
+    """Send a valid request to this route, or one with another body."""
+    if getattr(client.app.view_functions[rule.endpoint], "takes_file", False):
+        return client.request(method, path, data={"file": (io.BytesIO(b"task_name\nOne\n"), "one.csv")})
+    if method == "GET":
+        return client.get(path)
+    return client.request(method, path, json=BODIES.get((method, rule.rule), {}) if body is None else body)
