@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import cached_property, partial
 from typing import Self
 
+from app.auth.password_rules import PasswordRules
 from app.cache import CacheView, Glance
 from app.clock import Calendar
 from app.composition.reactions import react_to
@@ -96,12 +97,17 @@ class Services:
         """A secret key for one purpose, derived from the secret of this installation."""
         return hmac.digest(self._settings.jwt_secret_key.encode(), purpose, "sha256")
 
+    @property
+    def _password_rules(self) -> PasswordRules:
+        return PasswordRules(self._settings.password_min_length)
+
     @cached_property
     def login(self) -> AuthenticationService:
         settings = self._settings
         policy = AuthenticationPolicy(
             session_lifetime=timedelta(days=settings.session_days),
             is_registration_open=settings.self_registration_enabled,
+            password_rules=self._password_rules,
         )
         limits = LogInLimits(
             self._uow,
@@ -169,6 +175,7 @@ class Services:
             ApiTokenRepository(self._session),
             LoginAttemptRepository(self._session),
             self._resources.clock,
+            self._password_rules,
         )
 
     @cached_property

@@ -1,11 +1,11 @@
 """The operator at the tracker's own machine: what they may do, and how they reach the servers."""
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app.auth.actor import Actor
+from app.auth.passwords import generate_password
 from app.composition.resources import Resources
 from app.composition.services import Services, serving
 from app.errors import TaskTrackerError
@@ -20,7 +20,6 @@ from app.settings import LaunchSettings, read_settings
 
 # An admin, because anybody who can open the database's files can read and change everything in it.
 OPERATOR = Actor(0, "operator", Role.ADMIN, frozenset())
-GENERATED_PASSWORD_BYTES = 12
 
 
 @contextmanager
@@ -40,8 +39,8 @@ def serving_operator(launch: LaunchSettings) -> Iterator[Services]:
 
 def make_new_password(launch: LaunchSettings, username: str) -> str:
     """Set a new password for a user who lost theirs. Ends all their sessions."""
-    password = secrets.token_urlsafe(GENERATED_PASSWORD_BYTES)
     with serving_operator(launch) as services:
+        password = generate_password(read_settings().password_min_length)
         services.people.replace_password(OPERATOR, username, password)
     return password
 

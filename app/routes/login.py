@@ -75,7 +75,8 @@ def log_in(values: dict[str, Any]) -> Response:
 def refresh() -> Response:
     """Exchange the refresh token, sent as the bearer token, for the next pair.
 
-    A refresh token can be used once. Using a spent one ends the session.
+    A refresh token can be used once. Within ten seconds, and until its successor was used, it gets the same successor
+    again, because an answer may be lost. Using a spent one later ends the session.
     """
     claims = bearer_tokens().read_refresh(authorization())
     grant = services().login.refresh(session_id=claims.session_id, refresh_id=claims.refresh_id)

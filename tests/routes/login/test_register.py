@@ -69,7 +69,7 @@ class TestRegister:
             ("email", "not an address"),
             ("email", "ann\x00@example.org"),
             ("email", "a" * 250 + "@example.org"),
-            ("password", "short"),
+            ("password", "eleven-char"),
             ("password", "p" * 129),
             ("password", "ann-of-accounts"),
             ("password", None),
