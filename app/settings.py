@@ -73,6 +73,7 @@ class Settings:
     session_days: int
     self_registration_enabled: bool
     password_min_length: int
+    password_reset_hours: int
     time_zone: ZoneInfo
     database_pool_size: int
     request_statement_seconds: int
@@ -125,6 +126,7 @@ def read_settings() -> Settings:
         session_days=env.int("SESSION_DAYS", 30, validate=validate.Range(1, 365)),
         self_registration_enabled=env.bool("SELF_REGISTRATION_ENABLED", environment != "production"),
         password_min_length=env.int("PASSWORD_MIN_LENGTH", 12, validate=validate.Range(8, 128)),
+        password_reset_hours=env.int("PASSWORD_RESET_HOURS", 24, validate=validate.Range(1, 7 * 24)),
         time_zone=ZoneInfo(env.str("TIME_ZONE", "UTC", validate=_known_time_zone) or "UTC"),
         database_pool_size=env.int("DATABASE_POOL_SIZE", 10, validate=validate.Range(1, 200)),
         request_statement_seconds=env.int("REQUEST_STATEMENT_SECONDS", 10, validate=validate.Range(1, 60)),

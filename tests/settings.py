@@ -24,6 +24,7 @@ def make_settings(database_url: str, redis_url: str, **changes: Any) -> Settings
         session_days=30,
         self_registration_enabled=True,
         password_min_length=12,
+        password_reset_hours=24,
         time_zone=ZoneInfo("UTC"),
         database_pool_size=5,
         request_statement_seconds=30,

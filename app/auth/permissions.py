@@ -34,6 +34,8 @@ class Permission(StrEnum):
     USER_MANAGE = "user:manage"
     # Log out, and change one's own password.
     SESSION_OWN = "session:own"
+    # Let a user who forgot their password set a new one.
+    PASSWORD_RESET = "password:reset"  # noqa: S105 - the name of a permission
     TOKEN_OWN = "token:own"  # noqa: S105 - the name of a permission
     # See, make and revoke the API tokens of others.
     TOKEN_MANAGE = "token:manage"  # noqa: S105
@@ -99,7 +101,9 @@ PERMISSIONS_OF_SCOPE: dict[TokenScope, frozenset[Permission]] = {
     ),
 }
 # With these a stolen token could outlive its revocation, or be exchanged for a log-in.
-NEVER_BY_TOKEN = frozenset({Permission.SESSION_OWN, Permission.TOKEN_OWN, Permission.TOKEN_MANAGE})
+NEVER_BY_TOKEN = frozenset(
+    {Permission.SESSION_OWN, Permission.PASSWORD_RESET, Permission.TOKEN_OWN, Permission.TOKEN_MANAGE}
+)
 
 
 class InProject(Protocol):

@@ -26,6 +26,7 @@ from app.repositories.imports.people import ImportPeopleRepository
 from app.repositories.imports.queue import ImportQueueRepository
 from app.repositories.login.api_tokens import ApiTokenRepository
 from app.repositories.login.attempts import LoginAttemptRepository
+from app.repositories.login.password_resets import PasswordResetRepository
 from app.repositories.login.sessions import SessionRepository
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
@@ -50,6 +51,7 @@ from app.services.login.actors import ActorService
 from app.services.login.api_tokens import ApiTokenService
 from app.services.login.limits import LogInLimits
 from app.services.login.log_in import AuthenticationPolicy, AuthenticationService
+from app.services.login.password_resets import PasswordResetService, ResetPolicy
 from app.services.login.sessions import SessionService
 from app.services.people import UserService
 from app.services.projects import ProjectService
@@ -109,21 +111,37 @@ class Services:
             is_registration_open=settings.self_registration_enabled,
             password_rules=self._password_rules,
         )
-        limits = LogInLimits(
-            self._uow,
-            LoginAttemptRepository(self._session),
-            self._resources.clock,
-            settings.rate_limits.login if settings.rate_limits.enabled else None,
-            self._key_for(b"networks that users are known from"),
-        )
         return AuthenticationService(
             self._uow,
             UserRepository(self._session),
             SessionRepository(self._session),
             ApiTokenRepository(self._session),
-            limits,
+            self._log_in_limits,
             self._resources.clock,
             policy,
+        )
+
+    @cached_property
+    def _log_in_limits(self) -> LogInLimits:
+        limits = self._settings.rate_limits
+        return LogInLimits(
+            self._uow,
+            LoginAttemptRepository(self._session),
+            self._resources.clock,
+            limits.login if limits.enabled else None,
+            self._key_for(b"networks that users are known from"),
+        )
+
+    @cached_property
+    def password_resets(self) -> PasswordResetService:
+        return PasswordResetService(
+            self._uow,
+            PasswordResetRepository(self._session),
+            UserRepository(self._session),
+            SessionRepository(self._session),
+            self._log_in_limits,
+            self._resources.clock,
+            ResetPolicy(timedelta(hours=self._settings.password_reset_hours), self._password_rules),
         )
 
     @cached_property

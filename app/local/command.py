@@ -21,7 +21,7 @@ from app.local.daily_log import print_logs
 from app.local.data_dir import locked, numbers_dir, read_or_make_secrets
 from app.local.errors import StartError
 from app.local.first_run import Admin, ensure_admin, migrate
-from app.local.operator import make_new_password
+from app.local.operator import make_new_password, make_password_reset
 from app.local.processes import LAST_REQUESTS_SECONDS, beat_command, serve_api, worker_command
 from app.local.servers import PostgresServer, ValkeyServer, wait_until_ready
 from app.local.supervisor import ROOT, SupervisedProcess, output, say, stop_all
@@ -38,6 +38,7 @@ PORT_SECONDS = 8.0
 TICK_SECONDS = 0.2
 # A start does not wait for room on the disk, since reading works without it, nor for days that are still to be logged.
 NOT_AWAITED = "exclude=disk&exclude=daily_log"
+UNTIL = "%Y-%m-%d %H:%M UTC"
 SINGLE_PROCESSES = {"api": "serve HTTP", "worker": "run jobs", "beat": "send jobs when they are due"}
 
 
@@ -80,6 +81,11 @@ def _run_alone(options: argparse.Namespace, launch: LaunchSettings) -> int:
             print(f"The database is ready. Log in: {_login(_prepare(read_settings(), launch))}")
         case "password":
             print(f"The new password of {options.username}: {make_new_password(launch, options.username)}")
+        case "password-reset":
+            made = make_password_reset(launch, options.username)
+            print(
+                f"The token for {options.username}: {made.token}\nIt can be used once, until {made.expires_at:{UNTIL}}."
+            )
         case "logs":
             print_logs(launch, options.date, options.diff)
         case "database":
@@ -110,6 +116,8 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser(process, help=f"only {purpose}, on the servers of {servers}")
     password = commands.add_parser("password", help="set a new password for a user who lost theirs")
     password.add_argument("username")
+    reset = commands.add_parser("password-reset", help="make a token with which a user sets a new password once")
+    reset.add_argument("username")
     database = commands.add_parser("database", help="open psql or run a program on the bundled database")
     database.add_argument(
         "program", nargs=argparse.REMAINDER, help="runs with DATABASE_URL set and PostgreSQL's programs on the PATH"

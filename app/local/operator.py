@@ -16,6 +16,7 @@ from app.local.errors import StartError
 from app.local.servers import PostgresServer, ValkeyServer
 from app.local.system_user import ServerUser
 from app.models.people.user import Role
+from app.services.login.password_resets import MadeReset
 from app.settings import LaunchSettings, read_settings
 
 # An admin, because anybody who can open the database's files can read and change everything in it.
@@ -43,6 +44,12 @@ def make_new_password(launch: LaunchSettings, username: str) -> str:
         password = generate_password(read_settings().password_min_length)
         services.people.replace_password(OPERATOR, username, password)
     return password
+
+
+def make_password_reset(launch: LaunchSettings, username: str) -> MadeReset:
+    """Make a token with which a user who forgot their password sets a new one."""
+    with serving_operator(launch) as services:
+        return services.password_resets.make_for_name(OPERATOR, username)
 
 
 def _server_urls(launch: LaunchSettings) -> dict[str, str]:

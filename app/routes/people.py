@@ -8,6 +8,7 @@ from flask import Response
 from app.auth.permissions import Permission
 from app.composition.services import services
 from app.errors import (
+    CannotLogInError,
     EmailTakenError,
     LastAdminError,
     NotAServiceAccountError,
@@ -20,7 +21,7 @@ from app.http.openapi import X_CACHE, Blueprint, raises
 from app.http.responses import no_content, page_response, row_response, value_response
 from app.queries.tasks import TaskQuery
 from app.schemas.base import PageQuery
-from app.schemas.login import ApiTokenInput, ApiTokenPage, NewApiToken
+from app.schemas.login import ApiTokenInput, ApiTokenPage, NewApiToken, NewPasswordReset
 from app.schemas.people import ServiceAccountInput, User, UserInput, UserPage, UserPatch, UserQuery
 from app.schemas.tasks.answers import TaskPage
 from app.schemas.tasks.queries import AssignedTaskListQuery
@@ -106,6 +107,22 @@ def deactivate_user(user_id: int) -> Response:
     """
     services().people.deactivate(current_actor(), me_or(user_id))
     return no_content()
+
+
+@blueprint.post("/<user:user_id>/password-reset")
+@requires(Permission.PASSWORD_RESET)
+@blueprint.response(201, NewPasswordReset)
+@raises(CannotLogInError)
+@keeps_no_answer
+def make_password_reset(user_id: int) -> Response:
+    """Let a user who forgot their password set a new one. Admins only. Only this answer shows the token.
+
+    Give the token to the user, who sends it to `POST /api/v1/auth/password-reset`. It replaces an earlier one. The
+    operator decides how long it is valid (`PASSWORD_RESET_HOURS`). The old password stays valid until then. A new
+    password that was set in another way ends the token.
+    """
+    made = services().password_resets.make(current_actor(), me_or(user_id))
+    return value_response({"token": made.token, "expires_at": made.expires_at}, 201)
 
 
 @blueprint.get("/<user:user_id>/tasks")

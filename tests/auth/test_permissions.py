@@ -38,6 +38,7 @@ MAY = {
     Permission.USER_READ_ALL: "admin manager",
     Permission.USER_MANAGE: "admin",
     Permission.SESSION_OWN: "admin manager user viewer",
+    Permission.PASSWORD_RESET: "admin",
     Permission.TOKEN_OWN: "admin manager user viewer",
     Permission.TOKEN_MANAGE: "admin",
 }
@@ -61,6 +62,7 @@ SCOPES_WITH = {
     Permission.USER_READ_ALL: "users:admin",
     Permission.USER_MANAGE: "users:admin",
     Permission.SESSION_OWN: "",
+    Permission.PASSWORD_RESET: "",
     Permission.TOKEN_OWN: "",
     Permission.TOKEN_MANAGE: "",
 }
