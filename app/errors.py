@@ -135,6 +135,10 @@ class CannotLogInError(ConflictError):
     code = "cannot_log_in"
 
 
+class CannotBeMergedError(ConflictError):
+    code = "cannot_be_merged"
+
+
 class TooManyTokensError(ConflictError):
     code = "too_many_tokens"
 

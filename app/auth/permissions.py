@@ -20,6 +20,8 @@ class Permission(StrEnum):
     TASK_UPDATE = "task:update"
     TASK_DELETE = "task:delete"
     TASK_RESTORE = "task:restore"
+    # Give all tasks of a user to another one.
+    TASK_REASSIGN = "task:reassign"
     # Change tasks through the classic API. The role `user` may not.
     TASK_MANAGE = "task:manage"
     TASK_LOG_READ = "task_log:read"
@@ -55,6 +57,7 @@ _USER = _VIEWER | {Permission.TASK_CREATE, Permission.TASK_UPDATE}
 _MANAGER = _USER | {
     Permission.TASK_DELETE,
     Permission.TASK_RESTORE,
+    Permission.TASK_REASSIGN,
     Permission.TASK_MANAGE,
     Permission.TASK_LOG_RUN,
     Permission.IMPORT_CREATE,
@@ -82,6 +85,7 @@ PERMISSIONS_OF_SCOPE: dict[TokenScope, frozenset[Permission]] = {
             Permission.TASK_DELETE,
             # With `tasks:read`, this also shows deleted tasks.
             Permission.TASK_RESTORE,
+            Permission.TASK_REASSIGN,
             Permission.TASK_MANAGE,
             Permission.TASK_LOG_RUN,
         }

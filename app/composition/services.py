@@ -32,6 +32,7 @@ from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
 from app.repositories.reports import ReportRepository
 from app.repositories.tasks.export import TaskExportRepository
+from app.repositories.tasks.handover import HandoverRepository
 from app.repositories.tasks.history import TaskHistoryRepository
 from app.repositories.tasks.history_clock import HistoryClockRepository
 from app.repositories.tasks.read import TaskListRepository
@@ -57,6 +58,7 @@ from app.services.people import UserService
 from app.services.projects import ProjectService
 from app.services.reports import ReportService
 from app.services.tasks.export import TaskExportService
+from app.services.tasks.handover import HandoverService
 from app.services.tasks.history import TaskHistoryService
 from app.services.tasks.read import TaskViewService
 from app.services.tasks.write import TaskService
@@ -210,6 +212,16 @@ class Services:
             ProjectRepository(self._session),
             UserRepository(self._session),
             self._calendar,
+        )
+
+    @cached_property
+    def handover(self) -> HandoverService:
+        return HandoverService(
+            self._uow,
+            HandoverRepository(self._session),
+            ProjectRepository(self._session),
+            UserRepository(self._session),
+            self._resources.clock,
         )
 
     @cached_property

@@ -21,6 +21,7 @@ USER_FIELDS: dict[str, Any] = {
     "time_zone": User.time_zone,
     "is_active": User.is_active,
     "is_service": User.is_service,
+    "merged_into_id": User.merged_into_id,
     "created_at": User.created_at,
     "updated_at": User.updated_at,
 }
@@ -59,6 +60,11 @@ class UserRepository:
     def get_for_update(self, user_id: int) -> User | None:
         return self._session.scalar(_LOCKED, {"user_id": user_id})
 
+    def get_shared(self, user_id: int) -> User | None:
+        """The user with current values, who cannot be changed until the commit, but can be assigned tasks meanwhile."""
+        statement = select(User).where(User.id == user_id).with_for_update(read=True)
+        return self._session.scalar(statement.execution_options(populate_existing=True))
+
     def lock_login(self, user_id: int, password_hash: str) -> bool:
         """Lock the user until the commit. False if the user is not active, or if the password has changed."""
         return bool(_LOCK_LOGIN.rows(self._session, {"user_id": user_id, "password_hash": password_hash}))
@@ -74,8 +80,12 @@ class UserRepository:
         return self._session.scalar(_BY_USERNAME, {"name": username})
 
     def get_unclaimed_for_update(self, username: str) -> User | None:
-        """An account that an import created and that has no password. Locked until the commit, with current values."""
-        statement = _BY_LOGIN_NAME.where(User.password_hash.is_(None)).params(name=username)
+        """An account that an import created, and that has no password and was not merged into another one.
+
+        Locked until the commit, with current values.
+        """
+        is_unclaimed = (User.password_hash.is_(None), User.merged_into_id.is_(None))
+        statement = _BY_LOGIN_NAME.where(*is_unclaimed).params(name=username)
         return self._session.scalar(statement.with_for_update().execution_options(populate_existing=True))
 
     def has_admin(self) -> bool:

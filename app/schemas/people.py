@@ -96,6 +96,11 @@ class User(Schema):
     is_service = fields.Boolean(
         required=True, metadata={"description": "true for a service account, which acts by API tokens alone"}
     )
+    merged_into_id = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "the user who took over the tasks of this one, whom an import had created"},
+    )
     created_at = fields.AwareDateTime(required=True)
     updated_at = fields.AwareDateTime(required=True)
 

@@ -8,7 +8,7 @@ from app.auth.passwords import hash_password
 from app.auth.permissions import Permission, ensure_may, ensure_no_token, may
 from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
-from app.errors import ForbiddenError, InvalidError, LastAdminError, not_found
+from app.errors import ConflictError, ForbiddenError, InvalidError, LastAdminError, not_found
 from app.events import UserChanged
 from app.models.people.user import Role, User
 from app.queries.pages import JsonRow, Page
@@ -125,6 +125,8 @@ class UserService:
             user = self._users.get_for_update(user_id) or not_found("user", user_id)
             if user.is_service:
                 _ensure_fits_service_account(changes)
+            if user.merged_into_id is not None:
+                raise ConflictError("the account was merged into another one and stays as it is")
             was_admin = _is_admin(user)
             user.username = changes.get("username", user.username)
             user.email = changes.get("email", user.email)
@@ -158,6 +160,8 @@ class UserService:
             if named is None or named.is_service:
                 not_found("user", username)
             user = self._users.get_for_update(named.id) or not_found("user", username)
+            if user.merged_into_id is not None:
+                not_found("user", username)
             ensure_allowed(self._rules, password, user.username, user.email)
             user.password_hash, user.updated_at = password_hash, self._now()
             self._sessions.end_all_of(user.id, at=self._now())

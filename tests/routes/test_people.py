@@ -5,7 +5,18 @@ from tests.factories import PASSWORD
 
 USERS = "/api/v1/users"
 ME = "/api/v1/auth/me"
-FIELDS = {"id", "username", "email", "role", "time_zone", "is_active", "is_service", "created_at", "updated_at"}
+FIELDS = {
+    "id",
+    "username",
+    "email",
+    "role",
+    "time_zone",
+    "is_active",
+    "is_service",
+    "merged_into_id",
+    "created_at",
+    "updated_at",
+}
 NEW_USER = {"username": "ann", "email": "ann@example.org", "password": PASSWORD, "role": "manager"}
 
 

@@ -24,7 +24,7 @@ class TestRegister:
         response = register(client)
 
         assert set(response.json) == {
-            *("id", "username", "email", "role", "time_zone", "is_active", "is_service"),
+            *("id", "username", "email", "role", "time_zone", "is_active", "is_service", "merged_into_id"),
             *("created_at", "updated_at"),
         }
 
