@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class InvalidError(TaskTrackerError):
     code = "invalid"
 
     @classmethod
-    def of(cls, field: str, detail: str) -> "InvalidError":
+    def of(cls, field: str, detail: str) -> Self:
         """An error in a single field, the most common case."""
         return cls(f"{field}: {detail}", problems=[FieldProblem(f"/{field}", detail)])
 
@@ -135,8 +135,20 @@ class NotAServiceAccountError(ConflictError):
     code = "not_a_service_account"
 
 
+class CannotLogInError(ConflictError):
+    code = "cannot_log_in"
+
+
+class CannotBeMergedError(ConflictError):
+    code = "cannot_be_merged"
+
+
 class TooManyTokensError(ConflictError):
     code = "too_many_tokens"
+
+
+class ResetTokenInvalidError(InvalidError):
+    code = "reset_token_invalid"
 
 
 class UnreadableCsvError(InvalidError):

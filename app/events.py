@@ -13,6 +13,15 @@ class TaskChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TasksReassigned:
+    """Tasks of one user were given to another."""
+
+    from_id: int
+    to_id: int
+    task_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class TasksImported:
     """Tasks were created or changed from one block of an import's rows."""
 
@@ -62,6 +71,7 @@ class ProjectChanged:
 
 Event = (
     TaskChanged
+    | TasksReassigned
     | TasksImported
     | ImportWaiting
     | DayLogRequested

@@ -79,11 +79,14 @@ class Settings:
     redis_url: str = field(repr=False)
     celery_broker_url: str = field(repr=False)
     jwt_secret_key: str = field(repr=False)
+    jwt_previous_secret_keys: tuple[str, ...] = field(repr=False)
     access_token_minutes: int
     classic_token_minutes: int
     session_days: int
     self_registration_enabled: bool
     require_if_match: bool
+    password_min_length: int
+    password_reset_hours: int
     time_zone: ZoneInfo
     database_pool_size: int
     request_statement_seconds: int
@@ -132,11 +135,14 @@ def read_settings() -> Settings:
         redis_url=redis_url,
         celery_broker_url=env.str("CELERY_BROKER_URL", None) or redis_url,
         jwt_secret_key=env.str("JWT_SECRET_KEY", validate=_secret_for(environment)),
+        jwt_previous_secret_keys=_secrets(env, "JWT_PREVIOUS_SECRET_KEYS", environment),
         access_token_minutes=env.int("ACCESS_TOKEN_MINUTES", 15, validate=validate.Range(1, 24 * 60)),
         classic_token_minutes=env.int("CLASSIC_TOKEN_MINUTES", 60, validate=validate.Range(1, 24 * 60)),
         session_days=env.int("SESSION_DAYS", 30, validate=validate.Range(1, 365)),
         self_registration_enabled=env.bool("SELF_REGISTRATION_ENABLED", environment != "production"),
         require_if_match=env.bool("REQUIRE_IF_MATCH", False),
+        password_min_length=env.int("PASSWORD_MIN_LENGTH", 12, validate=validate.Range(8, 128)),
+        password_reset_hours=env.int("PASSWORD_RESET_HOURS", 24, validate=validate.Range(1, 7 * 24)),
         time_zone=ZoneInfo(env.str("TIME_ZONE", "UTC", validate=_known_time_zone) or "UTC"),
         database_pool_size=env.int("DATABASE_POOL_SIZE", 10, validate=validate.Range(1, 200)),
         request_statement_seconds=env.int("REQUEST_STATEMENT_SECONDS", 10, validate=validate.Range(1, 60)),
@@ -210,6 +216,16 @@ def _seal(env: Env) -> None:
 def _optional_path(env: Env, name: str) -> Path | None:
     text = env.str(name, None)
     return Path(text) if text else None
+
+
+def _secrets(env: Env, name: str, environment: str | None) -> tuple[str, ...]:
+    """Secrets that are separated by commas."""
+    text = env.str(name, "", validate=lambda text: [_secret_for(environment)(each) for each in _separated(text)])
+    return tuple(_separated(text or ""))
+
+
+def _separated(text: str) -> list[str]:
+    return [each for part in text.split(",") if (each := part.strip())]
 
 
 def _rate_limit(env: Env, name: str, default: str) -> RateLimit:

@@ -116,7 +116,9 @@ class Stage:
         self._resources = Resources(settings, job_queue=CeleryJobQueue(make_celery(settings)))
         self._stack.callback(self._resources.engine.dispose)
         with serving(self._resources) as services:
-            services.people.create_first_admin(username="admin", email="admin@example.org", password="long enough")
+            services.people.create_first_admin(
+                username="admin", email="admin@example.org", password="long enough for an admin"
+            )
         beat = self._start("beat", "--scheduler", "celery.beat:Scheduler", "--schedule", "/dev/null")
         self._stack.callback(_kill_group, beat)
 
@@ -125,7 +127,7 @@ class Stage:
         file = io.BytesIO(f"title,description,status,assignee\n{lines}".encode())
         (admin_id,) = self.ask("SELECT id FROM users WHERE username = 'admin'")[0]
         with serving(self._resources) as services:
-            grant = services.login.log_in(login="admin", password="long enough", address="127.0.0.1")
+            grant = services.login.log_in(login="admin", password="long enough for an admin", address="127.0.0.1")
             actor = Actor(admin_id, "admin", Role.ADMIN, frozenset(), session_id=grant.session_id)
             options = ImportOptions(mode=mode)
             return services.imports.import_csv(

@@ -47,6 +47,31 @@ class TestReadSettings:
             "TRUSTED_PROXY_HOPS",
         }
 
+    def test_previous_keys_are_separated_by_commas(self, environment):
+        environment.setenv("JWT_PREVIOUS_SECRET_KEYS", f"{'a' * 32}, {'b' * 40},")
+
+        assert read_settings().jwt_previous_secret_keys == ("a" * 32, "b" * 40)
+
+    @pytest.mark.parametrize("keys", ["zebra-7", f"{'a' * 32},zebra-7", f"{'a' * 32} change-me"])
+    def test_a_previous_key_must_be_as_good_as_the_present_one(self, environment, keys):
+        environment.setenv("ENVIRONMENT", "production")
+        environment.setenv("JWT_PREVIOUS_SECRET_KEYS", keys)
+
+        with pytest.raises(SettingsError) as caught:
+            read_settings()
+
+        assert set(caught.value.problems) == {"JWT_PREVIOUS_SECRET_KEYS"}
+        assert keys not in str(caught.value)
+
+    @pytest.mark.parametrize("length", ["7", "129"])
+    def test_passwords_may_not_be_made_too_short_or_impossible(self, environment, length):
+        environment.setenv("PASSWORD_MIN_LENGTH", length)
+
+        with pytest.raises(SettingsError) as caught:
+            read_settings()
+
+        assert set(caught.value.problems) == {"PASSWORD_MIN_LENGTH"}
+
     @pytest.mark.parametrize(
         "name",
         [

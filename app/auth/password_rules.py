@@ -1,9 +1,12 @@
-"""Which passwords are easy to guess: common ones, words from the account, and runs of characters."""
+"""Which new passwords are refused: short ones, common ones, words from the account, and runs of characters."""
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+
+from app.auth.passwords import normal_form
 
 _PRODUCT = ("task", "tasks", "tracker", "tasktracker", "tasktrackerpro")
 _LEET = str.maketrans("@4831!0$57+", "aaebiiosstt")
@@ -18,6 +21,24 @@ def _read_common() -> frozenset[str]:
 
 
 _COMMON = _read_common()
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordRules:
+    """The rules for a new password. They do not apply to a log-in, so an older password stays valid."""
+
+    min_length: int
+
+    def problem_with(self, password: str, *, username: str, email: str | None) -> str | None:
+        """The reason why this account must not get the password, or None. The schema checks the highest length."""
+        password = normal_form(password)
+        if password.lower() in {username.lower(), (email or "").lower(), (email or "").lower().partition("@")[0]}:
+            return "must not be the username or email address"
+        if len(password) < self.min_length:
+            return f"must have at least {self.min_length} characters"
+        if is_guessable(password, username=username, email=email):
+            return "is too easy to guess: it is common, or made of the username, address or product"
+        return None
 
 
 def is_guessable(password: str, *, username: str, email: str | None) -> bool:

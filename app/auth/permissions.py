@@ -20,6 +20,8 @@ class Permission(StrEnum):
     TASK_UPDATE = "task:update"
     TASK_DELETE = "task:delete"
     TASK_RESTORE = "task:restore"
+    # Give all tasks of a user to another one.
+    TASK_REASSIGN = "task:reassign"
     # Change tasks through the classic API. The role `user` may not.
     TASK_MANAGE = "task:manage"
     TASK_LOG_READ = "task_log:read"
@@ -34,6 +36,8 @@ class Permission(StrEnum):
     USER_MANAGE = "user:manage"
     # Log out, and change one's own password.
     SESSION_OWN = "session:own"
+    # Let a user who forgot their password set a new one.
+    PASSWORD_RESET = "password:reset"  # noqa: S105 - the name of a permission
     TOKEN_OWN = "token:own"  # noqa: S105 - the name of a permission
     # See, make and revoke the API tokens of others.
     TOKEN_MANAGE = "token:manage"  # noqa: S105
@@ -53,6 +57,7 @@ _USER = _VIEWER | {Permission.TASK_CREATE, Permission.TASK_UPDATE}
 _MANAGER = _USER | {
     Permission.TASK_DELETE,
     Permission.TASK_RESTORE,
+    Permission.TASK_REASSIGN,
     Permission.TASK_MANAGE,
     Permission.TASK_LOG_RUN,
     Permission.IMPORT_CREATE,
@@ -80,6 +85,7 @@ PERMISSIONS_OF_SCOPE: dict[TokenScope, frozenset[Permission]] = {
             Permission.TASK_DELETE,
             # With `tasks:read`, this also shows deleted tasks.
             Permission.TASK_RESTORE,
+            Permission.TASK_REASSIGN,
             Permission.TASK_MANAGE,
             Permission.TASK_LOG_RUN,
         }
@@ -99,7 +105,9 @@ PERMISSIONS_OF_SCOPE: dict[TokenScope, frozenset[Permission]] = {
     ),
 }
 # With these a stolen token could outlive its revocation, or be exchanged for a log-in.
-NEVER_BY_TOKEN = frozenset({Permission.SESSION_OWN, Permission.TOKEN_OWN, Permission.TOKEN_MANAGE})
+NEVER_BY_TOKEN = frozenset(
+    {Permission.SESSION_OWN, Permission.PASSWORD_RESET, Permission.TOKEN_OWN, Permission.TOKEN_MANAGE}
+)
 
 
 class InProject(Protocol):

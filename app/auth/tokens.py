@@ -1,6 +1,7 @@
 """Access and refresh tokens: how JSON Web Tokens (RFC 7519) are signed and verified, however they are sent."""
 
-from collections.abc import Iterator
+import hmac
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,8 @@ import jwt
 from app.errors import UnauthenticatedError
 
 ALGORITHM = "HS256"
-ISSUER = "tasktrackerpro"
+ISSUER = AUDIENCE = "tasktrackerpro"
+REQUIRED_CLAIMS = ["iss", "exp", "type"]
 
 
 class TokenExpiredError(UnauthenticatedError):
@@ -53,8 +55,16 @@ class RefreshClaims(Claims):
 
 
 class TokenCodec:
-    def __init__(self, secret: str) -> None:
+    """Signs tokens with one key, and verifies those of this key and of the keys before it.
+
+    A token names its key in its header, as `kid`. A token of an earlier release names none. It is verified with the
+    present key, and may lack an audience.
+    """
+
+    def __init__(self, secret: str, previous_secrets: Sequence[str] = ()) -> None:
         self._secret = secret
+        self._key_id = key_id_of(secret)
+        self._secrets = {key_id_of(each): each for each in (*previous_secrets, secret)}
 
     def access_token(self, grant: Grant, lifetime: timedelta) -> str:
         return self._signed("access", grant, datetime.now(UTC) + lifetime)
@@ -79,7 +89,7 @@ class TokenCodec:
         now = datetime.now(UTC)
         claims = {
             "iss": ISSUER,
-            "aud": ISSUER,
+            "aud": AUDIENCE,
             "sub": str(grant.user_id),
             "sid": str(grant.session_id),
             "type": token_type,
@@ -88,28 +98,44 @@ class TokenCodec:
             "exp": expires_at,
             "jti": str(uuid4()),
         }
-        return jwt.encode({**claims, **extra_claims}, self._secret, ALGORITHM)
+        return jwt.encode({**claims, **extra_claims}, self._secret, ALGORITHM, headers={"kid": self._key_id})
 
     def _verified(self, token_type: str, token: str) -> dict[str, Any]:
         """Check a token's signature, issuer, audience, expiry and type, and return its claims."""
         try:
+            key_id = jwt.get_unverified_header(token).get("kid")
             claims: dict[str, Any] = jwt.decode(
                 token,
-                self._secret,
+                self._secret_of(key_id),
                 [ALGORITHM],
                 issuer=ISSUER,
-                # Checked below: tokens of earlier releases have no audience.
-                options={"verify_aud": False, "require": ["exp"]},
+                options={
+                    "verify_aud": False,  # checked below
+                    "require": REQUIRED_CLAIMS if key_id is None else [*REQUIRED_CLAIMS, "aud"],
+                },
             )
         except jwt.ExpiredSignatureError:
             raise TokenExpiredError("the token has expired") from None
         except (jwt.PyJWTError, ValueError):
             raise TokenInvalidError("the token is invalid") from None
-        if claims.get("aud", ISSUER) != ISSUER:
+        if claims.get("aud", AUDIENCE) != AUDIENCE:
             raise TokenInvalidError("the token is invalid")
-        if claims.get("type") != token_type:
+        if claims["type"] != token_type:
             raise TokenInvalidError(f"this is no {token_type} token")
         return claims
+
+    def _secret_of(self, key_id: str | None) -> str:
+        """The key that a token names. Raises InvalidTokenError if there is no such key."""
+        if key_id is None:
+            return self._secret
+        if key_id not in self._secrets:
+            raise jwt.InvalidTokenError
+        return self._secrets[key_id]
+
+
+def key_id_of(secret: str) -> str:
+    """The public name of a key. It tells no more about the key than a token that the key has signed."""
+    return hmac.digest(secret.encode(), b"the id of a key", "sha256").hex()[:16]
 
 
 def caller_of(user_id: int) -> str:

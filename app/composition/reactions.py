@@ -13,6 +13,7 @@ from app.events import (
     SessionEnded,
     TaskChanged,
     TasksImported,
+    TasksReassigned,
     TokenRevoked,
     UserChanged,
 )
@@ -25,7 +26,7 @@ def react_to(resources: Resources, cache: CacheView, event: Event, *, request_id
     """React to an event after its commit. An error in a reaction is logged, since it can undo nothing any more."""
     try:
         match event:
-            case TaskChanged() | TasksImported():
+            case TaskChanged() | TasksReassigned() | TasksImported():
                 cache.forget(Space.TASKS)
             case ImportWaiting():
                 resources.job_queue.enqueue(JobName.RUN_IMPORTS, request_id=request_id)

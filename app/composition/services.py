@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import cached_property, partial
 from typing import Self
 
+from app.auth.password_rules import PasswordRules
 from app.cache import CacheView, Glance
 from app.clock import Calendar
 from app.composition.reactions import react_to
@@ -25,11 +26,13 @@ from app.repositories.imports.people import ImportPeopleRepository
 from app.repositories.imports.queue import ImportQueueRepository
 from app.repositories.login.api_tokens import ApiTokenRepository
 from app.repositories.login.attempts import LoginAttemptRepository
+from app.repositories.login.password_resets import PasswordResetRepository
 from app.repositories.login.sessions import SessionRepository
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
 from app.repositories.reports import ReportRepository
 from app.repositories.tasks.export import TaskExportRepository
+from app.repositories.tasks.handover import HandoverRepository
 from app.repositories.tasks.history import TaskHistoryRepository
 from app.repositories.tasks.history_clock import HistoryClockRepository
 from app.repositories.tasks.read import TaskListRepository
@@ -49,11 +52,13 @@ from app.services.login.actors import ActorService
 from app.services.login.api_tokens import ApiTokenService
 from app.services.login.limits import LogInLimits
 from app.services.login.log_in import AuthenticationPolicy, AuthenticationService
+from app.services.login.password_resets import PasswordResetService, ResetPolicy
 from app.services.login.sessions import SessionService
 from app.services.people import UserService
 from app.services.projects import ProjectService
 from app.services.reports import ReportService
 from app.services.tasks.export import TaskExportService
+from app.services.tasks.handover import HandoverService
 from app.services.tasks.history import TaskHistoryService
 from app.services.tasks.read import TaskViewService
 from app.services.tasks.write import TaskService
@@ -96,28 +101,49 @@ class Services:
         """A secret key for one purpose, derived from the secret of this installation."""
         return hmac.digest(self._settings.jwt_secret_key.encode(), purpose, "sha256")
 
+    @property
+    def _password_rules(self) -> PasswordRules:
+        return PasswordRules(self._settings.password_min_length)
+
     @cached_property
     def login(self) -> AuthenticationService:
         settings = self._settings
         policy = AuthenticationPolicy(
             session_lifetime=timedelta(days=settings.session_days),
             is_registration_open=settings.self_registration_enabled,
-        )
-        limits = LogInLimits(
-            self._uow,
-            LoginAttemptRepository(self._session),
-            self._resources.clock,
-            settings.rate_limits.login if settings.rate_limits.enabled else None,
-            self._key_for(b"networks that users are known from"),
+            password_rules=self._password_rules,
         )
         return AuthenticationService(
             self._uow,
             UserRepository(self._session),
             SessionRepository(self._session),
             ApiTokenRepository(self._session),
-            limits,
+            self._log_in_limits,
             self._resources.clock,
             policy,
+        )
+
+    @cached_property
+    def _log_in_limits(self) -> LogInLimits:
+        limits = self._settings.rate_limits
+        return LogInLimits(
+            self._uow,
+            LoginAttemptRepository(self._session),
+            self._resources.clock,
+            limits.login if limits.enabled else None,
+            self._key_for(b"networks that users are known from"),
+        )
+
+    @cached_property
+    def password_resets(self) -> PasswordResetService:
+        return PasswordResetService(
+            self._uow,
+            PasswordResetRepository(self._session),
+            UserRepository(self._session),
+            SessionRepository(self._session),
+            self._log_in_limits,
+            self._resources.clock,
+            ResetPolicy(timedelta(hours=self._settings.password_reset_hours), self._password_rules),
         )
 
     @cached_property
@@ -169,6 +195,7 @@ class Services:
             ApiTokenRepository(self._session),
             LoginAttemptRepository(self._session),
             self._resources.clock,
+            self._password_rules,
         )
 
     @cached_property
@@ -185,6 +212,16 @@ class Services:
             ProjectRepository(self._session),
             UserRepository(self._session),
             self._calendar,
+        )
+
+    @cached_property
+    def handover(self) -> HandoverService:
+        return HandoverService(
+            self._uow,
+            HandoverRepository(self._session),
+            ProjectRepository(self._session),
+            UserRepository(self._session),
+            self._resources.clock,
         )
 
     @cached_property

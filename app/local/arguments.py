@@ -38,6 +38,8 @@ def make_parser() -> argparse.ArgumentParser:
         commands.add_parser(process, help=f"only {purpose}, on the servers of {servers}")
     password = commands.add_parser("password", help="set a new password for a user who lost theirs")
     password.add_argument("username")
+    reset = commands.add_parser("password-reset", help="make a token with which a user sets a new password once")
+    reset.add_argument("username")
     database = commands.add_parser("database", help="open psql or run a program on the bundled database")
     database.add_argument(
         "program", nargs=argparse.REMAINDER, help="runs with DATABASE_URL set and PostgreSQL's programs on the PATH"

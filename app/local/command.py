@@ -21,7 +21,7 @@ from app.local.data_dir import locked, numbers_dir, read_or_make_secrets
 from app.local.env_file import complete_environment
 from app.local.errors import StartError
 from app.local.first_run import Admin, ensure_admin, migrate
-from app.local.operator import make_new_password
+from app.local.operator import make_new_password, make_password_reset
 from app.local.processes import LAST_REQUESTS_SECONDS, beat_command, serve_api, worker_command
 from app.local.servers import PostgresServer, ValkeyServer, wait_until_ready
 from app.local.starting import StartingServer
@@ -46,6 +46,7 @@ PORT_SECONDS = 8.0
 TICK_SECONDS = 0.2
 # A start does not wait for room on the disk, since reading works without it, nor for days that are still to be logged.
 NOT_AWAITED = "exclude=disk&exclude=daily_log"
+UNTIL = "%Y-%m-%d %H:%M UTC"
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: Ctrl-C was pressed before the tracker was ready
@@ -92,6 +93,11 @@ def _run_alone(options: argparse.Namespace, launch: LaunchSettings) -> int:
             print(f"The database is ready. Log in: {_login(_prepare(read_settings(), launch))}")
         case "password":
             print(f"The new password of {options.username}: {make_new_password(launch, options.username)}")
+        case "password-reset":
+            made = make_password_reset(launch, options.username)
+            print(
+                f"The token for {options.username}: {made.token}\nIt can be used once, until {made.expires_at:{UNTIL}}."
+            )
         case "logs":
             print_logs(launch, options.date, options.diff)
         case "database":

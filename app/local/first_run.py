@@ -1,7 +1,7 @@
 """Prepares a new tracker for use: migrates the database and creates the first admin."""
 
-import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,12 @@ from psycopg2.errors import LockNotAvailable
 from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
+from app.auth.passwords import generate_password
 from app.composition.resources import Resources
 from app.composition.services import serving
 from app.database.engine import JOB_TIMEOUTS, make_engine
 from app.database.migrations import alembic_config, applied_migration, known_migrations
-from app.errors import TaskTrackerError
+from app.errors import InvalidError, TaskTrackerError
 from app.job_queue import JobName
 from app.local.data_dir import write_private
 from app.local.errors import StartError
@@ -124,12 +125,14 @@ def ensure_admin(settings: Settings, launch: LaunchSettings, *, unshown: Path | 
             if services.people.has_admin():
                 password_to_show = unshown.read_text() if unshown is not None and unshown.exists() else None
                 return Admin(launch.admin_username, password_to_show, is_new=False)
-            password = launch.admin_password or secrets.token_urlsafe(12)
+            password = launch.admin_password or generate_password(settings.password_min_length)
             if unshown is not None and launch.admin_password is None:
                 write_private(unshown, password)
             account = {"username": launch.admin_username, "email": launch.admin_email, "password": password}
             _ensure_valid(account)
             is_new = services.people.create_first_admin(**account)
+        except InvalidError as error:
+            raise _refused({problem.pointer.strip("/"): problem.detail for problem in error.problems}) from None
         except TaskTrackerError as error:
             raise StartError(f"the first admin cannot be created: {error.detail}") from None
         finally:
@@ -143,7 +146,9 @@ def _ensure_valid(account: dict[str, str]) -> None:
     try:
         UserInput().load({**account, "role": "admin"})
     except ValidationError as error:
-        problems = "; ".join(
-            f"ADMIN_{name.upper()}: {' '.join(messages)}" for name, messages in error.messages_dict.items()
-        )
-        raise StartError(f"the first admin cannot be created: {problems}") from None
+        raise _refused({name: " ".join(messages) for name, messages in error.messages_dict.items()}) from None
+
+
+def _refused(problems: Mapping[str, str]) -> StartError:
+    named = "; ".join(f"ADMIN_{name.upper()}: {problem}" for name, problem in problems.items())
+    return StartError(f"the first admin cannot be created: {named}")

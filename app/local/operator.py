@@ -1,11 +1,11 @@
 """The operator at the tracker's own machine: what they may do, and how they reach the servers."""
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app.auth.actor import Actor
+from app.auth.passwords import generate_password
 from app.composition.resources import Resources
 from app.composition.services import Services, serving
 from app.errors import TaskTrackerError
@@ -16,11 +16,11 @@ from app.local.errors import StartError
 from app.local.servers import PostgresServer, ValkeyServer
 from app.local.system_user import ServerUser
 from app.models.people.user import Role
+from app.services.login.password_resets import MadeReset
 from app.settings import LaunchSettings, read_settings
 
 # An admin, because anybody who can open the database's files can read and change everything in it.
 OPERATOR = Actor(0, "operator", Role.ADMIN, frozenset())
-GENERATED_PASSWORD_BYTES = 12
 
 
 @contextmanager
@@ -40,10 +40,16 @@ def serving_operator(launch: LaunchSettings) -> Iterator[Services]:
 
 def make_new_password(launch: LaunchSettings, username: str) -> str:
     """Set a new password for a user who lost theirs. Ends all their sessions."""
-    password = secrets.token_urlsafe(GENERATED_PASSWORD_BYTES)
     with serving_operator(launch) as services:
+        password = generate_password(read_settings().password_min_length)
         services.people.replace_password(OPERATOR, username, password)
     return password
+
+
+def make_password_reset(launch: LaunchSettings, username: str) -> MadeReset:
+    """Make a token with which a user who forgot their password sets a new one."""
+    with serving_operator(launch) as services:
+        return services.password_resets.make_for_name(OPERATOR, username)
 
 
 def _server_urls(launch: LaunchSettings) -> dict[str, str]:

@@ -5,7 +5,7 @@ from app.models.base import Base
 from app.models.daily_log import task_log
 from app.models.health import sighting
 from app.models.imports import task_import
-from app.models.login import api_token, attempt, network, session, wait
+from app.models.login import api_token, attempt, network, password_reset, session, wait
 from app.models.people import user
 from app.models.projects import project
 from app.models.tasks import task, version
@@ -16,6 +16,7 @@ __all__ = [
     "idempotency",
     "metadata",
     "network",
+    "password_reset",
     "project",
     "session",
     "sighting",

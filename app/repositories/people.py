@@ -21,6 +21,7 @@ USER_FIELDS: dict[str, Any] = {
     "time_zone": User.time_zone,
     "is_active": User.is_active,
     "is_service": User.is_service,
+    "merged_into_id": User.merged_into_id,
     "created_at": User.created_at,
     "updated_at": User.updated_at,
     "version": User.version,
@@ -57,6 +58,11 @@ class UserRepository:
         statement = update(User).where(*is_same).values(password_hash=new_hash)
         self._session.execute(statement.execution_options(synchronize_session=False))
 
+    def get_shared(self, user_id: int) -> User | None:
+        """The user with current values, who cannot be changed until the commit, but can be assigned tasks meanwhile."""
+        statement = select(User).where(User.id == user_id).with_for_update(read=True)
+        return self._session.scalar(statement.execution_options(populate_existing=True))
+
     def get_by_login(self, login: str) -> User | None:
         """Find a user who is not a service account by username or email.
 
@@ -68,8 +74,12 @@ class UserRepository:
         return self._session.scalar(_BY_USERNAME, {"name": username})
 
     def get_unclaimed_for_update(self, username: str) -> User | None:
-        """An account that an import created and that has no password. Locked until the commit, with current values."""
-        statement = _BY_LOGIN_NAME.where(User.password_hash.is_(None)).params(name=username)
+        """An account that an import created, and that has no password and was not merged into another one.
+
+        Locked until the commit, with current values.
+        """
+        is_unclaimed = (User.password_hash.is_(None), User.merged_into_id.is_(None))
+        statement = _BY_LOGIN_NAME.where(*is_unclaimed).params(name=username)
         return self._session.scalar(statement.with_for_update().execution_options(populate_existing=True))
 
     def has_admin(self) -> bool:

@@ -11,6 +11,7 @@ from app.errors import (
     EmailTakenError,
     RefreshTokenReusedError,
     RegistrationClosedError,
+    ResetTokenInvalidError,
     SessionEndedError,
     TooManyTokensError,
     UsernameTakenError,
@@ -30,6 +31,7 @@ from app.schemas.login import (
     NewApiToken,
     OpenSessions,
     PasswordChange,
+    PasswordReset,
     Registration,
     TokenPair,
 )
@@ -75,7 +77,8 @@ def log_in(values: dict[str, Any]) -> Response:
 def refresh() -> Response:
     """Exchange the refresh token, sent as the bearer token, for the next pair.
 
-    A refresh token can be used once. Using a spent one ends the session.
+    A refresh token can be used once. Within ten seconds, and until its successor was used, it gets the same successor
+    again, because an answer may be lost. Using a spent one later ends the session.
     """
     claims = bearer_tokens().read_refresh(authorization())
     grant = services().login.refresh(session_id=claims.session_id, refresh_id=claims.refresh_id)
@@ -137,6 +140,22 @@ def change_password(values: dict[str, Any]) -> Response:
     This counts as a log-in attempt. If the current password is wrong, the answer is 422.
     """
     services().login.change_password(current_actor(), address=client_address(), **values)
+    return no_content()
+
+
+@blueprint.post("/password-reset")
+@public
+@blueprint.arguments(PasswordReset)
+@blueprint.response(204)
+@raises(ResetTokenInvalidError)
+def reset_password(values: dict[str, Any]) -> Response:
+    """Set a new password with the token of a password reset. All your sessions end.
+
+    An admin makes the token for you with `POST /api/v1/users/{user_id}/password-reset`. It can be used once. This
+    counts as a log-in attempt. The answer is the same for an unknown, a spent and an expired token. A refused password
+    does not spend the token.
+    """
+    services().password_resets.spend(**values, address=client_address())
     return no_content()
 
 

@@ -8,6 +8,8 @@ from flask import Response
 from app.auth.permissions import Permission
 from app.composition.services import services
 from app.errors import (
+    CannotBeMergedError,
+    CannotLogInError,
     EmailTakenError,
     LastAdminError,
     NotAServiceAccountError,
@@ -20,9 +22,10 @@ from app.http.openapi import X_CACHE, Blueprint, raises, versioned
 from app.http.responses import no_content, page_response, precondition, value_response, versioned_response
 from app.queries.tasks import TaskQuery
 from app.schemas.base import PageQuery
-from app.schemas.login import ApiTokenInput, ApiTokenPage, NewApiToken
+from app.schemas.login import ApiTokenInput, ApiTokenPage, NewApiToken, NewPasswordReset
 from app.schemas.people import ServiceAccountInput, User, UserInput, UserPage, UserPatch, UserQuery
 from app.schemas.tasks.answers import TaskPage
+from app.schemas.tasks.handover import Handover, Reassignment, UserMerge
 from app.schemas.tasks.queries import AssignedTaskListQuery
 from app.services.people import UserChanges
 
@@ -115,6 +118,22 @@ def deactivate_user(user_id: int) -> Response:
     return no_content()
 
 
+@blueprint.post("/<user:user_id>/password-reset")
+@requires(Permission.PASSWORD_RESET)
+@blueprint.response(201, NewPasswordReset)
+@raises(CannotLogInError)
+@keeps_no_answer
+def make_password_reset(user_id: int) -> Response:
+    """Let a user who forgot their password set a new one. Admins only. Only this answer shows the token.
+
+    Give the token to the user, who sends it to `POST /api/v1/auth/password-reset`. It replaces an earlier one. The
+    operator decides how long it is valid (`PASSWORD_RESET_HOURS`). The old password stays valid until then. A new
+    password that was set in another way ends the token.
+    """
+    made = services().password_resets.make(current_actor(), me_or(user_id))
+    return value_response({"token": made.token, "expires_at": made.expires_at}, 201)
+
+
 @blueprint.get("/<user:user_id>/tasks")
 @requires(Permission.TASK_READ)
 @blueprint.arguments(AssignedTaskListQuery, location="query")
@@ -123,6 +142,34 @@ def list_tasks_of_user(query: TaskQuery, user_id: int) -> Response:
     """List the tasks that are assigned to a user, as far as you can see them."""
     page, was_cached = services().task_views.list_page(current_actor(), replace(query, assignee=str(me_or(user_id))))
     return page_response(page, was_cached=was_cached)
+
+
+@blueprint.post("/<user:user_id>/reassign")
+@requires(Permission.TASK_REASSIGN)
+@blueprint.arguments(Reassignment)
+@blueprint.response(200, Handover)
+def reassign_tasks_of_user(values: dict[str, Any], user_id: int) -> Response:
+    """Give the tasks of a user to another one. Managers in their projects, and admins everywhere.
+
+    All tasks that are assigned to the user and not deleted change hands at once, or none: the new assignee must be
+    active, and a member of each of the projects or an admin. With `only_active`, tasks that are done or cancelled stay.
+    """
+    return value_response({"task_count": services().handover.reassign(current_actor(), me_or(user_id), **values)})
+
+
+@blueprint.post("/<user:user_id>/merge")
+@requires(Permission.USER_MANAGE)
+@blueprint.arguments(UserMerge)
+@blueprint.response(200, Handover)
+@raises(CannotBeMergedError)
+def merge_user(values: dict[str, Any], user_id: int) -> Response:
+    """Merge an account that an import created into the account of the person. Admins only.
+
+    The person takes over all tasks, also as their creator, and all projects. Later imports that name the merged account
+    mean the person. The account stays, inactive for good, because past days and the history name it. An account that
+    ever had a password, and a service account, cannot be merged.
+    """
+    return value_response({"task_count": services().handover.merge(current_actor(), me_or(user_id), **values)})
 
 
 @blueprint.get("/<user:user_id>/tokens")

@@ -101,8 +101,8 @@ class DelimitedList(DelimitedFieldMixin, BoundedList):
 class Password(fields.String):
     """A password is taken as it is, including spaces, and is never shown."""
 
-    def __init__(self, *, min_length: int, max_length: int, **kwargs: Any) -> None:
-        metadata = {"format": "password"}
+    def __init__(self, *, min_length: int, max_length: int, description: str | None = None, **kwargs: Any) -> None:
+        metadata = {"format": "password", **({"description": description} if description else {})}
         super().__init__(
             validate=validate.Length(min=min_length, max=max_length), load_only=True, metadata=metadata, **kwargs
         )

@@ -8,6 +8,9 @@ from app.models.people.user import MAX_EMAIL_LENGTH
 from app.schemas.base import BoundedList, Moment, Password, StrictSchema, Text, page_schema
 from app.schemas.people import email_field, new_password_field, username_field
 
+# Longer than our tokens, because no length tells anybody anything.
+MAX_RESET_TOKEN_LENGTH = 200
+
 
 class Registration(StrictSchema):
     username = username_field(required=True)
@@ -29,6 +32,16 @@ class Login(StrictSchema):
 
 class PasswordChange(StrictSchema):
     current_password = Password(min_length=1, max_length=MAX_PASSWORD_LENGTH, required=True)
+    new_password = new_password_field(required=True)
+
+
+class NewPasswordReset(Schema):
+    token = fields.String(required=True, metadata={"description": "for the user, who sends it with a new password"})
+    expires_at = fields.AwareDateTime(required=True)
+
+
+class PasswordReset(StrictSchema):
+    token = Text(min_length=1, max_length=MAX_RESET_TOKEN_LENGTH, required=True)
     new_password = new_password_field(required=True)
 
 

@@ -4,7 +4,7 @@ from zoneinfo import available_timezones
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from app.auth.passwords import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
+from app.auth.passwords import MAX_PASSWORD_LENGTH
 from app.models.people.user import MAX_EMAIL_LENGTH, MAX_USERNAME_LENGTH, RESERVED_USERNAMES, Role
 from app.schemas.base import PageQuery, Password, SomeOf, StrictSchema, Text, WholeRegexp, page_schema
 
@@ -37,7 +37,12 @@ def email_field(**kwargs: object) -> fields.Email:
 
 
 def new_password_field(**kwargs: object) -> Password:
-    return Password(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH, **kwargs)
+    """The service checks the lowest length, which is a setting."""
+    description = (
+        "12 characters or more, unless the operator has chosen another length; not a common password, and not made of "
+        "the username or email address"
+    )
+    return Password(min_length=1, max_length=MAX_PASSWORD_LENGTH, description=description, **kwargs)
 
 
 def _known_time_zone(name: str) -> None:
@@ -90,6 +95,11 @@ class User(Schema):
     is_active = fields.Boolean(required=True, metadata={"description": "an inactive account cannot log in"})
     is_service = fields.Boolean(
         required=True, metadata={"description": "true for a service account, which acts by API tokens alone"}
+    )
+    merged_into_id = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "the user who took over the tasks of this one, whom an import had created"},
     )
     created_at = fields.AwareDateTime(required=True)
     updated_at = fields.AwareDateTime(required=True)

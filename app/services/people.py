@@ -3,12 +3,12 @@
 from typing import TypedDict
 
 from app.auth.actor import Actor
-from app.auth.password_rules import is_guessable
+from app.auth.password_rules import PasswordRules
 from app.auth.passwords import hash_password
 from app.auth.permissions import Permission, ensure_may, ensure_no_token, may
 from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
-from app.errors import ForbiddenError, InvalidError, LastAdminError, not_found
+from app.errors import ConflictError, ForbiddenError, InvalidError, LastAdminError, not_found
 from app.events import UserChanged
 from app.models.people.user import Role, User
 from app.queries.pages import Page, Precondition, VersionedRow, ensure_unchanged
@@ -38,6 +38,7 @@ class UserService:
         tokens: ApiTokenRepository,
         attempts: LoginAttemptRepository,
         clock: Clock,
+        rules: PasswordRules,
     ) -> None:
         self._uow = uow
         self._users = users
@@ -45,6 +46,7 @@ class UserService:
         self._tokens = tokens
         self._attempts = attempts
         self._now = clock
+        self._rules = rules
 
     def create(
         self, actor: Actor, *, username: str, email: str, password: str, role: Role, time_zone: str = "UTC"
@@ -56,7 +58,7 @@ class UserService:
         """
         ensure_may(actor, Permission.USER_MANAGE)
         _ensure_may_give(actor, role)
-        ensure_not_guessable(password, username, email)
+        ensure_allowed(self._rules, password, username, email)
         password_hash = hash_password(password)
         with self._uow.transaction():
             user = self._users.get_unclaimed_for_update(username)
@@ -84,7 +86,7 @@ class UserService:
 
     def create_first_admin(self, *, username: str, email: str, password: str) -> bool:
         """Create an admin if there is none; return True if so. Two trackers that start at once create only one."""
-        ensure_not_guessable(password, username, email)
+        ensure_allowed(self._rules, password, username, email)
         password_hash = hash_password(password)
         with self._uow.transaction():
             self._users.lock_admin_roll()
@@ -128,13 +130,15 @@ class UserService:
             ensure_unchanged("user", user, may_overwrite)
             if user.is_service:
                 _ensure_fits_service_account(changes)
+            if user.merged_into_id is not None:
+                raise ConflictError("the account was merged into another one and stays as it is")
             was_admin = _is_admin(user)
             user.username = changes.get("username", user.username)
             user.email = changes.get("email", user.email)
             user.role = changes.get("role", user.role)
             user.time_zone = changes.get("time_zone", user.time_zone)
             if new_hash is not None:
-                ensure_not_guessable(changes["password"], user.username, user.email)
+                ensure_allowed(self._rules, changes["password"], user.username, user.email)
                 user.password_hash = new_hash
                 self._attempts.forget_networks_of(user_id)
             user.is_active = changes.get("is_active", user.is_active)
@@ -161,7 +165,9 @@ class UserService:
             if named is None or named.is_service:
                 not_found("user", username)
             user = self._users.get_for_update(named.id) or not_found("user", username)
-            ensure_not_guessable(password, user.username, user.email)
+            if user.merged_into_id is not None:
+                not_found("user", username)
+            ensure_allowed(self._rules, password, user.username, user.email)
             user.password_hash, user.updated_at = password_hash, self._now()
             self._sessions.end_all_of(user.id, at=self._now())
             self._attempts.forget_networks_of(user.id)
@@ -197,9 +203,10 @@ def _ensure_fits_service_account(changes: UserChanges) -> None:
         raise InvalidError.of("email", "cannot be set: a service account has no address")
 
 
-def ensure_not_guessable(password: str, username: str, email: str | None, *, field: str = "password") -> None:
-    """Raises InvalidError for a password that is easy to guess. The schema checks its length."""
-    if password.lower() in {username.lower(), (email or "").lower(), (email or "").lower().partition("@")[0]}:
-        raise InvalidError.of(field, "must not be the username or email address")
-    if is_guessable(password, username=username, email=email):
-        raise InvalidError.of(field, "is too easy to guess: it is common, or made of the username, address or product")
+def ensure_allowed(
+    rules: PasswordRules, password: str, username: str, email: str | None, *, field: str = "password"
+) -> None:
+    """Raises InvalidError for a new password that the rules refuse."""
+    problem = rules.problem_with(password, username=username, email=email)
+    if problem is not None:
+        raise InvalidError.of(field, problem)

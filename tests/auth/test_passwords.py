@@ -1,7 +1,18 @@
 import pytest
 from argon2 import PasswordHasher, Type, extract_parameters
 
-from app.auth.passwords import MAX_PASSWORD_LENGTH, hash_password, is_password, needs_rehash
+from app.auth.passwords import MAX_PASSWORD_LENGTH, generate_password, hash_password, is_password, needs_rehash
+
+COMPOSED, DECOMPOSED = "caf\u00e9 by the harbour", "cafe\u0301 by the harbour"
+
+
+class TestGeneratePassword:
+    @pytest.mark.parametrize(("min_length", "length"), [(8, 16), (12, 16), (64, 64), (128, 128)])
+    def test_is_as_long_as_the_rules_ask(self, min_length, length):
+        assert len(generate_password(min_length)) == length
+
+    def test_is_another_one_each_time(self):
+        assert len({generate_password(12) for _ in range(20)}) == 20
 
 
 class TestHashPassword:
@@ -29,6 +40,16 @@ class TestIsPassword:
     @pytest.mark.parametrize("wrong", ["Correct horse", "correct horse ", "correct hors", ""])
     def test_another_password_does_not_match(self, wrong):
         assert not is_password(wrong, hash_password("correct horse"))
+
+    @pytest.mark.parametrize(("set_as", "typed"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+    def test_another_keyboard_may_write_the_same_letters_in_another_way(self, set_as, typed):
+        assert is_password(typed, hash_password(set_as))
+
+    @pytest.mark.parametrize("typed", [COMPOSED, DECOMPOSED])
+    def test_a_hash_of_an_earlier_release_still_matches_what_was_typed(self, typed):
+        as_typed = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1).hash(typed)
+
+        assert is_password(typed, as_typed)
 
     def test_the_whole_password_counts(self):
         assert not is_password("x" * MAX_PASSWORD_LENGTH, hash_password("x" * (MAX_PASSWORD_LENGTH - 1)))

@@ -26,6 +26,7 @@ MAY = {
     Permission.TASK_UPDATE: "admin manager user",
     Permission.TASK_DELETE: "admin manager",
     Permission.TASK_RESTORE: "admin manager",
+    Permission.TASK_REASSIGN: "admin manager",
     Permission.TASK_MANAGE: "admin manager",
     Permission.TASK_LOG_READ: "admin manager user viewer",
     Permission.TASK_LOG_RUN: "admin manager",
@@ -38,6 +39,7 @@ MAY = {
     Permission.USER_READ_ALL: "admin manager",
     Permission.USER_MANAGE: "admin",
     Permission.SESSION_OWN: "admin manager user viewer",
+    Permission.PASSWORD_RESET: "admin",
     Permission.TOKEN_OWN: "admin manager user viewer",
     Permission.TOKEN_MANAGE: "admin",
 }
@@ -49,6 +51,7 @@ SCOPES_WITH = {
     Permission.TASK_UPDATE: "tasks:write",
     Permission.TASK_DELETE: "tasks:write",
     Permission.TASK_RESTORE: "tasks:write",
+    Permission.TASK_REASSIGN: "tasks:write",
     Permission.TASK_MANAGE: "tasks:write",
     Permission.TASK_LOG_READ: "logs:read",
     Permission.TASK_LOG_RUN: "tasks:write",
@@ -61,6 +64,7 @@ SCOPES_WITH = {
     Permission.USER_READ_ALL: "users:admin",
     Permission.USER_MANAGE: "users:admin",
     Permission.SESSION_OWN: "",
+    Permission.PASSWORD_RESET: "",
     Permission.TOKEN_OWN: "",
     Permission.TOKEN_MANAGE: "",
 }

@@ -9,7 +9,8 @@ from app.settings import read_launch_settings, read_settings
 from tests.servers import ROOT
 
 READ = re.compile(
-    r"\benv\.[a-z_]+\(\s*[\"']([A-Z][A-Z0-9_]*)[\"']|\b_(?:rate_limit|optional_path)\(env, [\"']([A-Z][A-Z0-9_]*)[\"']"
+    r"\benv\.[a-z_]+\(\s*[\"']([A-Z][A-Z0-9_]*)[\"']"
+    r"|\b_(?:rate_limit|optional_path|secrets)\(env, [\"']([A-Z][A-Z0-9_]*)[\"']"
 )
 READ_BY_COMPOSE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)")
 ENVIRONMENT = re.compile(r"\bos\.(?:environ|getenv)\b|\bfrom os import\b.*\b(?:environ|getenv)\b")
@@ -35,7 +36,7 @@ class TestEnvExample:
         assert (read_settings(), read_launch_settings()) == by_default
 
     def test_contains_no_secret(self, documented):
-        secrets = {name: value for name, value in documented if re.search("PASSWORD|SECRET|_URL$", name)}
+        secrets = {name: value for name, value in documented if re.search("PASSWORD$|SECRET|_URL$", name)}
 
         assert set(secrets.values()) == {""}
 

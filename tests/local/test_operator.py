@@ -228,6 +228,25 @@ class TestDatabaseOfOnesOwn:
         assert not stopped.data_dir.exists()
 
 
+class TestPasswordReset:
+    def test_the_shown_token_sets_a_new_password_once(self, running, ina):
+        answer = run(running, "password-reset", ina)
+
+        assert (answer.returncode, answer.stderr) == (0, "")
+        token = re.match(rf"The token for {ina}: (\S+)\nIt can be used once, until \d{{4}}-", answer.stdout)[1]
+        reset = {"token": token, "new_password": "the password that ina chose"}
+        assert running.answer("POST", "/api/v1/auth/password-reset", reset, None) == b""
+        assert status_of(running, "/api/v1/auth/password-reset", None, reset, method="POST") == 422
+        login = {"username": ina, "password": reset["new_password"]}
+        assert running.call("POST", "/login", login, None)["token"]
+        assert token not in running.runs[0].output()
+
+    def test_an_unknown_user_is_reported_in_a_sentence(self, running):
+        answer = run(running, "password-reset", "nobody")
+
+        assert (answer.returncode, answer.stdout, answer.stderr) == (1, "", "there is no user nobody.\n")
+
+
 def shown(answer, username):
     match = re.fullmatch(rf"The new password of {username}: (\S+)\n", answer.stdout)
     assert match, answer

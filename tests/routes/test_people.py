@@ -5,8 +5,19 @@ from tests.factories import PASSWORD
 
 USERS = "/api/v1/users"
 ME = "/api/v1/auth/me"
-TIMES = {"created_at", "updated_at"}
-FIELDS = {"id", "username", "email", "role", "time_zone", "is_active", "is_service", "version", *TIMES}
+FIELDS = {
+    "id",
+    "username",
+    "email",
+    "role",
+    "time_zone",
+    "is_active",
+    "is_service",
+    "merged_into_id",
+    "created_at",
+    "updated_at",
+    "version",
+}
 NEW_USER = {"username": "ann", "email": "ann@example.org", "password": PASSWORD, "role": "manager"}
 
 
@@ -99,7 +110,8 @@ class TestCreate:
             ({"username": None}, "/username"),
             ({"email": "ann"}, "/email"),
             ({"email": None}, "/email"),
-            ({"password": "short"}, "/password"),
+            ({"password": "eleven-char"}, "/password"),
+            ({"password": "p" * 129}, "/password"),
             ({"password": "ann@example.org"}, "/password"),
             ({"role": "owner"}, "/role"),
             ({"role": None}, "/role"),
@@ -270,7 +282,8 @@ class TestChange:
             ({"is_active": None}, "/is_active"),
             ({"is_active": "false"}, "/is_active"),
             ({"role": "root"}, "/role"),
-            ({"password": "short"}, "/password"),
+            ({"password": "eleven-char"}, "/password"),
+            ({"password": "p" * 129}, "/password"),
             ({"surname": "Smith"}, "/surname"),
         ],
     )

@@ -51,8 +51,12 @@ class TestCreate:
             create(service, boss)
 
     def test_the_name_is_refused_as_a_password(self, service, boss):
-        with pytest.raises(InvalidError):
-            create(service, boss, username="Lovelace", password="lovelace")
+        with pytest.raises(InvalidError, match="must not be the username"):
+            create(service, boss, username="Ada.Lovelace", password="ada.lovelace")
+
+    def test_a_password_that_is_too_short_is_refused(self, service, boss):
+        with pytest.raises(InvalidError, match="at least 12 characters"):
+            create(service, boss, password="kW9x-2fQ-7b")
 
 
 class TestGet:

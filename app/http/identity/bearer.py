@@ -58,7 +58,8 @@ class BearerTokens:
 
 def make_bearer_tokens(settings: Settings) -> BearerTokens:
     lifetime = timedelta(minutes=settings.access_token_minutes)
-    return BearerTokens(TokenCodec(settings.jwt_secret_key), lifetime)
+    codec = TokenCodec(settings.jwt_secret_key, settings.jwt_previous_secret_keys)
+    return BearerTokens(codec, lifetime)
 
 
 def bearer_tokens() -> BearerTokens:

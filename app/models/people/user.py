@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, Identity, Index, func, text
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from app.models.base import Base, word_enum
@@ -38,6 +38,8 @@ class User(Base):
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     # A service account is the user of a script, and acts by API tokens alone.
     is_service: Mapped[bool] = mapped_column(server_default=text("false"))
+    # The user who took over the tasks and projects of this one, whom an import had made up.
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     version: Mapped[int] = mapped_column(server_default=text("1"))
@@ -53,6 +55,11 @@ class User(Base):
         CheckConstraint(f"char_length(email) <= {MAX_EMAIL_LENGTH}", "email_length"),
         CheckConstraint("NOT is_active OR password_hash IS NOT NULL OR is_service", "active_can_act"),
         CheckConstraint("NOT is_service OR password_hash IS NULL AND email IS NULL", "service_cannot_log_in"),
+        CheckConstraint(
+            "merged_into_id IS NULL OR NOT is_active AND password_hash IS NULL AND NOT is_service"
+            " AND merged_into_id <> id",
+            "merged_cannot_log_in",
+        ),
     )
 
     @validates("username")

@@ -17,15 +17,25 @@ from app.models.projects.project import Project, ProjectMember
 from app.repositories.imports.batches import Person
 
 # A match by email address comes first: a username may look like an address, but then its user cannot log in. A user
-# without a password, whom only imports name, may be assigned in every project. A service account is a user like others.
+# without a password, whom only imports name, may be assigned in every project. The name of a merged user means the user
+# that it was merged into. A service account is a user like others.
 _FIND = text("""
     SELECT DISTINCT ON (named.name) named.name, u.id, lower(u.username),
            u.role = 'admin' OR u.password_hash IS NULL AND NOT u.is_service
            OR EXISTS (SELECT FROM projects AS p WHERE p.id = :project_id AND p.includes_everyone)
            OR EXISTS (SELECT FROM project_members AS m WHERE m.project_id = :project_id AND m.user_id = u.id)
       FROM unnest(CAST(:names AS text[])) AS named (name)
-      JOIN users AS u ON lower(u.email) = lower(named.name) OR lower(u.username) = lower(named.name)
-     ORDER BY named.name, lower(u.email) IS DISTINCT FROM lower(named.name)
+      JOIN users AS n ON lower(n.email) = lower(named.name) OR lower(n.username) = lower(named.name)
+      JOIN users AS u ON u.id = coalesce(n.merged_into_id, n.id)
+     ORDER BY named.name, lower(n.email) IS DISTINCT FROM lower(named.name)
+""")
+# In the order of their ids, so that two imports and a merge cannot wait for each other in a circle.
+_LOCK_UNCLAIMED = text("""
+    SELECT u.id FROM users AS u
+     WHERE lower(u.username) = ANY (SELECT lower(name) FROM unnest(CAST(:names AS text[])) AS named (name))
+       AND u.password_hash IS NULL AND NOT u.is_service AND u.merged_into_id IS NULL
+     ORDER BY u.id
+       FOR KEY SHARE
 """)
 # The first spelling of each name becomes an inactive user.
 _ADD = text("""
@@ -46,7 +56,7 @@ _ADD_UNCLAIMED_MEMBERS = text("""
     SELECT DISTINCT p.id, u.id
       FROM unnest(CAST(:names AS text[])) AS named (name)
       JOIN users AS u ON lower(u.username) = lower(named.name) AND u.password_hash IS NULL
-       AND NOT u.is_service
+       AND NOT u.is_service AND u.merged_into_id IS NULL
       JOIN projects AS p ON p.id = :project_id AND NOT p.includes_everyone
      ORDER BY p.id, u.id
     ON CONFLICT DO NOTHING
@@ -96,6 +106,10 @@ class ImportPeopleRepository:
         """Find the person for each name that is a username or an email address. Letter case does not matter."""
         rows = self._session.execute(_FIND, {"project_id": project_id, "names": [*names]})
         return {name: Person(user_id, username, may_be_assigned) for name, user_id, username, may_be_assigned in rows}
+
+    def lock_unclaimed(self, names: Collection[str]) -> None:
+        """Keep users who have no password from being merged until the commit. Call it before `find`."""
+        self._session.execute(_LOCK_UNCLAIMED, {"names": [*names]})
 
     def add(self, names: Collection[str]) -> None:
         """Create inactive users for names that no user has. Idempotent. Skips names that look like an existing one."""

@@ -82,12 +82,15 @@ class ImportBlockService:
         names = dict.fromkeys(row.row.assignee for row in rows if row.row.assignee is not None)
         if not names:
             return {}
+        if task_import.state is ImportState.LOADING:
+            self._people.lock_unclaimed(names)
         people = self._people.find(task_import.project_id, names)
         unknown = [name for name in names if name not in people]
         look_alikes: set[str] = set()
         if unknown and task_import.creates_users:
             if task_import.state is ImportState.LOADING:
                 self._people.add(unknown)
+                self._people.lock_unclaimed(unknown)
                 people |= self._people.find(task_import.project_id, unknown)
                 look_alikes = {name for name in unknown if name not in people}
             else:

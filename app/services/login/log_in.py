@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from app.auth.actor import Actor
 from app.auth.networks import network_of
+from app.auth.password_rules import PasswordRules
 from app.auth.passwords import hash_password, is_password, needs_rehash
 from app.auth.tokens import Grant
 from app.clock import Clock
@@ -28,7 +29,7 @@ from app.repositories.login.api_tokens import ApiTokenRepository
 from app.repositories.login.sessions import SessionRepository
 from app.repositories.people import UserRepository
 from app.services.login.limits import LogInLimits
-from app.services.people import ensure_not_guessable
+from app.services.people import ensure_allowed
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ ENDED_TOKEN_TIME = timedelta(days=90)
 class AuthenticationPolicy:
     session_lifetime: timedelta
     is_registration_open: bool
+    password_rules: PasswordRules
 
 
 class AuthenticationService:
@@ -69,7 +71,7 @@ class AuthenticationService:
         if not self._policy.is_registration_open:
             raise RegistrationClosedError("registration is closed; ask an admin for an account")
         self._limits.count("registration", f"registration:{network_of(address)}")
-        ensure_not_guessable(password, username, email)
+        ensure_allowed(self._policy.password_rules, password, username, email)
         password_hash = hash_password(password)
         with self._uow.transaction():
             user = User(username=username, email=email, password_hash=password_hash, role=Role.USER)
@@ -176,7 +178,7 @@ class AuthenticationService:
             password_hash = user.password_hash if user is not None else None
         if user is None or not is_password(current_password, password_hash):
             raise InvalidError.of("current_password", "is not your password")
-        ensure_not_guessable(new_password, user.username, user.email, field="new_password")
+        ensure_allowed(self._policy.password_rules, new_password, user.username, user.email, field="new_password")
         new_hash = hash_password(new_password)
         with self._uow.transaction():
             user = self._users.get_for_update(actor.user_id)

@@ -17,6 +17,8 @@ BODIES = {
     ("POST", "/api/v1/projects"): {"key": "WEB", "name": "Web"},
     ("PATCH", "/api/v1/projects/<key>"): {"name": "Web"},
     ("PATCH", "/api/v1/users/<user:user_id>"): {"time_zone": "UTC"},
+    ("POST", "/api/v1/users/<user:user_id>/merge"): {"into": "nobody"},
+    ("POST", "/api/v1/users/<user:user_id>/reassign"): {"to": "nobody"},
     ("POST", "/api/v1/auth/tokens"): {"name": "Report", "scopes": ["tasks:read"]},
     ("POST", "/api/v1/users/<user:user_id>/tokens"): {"name": "Report", "scopes": ["tasks:read"]},
     ("PUT", "/api/v1/auth/password"): {"current_password": PASSWORD, "new_password": "a brand new password"},

@@ -23,6 +23,8 @@ PUBLIC = {
     ("POST", "/login"),
     ("POST", "/api/v1/auth/register"),
     ("POST", "/api/v1/auth/login"),
+    # The token of a reset is in its body.
+    ("POST", "/api/v1/auth/password-reset"),
     # This route reads a token of another kind itself.
     ("POST", "/api/v1/auth/refresh"),
     ("GET", "/healthz"),

@@ -195,7 +195,8 @@ def fill(api):
     """Leave tasks in every state, an import with errors, people, a token, a kept answer, a project and a logged day."""
     api.call("POST", "/api/v1/projects", {"key": "OPS", "name": "Operations"}, key="once")
     person = {"username": "ina", "email": "ina@example.org", "password": "a password of Ina's", "role": "user"}
-    api.call("POST", "/api/v1/users", person)
+    ina = api.call("POST", "/api/v1/users", person)
+    api.call("POST", f"/api/v1/users/{ina['id']}/password-reset")
     api.call("POST", "/api/v1/auth/tokens", {"name": "Report", "scopes": ["tasks:read"]})
     api.call("PUT", "/api/v1/projects/OPS/members/ina", {})
     ids = [api.call("POST", "/api/v1/tasks", {"title": f"Task {number}"})["id"] for number in range(TASKS)]

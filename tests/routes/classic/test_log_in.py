@@ -96,6 +96,13 @@ class TestCreateUser:
 
         assert (response.status_code, response.json) == (409, {"error": message})
 
+    def test_a_short_password_is_a_422(self, as_admin):
+        new_user = {"username": "new", "email": "new@example.org", "password": "eleven-char", "role": "user"}
+
+        response = as_admin.post("/user", new_user)
+
+        assert (response.status_code, response.json) == (422, {"error": "password: must have at least 12 characters"})
+
     def test_an_unknown_role_is_a_422(self, as_admin):
         new_user = {"username": "new", "email": "new@example.org", "password": PASSWORD, "role": "owner"}
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import jwt
 import pytest
 
-from app.auth.tokens import ISSUER
+from app.auth.tokens import ISSUER, key_id_of
 from tests.routes.login.auth_requests import UNVERIFIED, log_in
 
 
@@ -23,9 +23,11 @@ def token(client, ann, settings):
     assert claims["iss"] == ISSUER
     assert claims["exp"] < (datetime.now(UTC) + timedelta(minutes=16)).timestamp()
 
-    def signed(changes, key=settings.jwt_secret_key, algorithm="HS256"):
+    present_key_id = key_id_of(settings.jwt_secret_key)
+
+    def signed(changes, key=settings.jwt_secret_key, algorithm="HS256", key_id=present_key_id):
         payload = {name: value for name, value in {**claims, **changes}.items() if value is not None}
-        return jwt.encode(payload, key, algorithm)
+        return jwt.encode(payload, key, algorithm, headers={} if key_id is None else {"kid": key_id})
 
     return SimpleNamespace(
         good=pair["access_token"],

@@ -24,7 +24,7 @@ class TestRegister:
         response = register(client)
 
         assert set(response.json) == {
-            *("id", "username", "email", "role", "time_zone", "is_active", "is_service"),
+            *("id", "username", "email", "role", "time_zone", "is_active", "is_service", "merged_into_id"),
             *("created_at", "updated_at", "version"),
         }
 
@@ -69,7 +69,7 @@ class TestRegister:
             ("email", "not an address"),
             ("email", "ann\x00@example.org"),
             ("email", "a" * 250 + "@example.org"),
-            ("password", "short"),
+            ("password", "eleven-char"),
             ("password", "p" * 129),
             ("password", "ann-of-accounts"),
             ("password", None),

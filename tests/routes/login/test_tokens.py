@@ -1,13 +1,19 @@
+import base64
+import json
 from dataclasses import replace
 
 import jwt
 import pytest
 
-from app.auth.tokens import ISSUER
+from app.auth.tokens import ISSUER, key_id_of
+from app.factory import create_app
 from app.models.people.user import Role
+from tests.client import Client
 from tests.routes.login.auth_requests import AUTH, ME, UNVERIFIED, bearer, log_in
 
 FOREIGN_KEY = "a key of somebody else that is long enough"
+# HS512 needs keys of this length; a token that it signs has only the wrong algorithm.
+KEY, PREVIOUS_KEY, NEXT_KEY = ("the present key of the tests " * 3, "the key before it " * 4, "the key after it " * 4)
 
 
 class TestRefresh:
@@ -110,11 +116,36 @@ class TestTokens:
 
     @pytest.mark.parametrize(
         "signing",
-        [{"key": FOREIGN_KEY}, {"key": None, "algorithm": "none"}, {"algorithm": "HS512"}],
-        ids=["another key", "no signature", "another algorithm"],
+        [
+            {"key": FOREIGN_KEY},
+            {"key": FOREIGN_KEY, "key_id": None},
+            {"key": FOREIGN_KEY, "key_id": key_id_of(FOREIGN_KEY)},
+            {"key": FOREIGN_KEY, "key_id": key_id_of(PREVIOUS_KEY)},
+            {"key_id": key_id_of(PREVIOUS_KEY)},
+            {"key": PREVIOUS_KEY},
+            {"key": PREVIOUS_KEY, "key_id": None},
+            {"key_id": "unknown"},
+            {"key_id": ""},
+            {"key_id": "../../dev/null"},
+            {"key": None, "algorithm": "none"},
+            {"key": None, "algorithm": "none", "key_id": None},
+            {"algorithm": "HS512"},
+            {"key": PREVIOUS_KEY, "key_id": key_id_of(PREVIOUS_KEY), "algorithm": "HS384"},
+        ],
+        ids=str,
     )
+    @pytest.mark.filterwarnings("ignore:The HMAC key is")
     def test_a_token_that_we_did_not_sign_is_refused(self, client, token, signing):
         response = client.get(ME, headers=bearer(token.signed({}, **signing)))
+
+        assert (response.status_code, response.json["code"]) == (401, "token_invalid")
+
+    @pytest.mark.parametrize("key_id", [7, ["a"], {"a": 1}, None])
+    def test_a_key_id_that_is_no_text_is_refused(self, client, token, key_id):
+        _header, *rest = token.good.split(".")
+        header = base64.urlsafe_b64encode(json.dumps({"alg": "HS256", "typ": "JWT", "kid": key_id}).encode())
+
+        response = client.get(ME, headers=bearer(".".join((header.decode().rstrip("="), *rest))))
 
         assert (response.status_code, response.json["code"]) == (401, "token_invalid")
 
@@ -126,7 +157,12 @@ class TestTokens:
             ({"exp": "soon"}, "token_invalid"),
             ({"iss": "somebody else"}, "token_invalid"),
             ({"iss": None}, "token_invalid"),
+            ({"aud": None}, "token_invalid"),
             ({"aud": "somebody else"}, "token_invalid"),
+            ({"aud": [ISSUER]}, "token_invalid"),
+            ({"type": None}, "token_invalid"),
+            ({"type": "refresh"}, "token_invalid"),
+            ({"type": ["access"]}, "token_invalid"),
             ({"aud": ["somebody else", ISSUER]}, "token_invalid"),
             ({"sub": "nobody"}, "token_invalid"),
             ({"sid": "not a uuid"}, "token_invalid"),
@@ -147,8 +183,14 @@ class TestTokens:
 
         assert (response.status_code, response.json["code"]) == (401, "token_invalid")
 
-    def test_a_token_of_a_release_without_audiences_is_accepted(self, client, token):
-        assert client.get(ME, headers=bearer(token.signed({"aud": None}))).status_code == 200
+    @pytest.mark.parametrize("changes", [{}, {"aud": None}])
+    def test_a_token_of_a_release_without_key_ids_and_audiences_is_accepted(self, client, token, changes):
+        assert client.get(ME, headers=bearer(token.signed(changes, key_id=None))).status_code == 200
+
+    def test_the_audience_of_a_token_without_a_key_id_is_checked(self, client, token):
+        response = client.get(ME, headers=bearer(token.signed({"aud": "somebody else"}, key_id=None)))
+
+        assert (response.status_code, response.json["code"]) == (401, "token_invalid")
 
     def test_a_session_is_valid_only_for_its_own_user(self, client, token, factories):
         response = client.get(ME, headers=bearer(token.signed({"sub": str(factories.User(role=Role.ADMIN).id)})))
@@ -180,5 +222,48 @@ class TestTokens:
 
     @pytest.fixture
     def settings(self, base_settings):
-        # HS512 needs a key of this length; a token that it signs has only the wrong algorithm.
-        return replace(base_settings, jwt_secret_key=base_settings.jwt_secret_key * 2)
+        return replace(base_settings, jwt_secret_key=KEY, jwt_previous_secret_keys=(PREVIOUS_KEY,))
+
+
+class TestRotation:
+    def test_a_new_token_names_the_present_key(self, client, ann):
+        pair = log_in(client, "ann").json
+
+        for token in (pair["access_token"], pair["refresh_token"]):
+            assert jwt.get_unverified_header(token)["kid"] == key_id_of(KEY)
+
+    def test_the_id_of_a_key_does_not_contain_the_key(self):
+        assert key_id_of(KEY) != key_id_of(PREVIOUS_KEY)
+        assert len(key_id_of(KEY)) == 16
+
+    def test_a_log_in_survives_the_rotation_and_goes_on_with_the_next_key(self, client, ann, rotated):
+        pair = log_in(client, "ann").json
+
+        after = rotated()
+
+        assert after.get(ME, headers=bearer(pair["access_token"])).status_code == 200
+        refreshed = after.post(f"{AUTH}/refresh", headers=bearer(pair["refresh_token"]))
+        assert refreshed.status_code == 200
+        assert jwt.get_unverified_header(refreshed.json["refresh_token"])["kid"] == key_id_of(NEXT_KEY)
+
+    def test_a_log_in_ends_with_the_key_that_signed_it(self, client, ann, rotated):
+        pair = log_in(client, "ann").json
+
+        after = rotated(keep=())
+
+        assert after.get(ME, headers=bearer(pair["access_token"])).json["code"] == "token_invalid"
+        assert after.post(f"{AUTH}/refresh", headers=bearer(pair["refresh_token"])).json["code"] == "token_invalid"
+
+    @pytest.fixture
+    def settings(self, base_settings):
+        return replace(base_settings, jwt_secret_key=KEY)
+
+    @pytest.fixture
+    def rotated(self, settings, resources):
+        """A client of an api with the next key, which still knows the keys in `keep`."""
+
+        def make(keep=(KEY,)):
+            changed = replace(settings, jwt_secret_key=NEXT_KEY, jwt_previous_secret_keys=keep)
+            return Client(create_app(changed, resources=resources))
+
+        return make

@@ -39,6 +39,7 @@ def versions(run):
 
 @pytest.fixture
 def creator_id(factories):
+    factories.User(username="grace")
     return factories.User().id
 
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from argon2 import PasswordHasher
 
-from app.auth.passwords import is_password, needs_rehash
+from app.auth.passwords import hash_password, is_password, needs_rehash
 from app.composition.services import serving
 from app.errors import InvalidError, SessionEndedError, TooManyRequestsError, WrongCredentialsError
 from app.models.people.user import Role
@@ -17,6 +17,11 @@ class TestLogIn:
         grant = service.log_in(login=login, password=PASSWORD, address=HOME)
 
         assert grant.user_id == ada.id
+
+    def test_a_password_that_is_too_short_for_todays_rules_still_logs_in(self, service, factories):
+        user = factories.User(username="ada", password_hash=hash_password("seven77"))
+
+        assert service.log_in(login="ada", password="seven77", address=HOME).user_id == user.id
 
     def test_the_settings_decide_how_long_a_session_lasts(self, service, ada, clock, settings):
         grant = service.log_in(login="ada", password=PASSWORD, address=HOME)
@@ -119,6 +124,10 @@ class TestChangePassword:
         assert service.log_in(login="ada", password="a new and longer one", address="192.0.2.7")
         with pytest.raises(WrongCredentialsError):
             service.log_in(login="ada", password=PASSWORD, address="192.0.2.7")
+
+    def test_a_password_that_is_too_short_is_refused(self, services, grant):
+        with pytest.raises(InvalidError, match="new_password: must have at least 12 characters"):
+            change_password(services, grant, new="kW9x-2fQ-7b")
 
     def test_every_other_session_ends(self, service, services, grant):
         other = service.log_in(login="ada", password=PASSWORD, address="192.0.2.7")
