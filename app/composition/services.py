@@ -194,12 +194,12 @@ class Services:
             TaskRepository(self._session),
             TaskListRepository(self._session),
             self._cache,
-            self._resources.clock,
+            self._calendar,
         )
 
     @cached_property
     def task_export(self) -> TaskExportService:
-        return TaskExportService(self._uow, TaskExportRepository(self._session), self._resources.clock)
+        return TaskExportService(self._uow, TaskExportRepository(self._session), self._calendar)
 
     @cached_property
     def daily_log(self) -> DailyLogService:

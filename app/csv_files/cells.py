@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.clock import in_zone
-from app.csv_files.moments import parse_moment
+from app.clock import deadline_from, in_zone
+from app.csv_files.moments import WRITTEN_AS, DateFormat, formats_of, moment_of, parse_date
 from app.csv_files.words import priority_from, status_from
 from app.models.people.user import MAX_USERNAME_LENGTH, RESERVED_USERNAMES
 from app.models.people.username import skeleton_of
@@ -54,13 +54,13 @@ def join_labels(labels: list[str]) -> str:
 class CellReaders:
     """One reader for each kind of column, by the names in `columns`. Each reads a stripped cell or raises CellError.
 
-    Dates without an offset are in `time_zone`. With `is_day_first`, 3.9.2026 and 3/9/2026 are the third of September.
+    Dates without an offset are in `time_zone`. A deadline without a time is the end of its day there.
     """
 
-    def __init__(self, time_zone: ZoneInfo, priorities: dict[str, TaskPriority], *, is_day_first: bool) -> None:
+    def __init__(self, time_zone: ZoneInfo, priorities: dict[str, TaskPriority], date_format: DateFormat) -> None:
         self._time_zone = time_zone
         self._priorities = priorities
-        self._is_day_first = is_day_first
+        self._date_format = date_format
         self.by_name: dict[str, CellReader] = {
             "title": _title,
             "description": _description,
@@ -68,7 +68,7 @@ class CellReaders:
             "is_done": _is_done,
             "priority": self._priority,
             "created_at": self._moment,
-            "due_at": self._moment,
+            "due_at": self._deadline,
             "labels": _labels,
             "assignee": _assignee,
             "one_member": _one_member,
@@ -86,13 +86,19 @@ class CellReaders:
         return priority
 
     def _moment(self, cell: str) -> datetime | None:
-        if not cell:
-            return None
-        moment = parse_moment(cell, is_day_first=self._is_day_first)
-        if moment is None:
-            expected = "D.M.YYYY" if self._is_day_first else "M/D/YYYY"
-            raise CellError(f"{shown(cell)} is not a date; write YYYY-MM-DD or {expected}")
-        return in_zone(moment, self._time_zone)
+        return in_zone(moment_of(self._date(cell)), self._time_zone) if cell else None
+
+    def _deadline(self, cell: str) -> datetime | None:
+        return deadline_from(self._date(cell), self._time_zone) if cell else None
+
+    def _date(self, cell: str) -> date:
+        parsed = parse_date(cell, self._date_format)
+        if parsed is None:
+            fitting = " or ".join(formats_of(cell))
+            advice = f"set date_format={fitting}, or write" if fitting else "write"
+            forms = dict.fromkeys((WRITTEN_AS[DateFormat.ISO], WRITTEN_AS[self._date_format]))
+            raise CellError(f"{shown(cell)} is not a date; {advice} {' or '.join(forms)}")
+        return parsed
 
 
 def shown(cell: str) -> str:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from app.csv_files.blocks import is_blank
 from app.csv_files.cells import MAX_SHOWN_LENGTH, CellError, CellReader, CellReaders, restored
 from app.csv_files.columns import FIELD_OF, Column, Layout
+from app.csv_files.moments import DateFormat
 from app.models.imports.task_import import ImportBlock
 from app.models.tasks.fields import IMPORTED
 
@@ -61,12 +62,12 @@ class RowReader:
     """Reads the blocks of one file. Values that were read in one block are remembered for the next."""
 
     def __init__(
-        self, layout: Layout, delimiter: str, time_zone: ZoneInfo, *, is_day_first: bool, cell_characters: int
+        self, layout: Layout, delimiter: str, time_zone: ZoneInfo, *, date_format: DateFormat, cell_characters: int
     ) -> None:
         self._layout = layout
         self._delimiter = delimiter
         self._max_cell_characters = cell_characters
-        readers = CellReaders(time_zone, layout.priorities, is_day_first=is_day_first).by_name
+        readers = CellReaders(time_zone, layout.priorities, date_format).by_name
         of_field = {FIELD_OF.get(column.reader, column.reader): column for column in layout.columns}
         self._label_indexes = [column.index for column in layout.columns if column.reader == "labels"]
         # A field without a column gets its default, by reading an empty cell that is added to each row.

@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import Schema, fields, post_load, validate
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from app.csv_files.blocks import DELIMITERS, Encoding
-from app.models.imports.task_import import DuplicatePolicy, ImportMode, ImportState
+from app.models.imports.task_import import DateFormat, DuplicatePolicy, ImportMode, ImportState
 from app.models.projects.project import DEFAULT_PROJECT_KEY
 from app.schemas.base import Format, PageOrFileQuery, StrictSchema, page_schema
 from app.schemas.projects import ProjectKey
@@ -69,9 +69,18 @@ class ImportForm(StrictSchema):
     )
     encoding = fields.Enum(Encoding, by_value=True, metadata={"description": "detected if absent"})
     delimiter = Delimiter(metadata={"description": "detected if absent"})
-    day_first = fields.Boolean(
-        load_default=False, metadata={"description": "`true`: dates are D.M.YYYY or D/M/YYYY, not M/D/YYYY"}
+    date_format = fields.Enum(
+        DateFormat,
+        by_value=True,
+        metadata={"description": "how dates are written; `us` if absent; every format also reads ISO 8601"},
     )
+    day_first = fields.Boolean(metadata={"description": "`true`: short for `date_format=day_first`"})
+
+    @validates_schema
+    def _names_one_date_format(self, values: dict[str, Any], **_kwargs: Any) -> None:
+        named = values.get("date_format", DateFormat.DAY_FIRST)
+        if values.get("day_first") and named is not DateFormat.DAY_FIRST:
+            raise ValidationError(f"Contradicts date_format={named.value}.", "day_first")
 
     @post_load
     def _options(self, values: dict[str, Any], **_kwargs: Any) -> ImportOptions:
@@ -83,7 +92,8 @@ class ImportForm(StrictSchema):
             creates_users=values["create_users"],
             encoding=values.get("encoding"),
             delimiter=values.get("delimiter"),
-            is_day_first=values["day_first"],
+            date_format=values.get("date_format")
+            or (DateFormat.DAY_FIRST if values.get("day_first") else DateFormat.US),
         )
 
 

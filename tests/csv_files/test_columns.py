@@ -21,6 +21,7 @@ from app.csv_files.columns import (
 )
 from app.csv_files.writing import ERROR_COLUMN
 from app.errors import UnreadableCsvError
+from app.models.imports.task_import import DateFormat
 from app.models.tasks.fields import EXPORTED, TaskPriority
 from tests.unhurried import UNHURRIED
 
@@ -328,7 +329,7 @@ class TestNames:
             assert name == folded_name(name)
 
     def test_every_reader_exists_and_fills_a_field_or_refuses_rows(self):
-        readers = CellReaders(ZoneInfo("UTC"), {}, is_day_first=False).by_name
+        readers = CellReaders(ZoneInfo("UTC"), {}, DateFormat.US).by_name
         named = {
             *EVERYBODYS.values(),
             *(reader for tracker in TRACKERS.values() for reader in tracker.reads_as.values() if reader is not None),

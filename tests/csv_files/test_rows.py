@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.csv_files.blocks import BLOCK_ROWS, CsvFile, Encoding
 from app.csv_files.rows import MAX_REMEMBERED_CELLS, ReadAhead, ReadRow, RefusedRow, RowReader
 from app.errors import TooLargeError, UnreadableCsvError
-from app.models.imports.task_import import ImportBlock
+from app.models.imports.task_import import DateFormat, ImportBlock
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from tests.settings import CSV_LIMITS
 from tests.unhurried import UNHURRIED
@@ -344,18 +344,19 @@ class TestDates:
 
         first, second = (each.row for each in read("task_name,due_at", f"A,{day.isoformat()}", f"B,{american}"))
 
-        assert first.due_at == second.due_at == datetime(day.year, day.month, day.day, tzinfo=UTC)
+        assert first.due_at == second.due_at == datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=UTC)
 
     def test_the_day_comes_first_if_the_upload_says_so(self):
-        first, second = read("task_name,due_at", "A,3.9.2026", "B,12/31/2026", is_day_first=True)
+        first, second = read("task_name,due_at", "A,3.9.2026", "B,12/31/2026", date_format=DateFormat.DAY_FIRST)
 
-        assert first.row.due_at == datetime(2026, 9, 3, tzinfo=UTC)
-        assert second.problems[0].reason == "'12/31/2026' is not a date; write YYYY-MM-DD or D.M.YYYY"
+        assert first.row.due_at == datetime(2026, 9, 3, 23, 59, 59, tzinfo=UTC)
+        assert second.problems[0].reason.startswith("'12/31/2026' is not a date; set date_format=us, or write")
 
     def test_the_zone_of_the_workspace_is_the_default(self):
-        (row,) = read("task_name,due_at", "Paint,7/1/2026", zone="Europe/Berlin")
+        (row,) = read("task_name,created_at,due_at", "Paint,7/1/2026,7/1/2026", zone="Europe/Berlin")
 
-        assert row.row.due_at == datetime(2026, 6, 30, 22, tzinfo=UTC)
+        assert row.row.created_at == datetime(2026, 6, 30, 22, tzinfo=UTC)
+        assert row.row.due_at == datetime(2026, 7, 1, 21, 59, 59, tzinfo=UTC)
 
 
 class TestAnyBytes:
@@ -430,12 +431,12 @@ def opened(content, *, encoding=None):
     return CsvFile(io.BytesIO(content), CSV_LIMITS, encoding=encoding)
 
 
-def reader_of(file, *, zone="UTC", is_day_first=False):
+def reader_of(file, *, zone="UTC", date_format=DateFormat.US):
     return RowReader(
         file.layout,
         file.delimiter,
         ZoneInfo(zone),
-        is_day_first=is_day_first,
+        date_format=date_format,
         cell_characters=CSV_LIMITS.cell_characters,
     )
 

@@ -19,6 +19,7 @@ from app.csv_files.writing import (
     value_header,
     value_rows,
 )
+from app.models.imports.task_import import DateFormat
 from app.models.tasks.fields import EXPORTED, MAX_LABEL_LENGTH, TaskPriority, TaskStatus
 from tests.settings import CSV_LIMITS
 from tests.unhurried import UNHURRIED
@@ -247,7 +248,7 @@ def read_back(content):
         file.layout,
         file.delimiter,
         ZoneInfo("UTC"),
-        is_day_first=False,
+        date_format=DateFormat.US,
         cell_characters=CSV_LIMITS.cell_characters,
     )
     return [

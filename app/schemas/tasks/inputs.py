@@ -19,7 +19,7 @@ from app.models.tasks.fields import (
     TaskStatus,
     defaults,
 )
-from app.schemas.base import BoundedList, Moment, Number, SomeOf, StrictSchema, Text
+from app.schemas.base import BoundedList, DayOrMoment, Number, SomeOf, StrictSchema, Text
 from app.schemas.projects import ProjectKey
 
 
@@ -68,6 +68,11 @@ class Labels(BoundedList):
         return list(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs)))
 
 
+def _deadline() -> DayOrMoment:
+    description = "a date without a time means the last second of that day in the workspace's time zone"
+    return DayOrMoment(allow_none=True, metadata={"description": description})
+
+
 class _TaskFields(StrictSchema):
     description = Text(max_length=MAX_DESCRIPTION_LENGTH)
     status = Status()
@@ -79,7 +84,7 @@ class _TaskFields(StrictSchema):
         allow_none=True,
         metadata={"description": "the username of an active user in the project, or of an admin"},
     )
-    due_at = Moment(allow_none=True)
+    due_at = _deadline()
     external_ref = Text(
         min_length=1,
         max_length=MAX_EXTERNAL_REF_LENGTH,
@@ -120,4 +125,4 @@ class TaskStatusChange(SomeOf):
     """A status, a deadline, or both."""
 
     status = Status()
-    due_at = Moment(allow_none=True)
+    due_at = _deadline()

@@ -217,7 +217,7 @@ class ImportRunService:
             layout_of(task_import.header),
             task_import.delimiter,
             self._calendar.time_zone,
-            is_day_first=task_import.is_day_first,
+            date_format=task_import.dates_are,
             cell_characters=self._max_cell_characters,
         )
 

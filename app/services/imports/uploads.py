@@ -21,7 +21,7 @@ from app.errors import (
     UnavailableError,
 )
 from app.events import ImportWaiting
-from app.models.imports.task_import import DuplicatePolicy, ImportBlock, ImportMode, ImportState, TaskImport
+from app.models.imports.task_import import DateFormat, DuplicatePolicy, ImportBlock, ImportMode, ImportState, TaskImport
 from app.models.projects.project import DEFAULT_PROJECT_KEY
 from app.repositories.imports.imports import ImportRepository
 from app.repositories.imports.people import ImportPeopleRepository
@@ -50,7 +50,7 @@ class ImportOptions:
     creates_users: bool = True
     encoding: Encoding | None = None
     delimiter: str | None = None
-    is_day_first: bool = False
+    date_format: DateFormat = DateFormat.US
 
 
 class ImportUploadService:
@@ -141,7 +141,8 @@ class ImportUploadService:
                 mode=options.mode,
                 on_duplicate=options.on_duplicate,
                 creates_users=options.creates_users,
-                is_day_first=options.is_day_first,
+                is_day_first=options.date_format is DateFormat.DAY_FIRST,
+                date_format=options.date_format,
                 delimiter=file.delimiter,
                 header=file.header,
                 ignored_columns=[*file.layout.ignored],

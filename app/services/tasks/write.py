@@ -1,12 +1,12 @@
 """How tasks are written: created, changed, deleted and restored."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NoReturn, TypedDict
 
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
-from app.clock import Calendar, in_zone
+from app.clock import Calendar, deadline_from, in_zone
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError, PreconditionFailedError, not_found
 from app.events import TaskChanged
@@ -34,7 +34,8 @@ class TaskChanges(TypedDict, total=False):
     priority: TaskPriority
     labels: list[str]
     assignee: str | None
-    due_at: datetime | None
+    # A date means the end of that day in the workspace's time zone.
+    due_at: date | datetime | None
     external_ref: str | None
     position: float
     created_at: datetime
@@ -65,6 +66,7 @@ class TaskService:
         with self._uow.single_statements():
             project_id, number = self._projects.take_task_number(actor, key) or _no_project(key)
         fields = {"position": float(number), **defaults(), **values}
+        fields["due_at"] = self._deadline_of(fields["due_at"])
         with self._uow.transaction(by=actor):
             # The history begins with the transaction, so a list as of this time has the task.
             now = self._calendar.now()
@@ -132,7 +134,7 @@ class TaskService:
         now = self._calendar.now()
         plain: Mapping[str, Any] = {name: value for name, value in changes.items() if name in PLAIN}
         for name, value in plain.items():
-            setattr(task, name, value)
+            setattr(task, name, self._deadline_of(value) if name == "due_at" else value)
         if "created_at" in changes:
             task.created_at = in_zone(changes["created_at"], self._calendar.time_zone)
         task.change_status(_status_of(changes, task), at=now)
@@ -162,6 +164,9 @@ class TaskService:
         if has_moved:
             task.number = self._projects.take_task_numbers(project.id, 1) + 1
             task.project_id = project.id
+
+    def _deadline_of(self, written: date | None) -> datetime | None:
+        return None if written is None else deadline_from(written, self._calendar.time_zone)
 
     def _find_assignee_id(self, actor: Actor, username: str, project_key: str) -> int:
         with self._uow.transaction():
