@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from app.clock import deadline_from, in_zone
 from app.csv_files.moments import WRITTEN_AS, DateFormat, formats_of, moment_of, parse_date
 from app.csv_files.words import priority_from, status_from
-from app.models.people.user import MAX_USERNAME_LENGTH, RESERVED_USERNAMES
+from app.models.people.user import MAX_EMAIL_LENGTH, MAX_USERNAME_LENGTH, RESERVED_USERNAMES
 from app.models.people.username import skeleton_of
 from app.models.tasks.fields import (
     MAX_DESCRIPTION_LENGTH,
@@ -154,7 +154,7 @@ def _assignee(cell: str) -> str | None:
         raise CellError("holds characters that a name cannot have")
     if name.lower() in RESERVED_USERNAMES:
         raise CellError(f"{shown(name)} is nobody's name; leave the cell empty for nobody")
-    ensure_fits(name, MAX_USERNAME_LENGTH)
+    ensure_fits(name, MAX_EMAIL_LENGTH if "@" in name else MAX_USERNAME_LENGTH)
     return name or None
 
 

@@ -35,7 +35,7 @@ WHOLE_TASK = Selection()
 
 @dataclass(frozen=True, slots=True)
 class TaskQuery:
-    """The filters, order and page of a list. Empty and None do not filter. A person is an id, a username or `none`."""
+    """The filters, order and page of a list. Empty and None do not filter. A person is an id, a name or `none`."""
 
     statuses: tuple[TaskStatus, ...] = ()
     priorities: tuple[TaskPriority, ...] = ()

@@ -368,6 +368,8 @@ class TestAssignee:
     def test_the_longest_allowed_is_accepted(self):
         assert read("assignee", "x" * 64) == "x" * 64
         assert refusal("assignee", "x" * 65) == "has 65 characters; 64 are the most"
+        assert read("assignee", "x" * 249 + "@y.zz") == "x" * 249 + "@y.zz"
+        assert refusal("assignee", "x" * 250 + "@y.zz") == "has 255 characters; 254 are the most"
 
     @pytest.mark.parametrize("name", ["ada\nlovelace", "a\tb", "a\x00b", "\u202eada", "ada\u200f", "a\x1bb"])
     def test_unprintable_characters_are_refused(self, name):

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load
 
 from app.csv_files.words import PRIORITY_ALIASES, STATUS_ALIASES, priority_from, status_from
-from app.models.people.user import MAX_USERNAME_LENGTH
+from app.models.people.user import MAX_EMAIL_LENGTH
 from app.models.projects.project import DEFAULT_PROJECT_KEY
 from app.models.tasks.fields import (
     MAX_DESCRIPTION_LENGTH,
@@ -80,9 +80,9 @@ class _TaskFields(StrictSchema):
     labels = Labels()
     assignee = Text(
         min_length=1,
-        max_length=MAX_USERNAME_LENGTH,
+        max_length=MAX_EMAIL_LENGTH,
         allow_none=True,
-        metadata={"description": "the username of an active user in the project, or of an admin"},
+        metadata={"description": "the username or email address of an active user in the project, or of an admin"},
     )
     due_at = _deadline()
     external_ref = Text(

@@ -5,7 +5,7 @@ from typing import Any
 
 from marshmallow import RAISE, ValidationError, fields, post_load, validate, validates_schema
 
-from app.models.people.user import MAX_USERNAME_LENGTH
+from app.models.people.user import MAX_EMAIL_LENGTH
 from app.models.projects.project import in_capitals
 from app.models.tasks.fields import FIELD_NAMES, MAX_EXTERNAL_REF_LENGTH, MAX_LABEL_LENGTH, REF_PATTERN
 from app.queries.tasks import DEFAULT_SORT, EXPANDABLE, MAX_SORT_KEYS, SORT_NAMES, Selection, TaskQuery
@@ -73,8 +73,10 @@ class TaskFilters(StrictSchema):
     project = DelimitedList(ProjectKey(), max_length=MAX_FILTER_VALUES, metadata=_SEPARATED)
     ref = DelimitedList(Ref(), max_length=MAX_FILTER_VALUES, metadata=_SEPARATED)
     external_ref = Text(min_length=1, max_length=MAX_EXTERNAL_REF_LENGTH, metadata={"description": "exactly this one"})
-    assignee = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, an id, `me` or `none`"})
-    creator = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, an id or `me`"})
+    assignee = Text(
+        max_length=MAX_EMAIL_LENGTH, metadata={"description": "a username, an email address, an id, `me` or `none`"}
+    )
+    creator = Text(max_length=MAX_EMAIL_LENGTH, metadata={"description": "a username, an email address, an id or `me`"})
     label = DelimitedList(
         Text(max_length=MAX_LABEL_LENGTH),
         max_length=MAX_FILTER_VALUES,

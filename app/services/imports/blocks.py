@@ -8,6 +8,7 @@ from app.csv_files.rows import ReadAhead, ReadRow, RefusedRow, RowProblem, RowRe
 from app.database.unit_of_work import UnitOfWork
 from app.events import TasksImported
 from app.models.imports.task_import import DuplicatePolicy, ImportMode, ImportState, TaskImport
+from app.models.people.user import MAX_USERNAME_LENGTH
 from app.repositories.imports.batches import ImportBatchRepository, Person
 from app.repositories.imports.imports import ImportRepository
 from app.repositories.imports.people import ImportPeopleRepository
@@ -85,18 +86,21 @@ class ImportBlockService:
         people = self._people.find(task_import.project_id, names)
         unknown = [name for name in names if name not in people]
         look_alikes: set[str] = set()
-        if unknown and task_import.creates_users:
+        # An address may be longer than a username. Such an address, which nobody has, becomes no user.
+        may_be_new = task_import.creates_users
+        new = dict.fromkeys(name for name in unknown if may_be_new and len(name) <= MAX_USERNAME_LENGTH)
+        if new:
             if task_import.state is ImportState.LOADING:
-                self._people.add(unknown)
-                people |= self._people.find(task_import.project_id, unknown)
-                look_alikes = {name for name in unknown if name not in people}
+                self._people.add(new)
+                people |= self._people.find(task_import.project_id, new)
+                look_alikes = {name for name in new if name not in people}
             else:
-                look_alikes = self._people.find_look_alikes(unknown)
+                look_alikes = self._people.find_look_alikes(new)
         if task_import.state is ImportState.LOADING:
             self._people.add_unclaimed_members(task_import.project_id, names)
         for name in unknown:
             is_like = name in look_alikes
-            may_be_assigned = task_import.creates_users and not is_like
+            may_be_assigned = name in new and not is_like
             people.setdefault(
                 name, Person(None, name.lower(), may_be_assigned=may_be_assigned, looks_like_another=is_like)
             )
@@ -156,8 +160,10 @@ def _refuse_strangers(
     task_import: TaskImport, rows: Sequence[ReadRow], people: dict[str, Person], column: str
 ) -> Iterator[RefusedRow]:
     for row in rows:
-        reason = "is not in the project" if task_import.creates_users else "is nobody in the project"
-        if row.row.assignee is not None and people[row.row.assignee].looks_like_another:
+        person = people[row.row.assignee]
+        is_known = task_import.creates_users and person.id is not None
+        reason = "is not in the project" if is_known else "is nobody in the project"
+        if person.looks_like_another:
             reason = "looks like the name of somebody else"
         yield RefusedRow(
             row.row.row_number, row.line_number, row.cells, (RowProblem(column, row.row.assignee, reason),)

@@ -155,7 +155,7 @@ class TaskService:
         user = self._users.get(task.assignee_id) if task.assignee_id is not None else None
         if "assignee" in changes:
             name = changes["assignee"]
-            is_same = user is not None and name is not None and user.username.lower() == name.lower()
+            is_same = user is not None and name is not None and self._is_called(user, name)
             if has_moved or not is_same:
                 user = self._find_assignee(name, project) if name is not None else None
         elif has_moved and user is not None and not self._may_be_assigned(user, project):
@@ -168,19 +168,26 @@ class TaskService:
     def _deadline_of(self, written: date | None) -> datetime | None:
         return None if written is None else deadline_from(written, self._calendar.time_zone)
 
-    def _find_assignee_id(self, actor: Actor, username: str, project_key: str) -> int:
+    def _find_assignee_id(self, actor: Actor, name: str, project_key: str) -> int:
         with self._uow.transaction():
-            return self._find_assignee(username, self._find_project(actor, project_key)).id
+            return self._find_assignee(name, self._find_project(actor, project_key)).id
 
     def _find_project(self, actor: Actor, key: str) -> Project:
         return self._projects.get(actor, key) or _no_project(key)
 
-    def _find_assignee(self, username: str, project: Project) -> User:
+    def _find_assignee(self, name: str, project: Project) -> User:
         """Refuse unknown, inactive and other projects' users with one message, since not everybody may list users."""
-        user = self._users.get_by_username(username)
+        user = self._users.get_by_name(name)
         if user is None or not self._may_be_assigned(user, project):
-            raise InvalidError.of("assignee", f"there is no active user {username} in {project.key}")
+            raise InvalidError.of("assignee", f"there is no active user {name} in {project.key}")
         return user
+
+    def _is_called(self, user: User, name: str) -> bool:
+        """An email address means the user who has it, even if it is the username of another."""
+        if "@" not in name:
+            return user.username.lower() == name.lower()
+        named = self._users.get_by_name(name)
+        return named is not None and named.id == user.id
 
     def _may_be_assigned(self, user: User, project: Project) -> bool:
         """True for an active user who is a member of the project or an admin. An admin is in every project."""
