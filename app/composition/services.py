@@ -43,6 +43,7 @@ from app.services.health.statistics import StatisticsService
 from app.services.idempotency import IdempotencyService
 from app.services.imports.blocks import ImportBlockService
 from app.services.imports.imports import ImportService
+from app.services.imports.mappings import ImportMappingService
 from app.services.imports.runs import ImportRunService
 from app.services.imports.uploads import ImportUploadService
 from app.services.login.actors import ActorService
@@ -249,6 +250,12 @@ class Services:
     def imports(self) -> ImportService:
         return ImportService(
             self._uow, ImportRepository(self._session), self._import_uploads, self.import_runs, self._resources.clock
+        )
+
+    @cached_property
+    def import_mappings(self) -> ImportMappingService:
+        return ImportMappingService(
+            self._uow, ImportRepository(self._session), ProjectRepository(self._session), self._resources.clock
         )
 
     @cached_property

@@ -2,19 +2,19 @@ import csv
 import io
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.csv_files.blocks import BLOCK_ROWS, CsvFile, Encoding
-from app.csv_files.rows import MAX_REMEMBERED_CELLS, ReadAhead, ReadRow, RefusedRow, RowReader
+from app.csv_files.blocks import BLOCK_ROWS
+from app.csv_files.encodings import Encoding
+from app.csv_files.rows import MAX_REMEMBERED_CELLS, ReadAhead, ReadRow, RefusedRow
 from app.errors import TooLargeError, UnreadableCsvError
 from app.models.imports.task_import import DateFormat, ImportBlock
 from app.models.tasks.fields import TaskPriority, TaskStatus
-from tests.settings import CSV_LIMITS
+from tests.csv_files.reading_rows import good, opened, read, read_bytes, reader_of, refused
 from tests.unhurried import UNHURRIED
 
 CLASSIC_HEADER = "task_name,description,status,priority,created_at,assigned_user"
@@ -311,7 +311,15 @@ class TestReader:
         reader, (block,) = reader_of(file), file.blocks()
 
         first, second = (
-            list(reader.read(block.text, first_row=block.first_row, first_line=block.first_line)) for _ in range(2)
+            list(
+                reader.read(
+                    block.text,
+                    first_row=block.first_row,
+                    first_line=block.first_line,
+                    first_sheet_row=block.first_sheet_row,
+                )
+            )
+            for _ in range(2)
         )
 
         assert first == second
@@ -413,48 +421,14 @@ class TestAnyBytes:
         assert [row.row.title for row in rows] == titles
 
 
-def read(*lines, **options):
-    return read_bytes("\n".join([*lines, ""]).encode(), **options)
-
-
-def read_bytes(content, *, encoding=None, **options):
-    file = opened(content, encoding=encoding)
-    reader = reader_of(file, **options)
-    return [
-        row
-        for block in file.blocks()
-        for row in reader.read(block.text, first_row=block.first_row, first_line=block.first_line)
-    ]
-
-
-def opened(content, *, encoding=None):
-    return CsvFile(io.BytesIO(content), CSV_LIMITS, encoding=encoding)
-
-
-def reader_of(file, *, zone="UTC", date_format=DateFormat.US):
-    return RowReader(
-        file.layout,
-        file.delimiter,
-        ZoneInfo(zone),
-        date_format=date_format,
-        cell_characters=CSV_LIMITS.cell_characters,
-    )
-
-
-def good(*lines):
-    (row,) = read(*lines)
-    assert isinstance(row, ReadRow), row
-    return row.row
-
-
-def refused(*lines):
-    (row,) = read(*lines)
-    assert isinstance(row, RefusedRow), row
-    return row
-
-
 def staged(block, *, number):
-    return ImportBlock(number=number, first_row=block.first_row, first_line=block.first_line, body=block.text.encode())
+    return ImportBlock(
+        number=number,
+        first_row=block.first_row,
+        first_line=block.first_line,
+        first_sheet_row=block.first_sheet_row,
+        body=block.text.encode(),
+    )
 
 
 def written(rows, *, delimiter=","):

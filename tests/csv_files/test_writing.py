@@ -36,7 +36,7 @@ class TestExport:
     def test_each_task_is_a_line(self):
         line = value_rows([task()]).content
 
-        assert line == b"OPS-1,OPS,Paint,Green,in_progress,high,red,ada,,2026-03-09T12:00:00+00:00,JIRA-7\r\n"
+        assert line == b"OPS-1,OPS,Paint,Green,in_progress,high,red,ada,,2026-03-09T12:00:00+00:00,,,JIRA-7\r\n"
 
     def test_none_becomes_an_empty_cell(self):
         (cells,) = cells_of(value_rows([task(description="", assignee=None, labels=[], external_ref=None)]))
@@ -47,6 +47,8 @@ class TestExport:
             "assignee",
             "labels",
             "due_at",
+            "started_at",
+            "completed_at",
             "external_ref",
         }
 
@@ -228,6 +230,8 @@ def task(**fields):
         "assignee": "ada",
         "due_at": None,
         "created_at": NOON,
+        "started_at": None,
+        "completed_at": None,
         "external_ref": "JIRA-7",
         **fields,
     }
@@ -254,7 +258,9 @@ def read_back(content):
     return [
         row
         for block in file.blocks()
-        for row in reader.read(block.text, first_row=block.first_row, first_line=block.first_line)
+        for row in reader.read(
+            block.text, first_row=block.first_row, first_line=block.first_line, first_sheet_row=block.first_sheet_row
+        )
     ]
 
 

@@ -17,6 +17,10 @@ class WordColumns:
     priority_map: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
     people_map: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
 
+    @property
+    def maps(self) -> dict[str, dict[str, Any]]:
+        return {"status_map": self.status_map, "priority_map": self.priority_map, "people_map": self.people_map}
+
 
 class ImportMapping(WordColumns, Base):
     __tablename__ = "import_mappings"

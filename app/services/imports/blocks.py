@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from app.clock import Calendar
+from app.csv_files.problems import with_refused
 from app.csv_files.rows import ReadAhead, ReadRow, RefusedRow, RowProblem, RowReader
 from app.database.unit_of_work import UnitOfWork
 from app.events import TasksImported
@@ -116,6 +117,7 @@ class ImportBlockService:
         self._imports.add_refused(task_import.id, _up_to(room, refused))
         task_import.refused_count += len(refused)
         task_import.error_count += sum(len(row.problems) for row in refused)
+        task_import.problem_groups = with_refused(task_import.problem_groups, refused)
 
     def _apply(
         self, task_import: TaskImport, reader: RowReader, good: Sequence[ReadRow], people: dict[str, Person]
@@ -165,9 +167,8 @@ def _refuse_strangers(
         reason = "is not in the project" if is_known else "is nobody in the project"
         if person.looks_like_another:
             reason = "looks like the name of somebody else"
-        yield RefusedRow(
-            row.row.row_number, row.line_number, row.cells, (RowProblem(column, row.row.assignee, reason),)
-        )
+        problem = RowProblem(column, row.row.assignee, reason)
+        yield RefusedRow(row.row.row_number, row.line_number, row.sheet_row, row.cells, (problem,))
 
 
 def _up_to(room: int, refused: Sequence[RefusedRow]) -> Iterator[RefusedRow]:

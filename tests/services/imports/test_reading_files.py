@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import select
 
 from app.composition.services import serving
-from app.csv_files.blocks import Encoding
+from app.csv_files.encodings import Encoding
 from app.errors import ConflictError, TooLargeError, UnreadableCsvError
 from app.models.imports.task_import import DateFormat, ImportBlock, ImportDraft, RowError, TaskImport
 from app.models.tasks.fields import TaskStatus
@@ -157,7 +157,7 @@ class TestUnreadableFile:
     def test_a_stream_that_stood_still_for_too_long_is_refused(
         self, service, services, manager, session, clock, monkeypatch, small_blocks, before, after
     ):
-        monkeypatch.setattr("app.csv_files.blocks.PIECE_BYTES", len(before))
+        monkeypatch.setattr("app.csv_files.encodings.PIECE_BYTES", len(before))
 
         def give_up():
             clock.advance(seconds=UPLOAD_LEASE.total_seconds() + 1)
