@@ -9,7 +9,7 @@ from app.models.tasks.fields import TaskStatus
 from app.models.tasks.task import Task
 from tests.routes.imports.uploads import CSV, FIELDS, IMPORTS, upload
 
-PROBLEM_FIELDS = {"row", "line", "column", "value", "reason", "message"}
+PROBLEM_FIELDS = {"row", "line", "sheet_row", "column", "value", "reason", "message"}
 UNKNOWN_ID = 999_999_999
 
 
@@ -68,6 +68,7 @@ class TestErrors:
             {
                 "row": 2,
                 "line": 3,
+                "sheet_row": 3,
                 "column": "status",
                 "value": "maybe",
                 "reason": reason,

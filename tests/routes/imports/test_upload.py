@@ -282,7 +282,7 @@ class TestLimits:
         for _ in range(4):
             response = upload(as_manager, CSV, dry_run="true")
             assert response.status_code == 201
-            assert response.headers["RateLimit-Policy"] == '"default";q=600;w=60'
+            assert response.headers["RateLimit-Policy"].endswith(";w=60")
 
         left = [upload(as_manager, CSV).headers["X-RateLimit-Remaining"] for _ in range(3)]
 

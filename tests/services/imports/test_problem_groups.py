@@ -6,6 +6,7 @@ import io
 
 import pytest
 
+from app.csv_files.encodings import Encoding
 from tests.services.imports.uploading import upload
 from tests.stored import list_tasks
 
@@ -46,7 +47,7 @@ class TestProblemGroups:
         assert group["message"] == "1,171 \N{MULTIPLICATION SIGN} status 'maybe'"
 
     def test_a_cell_that_cannot_be_stored_is_counted(self, service, manager, show_import):
-        outcome = upload(service, manager, "task_name", "a\x00b", "a\x00b")
+        outcome = upload(service, manager, "task_name", "a\x00b", "a\x00b", encoding=Encoding.UTF_8)
 
         (group,) = show_import(outcome.import_id)["problem_groups"]
         assert (group["count"], group["value"]) == (2, "a\N{REPLACEMENT CHARACTER}b")

@@ -151,6 +151,7 @@ class TestWrite:
             assignee_id=ada.id,
             due_at=NOON,
             created_at=NOON - timedelta(days=1),
+            started_at=NOON - timedelta(hours=12),
             external_ref="JIRA-42",
         )
 
@@ -168,6 +169,8 @@ class TestWrite:
             "assignee": "Ada",
             "due_at": "2026-03-10T12:00:00+00:00",
             "created_at": "2026-03-09T12:00:00+00:00",
+            "started_at": "2026-03-10T00:00:00+00:00",
+            "completed_at": "",
             "external_ref": "JIRA-42",
         }
 
@@ -189,7 +192,7 @@ class TestWrite:
         header, row = rows_in(export(services, boss))
 
         empty = {name for name, cell in zip(header, row, strict=True) if not cell}
-        assert empty == {"description", "labels", "assignee", "due_at", "external_ref"}
+        assert empty == {"description", "labels", "assignee", "due_at", "started_at", "completed_at", "external_ref"}
 
     def test_without_tasks_it_is_a_header(self, services, boss):
         assert export(services, boss) == ",".join(EXPORTED).encode() + b"\r\n"

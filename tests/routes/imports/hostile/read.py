@@ -34,7 +34,7 @@ READ = [
         content=lines("sep=;", "task_name;status", "Paint, green;todo", "Mow;later"),
         created=1,
         refused=1,
-        message="line 4 (row 4 of the sheet), column status: 'later' is not a status; "
+        message="line 4 (row 3 of the sheet), column status: 'later' is not a status; "
         "say one of todo, in_progress, blocked, done, cancelled",
         titles=("Paint, green",),
     ),
@@ -106,7 +106,7 @@ READ = [
         content=lines("task_name,description,status", 'One,"a' + "\n" * 5000 + 'b",todo', "Two,,maybe"),
         created=1,
         refused=1,
-        message=f"line 5003 (row 5003 of the sheet), column status: 'maybe' {NO_STATUS}",
+        message=f"line 5003 (row 3 of the sheet), column status: 'maybe' {NO_STATUS}",
     ),
     Read(
         name="more newlines than a description may contain",
@@ -127,7 +127,7 @@ READ = [
         content=b"task_name,status\r\nOne,todo\nTwo,done\rThree,maybe\n\rFour,",
         created=3,
         refused=1,
-        message=f"line 4 (row 4 of the sheet), column status: 'maybe' {NO_STATUS}",
+        message=f"line 4 (row 3 of the sheet), column status: 'maybe' {NO_STATUS}",
         titles=("One", "Two", "Four"),
     ),
     Read(
