@@ -63,6 +63,20 @@ class Calendar:
         return before
 
 
+def deadline_from(written: date, zone: ZoneInfo) -> datetime:
+    """The instant of a deadline, in UTC. A day without a time means the last second of that day in `zone`."""
+    if isinstance(written, datetime):
+        return in_zone(written, zone)
+    next_day = datetime.combine(written + timedelta(days=1), time.min)
+    return in_zone(next_day, zone) - timedelta(seconds=1)
+
+
+def written_deadline(deadline: datetime, zone: ZoneInfo) -> date:
+    """The day alone if the deadline is its last second in `zone`, or else the deadline. Undoes `deadline_from`."""
+    day = deadline.astimezone(zone).date()
+    return day if deadline_from(day, zone) == deadline else deadline
+
+
 def in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
     """Convert to UTC, since PostgreSQL accepts fewer offsets than Python. A moment without an offset is in `zone`."""
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).astimezone(UTC)

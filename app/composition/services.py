@@ -46,6 +46,7 @@ from app.services.health.statistics import StatisticsService
 from app.services.idempotency import IdempotencyService
 from app.services.imports.blocks import ImportBlockService
 from app.services.imports.imports import ImportService
+from app.services.imports.mappings import ImportMappingService
 from app.services.imports.runs import ImportRunService
 from app.services.imports.uploads import ImportUploadService
 from app.services.login.actors import ActorService
@@ -231,12 +232,12 @@ class Services:
             TaskRepository(self._session),
             TaskListRepository(self._session),
             self._cache,
-            self._resources.clock,
+            self._calendar,
         )
 
     @cached_property
     def task_export(self) -> TaskExportService:
-        return TaskExportService(self._uow, TaskExportRepository(self._session), self._resources.clock)
+        return TaskExportService(self._uow, TaskExportRepository(self._session), self._calendar)
 
     @cached_property
     def daily_log(self) -> DailyLogService:
@@ -286,6 +287,12 @@ class Services:
     def imports(self) -> ImportService:
         return ImportService(
             self._uow, ImportRepository(self._session), self._import_uploads, self.import_runs, self._resources.clock
+        )
+
+    @cached_property
+    def import_mappings(self) -> ImportMappingService:
+        return ImportMappingService(
+            self._uow, ImportRepository(self._session), ProjectRepository(self._session), self._resources.clock
         )
 
     @cached_property

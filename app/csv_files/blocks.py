@@ -3,24 +3,24 @@
 Memory does not grow with the file. The module `rows` reads the contents of the rows.
 """
 
-import codecs
 import csv
 import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any
 
 from app.csv_files.columns import KNOWN_NAMES, Layout, folded_name, layout_of
+from app.csv_files.encodings import ByteStream, DecodedText, Encoding, wrong_encoding
 from app.errors import TooLargeError, UnreadableCsvError
 from app.settings import CsvLimits
 
 DELIMITERS = (",", ";", "\t", "|")
-PIECE_BYTES = 256 * 1024
 BLOCK_ROWS = 4_000
 BLOCK_CHARACTERS = 1024 * 1024
+# The header is the first row.
+FIRST_SHEET_ROW = 2
 # A spreadsheet has at most this many rows, and may leave blank ones after its last row.
 MAX_BLANK_ROWS = 2**20
 # A longer row probably has a quote that is never closed. Without a limit, memory would hold the rest of the file.
@@ -32,34 +32,21 @@ def allow_long_cells() -> None:
     csv.field_size_limit(MAX_ROW_CHARACTERS)
 
 
-class ByteStream(Protocol):
-    """Returns up to `size` bytes, and no bytes at its end."""
-
-    def read(self, size: int, /) -> bytes: ...
-
-
-class Encoding(StrEnum):
-    UTF_8 = "utf-8"
-    UTF_16 = "utf-16"
-    CP1252 = "cp1252"
-
-
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole rows of the file, unchanged. Rows are counted from 1 after the header, lines from 1 with the header."""
+    """Whole rows of the file, unchanged.
+
+    Rows are counted from 1 after the header, without blank ones. Lines are counted from 1 with the header. So are the
+    rows of a spreadsheet that shows the file: there, a row may have several lines, and a blank line is a row.
+    """
 
     first_row: int
     first_line: int
+    first_sheet_row: int
     row_count: int
     text: str
 
 
-_MAGIC_NUMBERS = (
-    (b"\x1f\x8b", "the file is compressed; unpack it first"),
-    (b"PK\x03\x04", "the file is an Excel workbook or a ZIP archive; save it as CSV"),
-    (b"PK\x05\x06", "the file is a ZIP archive with nothing in it"),
-    (b"\xd0\xcf\x11\xe0", "the file is an Excel workbook; save it as CSV"),
-)
 # A line before the header that tells Excel the delimiter.
 _SEPARATOR_LINE = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 
@@ -71,7 +58,8 @@ class CsvFile:
         self, stream: ByteStream, limits: CsvLimits, *, encoding: Encoding | None = None, delimiter: str | None = None
     ) -> None:
         self._limits = limits
-        self._lines = _Lines(_decoded(stream, encoding))
+        self.text = DecodedText(stream, encoding)
+        self._lines = _Lines(self.text.pieces())
         self._lines_before = 0
         first_line = _first_line(self._lines)
         separator = _SEPARATOR_LINE.fullmatch(first_line)
@@ -91,7 +79,7 @@ class CsvFile:
 
     def blocks(self) -> Iterator[Block]:
         row_number = row_count = blank_count = 0
-        first_line = self._next_line
+        first_line, first_sheet_row, sheet_row = self._next_line, FIRST_SHEET_ROW, FIRST_SHEET_ROW
         is_open = True
         while is_open:
             cells = self._next()
@@ -103,14 +91,15 @@ class CsvFile:
                     raise TooLargeError(f"the file has more than {MAX_BLANK_ROWS} blank lines")
             else:
                 row_count += 1
+            sheet_row += 1
             self._lines.end_row()
             if row_count == BLOCK_ROWS or self._lines.taken_characters >= BLOCK_CHARACTERS or not is_open:
                 text = self._lines.take()
                 if row_count:
-                    yield Block(row_number + 1, first_line, row_count, text)
+                    yield Block(row_number + 1, first_line, first_sheet_row, row_count, text)
                 row_number += row_count
                 row_count = 0
-                first_line = self._next_line
+                first_line, first_sheet_row = self._next_line, sheet_row
                 if row_number > self._limits.rows:
                     raise TooLargeError(f"the file has more than {self._limits.rows} rows; send it in parts")
 
@@ -126,7 +115,7 @@ class CsvFile:
         except csv.Error as error:
             raise UnreadableCsvError(f"line {line_number}: {_explanation_of(error)}") from None
         except UnicodeDecodeError as error:
-            raise UnreadableCsvError(_wrong_encoding(error, self._next_line)) from None
+            raise UnreadableCsvError(wrong_encoding(error, self._next_line)) from None
         return cells
 
 
@@ -173,7 +162,7 @@ def _first_line(lines: _Lines) -> str:
     except csv.Error as error:
         raise UnreadableCsvError(f"line 1: {_explanation_of(error)}") from None
     except UnicodeDecodeError as error:
-        raise UnreadableCsvError(_wrong_encoding(error, 1)) from None
+        raise UnreadableCsvError(wrong_encoding(error, 1)) from None
     if not line.strip():
         raise UnreadableCsvError("the first line is empty; it must name the columns")
     return line
@@ -192,83 +181,6 @@ def _split(pieces: Iterator[str]) -> Iterator[str]:
     yield from io.StringIO(rest, newline="")
 
 
-def _decoded(stream: ByteStream, chosen: Encoding | None) -> Iterator[str]:
-    """Raises UnicodeDecodeError midway if later bytes do not fit the encoding of the first."""
-    start = _read_piece(stream)
-    for magic_number, reason in _MAGIC_NUMBERS:
-        if start.startswith(magic_number):
-            raise UnreadableCsvError(reason)
-    if not start.strip():
-        raise UnreadableCsvError("the file is empty")
-    encoding = chosen or _encoding_of(start)
-    if encoding is None:
-        return _decoded_by_first_letter(stream, start)
-    return _decoded_as(_codec_of(encoding, start), stream, start)
-
-
-def _codec_of(encoding: Encoding, start: bytes) -> str:
-    match encoding:
-        case Encoding.UTF_8:
-            return "utf-8-sig"
-        case Encoding.UTF_16 if not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            # In most text the higher byte of a character is zero.
-            return "utf-16-le" if start[1::2].count(0) >= start[0::2].count(0) else "utf-16-be"
-        case _:
-            return encoding.value
-
-
-def _encoding_of(start: bytes) -> Encoding | None:
-    """The encoding that the first bytes show; None if only later bytes can show it."""
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return Encoding.UTF_16
-    if b"\x00" in start:
-        raise UnreadableCsvError(
-            "the file is not a CSV: it holds binary data (UTF-16 without a byte order mark needs encoding=utf-16)"
-        )
-    return Encoding.UTF_8 if start.startswith(codecs.BOM_UTF8) else None
-
-
-def _decoded_as(codec: str, stream: ByteStream, piece: bytes) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder(codec)()
-    is_final = False
-    while not is_final:
-        is_final = not piece
-        try:
-            yield decoder.decode(piece, final=is_final)
-        except UnicodeDecodeError as error:
-            # The text before the error is intact, and shows which line the error is on.
-            before = error.object[: error.start].decode(codec if error.encoding == "charmap" else error.encoding)
-            yield before.removeprefix("\ufeff")
-            raise
-        piece = _read_piece(stream)
-
-
-def _decoded_by_first_letter(stream: ByteStream, piece: bytes) -> Iterator[str]:
-    """Decode as UTF-8, or as Windows-1252 if the first character beyond ASCII is not valid UTF-8."""
-    while piece and piece.isascii():
-        yield piece.decode("ascii")
-        piece = _read_piece(stream)
-    start = next((position for position, byte in enumerate(piece) if byte > 127), 0)  # noqa: PLR2004
-    try:
-        # The longest character of UTF-8 has four bytes. Read on until one is complete.
-        while piece and len(piece) - start < 4 and (more := _read_piece(stream)):  # noqa: PLR2004
-            piece += more
-        is_end = len(piece) - start < 4  # noqa: PLR2004
-        codecs.getincrementaldecoder("utf-8")().decode(piece[start : start + 4], final=is_end)
-        codec = "utf-8"
-    except UnicodeDecodeError as error:
-        codec = "utf-8" if error.start else "cp1252"
-    yield from _decoded_as(codec, stream, piece)
-
-
-def _read_piece(stream: ByteStream) -> bytes:
-    """Read a full piece, however few bytes come at a time. Only the last piece is shorter."""
-    piece = stream.read(PIECE_BYTES)
-    while 0 < len(piece) < PIECE_BYTES and (more := stream.read(PIECE_BYTES - len(piece))):
-        piece += more
-    return piece
-
-
 def _delimiter_of(header_line: str) -> str:
     """The delimiter with which the header has the most known columns."""
 
@@ -280,12 +192,6 @@ def _delimiter_of(header_line: str) -> str:
         return sum(folded_name(name) in KNOWN_NAMES for name in names)
 
     return max(DELIMITERS, key=known_columns)
-
-
-def _wrong_encoding(error: UnicodeDecodeError, line_number: int) -> str:
-    encoding = {"utf-8": "UTF-8", "charmap": "UTF-8 or Windows-1252"}.get(error.encoding, "UTF-16")
-    hint = "; if it is Windows-1252, say encoding=cp1252" if error.encoding == "utf-8" else ""
-    return f"the file is not {encoding} text from line {line_number} on{hint}"
 
 
 def _explanation_of(error: csv.Error) -> str:

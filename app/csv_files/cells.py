@@ -1,17 +1,20 @@
 """How a cell of each column is read, and how values are written so that they read back the same."""
 
 import re
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, time
+from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
-from app.clock import in_zone
-from app.csv_files.moments import parse_moment
-from app.csv_files.words import priority_from, status_from
-from app.models.people.user import MAX_USERNAME_LENGTH, RESERVED_USERNAMES
+from app.clock import deadline_from, in_zone
+from app.csv_files.moments import WRITTEN_AS, formats_of, moment_of, parse_date
+from app.csv_files.words import FileWords, key_of, priority_from, status_from
+from app.models.imports.task_import import DateFormat
+from app.models.people.user import MAX_EMAIL_LENGTH, MAX_USERNAME_LENGTH, RESERVED_USERNAMES
 from app.models.people.username import skeleton_of
 from app.models.tasks.fields import (
+    ACTIVE_STATUSES,
     MAX_DESCRIPTION_LENGTH,
     MAX_EXTERNAL_REF_LENGTH,
     MAX_LABEL_LENGTH,
@@ -30,6 +33,14 @@ _DEFUSED = re.compile(r"'+[=+\-@\t\r\n]")
 _LABEL = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*(?=[,;]|$)|([^,;]*))(?:[,;]|$)')
 _NEEDS_QUOTES = re.compile(r'[,;]|^"')
 _NUMBERED_PERSON = re.compile(r"(.*?)\s*\(\d+\)", re.DOTALL)
+
+# Stands between the cells of a row that are read together, where a tracker says one thing in several columns. It is no
+# character (Unicode, section 23.7), and unlike most control characters it does not count as a space.
+SEPARATOR = "\ufdd0"
+# Todoist writes labels into the name of a task.
+_LABEL_IN_NAME = re.compile(r"(?<!\S)@([^\s@,;]+)")
+# Vikunja writes the zero time of Go for a time that is not set.
+_ZERO_TIME = "0001-01-01T00:00:00Z"
 
 CellReader = Callable[[str], Any]
 
@@ -54,45 +65,161 @@ def join_labels(labels: list[str]) -> str:
 class CellReaders:
     """One reader for each kind of column, by the names in `columns`. Each reads a stripped cell or raises CellError.
 
-    Dates without an offset are in `time_zone`. With `is_day_first`, 3.9.2026 and 3/9/2026 are the third of September.
+    Dates without an offset are in `time_zone`. A deadline without a time is the end of its day there.
     """
 
-    def __init__(self, time_zone: ZoneInfo, priorities: dict[str, TaskPriority], *, is_day_first: bool) -> None:
+    def __init__(
+        self,
+        time_zone: ZoneInfo,
+        priorities: dict[str, TaskPriority],
+        date_format: DateFormat,
+        words: FileWords = FileWords(),  # noqa: B008 - it is frozen
+    ) -> None:
         self._time_zone = time_zone
         self._priorities = priorities
-        self._is_day_first = is_day_first
+        self._date_format = date_format
+        self._words = words
         self.by_name: dict[str, CellReader] = {
             "title": _title,
+            "content": _content,
             "description": _description,
-            "status": _status,
+            "status": self._status,
             "is_done": _is_done,
+            "jira_status": self._jira_status,
+            "trello_status": self._trello_status,
+            "kanboard_status": self._kanboard_status,
             "priority": self._priority,
             "created_at": self._moment,
-            "due_at": self._moment,
+            "started_at": self._moment,
+            "completed_at": self._moment,
+            "set_created_at": self._set_moment,
+            "set_completed_at": self._set_moment,
+            "due_at": self._deadline,
+            "due_on": self._due_day,
+            "set_due_at": self._set_deadline,
+            "todoist_due_at": self._todoist_deadline,
             "labels": _labels,
-            "assignee": _assignee,
-            "one_member": _one_member,
-            "numbered_person": _numbered_person,
+            "labels_in_content": _labels_in_content,
+            "assignee": self._assignee,
+            "one_member": self._one_member,
+            "numbered_person": self._numbered_person,
             "external_ref": _external_ref,
             "only_tasks": _only_tasks,
         }
 
+    def _status(self, cell: str) -> TaskStatus:
+        if not cell:
+            return TaskStatus.TODO
+        status = self._status_called(cell)
+        if status is None:
+            raise CellError(f"{shown(cell)} is not a status; say one of {', '.join(TaskStatus)}")
+        return status
+
+    def _status_called(self, word: str) -> TaskStatus | None:
+        return self._words.statuses.get(key_of(word)) or status_from(word)
+
+    def _jira_status(self, cells: str) -> TaskStatus:
+        """Status and category. Every team of Jira names statuses of its own, and each has one of three categories."""
+        status, category = _parts_of(cells, 2)
+        return self._status_called(status) or status_from(category) or self._status(status)
+
+    def _trello_status(self, cells: str) -> TaskStatus:
+        """List, `Due Complete` and `Archived`. A card that is put away has ended, but was not necessarily done."""
+        list_name, is_complete, is_archived = _parts_of(cells, 3)
+        status = self._status_called(list_name)
+        if status is not None and status not in ACTIVE_STATUSES:
+            return status
+        if _is_true(is_complete):
+            return TaskStatus.DONE
+        if _is_true(is_archived):
+            return TaskStatus.CANCELLED
+        return status or self._status(list_name)
+
+    def _kanboard_status(self, cells: str) -> TaskStatus:
+        """Status and column. The status says only whether the task is open, the column how far it is."""
+        status, column = _parts_of(cells, 2)
+        of_column = self._status_called(column)
+        if self._status(status) is TaskStatus.DONE:
+            return TaskStatus.DONE if of_column is None or of_column in ACTIVE_STATUSES else of_column
+        return of_column or self._status(status)
+
     def _priority(self, cell: str) -> TaskPriority:
         if not cell:
             return TaskPriority.MEDIUM
-        priority = self._priorities.get(cell) or priority_from(cell)
+        priority = self._words.priorities.get(key_of(cell)) or self._priorities.get(cell) or priority_from(cell)
         if priority is None:
             raise CellError(f"{shown(cell)} is not a priority; say one of {', '.join(TaskPriority)}")
         return priority
 
     def _moment(self, cell: str) -> datetime | None:
+        return in_zone(moment_of(self._date(cell)), self._time_zone) if cell else None
+
+    def _deadline(self, cell: str) -> datetime | None:
+        return deadline_from(self._date(cell), self._time_zone) if cell else None
+
+    def _due_day(self, cell: str) -> datetime | None:
+        """Jira and Kanboard know only the day of a deadline, and write midnight as its time."""
         if not cell:
             return None
-        moment = parse_moment(cell, is_day_first=self._is_day_first)
-        if moment is None:
-            expected = "D.M.YYYY" if self._is_day_first else "M/D/YYYY"
-            raise CellError(f"{shown(cell)} is not a date; write YYYY-MM-DD or {expected}")
-        return in_zone(moment, self._time_zone)
+        parsed = self._date(cell)
+        is_midnight = isinstance(parsed, datetime) and parsed.tzinfo is None and parsed.time() == time.min
+        return deadline_from(parsed.date() if isinstance(parsed, datetime) and is_midnight else parsed, self._time_zone)
+
+    def _set_moment(self, cell: str) -> datetime | None:
+        return self._moment("" if cell == _ZERO_TIME else cell)
+
+    def _set_deadline(self, cell: str) -> datetime | None:
+        return self._deadline("" if cell == _ZERO_TIME else cell)
+
+    def _todoist_deadline(self, cells: str) -> datetime | None:
+        """Date, deadline and time zone. The date says when somebody wants to do the task: the deadline comes first."""
+        planned, deadline, zone = _parts_of(cells, 3)
+        written = deadline or planned
+        if not written:
+            return None
+        parsed = self._date(written)
+        return deadline_from(parsed, self._zone_called(zone) if isinstance(parsed, datetime) else self._time_zone)
+
+    def _zone_called(self, name: str) -> ZoneInfo:
+        if not name:
+            return self._time_zone
+        if name not in _zone_names():
+            raise CellError(f"{shown(name)} is not a time zone such as Europe/Berlin")
+        return ZoneInfo(name)
+
+    def _assignee(self, cell: str) -> str | None:
+        key = key_of(restored(cell))
+        return _name((self._words.people[key] or "") if key in self._words.people else cell)
+
+    def _one_member(self, cell: str) -> str | None:
+        if "," in cell and key_of(cell) not in self._words.people:
+            raise CellError(f"{shown(cell)} are several people; a task has one assignee")
+        return self._assignee(cell)
+
+    def _numbered_person(self, cell: str) -> str | None:
+        """Todoist writes a person as "Ada (123)"."""
+        numbered = _NUMBERED_PERSON.fullmatch(cell)
+        return self._assignee(cell if numbered is None else numbered[1])
+
+    def _date(self, cell: str) -> date:
+        parsed = parse_date(cell, self._date_format)
+        if parsed is None:
+            fitting = " or ".join(formats_of(cell))
+            advice = f"set date_format={fitting}, or write" if fitting else "write"
+            forms = dict.fromkeys((WRITTEN_AS[DateFormat.ISO], WRITTEN_AS[self._date_format]))
+            raise CellError(f"{shown(cell)} is not a date; {advice} {' or '.join(forms)}")
+        return parsed
+
+
+@cache
+def _zone_names() -> set[str]:
+    return available_timezones()
+
+
+def _parts_of(cells: str, count: int) -> list[str]:
+    """Take cells apart that are read together. Those at the end may be missing."""
+    parts = cells.split(SEPARATOR, count - 1)
+    return [*parts, *[""] * (count - len(parts))]
 
 
 def shown(cell: str) -> str:
@@ -106,17 +233,19 @@ def _title(cell: str) -> str:
     return _text(cell, MAX_TITLE_LENGTH)
 
 
+def _content(cell: str) -> str:
+    """A name without the labels in it, unless there is nothing else."""
+    if _LABEL_IN_NAME.search(cell) is None:
+        return _title(cell)
+    return _title(" ".join(_LABEL_IN_NAME.sub("", cell).split()) or cell)
+
+
 def _description(cell: str) -> str:
     return _text(cell, MAX_DESCRIPTION_LENGTH)
 
 
-def _status(cell: str) -> TaskStatus:
-    if not cell:
-        return TaskStatus.TODO
-    status = status_from(cell)
-    if status is None:
-        raise CellError(f"{shown(cell)} is not a status; say one of {', '.join(TaskStatus)}")
-    return status
+def _is_true(cell: str) -> bool:
+    return cell.lower() in {"true", "1", "yes"}
 
 
 def _is_done(cell: str) -> TaskStatus:
@@ -130,10 +259,17 @@ def _is_done(cell: str) -> TaskStatus:
 
 
 def _labels(cell: str) -> list[str]:
-    labels = [
+    return _fitting_labels(
         quoted.replace('""', '"').strip() if quoted else plain.strip()
         for quoted, plain in _LABEL.findall(restored(cell))
-    ]
+    )
+
+
+def _labels_in_content(cell: str) -> list[str]:
+    return _fitting_labels(_LABEL_IN_NAME.findall(cell))
+
+
+def _fitting_labels(labels: Iterable[str]) -> list[str]:
     labels = list(dict.fromkeys(label for label in labels if label))
     if len(labels) > MAX_LABELS:
         raise CellError(f"holds {len(labels)} labels; {MAX_LABELS} are the most")
@@ -142,26 +278,14 @@ def _labels(cell: str) -> list[str]:
     return labels
 
 
-def _assignee(cell: str) -> str | None:
+def _name(cell: str) -> str | None:
     name = restored(cell)
     if name and not (name.isprintable() and skeleton_of(name)):
         raise CellError("holds characters that a name cannot have")
     if name.lower() in RESERVED_USERNAMES:
         raise CellError(f"{shown(name)} is nobody's name; leave the cell empty for nobody")
-    ensure_fits(name, MAX_USERNAME_LENGTH)
+    ensure_fits(name, MAX_EMAIL_LENGTH if "@" in name else MAX_USERNAME_LENGTH)
     return name or None
-
-
-def _one_member(cell: str) -> str | None:
-    if "," in cell:
-        raise CellError(f"{shown(cell)} are several people; a task has one assignee")
-    return _assignee(cell)
-
-
-def _numbered_person(cell: str) -> str | None:
-    """Todoist writes a person as "Ada (123)"."""
-    numbered = _NUMBERED_PERSON.fullmatch(cell)
-    return _assignee(cell if numbered is None else numbered[1])
 
 
 def _external_ref(cell: str) -> str | None:

@@ -1,6 +1,6 @@
 """Maps the columns of a CSV to the fields of a task, for our own files and those of other trackers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -18,12 +18,15 @@ MAX_NAMED_COLUMNS = 50
 class Tracker:
     """How one tracker's export differs from everybody else's.
 
-    `reads_as` maps a header to the reader in `cells` that reads its column; None skips a column that means something
-    else in this tracker. A file with all headers in `marks` comes from this tracker.
+    `reads_as` maps a header to the reader in `cells` that reads its column, and `also` to one that reads it a second
+    time. `together` maps a reader to the headers whose cells it reads together, of which some may be absent. A file
+    with all headers in `marks` comes from this tracker.
     """
 
     marks: frozenset[str]
-    reads_as: dict[str, str | None]
+    reads_as: dict[str, str]
+    also: dict[str, str] = field(default_factory=dict)
+    together: dict[str, tuple[str, ...]] = field(default_factory=dict)
     priorities: dict[str, TaskPriority] = field(default_factory=dict)
 
 
@@ -33,56 +36,81 @@ EVERYBODYS: dict[str, str] = {
     "assignees": "one_member",
 }
 TRACKERS: dict[str, Tracker] = {
-    "jira": Tracker(frozenset({"summary", "issue_key"}), {"issue_key": "external_ref"}),
+    "jira": Tracker(
+        frozenset({"summary", "issue_key"}),
+        {"issue_key": "external_ref", "resolved": "completed_at", "due_date": "due_on"},
+        together={"jira_status": ("status", "status_category")},
+    ),
     "trello": Tracker(
         frozenset({"card_id", "card_name"}),
         {
             "card_id": "external_ref",
             "card_name": "title",
             "card_description": "description",
-            "list_name": "status",
             "members": "one_member",
         },
+        together={"trello_status": ("list_name", "due_complete", "archived")},
     ),
     "todoist": Tracker(
         frozenset({"type", "content", "indent"}),
-        {
-            "type": "only_tasks",
-            "content": "title",
-            "responsible": "numbered_person",
-            "date": "due_at",
-            "deadline": None,
-        },
+        {"type": "only_tasks", "content": "content", "responsible": "numbered_person"},
+        also={"content": "labels_in_content"},
+        together={"todoist_due_at": ("date", "deadline", "timezone")},
         # Todoist writes its highest priority as 1. In other trackers higher numbers are higher priorities.
-        {
+        priorities={
             "1": TaskPriority.CRITICAL,
             "2": TaskPriority.HIGH,
             "3": TaskPriority.MEDIUM,
             "4": TaskPriority.LOW,
         },
     ),
-    "vikunja": Tracker(frozenset({"title", "done"}), {"done": "is_done"}),
-    "kanboard": Tracker(frozenset({"task_id", "swimlane"}), {"task_id": "external_ref"}),
+    "vikunja": Tracker(
+        frozenset({"title", "done"}),
+        {
+            "done": "is_done",
+            "done_at": "set_completed_at",
+            "created": "set_created_at",
+            "due_date": "set_due_at",
+            "identifier": "external_ref",
+        },
+    ),
+    "kanboard": Tracker(
+        frozenset({"task_id", "swimlane"}),
+        {"task_id": "external_ref", "due_date": "due_on", "start_date": "started_at"},
+        together={"kanboard_status": ("status", "column")},
+    ),
 }
 # The field that each cell reader fills. `only_tasks` fills none: it only refuses rows.
 FIELD_OF = {
     **{name: name for name in IMPORTED},
-    "is_done": "status",
-    "one_member": "assignee",
-    "numbered_person": "assignee",
+    "content": "title",
+    **dict.fromkeys(("is_done", "jira_status", "trello_status", "kanboard_status"), "status"),
+    **dict.fromkeys(("one_member", "numbered_person"), "assignee"),
+    **dict.fromkeys(("due_on", "set_due_at", "todoist_due_at"), "due_at"),
+    "set_created_at": "created_at",
+    "set_completed_at": "completed_at",
+    "labels_in_content": "labels",
 }
 # The columns of our own files that imports do not read. They are not reported as ignored.
-PASSED_OVER = frozenset({"ref", "project", "creator", "updated_at", "started_at", "completed_at", "error"})
-KNOWN_NAMES = frozenset(EVERYBODYS) | {name for tracker in TRACKERS.values() for name in tracker.reads_as}
+PASSED_OVER = frozenset({"ref", "project", "creator", "updated_at", "error"})
+KNOWN_NAMES = frozenset(EVERYBODYS).union(
+    *(tracker.reads_as for tracker in TRACKERS.values()),
+    *(names for tracker in TRACKERS.values() for names in tracker.together.values()),
+)
+NO_TRACKER = Tracker(frozenset(), {})
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Where a column stands, how its cells are read, and what the file calls it."""
+    """Where a column stands, how its cells are read, and what the file calls it.
+
+    If its cells are read together with those of other columns, `together` has the place of each; None if it is absent.
+    """
 
     index: int
     reader: str
     name: str
+    together: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +132,13 @@ def layout_of(header: Sequence[str]) -> Layout:
     misspelled name, or with two columns for any other field.
     """
     folded = [folded_name(name) for name in header]
-    tracker = next((tracker for tracker in TRACKERS.values() if tracker.marks <= set(folded)), None)
-    read = EVERYBODYS | (tracker.reads_as if tracker is not None else {})
-    reads_as = {name: reader for name, reader in read.items() if reader is not None}
-    columns = tuple(
-        Column(index, reads_as[name], _shown(header[index])) for index, name in enumerate(folded) if name in reads_as
-    )
+    tracker = next((tracker for tracker in TRACKERS.values() if tracker.marks <= set(folded)), NO_TRACKER)
+    reads_as = EVERYBODYS | tracker.reads_as
+    columns = tuple(_columns_of(header, folded, tracker, reads_as))
     known = ", ".join(sorted(set(FIELD_OF.values()) | {"task_name", "assigned_user"}))
     filled = [FIELD_OF.get(column.reader, column.reader) for column in columns]
-    ignored = [index for index, name in enumerate(folded) if name not in reads_as and name not in PASSED_OVER]
+    read = PASSED_OVER.union(reads_as, *tracker.together.values())
+    ignored = [index for index, name in enumerate(folded) if name not in read]
     for index in ignored:
         meant = _correct_spelling_of(folded[index])
         if meant is not None and FIELD_OF.get(reads_as.get(meant, ""), "") not in {"", *filled}:
@@ -128,8 +154,27 @@ def layout_of(header: Sequence[str]) -> Layout:
         columns,
         len(header),
         _listed([*dict.fromkeys(_shown(header[index]) for index in ignored)]),
-        tracker.priorities if tracker is not None else {},
+        tracker.priorities,
     )
+
+
+def _columns_of(
+    header: Sequence[str], folded: Sequence[str], tracker: Tracker, reads_as: dict[str, str]
+) -> Iterator[Column]:
+    """The columns in the order of the file."""
+    read_together = {name: reader for reader, names in tracker.together.items() for name in names}
+    begun: set[str] = set()
+    for index, name in enumerate(folded):
+        reader = read_together.get(name)
+        if reader is not None:
+            if reader not in begun or folded.index(name) < index:
+                begun.add(reader)
+                places = (folded.index(each) if each in folded else None for each in tracker.together[reader])
+                yield Column(index, reader, _shown(header[index]), tuple(places))
+        elif name in reads_as:
+            yield Column(index, reads_as[name], _shown(header[index]))
+        if name in tracker.also:
+            yield Column(index, tracker.also[name], _shown(header[index]))
 
 
 def folded_name(name: str) -> str:

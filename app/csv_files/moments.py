@@ -1,53 +1,114 @@
-"""Parses points in time as people write them, in CSV cells and in the classic API."""
+"""Parses dates and times as people and trackers write them, in CSV cells and in the classic API."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime, time
+
+from app.models.imports.task_import import DateFormat
 
 # One year less at either end, so that no offset leads out of Python's range.
 YEARS = range(2, 9999)
 
-# 3/9/2026, 3.9.2026, and Jira's 9/Mar/26. A time may follow, with AM or PM.
-_DAY = r"(?P<first>\d{1,2})(?P<mark>[/.])(?P<second>\d{1,2}|[A-Za-z]{3})(?P=mark)(?P<year>\d{4}|\d{2}(?!\d))"
-_TIME = r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<s>\d\d))?(?:\s?(?P<half>[AaPp][Mm]))?"
-_EVERYDAY_FORM = re.compile(rf"{_DAY}(?:\s+{_TIME})?", re.ASCII)
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+# How people write a date of each format.
+WRITTEN_AS = {
+    DateFormat.US: "M/D/YYYY",
+    DateFormat.DAY_FIRST: "D.M.YYYY",
+    DateFormat.YEAR_FIRST: "YYYY/M/D",
+    DateFormat.ISO: "YYYY-MM-DD",
+    DateFormat.JIRA: "D/Mon/YY",
+    DateFormat.MONTH_NAME: "Mon D, YYYY",
+}
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+_ABBREVIATION_LENGTH = 3
 _NOON = 12
+# A longer ISO text has a time.
+_LONGEST_ISO_DAY = len("2026-W10-1")
+
+_DAY, _MONTH, _YEAR = r"(?P<day>\d{1,2})", r"(?P<month>\d{1,2})", r"(?P<year>\d{4})"
+# A named month cannot be mistaken for the day, so the year may be short.
+_NAMED = rf"{_DAY}(?P<mark>[/.])(?P<month>[A-Za-z]{{3}})(?P=mark)(?P<year>\d{{4}}|\d{{2}})"
+_NAME = r"(?P<month>[A-Za-z]{3,9})\.?"
+# A time may follow, with AM or PM.
+_TIME = r"(?:\s(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d))?(?:\s?(?P<half>[AaPp][Mm]))?)?"
 
 
-def parse_moment(text: str, *, is_day_first: bool = False) -> datetime | None:
-    """Parse an ISO date or time, or M/D/YYYY with or without H:MM. None for other text and dates that do not exist.
+def _patterns(*days: str) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(day + _TIME, re.ASCII) for day in days)
 
-    With `is_day_first` it parses D.M.YYYY or D/M/YYYY instead. The result is naive if the text names no offset.
+
+_PATTERNS = {
+    # 3.9.2026 is a date only in countries that write the day first, and 3/9/26 is ambiguous everywhere.
+    DateFormat.US: _patterns(rf"{_MONTH}/{_DAY}/{_YEAR}", _NAMED),
+    DateFormat.DAY_FIRST: _patterns(rf"{_DAY}(?P<mark>[/.]){_MONTH}(?P=mark){_YEAR}", _NAMED),
+    DateFormat.YEAR_FIRST: _patterns(rf"{_YEAR}(?P<mark>[/.]){_MONTH}(?P=mark){_DAY}"),
+    DateFormat.ISO: (),
+    DateFormat.JIRA: _patterns(_NAMED),
+    DateFormat.MONTH_NAME: _patterns(rf"{_NAME} {_DAY},? {_YEAR}", rf"{_DAY}\.? {_NAME},? {_YEAR}"),
+}
+
+
+def parse_date(text: str, date_format: DateFormat = DateFormat.US) -> date | datetime | None:
+    """Parse a date with or without a time. None for other text and dates that do not exist.
+
+    The result is a `date` if the text names no time, and a naive `datetime` if it names no offset.
     """
     # Other kinds of spaces occur too, such as a narrow one before AM.
     text = " ".join(text.split())
     try:
-        moment: datetime | None = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        moment = _parse_everyday_form(text, is_day_first=is_day_first)
-    return moment if moment is not None and moment.year in YEARS else None
+        parsed = _parse_everyday_form(text, date_format)
+    else:
+        parsed = moment.date() if len(text) <= _LONGEST_ISO_DAY else moment
+    return parsed if parsed is not None and parsed.year in YEARS else None
 
 
-def _parse_everyday_form(text: str, *, is_day_first: bool) -> datetime | None:
-    match = _EVERYDAY_FORM.fullmatch(text)
+def parse_moment(text: str, date_format: DateFormat = DateFormat.US) -> datetime | None:
+    """Parse a date with or without a time, as `parse_date` does. A date alone means its midnight."""
+    return None if (parsed := parse_date(text, date_format)) is None else moment_of(parsed)
+
+
+def moment_of(parsed: date | datetime) -> datetime:
+    """The beginning of a day without a time. It is naive, and so in the zone that the caller chooses."""
+    return parsed if isinstance(parsed, datetime) else datetime.combine(parsed, time.min)
+
+
+def formats_of(text: str) -> list[DateFormat]:
+    """The formats in which the text is a date."""
+    return [date_format for date_format in DateFormat if parse_date(text, date_format) is not None]
+
+
+def _parse_everyday_form(text: str, date_format: DateFormat) -> date | datetime | None:
+    match = next((match for pattern in _PATTERNS[date_format] if (match := pattern.fullmatch(text))), None)
     if match is None:
         return None
-    first, second, year = match["first"], match["second"], match["year"]
-    if second.isalpha():
-        # A named month cannot be mistaken for the day, so the year may be short.
-        day, month = int(first), _MONTHS.index(second.lower()) + 1 if second.lower() in _MONTHS else 0
-        year = year if len(year) > 2 else f"20{year}"  # noqa: PLR2004
-    elif len(year) == 2 or (match["mark"] == "." and not is_day_first):  # noqa: PLR2004
-        # 3.9.2026 is a date only in countries that write the day first, and 3/9/26 is ambiguous everywhere.
-        return None
-    else:
-        month, day = (int(second), int(first)) if is_day_first else (int(first), int(second))
-    hour, minute, seconds = int(match["hour"] or 0), int(match["minute"] or 0), int(match["s"] or 0)
-    if match["half"] is not None:
-        if not 1 <= hour <= _NOON:
-            return None
-        hour = hour % _NOON + (_NOON if match["half"].lower() == "pm" else 0)
+    month = int(match["month"]) if match["month"].isdigit() else _month_called(match["month"].lower())
+    year = match["year"] if len(match["year"]) > 2 else f"20{match['year']}"  # noqa: PLR2004
     try:
-        return datetime(int(year), month, day, hour, minute, seconds)  # noqa: DTZ001 - the text names no offset
+        day = date(int(year), month, int(match["day"]))
+        if match["hour"] is None:
+            return day
+        return datetime.combine(day, time(_hour_of(match), int(match["minute"]), int(match["second"] or 0)))
     except ValueError:
         return None
+
+
+def _month_called(name: str) -> int:
+    """The number of the month with this name or abbreviation; 0, which no month has, for another word."""
+    for number, month in enumerate(_MONTHS, 1):
+        if name in {month, month[:_ABBREVIATION_LENGTH]}:
+            return number
+    return 0
+
+
+def _hour_of(match: re.Match[str]) -> int:
+    """The hour of 24. Raises ValueError for an hour that no clock with AM and PM shows."""
+    hour = int(match["hour"])
+    if match["half"] is None:
+        return hour
+    if not 1 <= hour <= _NOON:
+        raise ValueError("not an hour of twelve")
+    return hour % _NOON + (_NOON if match["half"].lower() == "pm" else 0)

@@ -11,15 +11,16 @@ from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from app.csv_files.blocks import is_blank
-from app.csv_files.cells import MAX_SHOWN_LENGTH, CellError, CellReader, CellReaders, restored
+from app.csv_files.cells import MAX_SHOWN_LENGTH, SEPARATOR, CellError, CellReader, CellReaders, restored
 from app.csv_files.columns import FIELD_OF, Column, Layout
-from app.models.imports.task_import import ImportBlock
+from app.csv_files.words import FileWords
+from app.models.imports.task_import import DateFormat, ImportBlock
 from app.models.tasks.fields import IMPORTED
 
 # The cells of most columns repeat a few values, and each value is read once.
 MAX_REMEMBERED_CELLS = 20_000
 # The cells of these columns differ in every row, so remembering them would only cost time.
-UNREPEATED = frozenset({"title", "description", "external_ref"})
+UNREPEATED = frozenset({"title", "content", "labels_in_content", "description", "external_ref"})
 
 
 def _named_tuple(names: Sequence[str]) -> Any:
@@ -45,6 +46,8 @@ class RowProblem:
 class RefusedRow:
     row_number: int
     line_number: int
+    # The row of a spreadsheet. None if the block does not say where in the sheet it begins.
+    sheet_row: int | None
     cells: list[str]
     problems: tuple[RowProblem, ...]
 
@@ -54,6 +57,7 @@ class ReadRow(NamedTuple):
 
     row: ImportedRow
     line_number: int
+    sheet_row: int | None
     cells: list[str]
 
 
@@ -61,14 +65,22 @@ class RowReader:
     """Reads the blocks of one file. Values that were read in one block are remembered for the next."""
 
     def __init__(
-        self, layout: Layout, delimiter: str, time_zone: ZoneInfo, *, is_day_first: bool, cell_characters: int
+        self,
+        layout: Layout,
+        delimiter: str,
+        time_zone: ZoneInfo,
+        *,
+        date_format: DateFormat,
+        cell_characters: int,
+        words: FileWords = FileWords(),  # noqa: B008 - it is frozen
     ) -> None:
         self._layout = layout
         self._delimiter = delimiter
         self._max_cell_characters = cell_characters
-        readers = CellReaders(time_zone, layout.priorities, is_day_first=is_day_first).by_name
+        readers = CellReaders(time_zone, layout.priorities, date_format, words).by_name
         of_field = {FIELD_OF.get(column.reader, column.reader): column for column in layout.columns}
         self._label_indexes = [column.index for column in layout.columns if column.reader == "labels"]
+        self._together = [column for column in layout.columns if column.together]
         # A field without a column gets its default, by reading an empty cell that is added to each row.
         named = (*IMPORTED, *(("only_tasks",) if "only_tasks" in of_field else ()))
         self._columns = [of_field.get(field, Column(layout.width, field, field)) for field in named]
@@ -90,47 +102,56 @@ class RowReader:
     def assignee_column(self) -> str:
         return self._columns[IMPORTED.index("assignee")].name
 
-    def read(self, text: str, *, first_row: int, first_line: int) -> Iterator[ReadRow | RefusedRow]:
+    def read(
+        self, text: str, *, first_row: int, first_line: int, first_sheet_row: int | None
+    ) -> Iterator[ReadRow | RefusedRow]:
         """Read the rows in the order of the file. The text is valid CSV: that was checked when blocks were cut."""
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter, strict=True)
         row_number = first_row - 1
         line_number = first_line
-        for cells in rows:
+        for place, cells in enumerate(rows):
             first_of_row, line_number = line_number, first_line + rows.line_num
             if is_blank(cells):
                 continue
             row_number += 1
-            yield self._read_row(row_number, first_of_row, cells)
+            sheet_row = None if first_sheet_row is None else first_sheet_row + place
+            yield self._read_row(row_number, first_of_row, sheet_row, cells)
 
-    def _read_row(self, row_number: int, line_number: int, cells: list[str]) -> ReadRow | RefusedRow:
+    def _read_row(
+        self, row_number: int, line_number: int, sheet_row: int | None, cells: list[str]
+    ) -> ReadRow | RefusedRow:
         if len(cells) != self._layout.width:
             count = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
             reason = f"has {count}, the header has {self._layout.width}"
-            return RefusedRow(row_number, line_number, cells, (RowProblem(None, None, reason),))
+            return RefusedRow(row_number, line_number, sheet_row, cells, (RowProblem(None, None, reason),))
         longest = max(map(len, cells))
         if longest > self._max_cell_characters:
             reason = f"has a cell of {longest} characters; {self._max_cell_characters} are the most"
             cut = [cell[: self._max_cell_characters] for cell in cells]
-            return RefusedRow(row_number, line_number, cut, (RowProblem(None, None, reason),))
-        picked = self._pick([*self._with_one_label_cell(cells), ""])
+            return RefusedRow(row_number, line_number, sheet_row, cut, (RowProblem(None, None, reason),))
+        picked = self._pick([*self._with_joined_cells(cells), ""])
         values = [values_of[cell] for values_of, cell in zip(self._values, picked, strict=True)]
         if _Refusal in map(type, values):
-            return RefusedRow(row_number, line_number, cells, tuple(self._problems(picked, values)))
-        return ReadRow(ImportedRow(row_number, *values[: len(IMPORTED)]), line_number, cells)
+            return RefusedRow(row_number, line_number, sheet_row, cells, tuple(self._problems(picked, values)))
+        return ReadRow(ImportedRow(row_number, *values[: len(IMPORTED)]), line_number, sheet_row, cells)
 
-    def _with_one_label_cell(self, cells: list[str]) -> list[str]:
-        """Join the label columns into one cell. Jira writes each label into a column of its own."""
-        if len(self._label_indexes) <= 1:
+    def _with_joined_cells(self, cells: list[str]) -> list[str]:
+        """Join the cells that are read together into one. Jira writes each label into a column of its own."""
+        if len(self._label_indexes) <= 1 and not self._together:
             return cells
         joined = [*cells]
-        # The last label column is the one that is read.
-        joined[self._label_indexes[-1]] = ",".join(restored(cells[index].strip()) for index in self._label_indexes)
+        if len(self._label_indexes) > 1:
+            # The last label column is the one that is read.
+            joined[self._label_indexes[-1]] = ",".join(restored(cells[index].strip()) for index in self._label_indexes)
+        for column in self._together:
+            parts = ("" if index is None else cells[index].replace(SEPARATOR, " ").strip() for index in column.together)
+            joined[column.index] = SEPARATOR.join(parts)
         return joined
 
     def _problems(self, picked: Sequence[str], values: Sequence[Any]) -> Iterator[RowProblem]:
         for column, cell, value in zip(self._columns, picked, values, strict=True):
             if isinstance(value, _Refusal):
-                yield RowProblem(column.name, cell[:MAX_SHOWN_LENGTH], value.reason)
+                yield RowProblem(column.name, cell.partition(SEPARATOR)[0][:MAX_SHOWN_LENGTH], value.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +188,14 @@ class ReadAhead:
         return self._next[1].result()
 
     def _read(self, block: ImportBlock) -> list[ReadRow | RefusedRow]:
-        return [*self.reader.read(block.body.decode(), first_row=block.first_row, first_line=block.first_line)]
+        return [
+            *self.reader.read(
+                block.body.decode(),
+                first_row=block.first_row,
+                first_line=block.first_line,
+                first_sheet_row=block.first_sheet_row,
+            )
+        ]
 
 
 class _Values(dict[str, Any]):

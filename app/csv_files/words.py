@@ -1,4 +1,7 @@
-"""The status or priority that a word means, whichever tracker it comes from."""
+"""The status, priority or person that a word means: our own, another tracker's, or what an import says of its file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from app.models.tasks.fields import TaskPriority, TaskStatus
 
@@ -20,6 +23,20 @@ PRIORITY_ALIASES: dict[str, TaskPriority] = {
     **dict.fromkeys(("major", "3"), TaskPriority.HIGH),
     **dict.fromkeys(("urgent", "highest", "blocker", "4", "5"), TaskPriority.CRITICAL),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class FileWords:
+    """What an import says its file's words mean, by their keys. They come before all others. No person means nobody."""
+
+    statuses: Mapping[str, TaskStatus] = field(default_factory=dict)
+    priorities: Mapping[str, TaskPriority] = field(default_factory=dict)
+    people: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def key_of(word: str) -> str:
+    """Words with the same key are the same: letter case and the number of spaces do not matter."""
+    return " ".join(word.split()).casefold()
 
 
 def status_from(word: str) -> TaskStatus | None:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from app.csv_files.cells import defused, join_labels, restored
 from app.csv_files.columns import folded_name
+from app.csv_files.encodings import UTF_8, byte_order_mark
 
 ERROR_COLUMN = "error"
 
@@ -29,6 +30,18 @@ class Lines:
     row_count: int
 
 
+@dataclass(frozen=True, slots=True)
+class FileForm:
+    """How a file is written: `codec` is Python's name of its encoding, which a byte order mark may precede."""
+
+    delimiter: str = ","
+    codec: str = UTF_8
+    has_bom: bool = False
+
+
+OUR_FORM = FileForm()
+
+
 def value_header(names: Sequence[str]) -> Lines:
     return Lines(_lines([names]), 0)
 
@@ -44,13 +57,14 @@ def value_file(names: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterat
     yield value_rows(rows)
 
 
-def report_header(header: Sequence[str]) -> Lines:
-    return Lines(_lines([[*map(defused, _without_errors(header, header)), ERROR_COLUMN]]), 0)
+def report_header(header: Sequence[str], form: FileForm = OUR_FORM) -> Lines:
+    mark = byte_order_mark(form.codec) if form.has_bom else b""
+    return Lines(mark + _lines([[*map(defused, _without_errors(header, header)), ERROR_COLUMN]], form), 0)
 
 
-def report_rows(header: Sequence[str], rows: Sequence[ReportedRow]) -> Lines:
+def report_rows(header: Sequence[str], rows: Sequence[ReportedRow], form: FileForm = OUR_FORM) -> Lines:
     """Write each row as it was uploaded, with its problems. An error column of an earlier report is left out."""
-    return Lines(_lines([*_as_wide_as(header, row.cells), row.message] for row in rows), len(rows))
+    return Lines(_lines(([*_as_wide_as(header, row.cells), row.message] for row in rows), form), len(rows))
 
 
 def _as_wide_as(header: Sequence[str], cells: Sequence[str]) -> list[str]:
@@ -82,7 +96,8 @@ def _cell_of(value: object) -> str:
             return defused(str(value))
 
 
-def _lines(rows: Iterable[Iterable[str]]) -> bytes:
+def _lines(rows: Iterable[Iterable[str]], form: FileForm = OUR_FORM) -> bytes:
+    """A character that the encoding lacks becomes a question mark: the one that stands for NUL in a report."""
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
+    csv.writer(text, delimiter=form.delimiter).writerows(rows)
+    return text.getvalue().encode(form.codec, "replace")

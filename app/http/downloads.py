@@ -23,6 +23,8 @@ PIECE_BYTES = 64 * 1024
 MAX_MEMORY_BYTES = 1024 * 1024
 RETRY_AFTER_SECONDS = 60
 CSV_TYPE = "text/csv"
+# IANA's names of the encodings that Python calls otherwise.
+_CHARSETS = {"cp1252": "windows-1252", "utf-16-le": "utf-16le", "utf-16-be": "utf-16be"}
 XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -46,9 +48,9 @@ def json_array_response(pages: Iterable[Sequence[str]]) -> Response:
     return download(_array_of(pages), "application/json")
 
 
-def csv_response(pieces: Iterable[Piece], filename: str) -> Response:
-    """A CSV file that browsers save as `filename`."""
-    return _file_response(pieces, f"{CSV_TYPE}; charset=utf-8", filename)
+def csv_response(pieces: Iterable[Piece], filename: str, codec: str = "utf-8") -> Response:
+    """A CSV file that browsers save as `filename`. `codec` is Python's name of its encoding."""
+    return _file_response(pieces, f"{CSV_TYPE}; charset={_CHARSETS.get(codec, codec)}", filename)
 
 
 def xlsx_response(pieces: Iterable[Piece], filename: str) -> Response:

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import wraps
 from typing import Any, TypeVar
 
-from flask import Flask, Response
+from flask import Flask, Response, current_app, g
 from limits.storage import MemoryStorage
 
 from app.auth.networks import network_of
@@ -42,6 +43,24 @@ def limited(name: LimitName) -> Callable[[View], View]:
         return view
 
     return mark
+
+
+def limited_unless(is_exempt: Callable[..., bool], name: LimitName) -> Callable[[View], View]:
+    """Limit a route by what its arguments say. Put it below them; `is_exempt` gets them as the view does.
+
+    Until then only the limit that all requests share counts.
+    """
+
+    def limit(view: View) -> View:
+        @wraps(view)
+        def limited_view(*args: Any, **kwargs: Any) -> Any:
+            if not is_exempt(*args, **kwargs):
+                _count_late(name)
+            return view(*args, **kwargs)
+
+        return limited_view  # type: ignore[return-value]
+
+    return limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +97,7 @@ def init_rate_limits(app: Flask, steps: Steps, settings: Settings) -> None:
         count, window = counts[-1], windows[len(counts) - 1]
         exchange.g.standing = _standing(RateLimit(window.limit, window.seconds), count)
         if count.count > window.limit:
-            raise TooManyRequestsError(
-                "too many requests; wait before the next", retry_after_seconds=exchange.g.standing.wait_seconds
-            )
+            raise _too_many(exchange.g.standing)
 
     @steps.after
     def add_headers(exchange: Exchange, _response: Response) -> None:
@@ -97,14 +114,40 @@ def init_rate_limits(app: Flask, steps: Steps, settings: Settings) -> None:
             )
 
 
+def _count_late(name: LimitName) -> None:
+    """Count this request in a window of its own, after its arguments were read."""
+    resources: Resources = current_app.extensions["resources"]
+    limits = resources.settings.rate_limits
+    if not limits.enabled:
+        return
+    window = _window(limits, name, _client_key(g.credential))
+    glance = resources.cache.glance([window])
+    here: MemoryStorage = current_app.extensions["request_counts"]
+    (count,) = glance.counts if glance is not None else _count_in(here, [window])
+    g.standing = _standing(RateLimit(window.limit, window.seconds), count)
+    if count.count > window.limit:
+        raise _too_many(g.standing)
+
+
+def _too_many(standing: Standing) -> TooManyRequestsError:
+    """A long wait is named in minutes."""
+    minutes = -(-standing.wait_seconds // 60)
+    advice = "wait before the next" if minutes <= 1 else f"the next is possible in {minutes} minutes"
+    return TooManyRequestsError(f"too many requests; {advice}", retry_after_seconds=standing.wait_seconds)
+
+
 def _windows(limits: RateLimits, client: str, view: Any) -> list[Window]:
     """The windows that a request of this client to this view counts in."""
     windows = [Window(f"rate:{client}", limits.default.seconds, limits.default.amount)]
     name: LimitName | None = getattr(view, "limit_name", None)
     if name is not None:
-        limit = {LimitName.TASKS: limits.tasks, LimitName.UPLOAD: limits.upload}[name]
-        windows.append(Window(f"rate:{name}:{client}", limit.seconds, limit.amount))
+        windows.append(_window(limits, name, client))
     return windows
+
+
+def _window(limits: RateLimits, name: LimitName, client: str) -> Window:
+    limit = {LimitName.TASKS: limits.tasks, LimitName.UPLOAD: limits.upload}[name]
+    return Window(f"rate:{name}:{client}", limit.seconds, limit.amount)
 
 
 def _standing(limit: RateLimit, count: Count) -> Standing:

@@ -73,8 +73,11 @@ Precondition = Callable[[int, int], bool]
 class Versioned(Protocol):
     """What has an id and a version."""
 
-    id: Any
-    version: Any
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def version(self) -> int: ...
 
 
 def ensure_unchanged(kind: str, row: Versioned, may_overwrite: Precondition | None) -> None:

@@ -1,7 +1,7 @@
 """The query of a list of tasks (filters, order and page), and a single task as clients see it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.queries.pages import DEFAULT_PAGE_SIZE, VersionedRow
@@ -35,7 +35,7 @@ WHOLE_TASK = Selection()
 
 @dataclass(frozen=True, slots=True)
 class TaskQuery:
-    """The filters, order and page of a list. Empty and None do not filter. A person is an id, a username or `none`."""
+    """The filters, order and page of a list. Empty and None do not filter. A person is an id, a name or `none`."""
 
     statuses: tuple[TaskStatus, ...] = ()
     priorities: tuple[TaskPriority, ...] = ()
@@ -45,8 +45,9 @@ class TaskQuery:
     assignee: str | None = None
     creator: str | None = None
     labels: tuple[str, ...] = ()
-    due_before: datetime | None = None
-    due_after: datetime | None = None
+    # A date means the beginning of that day in the workspace's time zone. Services resolve it.
+    due_before: date | datetime | None = None
+    due_after: date | datetime | None = None
     created_before: datetime | None = None
     created_after: datetime | None = None
     started_before: datetime | None = None

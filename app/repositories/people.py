@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, cast, func, select, update
+from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -42,6 +42,13 @@ _IS_ADMIN = (User.role == Role.ADMIN, User.is_active, ~User.is_service)
 ADMIN_ROLL_LOCK = 7_203_114_119
 
 
+def id_of_name(name: ColumnElement[str]) -> ColumnElement[int]:
+    """The id of the user whom `UserRepository.get_by_name` finds."""
+    of_email = select(User.id).where(func.lower(User.email) == func.lower(name)).scalar_subquery()
+    of_username = select(User.id).where(func.lower(User.username) == func.lower(name)).scalar_subquery()
+    return func.coalesce(of_email, of_username)
+
+
 class UserRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -72,6 +79,11 @@ class UserRepository:
 
     def get_by_username(self, username: str) -> User | None:
         return self._session.scalar(_BY_USERNAME, {"name": username})
+
+    def get_by_name(self, name: str) -> User | None:
+        """Find a user by email address or, if nobody has the address, by username. Letter case does not matter."""
+        user = self._session.scalar(_BY_EMAIL, {"name": name}) if "@" in name else None
+        return user or self.get_by_username(name)
 
     def get_unclaimed_for_update(self, username: str) -> User | None:
         """An account that an import created, and that has no password and was not merged into another one.

@@ -1,4 +1,4 @@
-"""/api/v1/imports: CSV files, and what became of each row."""
+"""/api/v1/imports: CSV files, what became of each row, and what the words of a project's files mean."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from app.http.bodies import takes_file
 from app.http.downloads import csv_response
 from app.http.file_answers import CSV, page_or_file
 from app.http.identity.access import current_actor, requires
-from app.http.openapi import LOCATION, Blueprint, raises
-from app.http.rate_limits import LimitName, limited
-from app.http.responses import page_response, row_response
+from app.http.openapi import LOCATION, Blueprint, raises, versioned
+from app.http.rate_limits import LimitName, limited_unless
+from app.http.responses import no_content, page_response, precondition, row_response, versioned_response
 from app.http.uploads import Upload
 from app.schemas.base import PageQuery
 from app.schemas.imports import (
@@ -22,29 +22,36 @@ from app.schemas.imports import (
     ImportErrorsQuery,
     ImportForm,
     ImportHeaders,
+    ImportMapping,
+    ImportMappingInput,
     ImportPage,
     ImportProblemPage,
 )
 from app.services.imports.imports import ImportOptions
 
-blueprint = Blueprint("imports", __name__, url_prefix="/api/v1/imports", description="CSV imports")
+blueprint = Blueprint("imports", __name__, url_prefix="/api/v1", description="CSV imports")
 
 
-@blueprint.post("")
-@limited(LimitName.UPLOAD)
+def _is_dry_run(_headers: dict[str, Any], options: ImportOptions, _files: dict[str, Any]) -> bool:
+    return options.is_dry_run
+
+
+@blueprint.post("/imports")
 @takes_file
 @requires(Permission.IMPORT_CREATE)
 @blueprint.arguments(ImportHeaders, location="headers")
 @blueprint.arguments(ImportForm, location="form")
 @blueprint.arguments(CsvUpload, location="files")
+@limited_unless(_is_dry_run, LimitName.UPLOAD)
 @blueprint.response(201, Import, headers=LOCATION)
 @blueprint.alt_response(202, Import, headers=LOCATION)
 @raises(ImportUnderWayError, IdempotencyKeyReusedError, UnreadableCsvError)
 def create_import(headers: dict[str, Any], options: ImportOptions, files: dict[str, Any]) -> Response:
-    """Import a CSV file: good rows become tasks, bad ones are reported. Managers and admins only; ten an hour.
+    """Import a CSV file: good rows become tasks, bad ones are reported. Managers and admins only.
 
-    The file is the last field of the form, since it is read while it arrives. A small file has been imported when the
-    answer comes (201). Read the import of any other file at `Location` until it has ended (202).
+    Ten uploads an hour are allowed, and dry runs do not count. The file is the last field of the form, since it is read
+    while it arrives. A small file has been imported when the answer comes (201). Read the import of any other file at
+    `Location` until it has ended (202).
     """
     upload: Upload = files["file"]
     outcome = services().imports.import_csv(
@@ -54,7 +61,7 @@ def create_import(headers: dict[str, Any], options: ImportOptions, files: dict[s
     return row_response(outcome.row, status, {"Location": f"/api/v1/imports/{outcome.import_id}"})
 
 
-@blueprint.get("")
+@blueprint.get("/imports")
 @requires(Permission.IMPORT_READ)
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, ImportPage)
@@ -63,7 +70,7 @@ def list_imports(query: dict[str, Any]) -> Response:
     return page_response(services().imports.list_page(current_actor(), **query))
 
 
-@blueprint.get("/<id:import_id>")
+@blueprint.get("/imports/<id:import_id>")
 @requires(Permission.IMPORT_READ)
 @blueprint.response(200, Import)
 def show_import(import_id: int) -> Response:
@@ -71,7 +78,7 @@ def show_import(import_id: int) -> Response:
     return row_response(services().imports.get(current_actor(), import_id))
 
 
-@blueprint.get("/<id:import_id>/errors")
+@blueprint.get("/imports/<id:import_id>/errors")
 @requires(Permission.IMPORT_READ)
 @blueprint.arguments(ImportErrorsQuery, location="query")
 @blueprint.response(200, ImportProblemPage)
@@ -79,10 +86,46 @@ def show_import(import_id: int) -> Response:
 def list_import_errors(query: dict[str, Any], import_id: int) -> Response:
     """List what was wrong with each refused row, in the order of the file. Managers and admins only.
 
-    With `format=csv`, the answer holds the refused rows themselves. Correct them and upload the file again; the
-    import ignores the column `error`.
+    With `format=csv`, the answer holds the refused rows themselves, in the delimiter and encoding of the uploaded file.
+    Correct them and upload the file again; the import ignores the column `error`.
     """
     if query.pop("format") == "csv":
-        pieces = services().imports.write_errors(current_actor(), import_id)
-        return csv_response(pieces, f"import-{import_id}-errors.csv")
+        pieces, codec = services().imports.write_errors(current_actor(), import_id)
+        return csv_response(pieces, f"import-{import_id}-errors.csv", codec)
     return page_response(services().imports.list_errors(current_actor(), import_id, **query))
+
+
+@blueprint.get("/projects/<key>/import-mapping")
+@requires(Permission.IMPORT_READ)
+@blueprint.response(200, ImportMapping)
+@versioned
+def show_import_mapping(key: str) -> Response:
+    """Show what the words of a project's import files mean. Managers and admins only.
+
+    An import that names a map keeps it for the next one. The maps are empty until an import names one.
+    """
+    return versioned_response(services().import_mappings.get(current_actor(), key))
+
+
+@blueprint.put("/projects/<key>/import-mapping")
+@requires(Permission.IMPORT_CREATE)
+@blueprint.arguments(ImportMappingInput)
+@blueprint.response(200, ImportMapping)
+@versioned
+def replace_import_mapping(maps: dict[str, Any], key: str) -> Response:
+    """Set what the words of a project's import files mean. Managers and admins only.
+
+    An absent map becomes empty. An import uses those that it does not name itself.
+    """
+    mapping = services().import_mappings.replace(current_actor(), key, maps, may_overwrite=precondition())
+    return versioned_response(mapping)
+
+
+@blueprint.delete("/projects/<key>/import-mapping")
+@requires(Permission.IMPORT_CREATE)
+@blueprint.response(204)
+@versioned
+def delete_import_mapping(key: str) -> Response:
+    """Forget what the words of a project's import files mean. Managers and admins only."""
+    services().import_mappings.clear(current_actor(), key, may_overwrite=precondition())
+    return no_content()

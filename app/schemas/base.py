@@ -153,6 +153,14 @@ class Day(fields.Date):
         return day
 
 
+class DayOrMoment(Moment):
+    """A day, or a time as `Moment` reads it. A day stays a `date`: only services know the workspace's time zone."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        moment = super()._deserialize(value, attr, data, **kwargs)
+        return moment.date() if _DAY.fullmatch(value) else moment
+
+
 class PageQuery(StrictSchema):
     cursor = fields.String(
         load_default=None,

@@ -12,7 +12,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from app.csv_files.moments import parse_moment
 from app.csv_files.words import status_from
-from app.models.people.user import MAX_USERNAME_LENGTH, Role
+from app.models.people.user import MAX_EMAIL_LENGTH, Role
 from app.models.tasks.fields import ACTIVE_STATUSES, MAX_DESCRIPTION_LENGTH, MAX_TITLE_LENGTH, TaskPriority, TaskStatus
 from app.queries.daily_log import NumberedLogQuery
 from app.queries.pages import MAX_PAGE_SIZE, Shape
@@ -108,9 +108,9 @@ class ClassicTaskPatch(StrictSchema):
     created_at = ClassicMoment(metadata={"description": "`YYYY-MM-DD`, ISO 8601 or `M/D/YYYY`"})
     assigned_user = Text(
         min_length=1,
-        max_length=MAX_USERNAME_LENGTH,
+        max_length=MAX_EMAIL_LENGTH,
         allow_none=True,
-        metadata={"description": "the username of an active user"},
+        metadata={"description": "the username or email address of an active user"},
     )
 
     @post_load

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from app.models.daily_log.task_log import LogSource
-from app.models.people.user import MAX_USERNAME_LENGTH
+from app.models.people.user import MAX_EMAIL_LENGTH
 from app.models.tasks.fields import LOGGED
 from app.queries.daily_log import TaskLogQuery
 from app.queries.pages import MAX_BIGINT
@@ -22,7 +22,7 @@ class TaskLogListQuery(PageOrFileQuery):
     task = fields.Integer(validate=validate.Range(1, MAX_BIGINT), metadata={"description": "the id of a task"})
     status = Status()
     project = ProjectKey()
-    assignee = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, or `none`"})
+    assignee = Text(max_length=MAX_EMAIL_LENGTH, metadata={"description": "a username, an email address, or `none`"})
     include_total = fields.Boolean(load_default=False)
     format = Format(
         "csv", "xlsx", description="a file with all rows, without pages. `xlsx` needs `date`, and holds that day"

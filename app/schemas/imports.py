@@ -4,16 +4,24 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import Schema, fields, post_load, validate
+import orjson
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
-from app.csv_files.blocks import DELIMITERS, Encoding
-from app.models.imports.task_import import DuplicatePolicy, ImportMode, ImportState
+from app.csv_files.blocks import DELIMITERS
+from app.csv_files.cells import MAX_SHOWN_LENGTH
+from app.csv_files.encodings import Encoding
+from app.csv_files.words import key_of
+from app.models.imports.task_import import DateFormat, DuplicatePolicy, ImportMode, ImportState
+from app.models.people.user import MAX_EMAIL_LENGTH
 from app.models.projects.project import DEFAULT_PROJECT_KEY
-from app.schemas.base import Format, PageOrFileQuery, StrictSchema, page_schema
+from app.models.tasks.fields import TaskPriority, TaskStatus
+from app.schemas.base import Format, PageOrFileQuery, StrictSchema, Text, page_schema
 from app.schemas.projects import ProjectKey
+from app.schemas.tasks.inputs import Priority, Status
 from app.services.imports.imports import MAX_WAIT_SECONDS, ImportOptions
 
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
+MAX_MAPPED_WORDS = 500
 _DELIMITER_NAMES = {"\t": "tab"}
 _WAIT = re.compile(r"wait=(\d{1,9})", re.ASCII)
 
@@ -40,6 +48,44 @@ class Delimiter(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         words = super()._deserialize(value, attr, data, **kwargs)
         return "\t" if words == "tab" else str(words)
+
+
+class WordMap(fields.Dict):
+    """What words of a file mean. The keys are words, in any case. They are stored as `key_of` folds them."""
+
+    def __init__(self, meaning: fields.Field[Any], **kwargs: Any) -> None:
+        self._length = validate.Length(max=MAX_MAPPED_WORDS)
+        word = Text(min_length=1, max_length=MAX_SHOWN_LENGTH)
+        super().__init__(keys=word, values=meaning, validate=self._length, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        if isinstance(value, Mapping):
+            self._length(value)
+        words: dict[str, Any] = super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]
+        folded = {key_of(word): meaning for word, meaning in sorted(words.items())}
+        if len(folded) < len(words):
+            raise ValidationError("Name each word once; its case makes no difference.")
+        return folded
+
+
+class WrittenWordMap(WordMap):
+    """A map in a form, where it is JSON text."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        try:
+            written = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            raise ValidationError("Not a JSON object.") from None
+        return super()._deserialize(written, attr, data, **kwargs)
+
+
+def _person() -> Text:
+    return Text(
+        min_length=1,
+        max_length=MAX_EMAIL_LENGTH,
+        allow_none=True,
+        validate=validate.Predicate("isprintable", error="Holds characters that a name cannot have."),
+    )
 
 
 class ImportForm(StrictSchema):
@@ -69,9 +115,29 @@ class ImportForm(StrictSchema):
     )
     encoding = fields.Enum(Encoding, by_value=True, metadata={"description": "detected if absent"})
     delimiter = Delimiter(metadata={"description": "detected if absent"})
-    day_first = fields.Boolean(
-        load_default=False, metadata={"description": "`true`: dates are D.M.YYYY or D/M/YYYY, not M/D/YYYY"}
+    date_format = fields.Enum(
+        DateFormat,
+        by_value=True,
+        metadata={"description": "how dates are written; `us` if absent; every format also reads ISO 8601"},
     )
+    day_first = fields.Boolean(metadata={"description": "`true`: short for `date_format=day_first`"})
+    status_map = WrittenWordMap(
+        Status(),
+        metadata={
+            "description": 'what words of the file mean, as JSON: `{"This week": "in_progress"}`; kept for the '
+            "next import into the project, which uses it if it names none"
+        },
+    )
+    priority_map = WrittenWordMap(Priority(), metadata={"description": "the same for priorities"})
+    people_map = WrittenWordMap(
+        _person(), metadata={"description": "the same for people: a username, an email address, or null for nobody"}
+    )
+
+    @validates_schema
+    def _names_one_date_format(self, values: dict[str, Any], **_kwargs: Any) -> None:
+        named = values.get("date_format", DateFormat.DAY_FIRST)
+        if values.get("day_first") and named is not DateFormat.DAY_FIRST:
+            raise ValidationError(f"Contradicts date_format={named.value}.", "day_first")
 
     @post_load
     def _options(self, values: dict[str, Any], **_kwargs: Any) -> ImportOptions:
@@ -83,7 +149,11 @@ class ImportForm(StrictSchema):
             creates_users=values["create_users"],
             encoding=values.get("encoding"),
             delimiter=values.get("delimiter"),
-            is_day_first=values["day_first"],
+            date_format=values.get("date_format")
+            or (DateFormat.DAY_FIRST if values.get("day_first") else DateFormat.US),
+            status_map=values.get("status_map"),
+            priority_map=values.get("priority_map"),
+            people_map=values.get("people_map"),
         )
 
 
@@ -112,7 +182,7 @@ class ImportHeaders(Schema):
     )
 
 
-class Import(Schema):
+class ImportSummary(Schema):
     id = fields.Integer(required=True)
     filename = fields.String(required=True)
     project = fields.String(required=True)
@@ -142,6 +212,42 @@ class Import(Schema):
     )
 
 
+class ProblemGroup(Schema):
+    count = fields.Integer(required=True)
+    column = fields.String(required=True, allow_none=True)
+    value = fields.String(required=True, allow_none=True)
+    reason = fields.String(required=True)
+    message = fields.String(required=True, metadata={"description": "the count, column and cell in one sentence"})
+
+
+class _WordMaps(Schema):
+    status_map = fields.Dict(keys=fields.String(), values=fields.Enum(TaskStatus, by_value=True), required=True)
+    priority_map = fields.Dict(keys=fields.String(), values=fields.Enum(TaskPriority, by_value=True), required=True)
+    people_map = fields.Dict(keys=fields.String(), values=fields.String(allow_none=True), required=True)
+
+
+class Import(ImportSummary, _WordMaps):
+    """An import with the words that it used, and its most frequent problems."""
+
+    date_format = fields.Enum(DateFormat, by_value=True, required=True)
+    problem_groups = fields.List(
+        fields.Nested(ProblemGroup),
+        required=True,
+        metadata={"description": "the 20 most frequent problems; beyond 200 different ones the rarest do not count"},
+    )
+
+
+class ImportMapping(_WordMaps):
+    updated_at = fields.AwareDateTime(required=True, allow_none=True, metadata={"description": "null until it is set"})
+    version = fields.Integer(required=True)
+
+
+class ImportMappingInput(StrictSchema):
+    status_map = WordMap(Status(), load_default=dict)
+    priority_map = WordMap(Priority(), load_default=dict)
+    people_map = WordMap(_person(), load_default=dict)
+
+
 class ImportErrorsQuery(PageOrFileQuery):
     format = Format(
         "csv", description="`csv`: each refused row once and unchanged, with a column `error`, without pages"
@@ -151,6 +257,11 @@ class ImportErrorsQuery(PageOrFileQuery):
 class ImportProblem(Schema):
     row = fields.Integer(required=True, metadata={"description": "counts from 1, without the header and empty lines"})
     line = fields.Integer(required=True, metadata={"description": "the line of the file where the row begins"})
+    sheet_row = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "the row of a spreadsheet that shows the file; null in reports of an older release"},
+    )
     column = fields.String(
         required=True,
         allow_none=True,
@@ -158,8 +269,10 @@ class ImportProblem(Schema):
     )
     value = fields.String(required=True, allow_none=True, metadata={"description": "the cell, cut to 200 characters"})
     reason = fields.String(required=True)
-    message = fields.String(required=True, metadata={"description": "line, column and reason in one sentence"})
+    message = fields.String(
+        required=True, metadata={"description": "line, row of the sheet, column and reason in one sentence"}
+    )
 
 
-ImportPage = page_schema(Import, "ImportPage")
+ImportPage = page_schema(ImportSummary, "ImportPage")
 ImportProblemPage = page_schema(ImportProblem, "ImportProblemPage")

@@ -21,6 +21,7 @@ from app.csv_files.columns import (
 )
 from app.csv_files.writing import ERROR_COLUMN
 from app.errors import UnreadableCsvError
+from app.models.imports.task_import import DateFormat
 from app.models.tasks.fields import EXPORTED, TaskPriority
 from tests.unhurried import UNHURRIED
 
@@ -97,7 +98,8 @@ class TestWithoutATitle:
 
         assert caught.value.detail == (
             "the first line names no task_name or title column; it must name the columns, such as: assigned_user, "
-            "assignee, created_at, description, due_at, external_ref, labels, priority, status, task_name, title"
+            "assignee, completed_at, created_at, description, due_at, external_ref, labels, priority, started_at, "
+            "status, task_name, title"
         )
 
 
@@ -215,6 +217,7 @@ class TestJira:
             "Priority": "priority",
             "Assignee": "assignee",
             "Created": "created_at",
+            "Resolved": "completed_at",
             "Due date": "due_at",
             "Labels": "labels",
             "Description": "description",
@@ -242,13 +245,19 @@ class TestTrello:
             "Due Date": "due_at",
             "List Name": "status",
         }
+        assert {"Archived", "Due Complete"}.isdisjoint(exported_by(TRELLO).ignored)
+
+    def test_two_columns_for_the_list_are_refused(self):
+        with pytest.raises(UnreadableCsvError, match="more than one column for status"):
+            layout_of(["Card ID", "Card Name", "List Name", "List Name"])
 
 
 class TestTodoist:
     def test_its_header_is_recognised(self):
         assert fields_by_name(exported_by(TODOIST)) == {
             "TYPE": None,
-            "CONTENT": "title",
+            # Read a second time, for the labels in it.
+            "CONTENT": "labels",
             "DESCRIPTION": "description",
             "PRIORITY": "priority",
             "RESPONSIBLE": "assignee",
@@ -259,6 +268,8 @@ class TestTodoist:
         layout = exported_by(TODOIST + ",DURATION,DURATION_UNIT,DEADLINE,DEADLINE_LANG")
 
         assert fields_by_name(layout)["DATE"] == "due_at"
+        assert {"TIMEZONE", "DEADLINE"}.isdisjoint(layout.ignored)
+        assert "INDENT" in layout.ignored
 
     def test_its_priorities_count_downwards(self):
         assert exported_by(TODOIST).priorities == {
@@ -306,6 +317,8 @@ class TestKanboard:
             "Due date": "due_at",
             "Assignee Username": "assignee",
             "Creation date": "created_at",
+            "Completion date": "completed_at",
+            "Start date": "started_at",
             "Priority": "priority",
             "Tags": "labels",
         }
@@ -328,10 +341,14 @@ class TestNames:
             assert name == folded_name(name)
 
     def test_every_reader_exists_and_fills_a_field_or_refuses_rows(self):
-        readers = CellReaders(ZoneInfo("UTC"), {}, is_day_first=False).by_name
+        readers = CellReaders(ZoneInfo("UTC"), {}, DateFormat.US).by_name
         named = {
             *EVERYBODYS.values(),
-            *(reader for tracker in TRACKERS.values() for reader in tracker.reads_as.values() if reader is not None),
+            *(
+                reader
+                for tracker in TRACKERS.values()
+                for reader in (*tracker.reads_as.values(), *tracker.also.values(), *tracker.together)
+            ),
         }
 
         assert named == set(readers)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from app.clock import in_zone
 from app.csv_files.moments import parse_moment
+from app.models.imports.task_import import DateFormat
 from tests.unhurried import UNHURRIED
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -19,7 +20,7 @@ class TestNamedMonth:
         expected = naive(2026, number, 5)
 
         assert parse_moment(f"05/{name}/2026") == parse_moment(f"5/{name.upper()}/26") == expected
-        assert parse_moment(f"05.{name.lower()}.26", is_day_first=True) == expected
+        assert parse_moment(f"05.{name.lower()}.26", DateFormat.DAY_FIRST) == expected
 
     @pytest.mark.parametrize("text", ["05/Mai/26", "31/Apr/26", "Mar/05/26", "05/March/26", "0/Mar/26", "05-Mar-26"])
     def test_a_day_that_does_not_exist_is_none(self, text):
@@ -63,20 +64,56 @@ class TestTimeOfDay:
 class TestDayFirst:
     def test_decides_which_of_two_numbers_is_the_month(self):
         assert parse_moment("3/9/2026") == naive(2026, 3, 9)
-        assert parse_moment("3/9/2026", is_day_first=True) == naive(2026, 9, 3)
+        assert parse_moment("3/9/2026", DateFormat.DAY_FIRST) == naive(2026, 9, 3)
 
     def test_is_needed_for_dots(self):
         assert parse_moment("3.9.2026") is None
-        assert parse_moment("3.9.2026", is_day_first=True) == naive(2026, 9, 3)
+        assert parse_moment("3.9.2026", DateFormat.DAY_FIRST) == naive(2026, 9, 3)
 
-    @pytest.mark.parametrize("is_day_first", [True, False])
-    def test_does_not_matter_when_the_year_comes_first(self, is_day_first):
-        assert parse_moment("2026-03-09", is_day_first=is_day_first) == naive(2026, 3, 9)
+    @pytest.mark.parametrize("date_format", [DateFormat.US, DateFormat.DAY_FIRST])
+    def test_does_not_matter_when_the_year_comes_first(self, date_format):
+        assert parse_moment("2026-03-09", date_format) == naive(2026, 3, 9)
 
-    @pytest.mark.parametrize("is_day_first", [True, False])
+    @pytest.mark.parametrize("date_format", [DateFormat.US, DateFormat.DAY_FIRST])
     @pytest.mark.parametrize("text", ["3/9.2026", "3.9/2026", "3/9/26", "3-9-2026", "2026/3/9", "3 / 9 / 2026"])
-    def test_other_formats_are_none(self, text, is_day_first):
-        assert parse_moment(text, is_day_first=is_day_first) is None
+    def test_other_formats_are_none(self, text, date_format):
+        assert parse_moment(text, date_format) is None
+
+
+class TestNamedFormats:
+    @pytest.mark.parametrize(
+        ("date_format", "text"),
+        [
+            (DateFormat.YEAR_FIRST, "2026/3/9 17:05"),
+            (DateFormat.YEAR_FIRST, "2026.03.09 5:05 PM"),
+            (DateFormat.JIRA, "09/Mar/26 5:05 PM"),
+            (DateFormat.JIRA, "9.Mar.2026 17:05"),
+            (DateFormat.MONTH_NAME, "Mar 9, 2026 5:05 PM"),
+            (DateFormat.MONTH_NAME, "March 9 2026 17:05"),
+            (DateFormat.MONTH_NAME, "9 Mar 2026 17:05"),
+            (DateFormat.MONTH_NAME, "9. March 2026 5:05 pm"),
+        ],
+    )
+    def test_read_their_own_dates_and_iso(self, date_format, text):
+        assert parse_moment(text, date_format) == naive(2026, 3, 9, 17, 5)
+        assert parse_moment("2026-03-09T17:05", date_format) == naive(2026, 3, 9, 17, 5)
+
+    @pytest.mark.parametrize(
+        ("date_format", "text"),
+        [
+            (DateFormat.ISO, "3/9/2026"),
+            (DateFormat.ISO, "9/Mar/26"),
+            (DateFormat.JIRA, "3/9/2026"),
+            (DateFormat.YEAR_FIRST, "3/9/2026"),
+            (DateFormat.YEAR_FIRST, "2026/13/1"),
+            (DateFormat.MONTH_NAME, "Marc 9, 2026"),
+            (DateFormat.MONTH_NAME, "Mar 32, 2026"),
+            (DateFormat.MONTH_NAME, "3/9/2026"),
+            (DateFormat.US, "Mar 9, 2026"),
+        ],
+    )
+    def test_refuse_the_dates_of_others(self, date_format, text):
+        assert parse_moment(text, date_format) is None
 
 
 class TestYear:
@@ -111,8 +148,8 @@ class TestAnyText:
     @given(text=st.text() | st.from_regex(r"\s?[\d]{1,9}[/.]\w{1,4}[/.]\d{1,5}( \d{1,3}:\d\d(:\d\d)?( ?[ap]m)?)?\s?"))
     @hypothesis_settings(UNHURRIED, max_examples=500)
     def test_is_a_moment_that_can_be_stored_or_none(self, text):
-        for is_day_first in (True, False):
-            moment = parse_moment(text, is_day_first=is_day_first)
+        for date_format in DateFormat:
+            moment = parse_moment(text, date_format)
             assert moment is None or in_zone(moment, ZoneInfo("Pacific/Kiritimati")).tzinfo is UTC
 
 

@@ -2,19 +2,19 @@ import csv
 import io
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.csv_files.blocks import BLOCK_ROWS, CsvFile, Encoding
-from app.csv_files.rows import MAX_REMEMBERED_CELLS, ReadAhead, ReadRow, RefusedRow, RowReader
+from app.csv_files.blocks import BLOCK_ROWS
+from app.csv_files.encodings import Encoding
+from app.csv_files.rows import MAX_REMEMBERED_CELLS, ReadAhead, ReadRow, RefusedRow
 from app.errors import TooLargeError, UnreadableCsvError
-from app.models.imports.task_import import ImportBlock
+from app.models.imports.task_import import DateFormat, ImportBlock
 from app.models.tasks.fields import TaskPriority, TaskStatus
-from tests.settings import CSV_LIMITS
+from tests.csv_files.reading_rows import good, opened, read, read_bytes, reader_of, refused
 from tests.unhurried import UNHURRIED
 
 CLASSIC_HEADER = "task_name,description,status,priority,created_at,assigned_user"
@@ -311,7 +311,15 @@ class TestReader:
         reader, (block,) = reader_of(file), file.blocks()
 
         first, second = (
-            list(reader.read(block.text, first_row=block.first_row, first_line=block.first_line)) for _ in range(2)
+            list(
+                reader.read(
+                    block.text,
+                    first_row=block.first_row,
+                    first_line=block.first_line,
+                    first_sheet_row=block.first_sheet_row,
+                )
+            )
+            for _ in range(2)
         )
 
         assert first == second
@@ -344,18 +352,19 @@ class TestDates:
 
         first, second = (each.row for each in read("task_name,due_at", f"A,{day.isoformat()}", f"B,{american}"))
 
-        assert first.due_at == second.due_at == datetime(day.year, day.month, day.day, tzinfo=UTC)
+        assert first.due_at == second.due_at == datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=UTC)
 
     def test_the_day_comes_first_if_the_upload_says_so(self):
-        first, second = read("task_name,due_at", "A,3.9.2026", "B,12/31/2026", is_day_first=True)
+        first, second = read("task_name,due_at", "A,3.9.2026", "B,12/31/2026", date_format=DateFormat.DAY_FIRST)
 
-        assert first.row.due_at == datetime(2026, 9, 3, tzinfo=UTC)
-        assert second.problems[0].reason == "'12/31/2026' is not a date; write YYYY-MM-DD or D.M.YYYY"
+        assert first.row.due_at == datetime(2026, 9, 3, 23, 59, 59, tzinfo=UTC)
+        assert second.problems[0].reason.startswith("'12/31/2026' is not a date; set date_format=us, or write")
 
     def test_the_zone_of_the_workspace_is_the_default(self):
-        (row,) = read("task_name,due_at", "Paint,7/1/2026", zone="Europe/Berlin")
+        (row,) = read("task_name,created_at,due_at", "Paint,7/1/2026,7/1/2026", zone="Europe/Berlin")
 
-        assert row.row.due_at == datetime(2026, 6, 30, 22, tzinfo=UTC)
+        assert row.row.created_at == datetime(2026, 6, 30, 22, tzinfo=UTC)
+        assert row.row.due_at == datetime(2026, 7, 1, 21, 59, 59, tzinfo=UTC)
 
 
 class TestAnyBytes:
@@ -412,48 +421,14 @@ class TestAnyBytes:
         assert [row.row.title for row in rows] == titles
 
 
-def read(*lines, **options):
-    return read_bytes("\n".join([*lines, ""]).encode(), **options)
-
-
-def read_bytes(content, *, encoding=None, **options):
-    file = opened(content, encoding=encoding)
-    reader = reader_of(file, **options)
-    return [
-        row
-        for block in file.blocks()
-        for row in reader.read(block.text, first_row=block.first_row, first_line=block.first_line)
-    ]
-
-
-def opened(content, *, encoding=None):
-    return CsvFile(io.BytesIO(content), CSV_LIMITS, encoding=encoding)
-
-
-def reader_of(file, *, zone="UTC", is_day_first=False):
-    return RowReader(
-        file.layout,
-        file.delimiter,
-        ZoneInfo(zone),
-        is_day_first=is_day_first,
-        cell_characters=CSV_LIMITS.cell_characters,
-    )
-
-
-def good(*lines):
-    (row,) = read(*lines)
-    assert isinstance(row, ReadRow), row
-    return row.row
-
-
-def refused(*lines):
-    (row,) = read(*lines)
-    assert isinstance(row, RefusedRow), row
-    return row
-
-
 def staged(block, *, number):
-    return ImportBlock(number=number, first_row=block.first_row, first_line=block.first_line, body=block.text.encode())
+    return ImportBlock(
+        number=number,
+        first_row=block.first_row,
+        first_line=block.first_line,
+        first_sheet_row=block.first_sheet_row,
+        body=block.text.encode(),
+    )
 
 
 def written(rows, *, delimiter=","):

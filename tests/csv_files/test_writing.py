@@ -19,6 +19,7 @@ from app.csv_files.writing import (
     value_header,
     value_rows,
 )
+from app.models.imports.task_import import DateFormat
 from app.models.tasks.fields import EXPORTED, MAX_LABEL_LENGTH, TaskPriority, TaskStatus
 from tests.settings import CSV_LIMITS
 from tests.unhurried import UNHURRIED
@@ -35,7 +36,7 @@ class TestExport:
     def test_each_task_is_a_line(self):
         line = value_rows([task()]).content
 
-        assert line == b"OPS-1,OPS,Paint,Green,in_progress,high,red,ada,,2026-03-09T12:00:00.000000+00:00,JIRA-7\r\n"
+        assert line == b"OPS-1,OPS,Paint,Green,in_progress,high,red,ada,,2026-03-09T12:00:00.000000+00:00,,,JIRA-7\r\n"
 
     def test_none_becomes_an_empty_cell(self):
         (cells,) = cells_of(value_rows([task(description="", assignee=None, labels=[], external_ref=None)]))
@@ -46,6 +47,8 @@ class TestExport:
             "assignee",
             "labels",
             "due_at",
+            "started_at",
+            "completed_at",
             "external_ref",
         }
 
@@ -227,6 +230,8 @@ def task(**fields):
         "assignee": "ada",
         "due_at": None,
         "created_at": NOON,
+        "started_at": None,
+        "completed_at": None,
         "external_ref": "JIRA-7",
         **fields,
     }
@@ -247,13 +252,15 @@ def read_back(content):
         file.layout,
         file.delimiter,
         ZoneInfo("UTC"),
-        is_day_first=False,
+        date_format=DateFormat.US,
         cell_characters=CSV_LIMITS.cell_characters,
     )
     return [
         row
         for block in file.blocks()
-        for row in reader.read(block.text, first_row=block.first_row, first_line=block.first_line)
+        for row in reader.read(
+            block.text, first_row=block.first_row, first_line=block.first_line, first_sheet_row=block.first_sheet_row
+        )
     ]
 
 

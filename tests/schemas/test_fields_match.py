@@ -15,7 +15,7 @@ from app.models.tasks.fields import TaskStatus
 from app.queries.daily_log import NumberedLogQuery, TaskLogQuery
 from app.queries.tasks import EXPANDABLE, Selection, TaskQuery
 from app.repositories.daily_log.days import LOG_FIELDS, RUN_FIELDS
-from app.repositories.imports.imports import ERROR_FIELDS, IMPORT_FIELDS
+from app.repositories.imports.imports import ERROR_FIELDS, IMPORT_DETAIL_FIELDS, IMPORT_FIELDS, MAPPING_FIELDS
 from app.repositories.login.api_tokens import TOKEN_FIELDS
 from app.repositories.people import USER_FIELDS
 from app.repositories.projects import MEMBER_FIELDS, PROJECT_FIELDS
@@ -24,7 +24,7 @@ from app.routes import classic
 from app.routes.daily_log import with_link
 from app.schemas.classic import LOGGED_TASK, LOGGED_TASK_DETAIL, ClassicLogDetail, ClassicLogPage
 from app.schemas.daily_log import LogDayPage, LogRun, LogRunPage, TaskLog, TaskLogPage
-from app.schemas.imports import Import, ImportPage, ImportProblem, ImportProblemPage
+from app.schemas.imports import Import, ImportMapping, ImportPage, ImportProblem, ImportProblemPage, ImportSummary
 from app.schemas.login import ApiToken, ApiTokenPage
 from app.schemas.people import User, UserPage
 from app.schemas.projects import Member, MemberPage, Project, ProjectPage
@@ -36,7 +36,9 @@ PAIRS = {
     "API tokens": (TOKEN_FIELDS, ApiToken),
     "projects": (PROJECT_FIELDS, Project),
     "members": (MEMBER_FIELDS, Member),
-    "imports": (IMPORT_FIELDS, Import),
+    "imports": (IMPORT_FIELDS, ImportSummary),
+    "an import": (IMPORT_DETAIL_FIELDS, Import),
+    "import mappings": (MAPPING_FIELDS, ImportMapping),
     "import errors": (ERROR_FIELDS, ImportProblem),
     "task logs": (LOG_FIELDS, TaskLog),
     "log runs": (RUN_FIELDS, LogRun),

@@ -2,12 +2,15 @@
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Identity, Index, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, word_enum
+from app.models.imports.mapping import WordColumns
 
 
 class ImportState(StrEnum):
@@ -35,7 +38,18 @@ class DuplicatePolicy(StrEnum):
     UPDATE = "update"
 
 
-class TaskImport(Base):
+class DateFormat(StrEnum):
+    """How a file writes its dates. Every format also accepts ISO 8601, which cannot be misread."""
+
+    US = "us"
+    DAY_FIRST = "day_first"
+    YEAR_FIRST = "year_first"
+    ISO = "iso"
+    JIRA = "jira"
+    MONTH_NAME = "month_name"
+
+
+class TaskImport(WordColumns, Base):
     __tablename__ = "imports"
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
@@ -49,11 +63,16 @@ class TaskImport(Base):
     )
     # If true, unknown assignees become users; otherwise their rows are refused.
     creates_users: Mapped[bool] = mapped_column(server_default=text("true"))
+    # What the release before knows of the date format, which is None in an import that it accepted.
     is_day_first: Mapped[bool] = mapped_column(server_default=text("false"))
+    date_format: Mapped[DateFormat | None] = mapped_column(word_enum(DateFormat, "date_format"))
     delimiter: Mapped[str] = mapped_column(server_default=text("','"))
     # The names of the columns as the file has them.
     header: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     ignored_columns: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    # How Python calls the encoding of the file, without a byte order mark. The report is written in the same way.
+    codec: Mapped[str] = mapped_column(server_default=text("'utf-8'"))
+    has_bom: Mapped[bool] = mapped_column(server_default=text("false"))
 
     state: Mapped[ImportState] = mapped_column(word_enum(ImportState, "import_state"))
     read_count: Mapped[int] = mapped_column(server_default=text("0"))
@@ -63,6 +82,8 @@ class TaskImport(Base):
     refused_count: Mapped[int] = mapped_column(server_default=text("0"))
     # The number of problems in rows. It may be larger than the number of problems that are stored.
     error_count: Mapped[int] = mapped_column(server_default=text("0"))
+    # The most frequent problems, as `csv_files/problems.py` counts them.
+    problem_groups: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
     failure: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     finished_at: Mapped[datetime | None]
@@ -86,6 +107,10 @@ class TaskImport(Base):
     # The number of attempts at the next block since a block last succeeded, including the one that is under way.
     failed_attempts: Mapped[int] = mapped_column(server_default=text("0"))
 
+    @property
+    def dates_are(self) -> DateFormat:
+        return self.date_format or (DateFormat.DAY_FIRST if self.is_day_first else DateFormat.US)
+
     __table_args__ = (
         # For lists of one creator's or one project's imports.
         Index(None, "project_id"),
@@ -106,6 +131,8 @@ class ImportBlock(Base):
     number: Mapped[int] = mapped_column(primary_key=True)
     first_row: Mapped[int]
     first_line: Mapped[int]
+    # The row of a spreadsheet where the block begins. None for a block that the release before staged.
+    first_sheet_row: Mapped[int | None]
     body: Mapped[bytes]
 
 
@@ -141,6 +168,8 @@ class RowError(Base):
     row_number: Mapped[int] = mapped_column(primary_key=True)
     problem_number: Mapped[int] = mapped_column(primary_key=True)
     line_number: Mapped[int]
+    # The row of a spreadsheet that shows the file: a cell with line breaks is one row, and an empty line is another.
+    sheet_row: Mapped[int | None]
     column_name: Mapped[str | None]
     value: Mapped[str | None]
     reason: Mapped[str]

@@ -85,6 +85,8 @@ class CsvUse(Enum):
     IDENTIFIES = auto()
     # An import sets it, and changes it where a row's task exists already.
     READ = auto()
+    # An import sets it together with the status that it belongs to, and never changes it by itself.
+    DATES_STATUS = auto()
 
 
 class _NoDefault(Enum):
@@ -140,8 +142,12 @@ FIELDS = (
         headers=("created", "created_date", "date_created", "creation_date"),
     ),
     TaskField("updated_at", is_in_history=False),
-    TaskField("started_at"),
-    TaskField("completed_at"),
+    TaskField("started_at", csv=CsvUse.DATES_STATUS),
+    TaskField(
+        "completed_at",
+        csv=CsvUse.DATES_STATUS,
+        headers=("completed_date", "date_completed", "completion_date", "resolved_at", "closed_at"),
+    ),
     TaskField("deleted_at"),
     TaskField("version", is_in_history=False),
 )

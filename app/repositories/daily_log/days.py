@@ -16,6 +16,7 @@ from app.models.tasks.fields import LOGGED, LOGGED_COLUMNS
 from app.queries.daily_log import TaskLogQuery
 from app.queries.pages import JsonRow, Page, decode_cursor, is_date
 from app.repositories.pages import AnySelect, count_up_to_max, json_text, page_of, row_of
+from app.repositories.people import id_of_name
 from app.repositories.scope import is_in_scope
 
 # Only one run writes the daily log at a time.
@@ -276,6 +277,5 @@ def log_conditions(actor: Actor, query: TaskLogQuery) -> list[ColumnElement[bool
     if query.assignee == "none":
         conditions.append(TaskLog.assignee_id.is_(None))
     elif query.assignee is not None:
-        of_name = select(User.id).where(func.lower(User.username) == func.lower(query.assignee))
-        conditions.append(TaskLog.assignee_id.in_(of_name))
+        conditions.append(TaskLog.assignee_id == select(id_of_name(literal(query.assignee, Text))).scalar_subquery())
     return conditions

@@ -36,15 +36,24 @@ _MAKE_BATCH = text(f"""
     WITH NO DATA
 """)  # noqa: S608 - of constants
 _FILL_BATCH = f"COPY import_batch (row_number, {', '.join(_COLUMNS)}, assignee_name) FROM STDIN"
-_VALUES = ", ".join("coalesce(created_at, :now)" if column == "created_at" else column for column in _COLUMNS)
+# A task is not completed before it was created, nor in the future. PostgreSQL's least and greatest pass over null.
+_HAS_ENDED = "status IN ('done', 'cancelled')"
+_COMPLETED_AT = "least(greatest(coalesce(completed_at, :now), created_at), CAST(:now AS timestamptz))"
+_TIMES = {
+    "created_at": f"""
+        coalesce(created_at, least(started_at, CASE WHEN {_HAS_ENDED} THEN completed_at END, CAST(:now AS timestamptz)))
+    """,
+    "started_at": f"""
+        CASE WHEN started_at IS NOT NULL
+             THEN least(started_at, CASE WHEN {_HAS_ENDED} THEN {_COMPLETED_AT} ELSE CAST(:now AS timestamptz) END)
+             WHEN status = 'in_progress' THEN CAST(:now AS timestamptz) END
+    """,
+    "completed_at": f"CASE WHEN {_HAS_ENDED} THEN {_COMPLETED_AT} END",
+}
 _INSERT = f"""
-    INSERT INTO tasks (project_id, number, position, creator_id, updated_at, started_at, completed_at,
-                       {", ".join(_COLUMNS)})
+    INSERT INTO tasks (project_id, number, position, creator_id, updated_at, {", ".join(_COLUMNS)})
     SELECT :project_id, :last_number + row_number() OVER by_row, :last_number + row_number() OVER by_row, :creator_id,
-           :now,
-           CASE WHEN status = 'in_progress' THEN CAST(:now AS timestamptz) END,
-           CASE WHEN status IN ('done', 'cancelled') THEN CAST(:now AS timestamptz) END,
-           {_VALUES}
+           :now, {", ".join(_TIMES.get(column, column) for column in _COLUMNS)}
       FROM import_batch {{chosen}}
     WINDOW by_row AS (ORDER BY row_number)
      ORDER BY row_number

@@ -1,22 +1,26 @@
 """The SQL of imports: their progress, and the report on refused rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Text, cast, func, insert, literal, select
+from sqlalchemy import Text, case, cast, func, insert, literal, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
+from app.csv_files.problems import MAX_SHOWN_GROUPS
 from app.csv_files.rows import RefusedRow
 from app.csv_files.writing import ReportedRow
 from app.database.engine import violated_constraint
 from app.errors import ImportUnderWayError
-from app.models.imports.task_import import RowError, TaskImport
+from app.models.imports.mapping import ImportMapping
+from app.models.imports.task_import import DateFormat, RowError, TaskImport
 from app.models.people.user import User
 from app.models.projects.project import Project
-from app.queries.pages import JsonRow, Page, decode_cursor, is_integer
+from app.queries.pages import JsonRow, Page, VersionedRow, decode_cursor, is_integer
 from app.repositories.pages import AnySelect, json_text, page_of, row_of
 
 IMPORT_FIELDS: dict[str, Any] = {
@@ -40,12 +44,37 @@ IMPORT_FIELDS: dict[str, Any] = {
     "created_at": TaskImport.created_at,
     "finished_at": TaskImport.finished_at,
 }
-# The place of a problem, as somebody who has the file open in an editor would name it.
-_PLACE = func.concat("line ", RowError.line_number, func.coalesce(literal(", column ") + RowError.column_name, ""))
+IMPORT_DETAIL_FIELDS: dict[str, Any] = {
+    **IMPORT_FIELDS,
+    "date_format": func.coalesce(
+        cast(TaskImport.date_format, Text),
+        case((TaskImport.is_day_first, DateFormat.DAY_FIRST.value), else_=DateFormat.US.value),
+    ),
+    "status_map": TaskImport.status_map,
+    "priority_map": TaskImport.priority_map,
+    "people_map": TaskImport.people_map,
+    "problem_groups": func.jsonb_path_query_array(TaskImport.problem_groups, f"$[0 to {MAX_SHOWN_GROUPS - 1}]"),
+}
+MAPPING_FIELDS: dict[str, Any] = {
+    "status_map": ImportMapping.status_map,
+    "priority_map": ImportMapping.priority_map,
+    "people_map": ImportMapping.people_map,
+    "updated_at": ImportMapping.updated_at,
+    "version": ImportMapping.version,
+}
+NO_MAPPING = b'{"status_map":{},"priority_map":{},"people_map":{},"updated_at":null,"version":0}'
+# The place of a problem, for somebody who has the file open in an editor or in a spreadsheet.
+_PLACE = func.concat(
+    "line ",
+    RowError.line_number,
+    func.coalesce(literal(" (row ") + cast(RowError.sheet_row, Text) + " of the sheet)", ""),
+    func.coalesce(literal(", column ") + RowError.column_name, ""),
+)
 _MESSAGE = func.concat(_PLACE, ": ", RowError.reason)
 ERROR_FIELDS: dict[str, Any] = {
     "row": RowError.row_number,
     "line": RowError.line_number,
+    "sheet_row": RowError.sheet_row,
     "column": RowError.column_name,
     "value": RowError.value,
     "reason": RowError.reason,
@@ -92,6 +121,7 @@ class ImportRepository:
                 "row_number": row.row_number,
                 "problem_number": number,
                 "line_number": row.line_number,
+                "sheet_row": row.sheet_row,
                 "column_name": problem.column,
                 "value": _storable(problem.value) if problem.value is not None else None,
                 "reason": _storable(problem.reason),
@@ -104,8 +134,31 @@ class ImportRepository:
             self._session.execute(insert(RowError), values)
 
     def get_row(self, actor: Actor, import_id: int) -> JsonRow | None:
-        statement = _visible_to(actor, select(json_text(IMPORT_FIELDS))).where(TaskImport.id == import_id)
+        statement = _visible_to(actor, select(json_text(IMPORT_DETAIL_FIELDS))).where(TaskImport.id == import_id)
         return row_of(self._session.scalar(statement))
+
+    def get_mapping(self, project_id: int) -> ImportMapping | None:
+        return self._session.get(ImportMapping, project_id, populate_existing=True)
+
+    def get_mapping_row(self, project_id: int) -> VersionedRow:
+        """The mapping of the project, which is empty if nothing was kept."""
+        statement = select(json_text(MAPPING_FIELDS), ImportMapping.version)
+        row = self._session.execute(statement.where(ImportMapping.project_id == project_id)).one_or_none()
+        json, version = (row[0].encode(), row.version) if row is not None else (NO_MAPPING, 0)
+        return VersionedRow(json, project_id, version)
+
+    def lock_mapping(self, project_id: int) -> None:
+        """Lock the mapping of the project until the commit, also if nothing was kept."""
+        self._session.execute(upsert(ImportMapping).values(project_id=project_id).on_conflict_do_nothing())
+        statement = select(ImportMapping.project_id).where(ImportMapping.project_id == project_id)
+        self._session.execute(statement.with_for_update())
+
+    def keep_mapping(self, project_id: int, maps: Mapping[str, Mapping[str, Any]], *, at: datetime) -> None:
+        """Keep these maps of the project. Those that are not named stay."""
+        values = {**maps, "updated_at": at}
+        statement = upsert(ImportMapping).values(project_id=project_id, **values, version=1)
+        changed = {**values, "version": ImportMapping.version + 1}
+        self._session.execute(statement.on_conflict_do_update(index_elements=["project_id"], set_=changed))
 
     def list_page(self, actor: Actor, *, cursor: str | None, limit: int) -> Page:
         """Newest first."""

@@ -54,6 +54,7 @@ class ImportQueueRepository:
             "number": block.number,
             "first_row": block.first_row,
             "first_line": block.first_line,
+            "first_sheet_row": block.first_sheet_row,
             "body": block.body,
         }
         self._session.execute(insert(ImportBlock).values(values))
@@ -128,6 +129,10 @@ class ImportQueueRepository:
                 TaskImport.id != task_import.id,
                 TaskImport.finished_at.is_(None) | (TaskImport.finished_at >= since),
                 TaskImport.state != ImportState.FAILED,
+                # The same words may have had other meanings in the project then.
+                TaskImport.status_map == task_import.status_map,
+                TaskImport.priority_map == task_import.priority_map,
+                TaskImport.people_map == task_import.people_map,
             )
             .order_by(TaskImport.id)
             .limit(1)

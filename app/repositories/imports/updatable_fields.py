@@ -17,8 +17,15 @@ class UpdatableField:
 
 
 _STATUS_SETTER = """status = b.status,
-    started_at = CASE WHEN b.status = 'in_progress' THEN coalesce(t.started_at, :now) ELSE t.started_at END,
-    completed_at = CASE WHEN b.status IN ('done', 'cancelled') THEN coalesce(t.completed_at, :now) END"""
+    started_at = coalesce(t.started_at,
+                          CASE WHEN b.started_at IS NOT NULL THEN least(b.started_at, :now)
+                               WHEN b.status = 'in_progress' THEN :now END),
+    completed_at = CASE WHEN b.status IN ('done', 'cancelled') THEN
+                        coalesce(t.completed_at,
+                                 CASE WHEN b.completed_at IS NOT NULL
+                                      THEN least(greatest(b.completed_at, t.created_at), :now) END,
+                                 :now)
+                   END"""
 # Every other field is compared with its column and copied to it.
 _SPECIAL_FIELDS = {
     "status": UpdatableField("status", "b.status", "t.status", _STATUS_SETTER),

@@ -12,12 +12,12 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from app.database.prepared import Prepared, is_among, parameter
-from app.models.people.user import User
 from app.models.projects.project import Project
 from app.models.tasks.fields import ACTIVE_STATUSES
 from app.models.tasks.task import Task
 from app.queries.pages import is_integer
 from app.queries.tasks import TaskQuery
+from app.repositories.people import id_of_name
 from app.repositories.tasks.rows import TaskEntity
 from app.repositories.tasks.search import as_tsquery
 
@@ -35,7 +35,7 @@ class _Filter:
 
 
 def _of_person(name: str, column_name: str) -> dict[str, _Filter]:
-    """A person is named by an id or a username, or is `none`."""
+    """A person is named by an id, a username or an email address, or is `none`."""
 
     def person(query: TaskQuery) -> str | None:
         person: str | None = getattr(query, name)
@@ -49,8 +49,7 @@ def _of_person(name: str, column_name: str) -> dict[str, _Filter]:
         text = person(query)
         return None if text is None or text == "none" or is_integer(text) else text
 
-    username = func.lower(parameter(f"{name}_username", Text))
-    id_of_username = select(User.id).where(func.lower(User.username) == username).scalar_subquery()
+    id_of_person = select(id_of_name(parameter(f"{name}_username", Text))).scalar_subquery()
 
     return {
         f"{name}_none": _Filter(
@@ -60,7 +59,7 @@ def _of_person(name: str, column_name: str) -> dict[str, _Filter]:
         f"{name}_username": _Filter(
             username_of,
             lambda task: getattr(task, column_name) == parameter(f"{name}_username", BigInteger),
-            id_of_username,
+            id_of_person,
         ),
     }
 

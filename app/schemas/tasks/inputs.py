@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load
 
 from app.csv_files.words import PRIORITY_ALIASES, STATUS_ALIASES, priority_from, status_from
-from app.models.people.user import MAX_USERNAME_LENGTH
+from app.models.people.user import MAX_EMAIL_LENGTH
 from app.models.projects.project import DEFAULT_PROJECT_KEY
 from app.models.tasks.fields import (
     MAX_DESCRIPTION_LENGTH,
@@ -19,7 +19,7 @@ from app.models.tasks.fields import (
     TaskStatus,
     defaults,
 )
-from app.schemas.base import BoundedList, Moment, Number, SomeOf, StrictSchema, Text
+from app.schemas.base import BoundedList, DayOrMoment, Number, SomeOf, StrictSchema, Text
 from app.schemas.projects import ProjectKey
 
 
@@ -72,6 +72,11 @@ class Labels(BoundedList):
 _EMPTY: Mapping[str, Any] = {"description": "", "labels": []}
 
 
+def _deadline() -> DayOrMoment:
+    description = "a date without a time means the last second of that day in the workspace's time zone"
+    return DayOrMoment(allow_none=True, metadata={"description": description})
+
+
 class _TaskFields(StrictSchema):
     """Null empties a field that may be empty."""
 
@@ -81,11 +86,11 @@ class _TaskFields(StrictSchema):
     labels = Labels(allow_none=True)
     assignee = Text(
         min_length=1,
-        max_length=MAX_USERNAME_LENGTH,
+        max_length=MAX_EMAIL_LENGTH,
         allow_none=True,
-        metadata={"description": "the username of an active user in the project, or of an admin"},
+        metadata={"description": "the username or email address of an active user in the project, or of an admin"},
     )
-    due_at = Moment(allow_none=True)
+    due_at = _deadline()
     external_ref = Text(
         min_length=1,
         max_length=MAX_EXTERNAL_REF_LENGTH,
@@ -130,4 +135,4 @@ class TaskStatusChange(SomeOf):
     """A status, a deadline, or both."""
 
     status = Status()
-    due_at = Moment(allow_none=True)
+    due_at = _deadline()

@@ -5,11 +5,11 @@ from typing import Any
 
 from marshmallow import RAISE, ValidationError, fields, post_load, validate, validates_schema
 
-from app.models.people.user import MAX_USERNAME_LENGTH
+from app.models.people.user import MAX_EMAIL_LENGTH
 from app.models.projects.project import in_capitals
 from app.models.tasks.fields import FIELD_NAMES, MAX_EXTERNAL_REF_LENGTH, MAX_LABEL_LENGTH, REF_PATTERN
 from app.queries.tasks import DEFAULT_SORT, EXPANDABLE, MAX_SORT_KEYS, SORT_NAMES, Selection, TaskQuery
-from app.schemas.base import DelimitedList, Moment, PageQuery, StrictSchema, Text, WholeRegexp
+from app.schemas.base import DayOrMoment, DelimitedList, Moment, PageQuery, StrictSchema, Text, WholeRegexp
 from app.schemas.projects import ProjectKey
 from app.schemas.tasks.inputs import Priority, Status
 
@@ -62,6 +62,9 @@ _LISTS = {
 }
 
 
+_DAY_MEANS_ITS_BEGINNING = "a date without a time means the beginning of that day in the workspace's time zone"
+
+
 class TaskFilters(StrictSchema):
     """The filters of a task list and of an export."""
 
@@ -70,15 +73,17 @@ class TaskFilters(StrictSchema):
     project = DelimitedList(ProjectKey(), max_length=MAX_FILTER_VALUES, metadata=_SEPARATED)
     ref = DelimitedList(Ref(), max_length=MAX_FILTER_VALUES, metadata=_SEPARATED)
     external_ref = Text(min_length=1, max_length=MAX_EXTERNAL_REF_LENGTH, metadata={"description": "exactly this one"})
-    assignee = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, an id, `me` or `none`"})
-    creator = Text(max_length=MAX_USERNAME_LENGTH, metadata={"description": "a username, an id or `me`"})
+    assignee = Text(
+        max_length=MAX_EMAIL_LENGTH, metadata={"description": "a username, an email address, an id, `me` or `none`"}
+    )
+    creator = Text(max_length=MAX_EMAIL_LENGTH, metadata={"description": "a username, an email address, an id or `me`"})
     label = DelimitedList(
         Text(max_length=MAX_LABEL_LENGTH),
         max_length=MAX_FILTER_VALUES,
         metadata={"description": "tasks that have all of these labels, which are separated by commas"},
     )
-    due_before = Moment(metadata={"description": "excludes this time"})
-    due_after = Moment(metadata={"description": "includes this time"})
+    due_before = DayOrMoment(metadata={"description": f"excludes this time; {_DAY_MEANS_ITS_BEGINNING}"})
+    due_after = DayOrMoment(metadata={"description": f"includes this time; {_DAY_MEANS_ITS_BEGINNING}"})
     created_before = Moment(metadata={"description": "excludes this time"})
     created_after = Moment(metadata={"description": "includes this time"})
     started_before = Moment(metadata={"description": "excludes this time, and tasks that have not been started"})

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from app.clock import Calendar
+from app.csv_files.problems import with_refused
 from app.csv_files.rows import ReadAhead, ReadRow, RefusedRow, RowProblem, RowReader
 from app.database.unit_of_work import UnitOfWork
 from app.events import TasksImported
 from app.models.imports.task_import import DuplicatePolicy, ImportMode, ImportState, TaskImport
+from app.models.people.user import MAX_USERNAME_LENGTH
 from app.repositories.imports.batches import ImportBatchRepository, Person
 from app.repositories.imports.imports import ImportRepository
 from app.repositories.imports.people import ImportPeopleRepository
@@ -87,19 +89,22 @@ class ImportBlockService:
         people = self._people.find(task_import.project_id, names)
         unknown = [name for name in names if name not in people]
         look_alikes: set[str] = set()
-        if unknown and task_import.creates_users:
+        # An address may be longer than a username. Such an address, which nobody has, becomes no user.
+        may_be_new = task_import.creates_users
+        new = dict.fromkeys(name for name in unknown if may_be_new and len(name) <= MAX_USERNAME_LENGTH)
+        if new:
             if task_import.state is ImportState.LOADING:
-                self._people.add(unknown)
-                self._people.lock_unclaimed(unknown)
-                people |= self._people.find(task_import.project_id, unknown)
-                look_alikes = {name for name in unknown if name not in people}
+                self._people.add(new)
+                self._people.lock_unclaimed(new)
+                people |= self._people.find(task_import.project_id, new)
+                look_alikes = {name for name in new if name not in people}
             else:
-                look_alikes = self._people.find_look_alikes(unknown)
+                look_alikes = self._people.find_look_alikes(new)
         if task_import.state is ImportState.LOADING:
             self._people.add_unclaimed_members(task_import.project_id, names)
         for name in unknown:
             is_like = name in look_alikes
-            may_be_assigned = task_import.creates_users and not is_like
+            may_be_assigned = name in new and not is_like
             people.setdefault(
                 name, Person(None, name.lower(), may_be_assigned=may_be_assigned, looks_like_another=is_like)
             )
@@ -115,6 +120,7 @@ class ImportBlockService:
         self._imports.add_refused(task_import.id, _up_to(room, refused))
         task_import.refused_count += len(refused)
         task_import.error_count += sum(len(row.problems) for row in refused)
+        task_import.problem_groups = with_refused(task_import.problem_groups, refused)
 
     def _apply(
         self, task_import: TaskImport, reader: RowReader, good: Sequence[ReadRow], people: dict[str, Person]
@@ -159,12 +165,13 @@ def _refuse_strangers(
     task_import: TaskImport, rows: Sequence[ReadRow], people: dict[str, Person], column: str
 ) -> Iterator[RefusedRow]:
     for row in rows:
-        reason = "is not in the project" if task_import.creates_users else "is nobody in the project"
-        if row.row.assignee is not None and people[row.row.assignee].looks_like_another:
+        person = people[row.row.assignee]
+        is_known = task_import.creates_users and person.id is not None
+        reason = "is not in the project" if is_known else "is nobody in the project"
+        if person.looks_like_another:
             reason = "looks like the name of somebody else"
-        yield RefusedRow(
-            row.row.row_number, row.line_number, row.cells, (RowProblem(column, row.row.assignee, reason),)
-        )
+        problem = RowProblem(column, row.row.assignee, reason)
+        yield RefusedRow(row.row.row_number, row.line_number, row.sheet_row, row.cells, (problem,))
 
 
 def _up_to(room: int, refused: Sequence[RefusedRow]) -> Iterator[RefusedRow]:

@@ -8,8 +8,9 @@ from datetime import timedelta
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
 from app.clock import Clock
-from app.csv_files.blocks import BLOCK_ROWS, ByteStream
-from app.csv_files.writing import Lines, ReportedRow, report_header, report_rows
+from app.csv_files.blocks import BLOCK_ROWS
+from app.csv_files.encodings import ByteStream
+from app.csv_files.writing import FileForm, Lines, ReportedRow, report_header, report_rows
 from app.database.unit_of_work import UnitOfWork
 from app.errors import UnavailableError, not_found
 from app.queries.pages import JsonRow, Page
@@ -98,16 +99,20 @@ class ImportService:
             self._row(actor, import_id)
             return self._imports.list_errors(import_id, cursor=cursor, limit=limit)
 
-    def write_errors(self, actor: Actor, import_id: int) -> Iterator[Lines]:
-        """The refused rows as CSV, each with its problems, to be corrected and sent again."""
+    def write_errors(self, actor: Actor, import_id: int) -> tuple[Iterator[Lines], str]:
+        """The refused rows as CSV, each with its problems, to be corrected and sent again; and the encoding.
+
+        The file is written as the upload was: with its delimiter, its encoding and its byte order mark.
+        """
         with self._uow.transaction():
             self._row(actor, import_id)
             task_import = self._imports.get(import_id) or not_found("import", import_id)
             header = task_import.header
-        return self._report(import_id, header)
+            form = FileForm(task_import.delimiter, task_import.codec, task_import.has_bom)
+        return self._report(import_id, header, form), form.codec
 
-    def _report(self, import_id: int, header: list[str]) -> Iterator[Lines]:
-        yield report_header(header)
+    def _report(self, import_id: int, header: list[str], form: FileForm) -> Iterator[Lines]:
+        yield report_header(header, form)
         rows: list[ReportedRow] = []
         while True:
             with self._uow.transaction():
@@ -115,7 +120,7 @@ class ImportService:
                 rows = [*self._imports.list_reported_rows(import_id, after_row=after_row, limit=REPORT_PAGE_ROWS)]
             if not rows:
                 return
-            yield report_rows(header, rows)
+            yield report_rows(header, rows, form)
 
     def _work_on(self, import_id: int, wait_seconds: int | None) -> None:
         """Work on the import while the caller waits. If another process works on it, wait for that process."""

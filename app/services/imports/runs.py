@@ -11,10 +11,12 @@ from datetime import datetime, timedelta
 from app.clock import Calendar
 from app.csv_files.columns import layout_of
 from app.csv_files.rows import ReadAhead, RowReader
+from app.csv_files.words import FileWords
 from app.database.unit_of_work import UnitOfWork
 from app.errors import UnavailableError
 from app.events import ImportWaiting
 from app.models.imports.task_import import ImportMode, ImportState, TaskImport
+from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.repositories.imports.imports import ImportRepository
 from app.repositories.imports.queue import Claim, ImportQueueRepository
 from app.repositories.projects import ProjectRepository
@@ -217,8 +219,13 @@ class ImportRunService:
             layout_of(task_import.header),
             task_import.delimiter,
             self._calendar.time_zone,
-            is_day_first=task_import.is_day_first,
+            date_format=task_import.dates_are,
             cell_characters=self._max_cell_characters,
+            words=FileWords(
+                {word: TaskStatus(status) for word, status in task_import.status_map.items()},
+                {word: TaskPriority(priority) for word, priority in task_import.priority_map.items()},
+                task_import.people_map,
+            ),
         )
 
 

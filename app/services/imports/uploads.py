@@ -1,15 +1,17 @@
 """How a CSV is received: checked, cut into blocks and staged while it comes in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from typing import Any
 
 from app.auth.actor import Actor
 from app.auth.tokens import TokenInvalidError
 from app.clock import Clock
-from app.csv_files.blocks import Block, ByteStream, CsvFile, Encoding
+from app.csv_files.blocks import Block, CsvFile
+from app.csv_files.encodings import ByteStream, DecodedText, Encoding
 from app.database.unit_of_work import UnitOfWork
 from app.errors import (
     ConflictError,
@@ -21,8 +23,9 @@ from app.errors import (
     UnavailableError,
 )
 from app.events import ImportWaiting
-from app.models.imports.task_import import DuplicatePolicy, ImportBlock, ImportMode, ImportState, TaskImport
+from app.models.imports.task_import import DateFormat, DuplicatePolicy, ImportBlock, ImportMode, ImportState, TaskImport
 from app.models.projects.project import DEFAULT_PROJECT_KEY
+from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.repositories.imports.imports import ImportRepository
 from app.repositories.imports.people import ImportPeopleRepository
 from app.repositories.imports.queue import ImportQueueRepository
@@ -41,7 +44,10 @@ MAX_SILENCE = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOptions:
-    """How to read a file and what to do with its rows. An encoding or delimiter of None is detected."""
+    """How to read a file and what to do with its rows.
+
+    An encoding or delimiter of None is detected. A map of None is the one that the project has kept.
+    """
 
     project: str = DEFAULT_PROJECT_KEY
     is_dry_run: bool = False
@@ -50,7 +56,16 @@ class ImportOptions:
     creates_users: bool = True
     encoding: Encoding | None = None
     delimiter: str | None = None
-    is_day_first: bool = False
+    date_format: DateFormat = DateFormat.US
+    status_map: Mapping[str, TaskStatus] | None = None
+    priority_map: Mapping[str, TaskPriority] | None = None
+    people_map: Mapping[str, str | None] | None = None
+
+    @property
+    def maps(self) -> dict[str, Mapping[str, Any]]:
+        """The maps that the import names."""
+        named = {"status_map": self.status_map, "priority_map": self.priority_map, "people_map": self.people_map}
+        return {name: words for name, words in named.items() if words is not None}
 
 
 class ImportUploadService:
@@ -96,7 +111,7 @@ class ImportUploadService:
                 body = block.text.encode()
                 content.update(body)
                 self._stage(actor, import_id, number, block, body)
-            return self._end(actor, import_id, content.digest(), began_at)
+            return self._end(actor, import_id, file.text, options, content.digest(), began_at)
         except BaseException:
             self._discard(import_id)
             raise
@@ -133,6 +148,8 @@ class ImportUploadService:
             project = self._projects.get(actor, options.project)
             if project is None:
                 raise InvalidError.of("project", f"there is no project {options.project}")
+            kept = self._imports.get_mapping(project.id)
+            maps = {**(kept.maps if kept is not None else {}), **options.maps}
             task_import = TaskImport(
                 creator_id=actor.user_id,
                 project_id=project.id,
@@ -141,7 +158,9 @@ class ImportUploadService:
                 mode=options.mode,
                 on_duplicate=options.on_duplicate,
                 creates_users=options.creates_users,
-                is_day_first=options.is_day_first,
+                is_day_first=options.date_format is DateFormat.DAY_FIRST,
+                date_format=options.date_format,
+                **maps,
                 delimiter=file.delimiter,
                 header=file.header,
                 ignored_columns=[*file.layout.ignored],
@@ -179,6 +198,7 @@ class ImportUploadService:
                     number=number,
                     first_row=block.first_row,
                     first_line=block.first_line,
+                    first_sheet_row=block.first_sheet_row,
                     body=body,
                 )
             )
@@ -207,7 +227,15 @@ class ImportUploadService:
             raise ForbiddenError(objection)
         return task_import
 
-    def _end(self, actor: Actor, import_id: int, content_hash: bytes, began_at: datetime) -> int:
+    def _end(
+        self,
+        actor: Actor,
+        import_id: int,
+        file_text: DecodedText,
+        options: ImportOptions,
+        content_hash: bytes,
+        began_at: datetime,
+    ) -> int:
         """Hand the import to a worker, or discard it if it has a twin. Return the id of the import that stays."""
         with self._uow.transaction():
             task_import = self._hold(actor, import_id)
@@ -218,9 +246,12 @@ class ImportUploadService:
                 return twin_id
             is_checked_first = task_import.is_dry_run or task_import.mode is ImportMode.ALL_OR_NOTHING
             task_import.state = ImportState.CHECKING if is_checked_first else ImportState.LOADING
+            task_import.codec, task_import.has_bom = file_text.codec, file_text.has_bom
             task_import.content_hash = content_hash
             task_import.claimed_until = None
             self._imports.flush()
+            if options.maps and not options.is_dry_run:
+                self._imports.keep_mapping(task_import.project_id, options.maps, at=self._now())
             self._uow.publish(ImportWaiting(import_id))
             return import_id
 

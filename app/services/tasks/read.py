@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 from app.auth.actor import MYSELF, Actor
 from app.auth.permissions import Permission, ensure_may, may, scope_of
 from app.cache import CacheView, Space
-from app.clock import Clock
+from app.clock import Calendar
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError, not_found
 from app.queries.pages import Page, Shape
@@ -23,24 +23,40 @@ ACTIVE_PAGE_ROWS = 5_000
 CLOCK_TOLERANCE = timedelta(minutes=1)
 
 
-def resolved(actor: Actor, query: TaskQuery) -> TaskQuery:
-    """Replace `me` in the query. Raises ForbiddenError if it asks for deleted tasks and the actor may not see them."""
+def resolved(actor: Actor, query: TaskQuery, calendar: Calendar) -> TaskQuery:
+    """Replace `me` and days in the query.
+
+    Raises ForbiddenError if it asks for deleted tasks and the actor may not see them.
+    """
     if query.deleted:
         ensure_may(actor, Permission.TASK_RESTORE)
-    if MYSELF not in {query.assignee, query.creator}:
+    if MYSELF in {query.assignee, query.creator}:
+        query = replace(query, assignee=actor.resolve_me(query.assignee), creator=actor.resolve_me(query.creator))
+    if query.due_before is None and query.due_after is None:
         return query
-    return replace(query, assignee=actor.resolve_me(query.assignee), creator=actor.resolve_me(query.creator))
+    return replace(
+        query, due_before=_instant_of(query.due_before, calendar), due_after=_instant_of(query.due_after, calendar)
+    )
+
+
+def _instant_of(bound: date | None, calendar: Calendar) -> datetime | None:
+    return bound if bound is None or isinstance(bound, datetime) else calendar.start_of(bound)
 
 
 class TaskViewService:
     def __init__(
-        self, uow: UnitOfWork, tasks: TaskRepository, task_list: TaskListRepository, cache: CacheView, clock: Clock
+        self,
+        uow: UnitOfWork,
+        tasks: TaskRepository,
+        task_list: TaskListRepository,
+        cache: CacheView,
+        calendar: Calendar,
     ) -> None:
         self._uow = uow
         self._tasks = tasks
         self._task_list = task_list
         self._cache = cache
-        self._now = clock
+        self._calendar = calendar
 
     def get(self, actor: Actor, key: TaskKey, selection: Selection = WHOLE_TASK) -> TaskView:
         """Get a task. Actors who may restore tasks also get deleted ones, with their `deleted_at`."""
@@ -50,8 +66,8 @@ class TaskViewService:
 
     def list_page(self, actor: Actor, query: TaskQuery) -> tuple[Page, bool]:
         """The page, and whether it came from the cache."""
-        query = resolved(actor, query)
-        if query.as_of is not None and query.as_of > self._now() + CLOCK_TOLERANCE:
+        query = resolved(actor, query, self._calendar)
+        if query.as_of is not None and query.as_of > self._calendar.now() + CLOCK_TOLERANCE:
             raise InvalidError.of("as_of", "is in the future")
         cached = self._cache.remember(
             (Space.TASKS,),
@@ -79,4 +95,4 @@ class TaskViewService:
     def _load_page(self, actor: Actor, query: TaskQuery) -> Page:
         # The total needs a statement of its own, and should count the same tasks.
         with self._uow.transaction() if query.include_total else self._uow.single_statements():
-            return self._task_list.list_page(actor, query, now=self._now())
+            return self._task_list.list_page(actor, query, now=self._calendar.now())

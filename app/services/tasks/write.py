@@ -1,12 +1,12 @@
 """How tasks are written: created, changed, deleted and restored."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NoReturn, TypedDict
 
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
-from app.clock import Calendar, in_zone
+from app.clock import Calendar, deadline_from, in_zone
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError, not_found
 from app.events import TaskChanged
@@ -34,7 +34,8 @@ class TaskChanges(TypedDict, total=False):
     priority: TaskPriority
     labels: list[str]
     assignee: str | None
-    due_at: datetime | None
+    # A date means the end of that day in the workspace's time zone.
+    due_at: date | datetime | None
     external_ref: str | None
     position: float
     created_at: datetime
@@ -65,6 +66,7 @@ class TaskService:
         with self._uow.single_statements():
             project_id, number = self._projects.take_task_number(actor, key) or _no_project(key)
         fields = {"position": float(number), **defaults(), **values}
+        fields["due_at"] = self._deadline_of(fields["due_at"])
         with self._uow.transaction(by=actor):
             # The history begins with the transaction, so a list as of this time has the task.
             now = self._calendar.now()
@@ -131,7 +133,7 @@ class TaskService:
         now = self._calendar.now()
         plain: Mapping[str, Any] = {name: value for name, value in changes.items() if name in PLAIN}
         for name, value in plain.items():
-            setattr(task, name, value)
+            setattr(task, name, self._deadline_of(value) if name == "due_at" else value)
         if "created_at" in changes:
             task.created_at = in_zone(changes["created_at"], self._calendar.time_zone)
         task.change_status(_status_of(changes, task), at=now)
@@ -152,7 +154,7 @@ class TaskService:
         user = self._users.get(task.assignee_id) if task.assignee_id is not None else None
         if "assignee" in changes:
             name = changes["assignee"]
-            is_same = user is not None and name is not None and user.username.lower() == name.lower()
+            is_same = user is not None and name is not None and self._is_called(user, name)
             if has_moved or not is_same:
                 user = self._find_assignee(name, project) if name is not None else None
         elif has_moved and user is not None and not self._may_be_assigned(user, project):
@@ -162,19 +164,29 @@ class TaskService:
             task.number = self._projects.take_task_numbers(project.id, 1) + 1
             task.project_id = project.id
 
-    def _find_assignee_id(self, actor: Actor, username: str, project_key: str) -> int:
+    def _deadline_of(self, written: date | None) -> datetime | None:
+        return None if written is None else deadline_from(written, self._calendar.time_zone)
+
+    def _find_assignee_id(self, actor: Actor, name: str, project_key: str) -> int:
         with self._uow.transaction():
-            return self._find_assignee(username, self._find_project(actor, project_key)).id
+            return self._find_assignee(name, self._find_project(actor, project_key)).id
 
     def _find_project(self, actor: Actor, key: str) -> Project:
         return self._projects.get(actor, key) or _no_project(key)
 
-    def _find_assignee(self, username: str, project: Project) -> User:
+    def _find_assignee(self, name: str, project: Project) -> User:
         """Refuse unknown, inactive and other projects' users with one message, since not everybody may list users."""
-        user = self._users.get_by_username(username)
+        user = self._users.get_by_name(name)
         if user is None or not self._may_be_assigned(user, project):
-            raise InvalidError.of("assignee", f"there is no active user {username} in {project.key}")
+            raise InvalidError.of("assignee", f"there is no active user {name} in {project.key}")
         return user
+
+    def _is_called(self, user: User, name: str) -> bool:
+        """An email address means the user who has it, even if it is the username of another."""
+        if "@" not in name:
+            return user.username.lower() == name.lower()
+        named = self._users.get_by_name(name)
+        return named is not None and named.id == user.id
 
     def _may_be_assigned(self, user: User, project: Project) -> bool:
         """True for an active user who is a member of the project or an admin. An admin is in every project."""

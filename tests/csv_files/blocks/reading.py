@@ -3,7 +3,8 @@
 import csv
 import io
 
-from app.csv_files.blocks import PIECE_BYTES, CsvFile, is_blank
+from app.csv_files.blocks import CsvFile, is_blank
+from app.csv_files.encodings import PIECE_BYTES
 from app.errors import TooLargeError, UnreadableCsvError
 from app.settings import CsvLimits
 from tests.settings import CSV_LIMITS

@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from app.csv_files.blocks import BLOCK_CHARACTERS, BLOCK_ROWS, PIECE_BYTES, CsvFile, Encoding, is_blank
+from app.csv_files.blocks import BLOCK_CHARACTERS, BLOCK_ROWS, CsvFile, is_blank
+from app.csv_files.encodings import PIECE_BYTES, Encoding
 from app.errors import TooLargeError, UnreadableCsvError
 from tests.csv_files.blocks.reading import cells_of, ensure_read_or_refused, opened
 from tests.settings import CSV_LIMITS

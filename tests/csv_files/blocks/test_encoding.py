@@ -1,6 +1,6 @@
 import pytest
 
-from app.csv_files.blocks import PIECE_BYTES, Encoding
+from app.csv_files.encodings import PIECE_BYTES, Encoding
 from app.errors import UnreadableCsvError
 from tests.csv_files.blocks.reading import cells_of, ensure_read_or_refused, opened
 

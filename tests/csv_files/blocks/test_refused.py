@@ -1,6 +1,7 @@
 import pytest
 
-from app.csv_files.blocks import BLOCK_ROWS, MAX_ROW_CHARACTERS, PIECE_BYTES, CsvFile, Encoding
+from app.csv_files.blocks import BLOCK_ROWS, MAX_ROW_CHARACTERS, CsvFile
+from app.csv_files.encodings import PIECE_BYTES, Encoding
 from app.errors import TooLargeError, UnreadableCsvError
 from tests.csv_files.blocks.reading import InPieces, cells_of, ensure_read_or_refused, limits, opened
 from tests.settings import CSV_LIMITS

@@ -199,6 +199,7 @@ def fill(api):
     api.call("POST", f"/api/v1/users/{ina['id']}/password-reset")
     api.call("POST", "/api/v1/auth/tokens", {"name": "Report", "scopes": ["tasks:read"]})
     api.call("PUT", "/api/v1/projects/OPS/members/ina", {})
+    api.call("PUT", "/api/v1/projects/OPS/import-mapping", {"status_map": {"This week": "todo"}})
     ids = [api.call("POST", "/api/v1/tasks", {"title": f"Task {number}"})["id"] for number in range(TASKS)]
     for task_id in ids[: TASKS // 2]:
         api.call("PATCH", f"/api/v1/tasks/{task_id}/status", {"status": "done"})

@@ -82,6 +82,8 @@ imported_rows = st.builds(
     priority=st.sampled_from(TaskPriority),
     created_at=st.none() | moments,
     due_at=st.none() | moments,
+    started_at=st.none() | moments,
+    completed_at=st.none() | moments,
     labels=st.lists(hostile_text, max_size=5),
     assignee=st.none() | hostile_text,
     external_ref=st.none() | hostile_text,
@@ -97,6 +99,8 @@ def row(**values):
             "status": TaskStatus.TODO,
             "priority": TaskPriority.MEDIUM,
             "created_at": None,
+            "started_at": None,
+            "completed_at": None,
             "due_at": None,
             "labels": [],
             "assignee": None,
@@ -286,13 +290,14 @@ def people_of(imported):
 
 def in_utc(imported):
     """Convert to UTC, because Python calls a moment that clocks skip or repeat unequal to itself in another zone."""
-    created_at, due_at = (moment and moment.astimezone(UTC) for moment in (imported.created_at, imported.due_at))
-    return imported._replace(created_at=created_at, due_at=due_at)
+    names = ("created_at", "started_at", "completed_at", "due_at")
+    moments = {name: getattr(imported, name) for name in names}
+    return imported._replace(**{name: moment and moment.astimezone(UTC) for name, moment in moments.items()})
 
 
 def read_back(session):
     statement = text("""
-        SELECT row_number, title, description, status, priority, created_at, due_at, labels,
+        SELECT row_number, title, description, status, priority, created_at, started_at, completed_at, due_at, labels,
                assignee_name AS assignee, external_ref
           FROM import_batch ORDER BY row_number
     """)

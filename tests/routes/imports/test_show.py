@@ -9,7 +9,7 @@ from app.models.tasks.fields import TaskStatus
 from app.models.tasks.task import Task
 from tests.routes.imports.uploads import CSV, FIELDS, IMPORTS, upload
 
-PROBLEM_FIELDS = {"row", "line", "column", "value", "reason", "message"}
+PROBLEM_FIELDS = {"row", "line", "sheet_row", "column", "value", "reason", "message"}
 UNKNOWN_ID = 999_999_999
 
 
@@ -68,10 +68,11 @@ class TestErrors:
             {
                 "row": 2,
                 "line": 3,
+                "sheet_row": 3,
                 "column": "status",
                 "value": "maybe",
                 "reason": reason,
-                "message": f"line 3, column status: {reason}",
+                "message": f"line 3 (row 3 of the sheet), column status: {reason}",
             }
         ]
 
@@ -82,7 +83,7 @@ class TestErrors:
 
         assert set(problem) == PROBLEM_FIELDS
         assert (problem["column"], problem["value"]) == (None, None)
-        assert problem["message"] == "line 2: has 1 cell, the header has 2"
+        assert problem["message"] == "line 2 (row 2 of the sheet): has 1 cell, the header has 2"
 
     def test_pages_join_without_gaps(self, as_manager):
         location = upload(as_manager, b"task_name,status\n" + b"One,maybe\n" * 5).headers["Location"]
@@ -134,7 +135,7 @@ class TestErrorsAsCsv:
         header, row = csv.reader(io.StringIO(response.get_data(as_text=True), newline=""))
         assert header == ["task_name", "status", "error"]
         assert row[:2] == ["Two", "maybe"]
-        assert row[2].startswith("line 3, column status: 'maybe' is not a status")
+        assert row[2].startswith("line 3 (row 3 of the sheet), column status: 'maybe' is not a status")
 
     def test_is_imported_after_correction(self, as_manager, session):
         location = upload(as_manager, CSV).headers["Location"]

@@ -1,4 +1,5 @@
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from app.models.people.user import Role
 from app.models.tasks.task import Task
 from app.schemas.imports import MAX_IDEMPOTENCY_KEY_LENGTH
 from app.settings import CsvLimits, RateLimit
-from tests.routes.imports.uploads import CSV, FIELDS, IMPORTS, upload
+from tests.routes.imports.uploads import CSV, DETAILS, IMPORTS, upload
 from tests.stored import count
 
 
@@ -20,7 +21,7 @@ class TestCreate:
 
         assert response.status_code == 201
         assert response.content_type == "application/json"
-        assert set(response.json) == FIELDS
+        assert set(response.json) == DETAILS
         assert response.json == {
             **response.json,
             "filename": "tasks.csv",
@@ -99,6 +100,20 @@ class TestCreate:
             ("delimiter", ",,"),
             ("delimiter", "x"),
             ("day_first", "2"),
+            ("date_format", "european"),
+            ("status_map", "{"),
+            ("status_map", "[]"),
+            ("status_map", "null"),
+            ("status_map", '{"This week": "sometime"}'),
+            ("status_map", '{"This week": null}'),
+            ("status_map", '{"": "done"}'),
+            ("status_map", '{"This week": "todo", "THIS  week": "done"}'),
+            ("status_map", "[" * 5000),
+            ("priority_map", '{"P1": 7}'),
+            ("people_map", '{"Ada": ""}'),
+            ("people_map", '{"Ada": "a\\u0000"}'),
+            ("people_map", '{"Ada": "' + "x" * 255 + '"}'),
+            ("people_map", "{" + ",".join(f'"{n}":"a"' for n in range(501)) + "}"),
             ("colour", "red"),
         ],
     )
@@ -106,8 +121,41 @@ class TestCreate:
         response = upload(as_manager, CSV, **{option: value})
 
         assert (response.status_code, response.json["code"]) == (422, "invalid")
-        assert [problem["pointer"] for problem in response.json["errors"]] == [f"/{option}"]
+        (problem,) = response.json["errors"]
+        assert re.match(rf"/{option}(/|$)", problem["pointer"])
         assert count(session, TaskImport) == 0
+
+    def test_two_options_may_not_name_different_date_formats(self, as_manager):
+        response = upload(as_manager, CSV, date_format="us", day_first="true")
+
+        assert response.status_code == 422
+        assert response.json["errors"] == [{"pointer": "/day_first", "detail": "Contradicts date_format=us."}]
+
+    @pytest.mark.parametrize("options", [{"date_format": "day_first"}, {"day_first": "true"}])
+    def test_a_date_format_has_a_name(self, as_manager, session, options):
+        response = upload(as_manager, b"task_name,due_at\nOne,3.9.2026\n", **options)
+
+        assert (response.json["date_format"], response.json["created_count"]) == ("day_first", 1)
+
+    def test_a_file_may_have_words_of_its_own(self, as_manager, factories):
+        factories.User(username="ada", email="ada@example.org")
+        content = b"task_name,status,priority,assignee\nOne,THIS week,P1,Ada L.\nTwo,todo,low,Somebody\n"
+
+        response = upload(
+            as_manager,
+            content,
+            status_map='{"This week": "doing"}',
+            priority_map='{"p1": "urgent"}',
+            people_map='{"Ada L.": "ADA@example.org", "somebody": null}',
+        )
+
+        assert (response.status_code, response.json["created_count"]) == (201, 2)
+        assert response.json["status_map"] == {"this week": "in_progress"}
+        assert response.json["priority_map"] == {"p1": "critical"}
+        assert response.json["people_map"] == {"ada l.": "ADA@example.org", "somebody": None}
+        one, two = as_manager.get("/api/v1/tasks?sort=id").json["items"]
+        assert (one["status"], one["priority"], one["assignee"]) == ("in_progress", "critical", "ada")
+        assert (two["status"], two["priority"], two["assignee"]) == ("todo", "low", None)
 
     def test_another_project_counts_as_unknown(self, as_manager, factories):
         factories.Project(key="SECRET")
@@ -226,6 +274,27 @@ class TestLimits:
         response = upload(as_manager, CSV)
 
         assert (response.status_code, response.json["code"]) == (429, "too_many_requests")
+        assert response.json["detail"] == "too many requests; the next is possible in 60 minutes"
+        assert 3590 < int(response.headers["Retry-After"]) <= 3601
+        assert response.headers["RateLimit-Policy"] == '"default";q=3;w=3600'
+
+    def test_dry_runs_do_not_count(self, as_manager):
+        for _ in range(4):
+            response = upload(as_manager, CSV, dry_run="true")
+            assert response.status_code == 201
+            assert response.headers["RateLimit-Policy"].endswith(";w=60")
+
+        left = [upload(as_manager, CSV).headers["X-RateLimit-Remaining"] for _ in range(3)]
+
+        assert left == ["2", "1", "0"]
+        assert upload(as_manager, CSV).status_code == 429
+        assert upload(as_manager, CSV, dry_run="true").status_code == 201
+
+    def test_an_unreadable_file_counts(self, as_manager):
+        for _ in range(3):
+            assert upload(as_manager, b"").status_code == 422
+
+        assert upload(as_manager, CSV).status_code == 429
 
     @pytest.fixture
     def settings(self, base_settings):
@@ -245,7 +314,7 @@ class TestWaiting:
         response = upload(as_manager, CSV, headers={"Prefer": prefer})
 
         assert response.status_code == 202
-        assert set(response.json) == FIELDS
+        assert set(response.json) == DETAILS
         assert (response.json["state"], response.json["read_count"]) == ("loading", 3)
         assert (response.json["created_count"], response.json["finished_at"]) == (0, None)
         assert job_queue.enqueued == [JobName.RUN_IMPORTS]

@@ -8,6 +8,8 @@ FIELDS = {
     *("state", "read_count", "created_count", "updated_count", "skipped_count", "refused_count", "error_count"),
     *("failure", "created_at", "finished_at"),
 }
+# An import by itself has these, too.
+DETAILS = FIELDS | {"date_format", "status_map", "priority_map", "people_map", "problem_groups"}
 CSV = b"task_name,status\nOne,todo\nTwo,maybe\nThree,done\n"
 
 

@@ -53,6 +53,18 @@ class TestAssignee:
         assert [task.assignee_id for task in list_tasks(session)] == [ada.id]
         assert count(session, User) == before
 
+    @pytest.mark.parametrize("is_dry_run", [False, True])
+    def test_an_address_may_be_longer_than_a_username(self, service, manager, session, factories, is_dry_run):
+        address = "x" * 100 + "@example.org"
+        factories.User(email=address)
+
+        lines = ["task_name,assignee", f"1,{address.upper()}", f"2,y{address}"]
+        outcome = upload(service, manager, *lines, is_dry_run=is_dry_run)
+
+        assert (outcome.created_count, outcome.refused_count) == (1, 1)
+        page = service.list_errors(manager, outcome.import_id, cursor=None, limit=10)
+        assert [(item["row"], item["reason"]) for item in page.items] == [(2, "is nobody in the project")]
+
     @pytest.mark.parametrize("cell", ["eve", "EVE", "Eve@Example.org"])
     def test_a_known_user_outside_the_project_is_refused(self, service, ops_manager, session, factories, cell):
         factories.User(username="eve", email="eve@example.org")

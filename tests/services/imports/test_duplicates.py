@@ -144,7 +144,7 @@ class TestUpdateDuplicates:
         assert (after.title, after.description) == ("Renamed", "Said")
         assert (after.status, after.priority) == (TaskStatus.BLOCKED, TaskPriority.HIGH)
         assert (after.labels, after.assignee_id) == (["x", "y"], ada.id)
-        assert (after.due_at, after.created_at) == (datetime(2026, 4, 1, tzinfo=UTC), JANUARY)
+        assert (after.due_at, after.created_at) == (datetime(2026, 4, 1, 23, 59, 59, tzinfo=UTC), JANUARY)
         assert (after.version, after.updated_at, after.number) == (2, clock(), task.number)
 
     def test_fields_without_a_column_are_unchanged(self, service, manager, session, full_task):

@@ -77,7 +77,7 @@ class TestImportCsv:
         with serving(resources) as services:
             upload(services.imports, manager, "task_name,due_at", "Paint,7/1/2026")
 
-        assert session.scalars(select(Task)).one().due_at == datetime(2026, 6, 30, 22, tzinfo=UTC)
+        assert session.scalars(select(Task)).one().due_at == datetime(2026, 7, 1, 21, 59, 59, tzinfo=UTC)
 
     @pytest.mark.parametrize(
         "title", ["=1+1", "+49", "-5", "@ada", '=cmd|" /C calc"!A0', "100% %s %(x)s", r"\N", r"C:\new"]

@@ -68,7 +68,7 @@ class TestSameKey:
         assert len(ask(select(Task.title))) == 1
 
     def test_is_refused_at_once_while_the_first_upload_is_under_way(self, resources, actor, ask, monkeypatch):
-        monkeypatch.setattr("app.csv_files.blocks.PIECE_BYTES", 30)
+        monkeypatch.setattr("app.csv_files.encodings.PIECE_BYTES", 30)
         is_staged, may_end = Event(), Event()
         others_refused = Barrier(COUNT - 1, action=may_end.set)
         stream = SlowStream(b"task_name\n" + b"".join(f"{row}\n".encode() for row in ROWS), is_staged, may_end)

@@ -5,9 +5,9 @@ import pytest
 from sqlalchemy import select
 
 from app.composition.services import serving
-from app.csv_files.blocks import Encoding
+from app.csv_files.encodings import Encoding
 from app.errors import ConflictError, TooLargeError, UnreadableCsvError
-from app.models.imports.task_import import ImportBlock, ImportDraft, RowError, TaskImport
+from app.models.imports.task_import import DateFormat, ImportBlock, ImportDraft, RowError, TaskImport
 from app.models.tasks.fields import TaskStatus
 from app.models.tasks.task import Task
 from app.services.imports.imports import ImportOptions
@@ -17,11 +17,9 @@ from tests.stored import count, list_tasks
 
 
 class TestFormat:
-    @pytest.mark.parametrize(
-        ("is_day_first", "month"), [(False, 3), (True, 9)], ids=["the month first", "the day first"]
-    )
-    def test_an_option_decides_which_number_is_the_month(self, service, manager, session, is_day_first, month):
-        upload(service, manager, "task_name,due_at", "One,3/9/2026", is_day_first=is_day_first)
+    @pytest.mark.parametrize(("date_format", "month"), [(DateFormat.US, 3), (DateFormat.DAY_FIRST, 9)])
+    def test_an_option_decides_which_number_is_the_month(self, service, manager, session, date_format, month):
+        upload(service, manager, "task_name,due_at", "One,3/9/2026", date_format=date_format)
 
         assert session.scalar(select(Task.due_at)).month == month
 
@@ -29,7 +27,7 @@ class TestFormat:
         lines = ("task_name,due_at", "One,3.9.2026")
 
         assert upload(service, manager, *lines).refused_count == 1
-        assert upload(service, manager, *lines, is_day_first=True).created_count == 1
+        assert upload(service, manager, *lines, date_format=DateFormat.DAY_FIRST).created_count == 1
 
     @pytest.mark.parametrize("encoding", Encoding)
     def test_the_declared_encoding_is_used(self, service, manager, session, encoding):
@@ -159,7 +157,7 @@ class TestUnreadableFile:
     def test_a_stream_that_stood_still_for_too_long_is_refused(
         self, service, services, manager, session, clock, monkeypatch, small_blocks, before, after
     ):
-        monkeypatch.setattr("app.csv_files.blocks.PIECE_BYTES", len(before))
+        monkeypatch.setattr("app.csv_files.encodings.PIECE_BYTES", len(before))
 
         def give_up():
             clock.advance(seconds=UPLOAD_LEASE.total_seconds() + 1)

@@ -81,8 +81,8 @@ class TestReport:
 
         page = service.list_errors(manager, outcome.import_id, cursor=None, limit=10)
         assert [item["message"] for item in page.items] == [
-            "line 2, column Status: 'maybe' is not a status; say one of todo, in_progress, blocked, done, cancelled",
-            "line 3: has 1 cell, the header has 2",
+            f"line 2 (row 2 of the sheet), column Status: 'maybe' is not a status; say one of {', '.join(TaskStatus)}",
+            "line 3 (row 3 of the sheet): has 1 cell, the header has 2",
         ]
 
     @pytest.mark.parametrize("block_rows", [3, 100])
@@ -102,13 +102,15 @@ class TestReportAsCsv:
             service, manager, "task_name;Colour;status;priority", '"One;1";red;maybe;asap', "Good;;;", '"T""wo";;never;'
         )
 
-        header, one, two = csv.reader(io.StringIO(csv_report(service, manager, outcome).decode(), newline=""))
+        header, one, two = csv.reader(
+            io.StringIO(csv_report(service, manager, outcome).decode(), newline=""), delimiter=";"
+        )
         assert header == ["task_name", "Colour", "status", "priority", "error"]
         assert (one[:-1], two[:-1]) == (["One;1", "red", "maybe", "asap"], ['T"wo', "", "never", ""])
         of_status, of_priority = one[-1].split("; line")
-        assert of_status.startswith("line 2, column status: 'maybe' is not a status")
-        assert of_priority.startswith(" 2, column priority: 'asap' is not a priority")
-        assert two[-1].startswith("line 4, column status: 'never'")
+        assert of_status.startswith("line 2 (row 2 of the sheet), column status: 'maybe' is not a status")
+        assert of_priority.startswith(" 2 (row 2 of the sheet), column priority: 'asap' is not a priority")
+        assert two[-1].startswith("line 4 (row 4 of the sheet), column status: 'never'")
 
     def test_pages_join(self, service, manager, monkeypatch):
         monkeypatch.setattr("app.services.imports.imports.REPORT_PAGE_ROWS", 2)
@@ -169,8 +171,8 @@ class TestReportAsCsv:
         outcome = upload(service, manager, "task_name,status,priority", "One", "Two,,,,")
 
         _header, short, long = csv_report(service, manager, outcome).decode().splitlines()
-        assert short == 'One,,,"line 2: has 1 cell, the header has 3"'
-        assert long == 'Two,,,,,"line 3: has 5 cells, the header has 3"'
+        assert short == 'One,,,"line 2 (row 2 of the sheet): has 1 cell, the header has 3"'
+        assert long == 'Two,,,,,"line 3 (row 3 of the sheet): has 5 cells, the header has 3"'
 
     @pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@x", "\t=1", "'=1"])
     def test_its_rows_contain_no_formula(self, service, manager, formula):
@@ -198,7 +200,7 @@ class TestReportAsCsv:
 
 
 def csv_report(service, actor, outcome):
-    return b"".join(lines.content for lines in service.write_errors(actor, outcome.import_id))
+    return b"".join(lines.content for lines in service.write_errors(actor, outcome.import_id)[0])
 
 
 def formulas_in(content):

@@ -39,7 +39,7 @@ class TestUploadUnderWay:
     def test_is_refused_and_leaves_nothing_after_the_loss_of_the_right(
         self, services, session, manager, remove_right, monkeypatch, loss, error, before, after
     ):
-        monkeypatch.setattr("app.csv_files.blocks.PIECE_BYTES", len(before))
+        monkeypatch.setattr("app.csv_files.encodings.PIECE_BYTES", len(before))
         stream = InterruptedStream(before, lambda: remove_right(loss), after)
 
         with pytest.raises(error):

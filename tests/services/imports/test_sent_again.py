@@ -1,7 +1,7 @@
 import pytest
 
 from app.errors import IdempotencyKeyReusedError, UnreadableCsvError
-from app.models.imports.task_import import DuplicatePolicy, ImportBlock, ImportMode, TaskImport
+from app.models.imports.task_import import DateFormat, DuplicatePolicy, ImportBlock, ImportMode, TaskImport
 from app.models.people.user import Role
 from tests.services.imports.uploading import InterruptedStream, stream_of, titles, upload
 from tests.stored import count
@@ -35,7 +35,7 @@ class TestIdempotencyKey:
             (["task_name", "One"], {"mode": ImportMode.ALL_OR_NOTHING}),
             (["task_name", "One"], {"on_duplicate": DuplicatePolicy.SKIP}),
             (["task_name", "One"], {"creates_users": False}),
-            (["task_name", "One"], {"is_day_first": True}),
+            (["task_name", "One"], {"date_format": DateFormat.DAY_FIRST}),
         ],
     )
     def test_another_file_or_other_options_may_not_use_the_key(self, service, manager, session, lines, options):

@@ -103,7 +103,7 @@ class UnreadableStream:
 @pytest.fixture
 def small_pieces(monkeypatch):
     """Read small pieces, so that an upload of a few bytes has begun before it ends."""
-    monkeypatch.setattr("app.csv_files.blocks.PIECE_BYTES", 10)
+    monkeypatch.setattr("app.csv_files.encodings.PIECE_BYTES", 10)
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 import csv
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, example, given
@@ -9,6 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from app.clock import deadline_from
 from app.errors import ForbiddenError
 from app.models.imports.task_import import DuplicatePolicy, ImportMode
 from app.models.people.user import MAX_USERNAME_LENGTH, Role
@@ -57,7 +59,9 @@ said_of_a_task = st.fixed_dictionaries(
         "status": st.sampled_from(TaskStatus),
         "priority": st.sampled_from(TaskPriority),
         "labels": st.lists(texts(MAX_LABEL_LENGTH, min_length=1), max_size=5, unique=True),
-        "due_at": st.none() | moments,
+        "due_at": st.none()
+        | moments
+        | moments.map(lambda at: at.replace(hour=23, minute=59, second=59, microsecond=0)),
         "created_at": moments,
         "external_ref": st.none() | texts(MAX_EXTERNAL_REF_LENGTH, min_length=1),
         "assignee": st.none()
@@ -120,6 +124,7 @@ class TestRoundTrip:
         for values in (
             said(title="'=x", description="a\r\nb", labels=["a,b", "c"], assignee="Ada"),
             said(title="Of ref", external_ref="A", status=TaskStatus.DONE, due_at=NOON),
+            said(title="Of a day", due_at=datetime(2026, 3, 10, 23, 59, 59, tzinfo=UTC)),
             said(created_at=datetime(2020, 2, 29, 23, 59, 59, 999_999, tzinfo=UTC)),
         ):
             make_task(factories, project_id=project.id, **values)
@@ -130,7 +135,7 @@ class TestRoundTrip:
         outcome = services.imports.import_csv(boss, io.BytesIO(content), filename="tasks.csv", options=options)
 
         body = outcome.row.values
-        assert (body["created_count"], body["updated_count"], body["skipped_count"]) == (0, 0, 3)
+        assert (body["created_count"], body["updated_count"], body["skipped_count"]) == (0, 0, 4)
         assert rows_of(session, project) == before
 
 
@@ -146,6 +151,7 @@ class TestWrite:
             assignee_id=ada.id,
             due_at=NOON,
             created_at=NOON - timedelta(days=1),
+            started_at=NOON - timedelta(hours=12),
             external_ref="JIRA-42",
         )
 
@@ -163,8 +169,22 @@ class TestWrite:
             "assignee": "Ada",
             "due_at": "2026-03-10T12:00:00.000000+00:00",
             "created_at": "2026-03-09T12:00:00.000000+00:00",
+            "started_at": "2026-03-10T00:00:00.000000+00:00",
+            "completed_at": "",
             "external_ref": "JIRA-42",
         }
+
+    @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/Sao_Paulo"])
+    def test_a_deadline_at_the_end_of_a_day_is_that_day(self, services, factories, boss, zone):
+        for day in (date(2026, 3, 29), date(2026, 10, 25), date(2018, 11, 3)):
+            factories.Task(due_at=deadline_from(day, ZoneInfo(zone)))
+        factories.Task(due_at=deadline_from(date(2026, 3, 29), ZoneInfo(zone)) + timedelta(seconds=1))
+
+        _header, *rows = rows_in(export(services, boss))
+
+        *days, moment = (row[EXPORTED.index("due_at")] for row in rows)
+        assert days == ["2026-03-29", "2026-10-25", "2018-11-03"]
+        assert "T" in moment
 
     def test_what_a_task_has_not_is_empty(self, services, factories, boss):
         factories.Task(title="Bare")
@@ -172,7 +192,7 @@ class TestWrite:
         header, row = rows_in(export(services, boss))
 
         empty = {name for name, cell in zip(header, row, strict=True) if not cell}
-        assert empty == {"description", "labels", "assignee", "due_at", "external_ref"}
+        assert empty == {"description", "labels", "assignee", "due_at", "started_at", "completed_at", "external_ref"}
 
     def test_without_tasks_it_is_a_header(self, services, boss):
         assert export(services, boss) == ",".join(EXPORTED).encode() + b"\r\n"

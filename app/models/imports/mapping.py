@@ -1,0 +1,33 @@
+"""What the words of a project's import files mean, kept for its next import."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base
+
+MAP_NAMES = ("status_map", "priority_map", "people_map")
+
+
+class WordColumns:
+    """Each column maps words of a file, in lower case, to our words. A person may be null, which means nobody."""
+
+    status_map: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    priority_map: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    people_map: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+
+    @property
+    def maps(self) -> dict[str, dict[str, Any]]:
+        return {name: getattr(self, name) for name in MAP_NAMES}
+
+
+class ImportMapping(WordColumns, Base):
+    __tablename__ = "import_mappings"
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
+    # None, with version 0, until something is kept. Every change raises the version.
+    updated_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(server_default=text("0"))

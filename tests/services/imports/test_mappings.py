@@ -1,0 +1,84 @@
+"""A project keeps the words of its last import for the next one."""
+
+import pytest
+
+from app.models.tasks.fields import TaskPriority, TaskStatus
+from tests.services.imports.uploading import upload
+from tests.stored import list_tasks
+
+LINES = ("task_name,status,priority", "One,this week,p1")
+STATUSES = {"this week": TaskStatus.IN_PROGRESS}
+PRIORITIES = {"p1": TaskPriority.HIGH}
+
+
+class TestKept:
+    def test_an_import_that_names_no_map_uses_those_of_the_last_one(self, service, manager, session):
+        first = upload(service, manager, *LINES, status_map=STATUSES, priority_map=PRIORITIES)
+        second = upload(service, manager, *LINES)
+
+        assert (first.created_count, second.created_count) == (1, 1)
+        assert [(task.status, task.priority) for task in list_tasks(session)] == [
+            (TaskStatus.IN_PROGRESS, TaskPriority.HIGH)
+        ] * 2
+
+    def test_a_map_that_is_named_replaces_only_its_own(self, service, services, manager):
+        upload(service, manager, *LINES, status_map=STATUSES, priority_map=PRIORITIES)
+        upload(service, manager, *LINES, status_map={"this week": TaskStatus.TODO})
+
+        kept = services.import_mappings.get(manager, "GEN").values
+        assert (kept["status_map"], kept["priority_map"]) == ({"this week": "todo"}, {"p1": "high"})
+
+    def test_an_empty_map_means_no_words(self, service, manager):
+        upload(service, manager, *LINES, status_map=STATUSES, priority_map=PRIORITIES)
+
+        assert upload(service, manager, *LINES, status_map={}).refused_count == 1
+        assert upload(service, manager, *LINES).refused_count == 1
+
+    def test_a_dry_run_uses_the_words_and_keeps_none(self, service, services, manager):
+        outcome = upload(service, manager, *LINES, status_map=STATUSES, priority_map=PRIORITIES, is_dry_run=True)
+
+        assert outcome.created_count == 1
+        assert services.import_mappings.get(manager, "GEN").version == 0
+
+    def test_a_refused_file_keeps_none(self, service, services, manager):
+        with pytest.raises(Exception, match="quote"):
+            upload(service, manager, "task_name", '"Open', status_map=STATUSES)
+
+        assert services.import_mappings.get(manager, "GEN").version == 0
+
+    def test_each_project_has_its_own(self, service, manager, ops_manager):
+        upload(service, manager, *LINES, status_map=STATUSES, priority_map=PRIORITIES)
+
+        assert upload(service, ops_manager, *LINES, project="OPS").refused_count == 1
+
+    def test_the_words_of_an_import_are_those_of_its_upload(self, service, services, manager, session):
+        waiting = upload(service, manager, *LINES, status_map=STATUSES, priority_map=PRIORITIES, wait_seconds=0)
+        services.import_mappings.clear(manager, "GEN")
+
+        services.import_runs.run_waiting()
+
+        assert not waiting.is_finished
+        assert [task.status for task in list_tasks(session)] == [TaskStatus.IN_PROGRESS]
+
+
+class TestSentAgain:
+    def test_the_same_file_with_words_that_changed_since_is_another_import(self, service, services, manager):
+        services.import_mappings.replace(manager, "GEN", {"status_map": STATUSES, "priority_map": PRIORITIES})
+        first = upload(service, manager, *LINES, wait_seconds=0)
+        same = upload(service, manager, *LINES, wait_seconds=0)
+        services.import_mappings.replace(
+            manager, "GEN", {"status_map": {"this week": TaskStatus.DONE}, "priority_map": PRIORITIES}
+        )
+
+        other = upload(service, manager, *LINES, wait_seconds=0)
+
+        assert same.import_id == first.import_id
+        assert other.import_id != first.import_id
+
+    def test_with_its_key_a_file_is_the_first_import_whatever_the_words_are_now(self, service, services, manager):
+        first = upload(service, manager, *LINES, key="k", status_map=STATUSES, priority_map=PRIORITIES)
+        services.import_mappings.clear(manager, "GEN")
+
+        again = upload(service, manager, *LINES, key="k", status_map=STATUSES, priority_map=PRIORITIES)
+
+        assert again.import_id == first.import_id
