@@ -6,7 +6,7 @@ Memory does not grow with the file. The module `rows` reads the contents of the 
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -55,7 +55,13 @@ class CsvFile:
     """The constructor reads the header. It raises UnreadableCsvError or TooLargeError, and so does `blocks`."""
 
     def __init__(
-        self, stream: ByteStream, limits: CsvLimits, *, encoding: Encoding | None = None, delimiter: str | None = None
+        self,
+        stream: ByteStream,
+        limits: CsvLimits,
+        *,
+        encoding: Encoding | None = None,
+        delimiter: str | None = None,
+        column_map: Mapping[str, str | None] | None = None,
     ) -> None:
         self._limits = limits
         self.text = DecodedText(stream, encoding)
@@ -67,14 +73,14 @@ class CsvFile:
             self._lines_before = 1
             delimiter = delimiter or separator[1]
             first_line = _first_line(self._lines)
-        self.delimiter = delimiter or _delimiter_of(first_line)
+        self.delimiter = delimiter or _delimiter_of(first_line, column_map or {})
         self._rows: Any = csv.reader(chain([first_line], self._lines), delimiter=self.delimiter, strict=True)
         self.header: list[str] = self._next() or []
         if any("\x00" in name for name in self.header):
             raise UnreadableCsvError("the name of a column holds a NUL character")
         if len(self.header) > limits.columns:
             raise TooLargeError(f"the file has {len(self.header)} columns; {limits.columns} are the most")
-        self.layout: Layout = layout_of(self.header)
+        self.layout: Layout = layout_of(self.header, column_map)
         self._lines.take()
 
     def blocks(self) -> Iterator[Block]:
@@ -181,15 +187,17 @@ def _split(pieces: Iterator[str]) -> Iterator[str]:
     yield from io.StringIO(rest, newline="")
 
 
-def _delimiter_of(header_line: str) -> str:
-    """The delimiter with which the header has the most known columns."""
+def _delimiter_of(header_line: str, column_map: Mapping[str, str | None]) -> str:
+    """The delimiter with which the header has the most known columns, or columns that the map names."""
+    mapped = {folded_name(name) for name in column_map}
 
     def known_columns(delimiter: str) -> int:
         try:
             names = next(csv.reader([header_line], delimiter=delimiter), [])
         except csv.Error:
             return 0
-        return sum(folded_name(name) in KNOWN_NAMES for name in names)
+        folded = map(folded_name, names)
+        return sum(name in KNOWN_NAMES or name.casefold() in mapped for name in folded)
 
     return max(DELIMITERS, key=known_columns)
 

@@ -1,7 +1,7 @@
 """Maps the columns of a CSV to the fields of a task, for our own files and those of other trackers."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from app.errors import UnreadableCsvError
@@ -28,6 +28,15 @@ class Tracker:
     also: dict[str, str] = field(default_factory=dict)
     together: dict[str, tuple[str, ...]] = field(default_factory=dict)
     priorities: dict[str, TaskPriority] = field(default_factory=dict)
+
+    def without(self, names: Collection[str]) -> "Tracker":
+        """This tracker's export, if these columns mean something else. Others are not read together with them."""
+        return replace(
+            self,
+            reads_as={name: reader for name, reader in self.reads_as.items() if name not in names},
+            also={name: reader for name, reader in self.also.items() if name not in names},
+            together={reader: read for reader, read in self.together.items() if not set(read) & set(names)},
+        )
 
 
 # The names of columns. Case does not matter, and spaces and hyphens count as underscores.
@@ -125,27 +134,37 @@ class Layout:
         return frozenset(FIELD_OF[column.reader] for column in self.columns if column.reader in FIELD_OF)
 
 
-def layout_of(header: Sequence[str]) -> Layout:
+def layout_of(header: Sequence[str], column_map: Mapping[str, str | None] | None = None) -> Layout:
     """The layout of a file with this header. Unknown columns are ignored and listed.
 
+    `column_map` names the field that a column fills, or None for a column to ignore, and comes before all known names.
     Labels may have several columns, as in Jira's files. Raises UnreadableCsvError for a header without a title, with a
     misspelled name, or with two columns for any other field.
     """
     folded = [folded_name(name) for name in header]
     tracker = next((tracker for tracker in TRACKERS.values() if tracker.marks <= set(folded)), NO_TRACKER)
-    reads_as = EVERYBODYS | tracker.reads_as
+    meant = {folded_name(name): field for name, field in (column_map or {}).items()}
+    # The map is in lower case as for comparisons, where `ß` is `ss`.
+    mapped = {name: meant[key] for name in folded if (key := name.casefold()) in meant}
+    if mapped:
+        tracker = tracker.without(mapped)
+    named = EVERYBODYS | tracker.reads_as | mapped
+    reads_as = {name: reader for name, reader in named.items() if reader is not None}
     columns = tuple(_columns_of(header, folded, tracker, reads_as))
     known = ", ".join(sorted(set(FIELD_OF.values()) | {"task_name", "assigned_user"}))
     filled = [FIELD_OF.get(column.reader, column.reader) for column in columns]
     read = PASSED_OVER.union(reads_as, *tracker.together.values())
     ignored = [index for index, name in enumerate(folded) if name not in read]
     for index in ignored:
-        meant = _correct_spelling_of(folded[index])
-        if meant is not None and FIELD_OF.get(reads_as.get(meant, ""), "") not in {"", *filled}:
-            raise UnreadableCsvError(f"unknown column {_shown(header[index])}; did you mean {meant}?")
+        if folded[index] in mapped:
+            continue
+        near = _correct_spelling_of(folded[index])
+        if near is not None and FIELD_OF.get(reads_as.get(near, ""), "") not in {"", *filled}:
+            raise UnreadableCsvError(f"unknown column {_shown(header[index])}; did you mean {near}?")
     if "title" not in filled:
         raise UnreadableCsvError(
-            f"the first line names no task_name or title column; it must name the columns, such as: {known}"
+            f"the first line names no task_name or title column; it must name the columns, such as: {known}; "
+            "for other names, set column_map"
         )
     twice = sorted({name for name in filled if filled.count(name) > 1 and name != "labels"})
     if twice:

@@ -14,7 +14,7 @@ from app.csv_files.words import key_of
 from app.models.imports.task_import import DateFormat, DuplicatePolicy, ImportMode, ImportState
 from app.models.people.user import MAX_EMAIL_LENGTH
 from app.models.projects.project import DEFAULT_PROJECT_KEY
-from app.models.tasks.fields import TaskPriority, TaskStatus
+from app.models.tasks.fields import IMPORTED, TaskPriority, TaskStatus
 from app.schemas.base import Format, PageOrFileQuery, StrictSchema, Text, page_schema
 from app.schemas.projects import ProjectKey
 from app.schemas.tasks.inputs import Priority, Status
@@ -88,6 +88,10 @@ def _person() -> Text:
     )
 
 
+def _field() -> fields.String:
+    return fields.String(validate=validate.OneOf(sorted(IMPORTED)), allow_none=True)
+
+
 class ImportForm(StrictSchema):
     """Every field is optional. In the form, the file comes after them."""
 
@@ -121,12 +125,15 @@ class ImportForm(StrictSchema):
         metadata={"description": "how dates are written; `us` if absent; every format also reads ISO 8601"},
     )
     day_first = fields.Boolean(metadata={"description": "`true`: short for `date_format=day_first`"})
-    status_map = WrittenWordMap(
-        Status(),
+    column_map = WrittenWordMap(
+        _field(),
         metadata={
-            "description": 'what words of the file mean, as JSON: `{"This week": "in_progress"}`; kept for the '
-            "next import into the project, which uses it if it names none"
+            "description": 'the fields that columns of the file fill, as JSON: `{"Titel": "title", "Zweck": null}`; '
+            "null ignores a column; kept for the next import into the project, which uses it if it names none"
         },
+    )
+    status_map = WrittenWordMap(
+        Status(), metadata={"description": 'the same for words of the file: `{"This week": "in_progress"}`'}
     )
     priority_map = WrittenWordMap(Priority(), metadata={"description": "the same for priorities"})
     people_map = WrittenWordMap(
@@ -151,6 +158,7 @@ class ImportForm(StrictSchema):
             delimiter=values.get("delimiter"),
             date_format=values.get("date_format")
             or (DateFormat.DAY_FIRST if values.get("day_first") else DateFormat.US),
+            column_map=values.get("column_map"),
             status_map=values.get("status_map"),
             priority_map=values.get("priority_map"),
             people_map=values.get("people_map"),
@@ -221,6 +229,7 @@ class ProblemGroup(Schema):
 
 
 class _WordMaps(Schema):
+    column_map = fields.Dict(keys=fields.String(), values=fields.String(allow_none=True), required=True)
     status_map = fields.Dict(keys=fields.String(), values=fields.Enum(TaskStatus, by_value=True), required=True)
     priority_map = fields.Dict(keys=fields.String(), values=fields.Enum(TaskPriority, by_value=True), required=True)
     people_map = fields.Dict(keys=fields.String(), values=fields.String(allow_none=True), required=True)
@@ -243,6 +252,7 @@ class ImportMapping(_WordMaps):
 
 
 class ImportMappingInput(StrictSchema):
+    column_map = WordMap(_field(), load_default=dict)
     status_map = WordMap(Status(), load_default=dict)
     priority_map = WordMap(Priority(), load_default=dict)
     people_map = WordMap(_person(), load_default=dict)

@@ -11,6 +11,7 @@ UPGRADE = """
 CREATE TYPE date_format AS ENUM ('us', 'day_first', 'year_first', 'iso', 'jira', 'month_name');
 ALTER TABLE imports
     ADD date_format date_format,
+    ADD column_map jsonb NOT NULL DEFAULT '{}',
     ADD status_map jsonb NOT NULL DEFAULT '{}',
     ADD priority_map jsonb NOT NULL DEFAULT '{}',
     ADD people_map jsonb NOT NULL DEFAULT '{}',
@@ -22,6 +23,7 @@ ALTER TABLE import_errors ADD sheet_row bigint;
 CREATE TABLE import_mappings (
     project_id bigint CONSTRAINT pk_import_mappings PRIMARY KEY
         CONSTRAINT fk_import_mappings_project_id_projects REFERENCES projects ON DELETE CASCADE,
+    column_map jsonb NOT NULL DEFAULT '{}',
     status_map jsonb NOT NULL DEFAULT '{}',
     priority_map jsonb NOT NULL DEFAULT '{}',
     people_map jsonb NOT NULL DEFAULT '{}',
@@ -34,7 +36,7 @@ DROP TABLE import_mappings;
 ALTER TABLE import_errors DROP sheet_row;
 ALTER TABLE import_blocks DROP first_sheet_row;
 ALTER TABLE imports
-    DROP date_format, DROP status_map, DROP priority_map, DROP people_map, DROP codec, DROP has_bom,
+    DROP date_format, DROP column_map, DROP status_map, DROP priority_map, DROP people_map, DROP codec, DROP has_bom,
     DROP problem_groups;
 DROP TYPE date_format;
 """

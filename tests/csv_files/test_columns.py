@@ -99,7 +99,7 @@ class TestWithoutATitle:
         assert caught.value.detail == (
             "the first line names no task_name or title column; it must name the columns, such as: assigned_user, "
             "assignee, completed_at, created_at, description, due_at, external_ref, labels, priority, started_at, "
-            "status, task_name, title"
+            "status, task_name, title; for other names, set column_map"
         )
 
 
@@ -363,6 +363,48 @@ class TestNames:
         folded = {folded_name(name) for name in header.split(",")}
 
         assert sum(tracker.marks <= folded for tracker in TRACKERS.values()) == 1
+
+
+class TestColumnMap:
+    GERMAN = {"titel": "title", "fällig am": "due_at", "grösse": "labels", "zweck": None}  # noqa: RUF012
+
+    def test_names_the_field_of_each_column(self):
+        layout = layout_of(["Titel", "Fällig_am", "Größe", "Zweck", "Status"], self.GERMAN)
+
+        assert fields_by_name(layout) == {
+            "Titel": "title",
+            "Fällig_am": "due_at",
+            "Größe": "labels",
+            "Status": "status",
+        }
+        assert layout.ignored == ("Zweck",)
+
+    def test_comes_before_the_known_names(self):
+        layout = layout_of(["Title", "Summary", "Description"], {"title": "description", "description": None})
+
+        assert fields_by_name(layout) == {"Title": "description", "Summary": "title"}
+
+    def test_columns_that_a_tracker_reads_together_are_read_one_by_one(self):
+        chosen = {"list name": None, "archived": "status"}
+
+        layout = layout_of(["Card ID", "Card Name", "List Name", "Due Complete", "Archived"], chosen)
+
+        assert fields_by_name(layout) == {"Card ID": "external_ref", "Card Name": "title", "Archived": "status"}
+        assert layout.ignored == ("List Name", "Due Complete")
+
+    def test_a_misspelled_name_may_be_ignored_on_purpose(self):
+        assert layout_of(["title", "desription"], {"desription": None}).ignored == ("desription",)
+
+    def test_a_column_that_the_file_does_not_have_changes_nothing(self):
+        assert layout_of(["title"], {"titel": "title"}) == layout_of(["title"])
+
+    def test_two_columns_for_a_field_are_refused(self):
+        with pytest.raises(UnreadableCsvError, match="more than one column for title"):
+            layout_of(["title", "Titel"], {"titel": "title"})
+
+    def test_a_header_without_a_title_names_the_map(self):
+        with pytest.raises(UnreadableCsvError, match="column_map"):
+            layout_of(["Titel"])
 
 
 class TestAnyHeader:

@@ -9,12 +9,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
 
-MAP_NAMES = ("status_map", "priority_map", "people_map")
+MAP_NAMES = ("column_map", "status_map", "priority_map", "people_map")
 
 
 class WordColumns:
-    """Each column maps words of a file, in lower case, to our words. A person may be null, which means nobody."""
+    """Each column maps words of a file, in lower case, to our words.
 
+    A person may be null, which means nobody, and so may a column of the file, which is then ignored.
+    """
+
+    column_map: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
     status_map: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
     priority_map: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
     people_map: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))

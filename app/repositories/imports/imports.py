@@ -50,19 +50,21 @@ IMPORT_DETAIL_FIELDS: dict[str, Any] = {
         cast(TaskImport.date_format, Text),
         case((TaskImport.is_day_first, DateFormat.DAY_FIRST.value), else_=DateFormat.US.value),
     ),
+    "column_map": TaskImport.column_map,
     "status_map": TaskImport.status_map,
     "priority_map": TaskImport.priority_map,
     "people_map": TaskImport.people_map,
     "problem_groups": func.jsonb_path_query_array(TaskImport.problem_groups, f"$[0 to {MAX_SHOWN_GROUPS - 1}]"),
 }
 MAPPING_FIELDS: dict[str, Any] = {
+    "column_map": ImportMapping.column_map,
     "status_map": ImportMapping.status_map,
     "priority_map": ImportMapping.priority_map,
     "people_map": ImportMapping.people_map,
     "updated_at": ImportMapping.updated_at,
     "version": ImportMapping.version,
 }
-NO_MAPPING = b'{"status_map":{},"priority_map":{},"people_map":{},"updated_at":null,"version":0}'
+NO_MAPPING = b'{"column_map":{},"status_map":{},"priority_map":{},"people_map":{},"updated_at":null,"version":0}'
 # The place of a problem, for somebody who has the file open in an editor or in a spreadsheet.
 _PLACE = func.concat(
     "line ",

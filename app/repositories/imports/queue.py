@@ -130,6 +130,7 @@ class ImportQueueRepository:
                 TaskImport.finished_at.is_(None) | (TaskImport.finished_at >= since),
                 TaskImport.state != ImportState.FAILED,
                 # The same words may have had other meanings in the project then.
+                TaskImport.column_map == task_import.column_map,
                 TaskImport.status_map == task_import.status_map,
                 TaskImport.priority_map == task_import.priority_map,
                 TaskImport.people_map == task_import.people_map,

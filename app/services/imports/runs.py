@@ -216,7 +216,7 @@ class ImportRunService:
 
     def _reader_of(self, task_import: TaskImport) -> RowReader:
         return RowReader(
-            layout_of(task_import.header),
+            layout_of(task_import.header, task_import.column_map),
             task_import.delimiter,
             self._calendar.time_zone,
             date_format=task_import.dates_are,

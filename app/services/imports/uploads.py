@@ -23,8 +23,9 @@ from app.errors import (
     UnavailableError,
 )
 from app.events import ImportWaiting
+from app.models.imports.mapping import MAP_NAMES
 from app.models.imports.task_import import DateFormat, DuplicatePolicy, ImportBlock, ImportMode, ImportState, TaskImport
-from app.models.projects.project import DEFAULT_PROJECT_KEY
+from app.models.projects.project import DEFAULT_PROJECT_KEY, Project
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.repositories.imports.imports import ImportRepository
 from app.repositories.imports.people import ImportPeopleRepository
@@ -57,6 +58,7 @@ class ImportOptions:
     encoding: Encoding | None = None
     delimiter: str | None = None
     date_format: DateFormat = DateFormat.US
+    column_map: Mapping[str, str | None] | None = None
     status_map: Mapping[str, TaskStatus] | None = None
     priority_map: Mapping[str, TaskPriority] | None = None
     people_map: Mapping[str, str | None] | None = None
@@ -64,8 +66,7 @@ class ImportOptions:
     @property
     def maps(self) -> dict[str, Mapping[str, Any]]:
         """The maps that the import names."""
-        named = {"status_map": self.status_map, "priority_map": self.priority_map, "people_map": self.people_map}
-        return {name: words for name, words in named.items() if words is not None}
+        return {name: words for name in MAP_NAMES if (words := getattr(self, name)) is not None}
 
 
 class ImportUploadService:
@@ -99,10 +100,17 @@ class ImportUploadService:
         began_at = self._now()
         first = None if idempotency_key is None else self._find_first(actor, idempotency_key)
         watched_stream = _WatchedStream(stream)
-        file = CsvFile(watched_stream, self._limits, encoding=options.encoding, delimiter=options.delimiter)
+        maps = self._maps_for(actor, options) if first is None else first.maps
+        file = CsvFile(
+            watched_stream,
+            self._limits,
+            encoding=options.encoding,
+            delimiter=options.delimiter,
+            column_map=maps["column_map"],
+        )
         if first is not None:
             return _ensure_same(first, file, options)
-        task_import = self._begin(actor, file, filename, options, idempotency_key)
+        task_import = self._begin(actor, file, filename, options, maps, idempotency_key)
         import_id = task_import.id
         content = _content_hash(file, options)
         try:
@@ -141,15 +149,29 @@ class ImportUploadService:
         silence = self._now() - (upload.claimed_until - UPLOAD_LEASE)
         return max(0, int((MAX_SILENCE - silence).total_seconds()) + 1) if abs(silence) <= MAX_SILENCE else 0
 
+    def _maps_for(self, actor: Actor, options: ImportOptions) -> dict[str, Mapping[str, Any]]:
+        """The maps that the import names, and those that the project has kept in place of the others."""
+        with self._uow.transaction():
+            kept = self._imports.get_mapping(self._get_project(actor, options.project).id)
+        return {**{name: {} for name in MAP_NAMES}, **(kept.maps if kept is not None else {}), **options.maps}
+
+    def _get_project(self, actor: Actor, key: str) -> Project:
+        project = self._projects.get(actor, key)
+        if project is None:
+            raise InvalidError.of("project", f"there is no project {key}")
+        return project
+
     def _begin(
-        self, actor: Actor, file: CsvFile, filename: str, options: ImportOptions, idempotency_key: str | None
+        self,
+        actor: Actor,
+        file: CsvFile,
+        filename: str,
+        options: ImportOptions,
+        maps: Mapping[str, Mapping[str, Any]],
+        idempotency_key: str | None,
     ) -> TaskImport:
         with self._uow.transaction():
-            project = self._projects.get(actor, options.project)
-            if project is None:
-                raise InvalidError.of("project", f"there is no project {options.project}")
-            kept = self._imports.get_mapping(project.id)
-            maps = {**(kept.maps if kept is not None else {}), **options.maps}
+            project = self._get_project(actor, options.project)
             task_import = TaskImport(
                 creator_id=actor.user_id,
                 project_id=project.id,

@@ -7,12 +7,14 @@ from tests.routes.imports.uploads import upload
 
 MAPPING = "/api/v1/projects/OPS/import-mapping"
 MAPS = {
+    "column_map": {"Titel": "title", "Größe": None},
     "status_map": {"This  Week": "doing"},
     "priority_map": {"P1": "critical"},
     "people_map": {"Ada L.": "ada@example.org", "nobody yet": None},
 }
-EMPTY = {"status_map": {}, "priority_map": {}, "people_map": {}}
+EMPTY = {"column_map": {}, "status_map": {}, "priority_map": {}, "people_map": {}}
 FOLDED = {
+    "column_map": {"titel": "title", "grösse": None},
     "status_map": {"this week": "in_progress"},
     "priority_map": {"p1": "critical"},
     "people_map": {"ada l.": "ada@example.org", "nobody yet": None},
@@ -66,6 +68,8 @@ class TestMapping:
             ({"status_map": "{}"}, "/status_map"),
             ({"people_map": {"Ada": "me\nyou"}}, "/people_map/Ada/value"),
             ({"colour_map": {}}, "/colour_map"),
+            ({"column_map": {"Titel": "heading"}}, "/column_map/Titel/value"),
+            ({"column_map": {"Titel": "id"}}, "/column_map/Titel/value"),
             ({"priority_map": {"x" * 201: "low"}}, f"/priority_map/{'x' * 201}/key"),
         ],
     )

@@ -9,7 +9,7 @@ FIELDS = {
     *("failure", "created_at", "finished_at"),
 }
 # An import by itself has these, too.
-DETAILS = FIELDS | {"date_format", "status_map", "priority_map", "people_map", "problem_groups"}
+DETAILS = FIELDS | {"date_format", "column_map", "status_map", "priority_map", "people_map", "problem_groups"}
 CSV = b"task_name,status\nOne,todo\nTwo,maybe\nThree,done\n"
 
 

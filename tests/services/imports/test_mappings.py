@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.errors import UnreadableCsvError
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from tests.services.imports.uploading import upload
 from tests.stored import list_tasks
@@ -59,6 +60,30 @@ class TestKept:
 
         assert not waiting.is_finished
         assert [task.status for task in list_tasks(session)] == [TaskStatus.IN_PROGRESS]
+
+
+class TestColumns:
+    LINES = ("Titel;Zustand", "Eins;todo")
+    COLUMNS = {"titel": "title", "zustand": "status"}  # noqa: RUF012
+
+    def test_the_next_file_with_these_columns_is_read(self, service, manager, session):
+        first = upload(service, manager, *self.LINES, column_map=self.COLUMNS)
+        second = upload(service, manager, *self.LINES)
+
+        assert (first.created_count, second.created_count) == (1, 1)
+        assert [task.title for task in list_tasks(session)] == ["Eins", "Eins"]
+
+    def test_a_file_without_a_title_is_refused_before_it_is_kept(self, service, services, manager):
+        with pytest.raises(UnreadableCsvError, match="column_map"):
+            upload(service, manager, *self.LINES, column_map={"zustand": "status"})
+
+        assert services.import_mappings.get(manager, "GEN").version == 0
+
+    def test_the_key_finds_its_import_whatever_the_columns_mean_now(self, service, services, manager):
+        first = upload(service, manager, *self.LINES, key="k", column_map=self.COLUMNS)
+        services.import_mappings.clear(manager, "GEN")
+
+        assert upload(service, manager, *self.LINES, key="k", column_map=self.COLUMNS).import_id == first.import_id
 
 
 class TestSentAgain:
