@@ -30,6 +30,8 @@ EXCEPTIONS = {
     ("app.routes.people", "app.queries.tasks"),
     ("app.routes.people", "app.schemas.tasks.answers"),
     ("app.routes.people", "app.schemas.tasks.queries"),
+    # So do the routes that hand over the tasks of a user.
+    ("app.routes.people", "app.schemas.tasks.handover"),
     # The routes of a user's API tokens lie below that of the user.
     ("app.routes.people", "app.schemas.login"),
     # A new password and a deactivation end the user's sessions and API tokens in the same transaction.
