@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from psycopg2.errors import DiskFull, QueryCanceled, UndefinedColumn, UndefinedFunction, UndefinedTable
+from psycopg2.errors import DiskFull, QueryCanceled, UndefinedColumn, UndefinedTable
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -28,7 +28,7 @@ FULL_DISK_RETRY_AFTER_SECONDS = 30
 OUTCOME_SECONDS = 2.0
 OUTCOME_PAUSE_SECONDS = 0.1
 # What a database lacks that has not been migrated to this release.
-OLDER_SCHEMA = (UndefinedTable, UndefinedColumn, UndefinedFunction)
+OLDER_SCHEMA = (UndefinedTable, UndefinedColumn)
 
 # Sets the actor and request that the history's triggers read in this transaction, and returns the transaction's number.
 # A server that crashes and loses the transaction may assign its number again. Recovery from a crash ends with a

@@ -33,8 +33,7 @@ class TestCompleteEnvironment:
         env_file = complete_environment(write("PORT=8000\nTIME_ZONE=UTC\n"))
 
         assert os.environ["PORT"] == "8080"
-        assert str(env_file).startswith("1 settings come from ")
-        assert str(env_file).endswith("; the environment replaces PORT")
+        assert str(env_file) == f"settings from {env_file.path}: 1; the environment replaces PORT"
 
     def test_an_empty_variable_of_the_environment_wins_too(self, environment, write):
         environment.setenv("CELERY_BROKER_URL", "")
@@ -48,6 +47,12 @@ class TestCompleteEnvironment:
 
         assert env_file.used == set()
         assert "DATABASE_URL" not in os.environ
+
+    def test_variables_that_are_no_settings_are_left_out(self, environment, write):
+        env_file = complete_environment(write("LD_PRELOAD=/tmp/evil.so\nPYTHONPATH=/tmp\nPATH=/tmp\nTIME_ZONE=UTC\n"))
+
+        assert env_file.used == {"TIME_ZONE"}
+        assert "LD_PRELOAD" not in os.environ
 
     def test_a_secret_is_taken_as_it_is_written(self, environment, write):
         complete_environment(write("ADMIN_PASSWORD=$HOME${HOME}#1\n"))
@@ -107,7 +112,7 @@ class TestMain:
         run = tracker.start(ENV_FILE=str(path))
 
         assert run.process.wait(timeout=40) == 2
-        assert f"settings come from {path}; the environment replaces " in run.output()
+        assert f"settings from {path}: " in run.output()
         assert "RATE_LIMIT_LOGIN" in run.output()
 
     def test_a_file_for_containers_is_refused_before_anything_starts(self, tracker, tmp_path):

@@ -103,6 +103,7 @@ class World:
             creator_id=self.users[target].id,
             assignee_id=self.users[target].id,
             title=f"Task, {target}",
+            external_ref=f"X-{target.name}",
             revised_at=now,
         )
 

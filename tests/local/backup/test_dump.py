@@ -78,6 +78,34 @@ class TestBackup:
         assert list(tmp_path.iterdir()) == []
 
 
+class TestDatabase:
+    """Without DATABASE_URL: docker compose's if `make env` has made a .env, otherwise that of `make run`."""
+
+    @pytest.mark.parametrize(
+        ("text", "uses_compose"),
+        [("POSTGRES_PASSWORD=secret\n", True), ("TIME_ZONE=UTC\nPOSTGRES_PASSWORD=\n", False), (None, False)],
+    )
+    def test_depends_on_the_env_file(self, tmp_path, text, uses_compose):
+        calls, docker, no_directory = tmp_path / "calls", tmp_path / "docker", tmp_path / "file"
+        docker.write_text(f'#!/bin/sh\n[ "$2" = version ] || {{ echo "$*" >>{calls}; exit 1; }}\n')
+        docker.chmod(0o755)
+        no_directory.touch()
+        if text is not None:
+            (tmp_path / ".env").write_text(text)
+
+        backup = run(
+            "backup",
+            tmp_path / "tasks.dump",
+            PATH=f"{tmp_path}:{os.environ['PATH']}",
+            ENV_FILE=tmp_path / ".env",
+            DATA_DIR=no_directory,
+        )
+
+        assert backup.returncode != 0
+        assert calls.exists() is uses_compose
+        assert (str(no_directory) in backup.stderr) is not uses_compose
+
+
 WAITING_DUMPS = """
 SELECT count(*) FROM pg_stat_activity
  WHERE datname = current_database() AND application_name = 'pg_dump' AND wait_event_type = 'Lock'
