@@ -96,7 +96,7 @@ class TestErrors:
 
         assert response.headers["Content-Type"] == f"text/csv; charset={charset}"
         assert response.data.startswith(mark)
-        assert response.data.removeprefix(mark).decode(codec).splitlines()[1].startswith("Zoë;maybe;line 2 (row 2 of")
+        assert response.data.removeprefix(mark).decode(codec).splitlines()[1].startswith('Zoë;maybe;"line 2 (row 2 of')
 
     def test_pages_join_without_gaps(self, as_manager):
         location = upload(as_manager, b"task_name,status\n" + b"One,maybe\n" * 5).headers["Location"]
