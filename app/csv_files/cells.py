@@ -8,13 +8,14 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from app.clock import deadline_from, in_zone
+from app.csv_files.cell_parts import CellError, parts_of, shown
 from app.csv_files.moments import WRITTEN_AS, formats_of, moment_of, parse_date
-from app.csv_files.words import FileWords, key_of, priority_from, status_from
+from app.csv_files.statuses import StatusReaders
+from app.csv_files.words import FileWords, key_of, priority_from
 from app.models.imports.task_import import DateFormat
 from app.models.people.user import MAX_EMAIL_LENGTH, MAX_USERNAME_LENGTH, RESERVED_USERNAMES
 from app.models.people.username import skeleton_of
 from app.models.tasks.fields import (
-    ACTIVE_STATUSES,
     MAX_DESCRIPTION_LENGTH,
     MAX_EXTERNAL_REF_LENGTH,
     MAX_LABEL_LENGTH,
@@ -24,8 +25,6 @@ from app.models.tasks.fields import (
     TaskStatus,
 )
 
-MAX_SHOWN_LENGTH = 200
-
 # Text that a spreadsheet would take for a formula (OWASP, CSV Injection), after any number of defusing apostrophes.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 _DEFUSED = re.compile(r"'+[=+\-@\t\r\n]")
@@ -34,19 +33,12 @@ _LABEL = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*(?=[,;]|$)|([^,;]*))(?:[,;]|$)')
 _NEEDS_QUOTES = re.compile(r'[,;]|^"')
 _NUMBERED_PERSON = re.compile(r"(.*?)\s*\(\d+\)", re.DOTALL)
 
-# Stands between the cells of a row that are read together, where a tracker says one thing in several columns. It is no
-# character (Unicode, section 23.7), and unlike most control characters it does not count as a space.
-SEPARATOR = "\ufdd0"
 # Todoist writes labels into the name of a task.
 _LABEL_IN_NAME = re.compile(r"(?<!\S)@([^\s@,;]+)")
 # Vikunja writes the zero time of Go for a time that is not set.
 _ZERO_TIME = "0001-01-01T00:00:00Z"
 
 CellReader = Callable[[str], Any]
-
-
-class CellError(ValueError):
-    """The reason why a cell was refused, as the report shows it."""
 
 
 def defused(text: str) -> str:
@@ -79,15 +71,16 @@ class CellReaders:
         self._priorities = priorities
         self._date_format = date_format
         self._words = words
+        statuses = StatusReaders(words)
         self.by_name: dict[str, CellReader] = {
             "title": _title,
             "content": _content,
             "description": _description,
-            "status": self._status,
+            "status": statuses.plain,
             "is_done": _is_done,
-            "jira_status": self._jira_status,
-            "trello_status": self._trello_status,
-            "kanboard_status": self._kanboard_status,
+            "jira_status": statuses.of_jira,
+            "trello_status": statuses.of_trello,
+            "kanboard_status": statuses.of_kanboard,
             "priority": self._priority,
             "created_at": self._moment,
             "started_at": self._moment,
@@ -106,42 +99,6 @@ class CellReaders:
             "external_ref": _external_ref,
             "only_tasks": _only_tasks,
         }
-
-    def _status(self, cell: str) -> TaskStatus:
-        if not cell:
-            return TaskStatus.TODO
-        status = self._status_called(cell)
-        if status is None:
-            raise CellError(f"{shown(cell)} is not a status; say one of {', '.join(TaskStatus)}")
-        return status
-
-    def _status_called(self, word: str) -> TaskStatus | None:
-        return self._words.statuses.get(key_of(word)) or status_from(word)
-
-    def _jira_status(self, cells: str) -> TaskStatus:
-        """Status and category. Every team of Jira names statuses of its own, and each has one of three categories."""
-        status, category = _parts_of(cells, 2)
-        return self._status_called(status) or status_from(category) or self._status(status)
-
-    def _trello_status(self, cells: str) -> TaskStatus:
-        """List, `Due Complete` and `Archived`. A card that is put away has ended, but was not necessarily done."""
-        list_name, is_complete, is_archived = _parts_of(cells, 3)
-        status = self._status_called(list_name)
-        if status is not None and status not in ACTIVE_STATUSES:
-            return status
-        if _is_true(is_complete):
-            return TaskStatus.DONE
-        if _is_true(is_archived):
-            return TaskStatus.CANCELLED
-        return status or self._status(list_name)
-
-    def _kanboard_status(self, cells: str) -> TaskStatus:
-        """Status and column. The status says only whether the task is open, the column how far it is."""
-        status, column = _parts_of(cells, 2)
-        of_column = self._status_called(column)
-        if self._status(status) is TaskStatus.DONE:
-            return TaskStatus.DONE if of_column is None or of_column in ACTIVE_STATUSES else of_column
-        return of_column or self._status(status)
 
     def _priority(self, cell: str) -> TaskPriority:
         if not cell:
@@ -173,7 +130,7 @@ class CellReaders:
 
     def _todoist_deadline(self, cells: str) -> datetime | None:
         """Date, deadline and time zone. The date says when somebody wants to do the task: the deadline comes first."""
-        planned, deadline, zone = _parts_of(cells, 3)
+        planned, deadline, zone = parts_of(cells, 3)
         written = deadline or planned
         if not written:
             return None
@@ -216,17 +173,6 @@ def _zone_names() -> set[str]:
     return available_timezones()
 
 
-def _parts_of(cells: str, count: int) -> list[str]:
-    """Take cells apart that are read together. Those at the end may be missing."""
-    parts = cells.split(SEPARATOR, count - 1)
-    return [*parts, *[""] * (count - len(parts))]
-
-
-def shown(cell: str) -> str:
-    """A cell as the report quotes it, cut to a readable length."""
-    return repr(cell[:MAX_SHOWN_LENGTH])
-
-
 def _title(cell: str) -> str:
     if not cell:
         raise CellError("is empty; a task needs a title")
@@ -242,10 +188,6 @@ def _content(cell: str) -> str:
 
 def _description(cell: str) -> str:
     return _text(cell, MAX_DESCRIPTION_LENGTH)
-
-
-def _is_true(cell: str) -> bool:
-    return cell.lower() in {"true", "1", "yes"}
 
 
 def _is_done(cell: str) -> TaskStatus:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from app.csv_files.blocks import is_blank
-from app.csv_files.cells import MAX_SHOWN_LENGTH, SEPARATOR, CellError, CellReader, CellReaders, restored
+from app.csv_files.cell_parts import MAX_SHOWN_LENGTH, SEPARATOR, CellError
+from app.csv_files.cells import CellReader, CellReaders, restored
 from app.csv_files.columns import FIELD_OF, Column, Layout
 from app.csv_files.words import FileWords
 from app.models.imports.task_import import DateFormat, ImportBlock

@@ -8,7 +8,7 @@ import orjson
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from app.csv_files.blocks import DELIMITERS
-from app.csv_files.cells import MAX_SHOWN_LENGTH
+from app.csv_files.cell_parts import MAX_SHOWN_LENGTH
 from app.csv_files.encodings import Encoding
 from app.csv_files.words import key_of
 from app.models.imports.task_import import DateFormat, DuplicatePolicy, ImportMode, ImportState

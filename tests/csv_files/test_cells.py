@@ -8,16 +8,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from app.clock import written_deadline
-from app.csv_files.cells import (
-    MAX_SHOWN_LENGTH,
-    CellError,
-    CellReaders,
-    defused,
-    ensure_fits,
-    join_labels,
-    restored,
-    shown,
-)
+from app.csv_files.cell_parts import MAX_SHOWN_LENGTH, CellError, shown
+from app.csv_files.cells import CellReaders, defused, ensure_fits, join_labels, restored
 from app.csv_files.columns import TRACKERS
 from app.csv_files.words import PRIORITY_ALIASES, STATUS_ALIASES
 from app.models.imports.task_import import DateFormat

@@ -85,6 +85,19 @@ class TestErrors:
         assert (problem["column"], problem["value"]) == (None, None)
         assert problem["message"] == "line 2 (row 2 of the sheet): has 1 cell, the header has 2"
 
+    @pytest.mark.parametrize(
+        ("codec", "charset"), [("utf-8", "utf-8"), ("cp1252", "windows-1252"), ("utf-16-le", "utf-16le")]
+    )
+    def test_a_file_has_the_encoding_and_the_delimiter_of_the_upload(self, as_manager, codec, charset):
+        mark = b"\xff\xfe" if codec == "utf-16-le" else b""
+        location = upload(as_manager, mark + "task_name;status\nZoë;maybe\n".encode(codec)).headers["Location"]
+
+        response = as_manager.get(f"{location}/errors?format=csv")
+
+        assert response.headers["Content-Type"] == f"text/csv; charset={charset}"
+        assert response.data.startswith(mark)
+        assert response.data.removeprefix(mark).decode(codec).splitlines()[1].startswith('Zoë;maybe;"line 2 (row 2 of')
+
     def test_pages_join_without_gaps(self, as_manager):
         location = upload(as_manager, b"task_name,status\n" + b"One,maybe\n" * 5).headers["Location"]
 

@@ -2,7 +2,7 @@ import io
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.composition.services import serving
 from app.csv_files.encodings import Encoding
@@ -28,6 +28,25 @@ class TestFormat:
 
         assert upload(service, manager, *lines).refused_count == 1
         assert upload(service, manager, *lines, date_format=DateFormat.DAY_FIRST).created_count == 1
+
+    @pytest.mark.parametrize(
+        ("date_format", "month"), [(DateFormat.US, 3), (DateFormat.DAY_FIRST, 9)], ids=["us", "day first"]
+    )
+    def test_a_file_that_the_release_before_accepted_is_read_as_that_would(
+        self, service, services, manager, session, date_format, month
+    ):
+        lines = ("task_name,due_at,status", "One,3/9/2026,", "Two,,maybe")
+        outcome = upload(service, manager, *lines, date_format=date_format, wait_seconds=0)
+        session.execute(update(TaskImport).values(date_format=None))
+        session.execute(update(ImportBlock).values(first_sheet_row=None))
+        session.commit()
+
+        services.import_runs.run_waiting()
+
+        assert session.scalar(select(Task.due_at)).month == month
+        (problem,) = service.list_errors(manager, outcome.import_id, cursor=None, limit=10).items
+        assert problem["sheet_row"] is None
+        assert problem["message"].startswith("line 3, column status: 'maybe'")
 
     @pytest.mark.parametrize("encoding", Encoding)
     def test_the_declared_encoding_is_used(self, service, manager, session, encoding):

@@ -127,7 +127,7 @@ READ = [
         content=b"task_name,status\r\nOne,todo\nTwo,done\rThree,maybe\n\rFour,",
         created=3,
         refused=1,
-        message=f"line 4 (row 3 of the sheet), column status: 'maybe' {NO_STATUS}",
+        message=f"line 4 (row 4 of the sheet), column status: 'maybe' {NO_STATUS}",
         titles=("One", "Two", "Four"),
     ),
     Read(
