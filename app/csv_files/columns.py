@@ -30,7 +30,7 @@ class Tracker:
     priorities: dict[str, TaskPriority] = field(default_factory=dict)
 
     def without(self, names: Collection[str]) -> "Tracker":
-        """This tracker's export, if these columns mean something else. Others are not read together with them."""
+        """Leave out these columns, which mean something else. Others are not read together with them."""
         return replace(
             self,
             reads_as={name: reader for name, reader in self.reads_as.items() if name not in names},
