@@ -114,7 +114,8 @@ class TestJobCounts:
         assert wait_for(lambda: stage.lines(level="error"), seconds=30)
         (line,) = stage.lines(level="error")
         assert (line["job"], line["request_id"]) == (LOG_DAYS, "trace-me.1")
-        assert "UndefinedTable" in line["exception"]
+        assert "not ready for this release" in line["exception"]
+        assert "database unavailable: UndefinedTable" in {each["event"] for each in stage.lines(level="warning")}
         assert stage.jobs(LOG_DAYS, "succeeded") == before
 
     def test_a_job_succeeds_when_its_count_cannot_be_stored(self, stage):

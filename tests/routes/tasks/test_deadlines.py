@@ -27,7 +27,7 @@ class TestDay:
             member.patch(f"{path}/status", json={"due_at": day}).json,
         ]
 
-        assert [answer["due_at"] for answer in answers] == [end.isoformat()] * 4
+        assert [answer["due_at"] for answer in answers] == [end.isoformat(timespec="microseconds")] * 4
 
     def test_repeating_the_day_changes_nothing(self, member):
         created = member.post("/api/v1/tasks", json={"title": "Paint", "due_at": "2026-03-29"}).json

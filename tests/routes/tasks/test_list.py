@@ -195,7 +195,7 @@ class TestList:
             ("deleted=perhaps", "/deleted"),
             ("include_total=perhaps", "/include_total"),
             ("q=" + "q" * 201, "/q"),
-            ("assignee=" + "a" * 65, "/assignee"),
+            ("assignee=" + "a" * 255, "/assignee"),
             ("colour=red", "/colour"),
             ("Status=todo", "/Status"),
             ("page=2", "/page"),
