@@ -34,9 +34,9 @@ class TestReadiness:
         )
 
         stage.start("worker")
-        assert wait_for(lambda: stage.failed_checks() == {"beat": "was never seen"}, seconds=30)
+        assert wait_for(lambda: stage.failed_checks() == {"beat": "was never seen"}, seconds=90)
         stage.start("beat")
-        assert wait_for(lambda: stage.failed_checks() == {}, seconds=30)
+        assert wait_for(lambda: stage.failed_checks() == {}, seconds=90)
 
         answer = stage.client.get("/readyz")
         assert (answer.status_code, answer.json["status"]) == (200, "ready")
@@ -44,9 +44,9 @@ class TestReadiness:
     def test_beat_is_ready_without_a_worker(self, stage):
         stage.start("beat")
 
-        assert wait_for(lambda: stage.failed_checks() == {"worker": "was never seen"}, seconds=30)
+        assert wait_for(lambda: stage.failed_checks() == {"worker": "was never seen"}, seconds=90)
         # Beat sends messages, and no worker takes them.
-        assert wait_for(lambda: stage.number("job_queue_length") > 0, seconds=30)
+        assert wait_for(lambda: stage.number("job_queue_length") > 0, seconds=90)
 
 
 class TestAliveFile:
@@ -54,10 +54,10 @@ class TestAliveFile:
     def test_is_touched_again_and_again(self, stage, process_name):
         stage.start(process_name)
 
-        assert wait_for(stage.alive_file(process_name).exists, seconds=30)
+        assert wait_for(stage.alive_file(process_name).exists, seconds=90)
         stage.alive_file(process_name).unlink()
 
-        assert wait_for(stage.alive_file(process_name).exists, seconds=30)
+        assert wait_for(stage.alive_file(process_name).exists, seconds=90)
 
 
 class TestOrdinaryJobs:
@@ -65,7 +65,7 @@ class TestOrdinaryJobs:
         answer = working.ask_for_log("trace-me.1")
 
         assert (answer.status_code, answer.headers["X-Request-ID"]) == (202, "trace-me.1")
-        assert wait_for(lambda: working.lines(request_id="trace-me.1"), seconds=30)
+        assert wait_for(lambda: working.lines(request_id="trace-me.1"), seconds=90)
         (line,) = working.lines(request_id="trace-me.1")
         assert (line["job"], line["level"], line["logger"]) == (LOG_DAYS, "info", "app.services.daily_log.days")
 
@@ -74,7 +74,7 @@ class TestOrdinaryJobs:
 
         for number in range(3):
             assert working.ask_for_log(f"one-of-many.{number}").status_code == 202
-            assert wait_for(lambda number=number: working.lines(request_id=f"one-of-many.{number}"), seconds=30)
+            assert wait_for(lambda number=number: working.lines(request_id=f"one-of-many.{number}"), seconds=90)
 
         request_ids = [line["request_id"] for line in working.lines(job=LOG_DAYS)[line_count:]]
         assert request_ids == ["one-of-many.0", "one-of-many.1", "one-of-many.2"]
@@ -85,7 +85,7 @@ class TestOrdinaryJobs:
 
         working.ask_for_log("count-me.1")
 
-        assert wait_for(lambda: working.jobs(LOG_DAYS, "succeeded") == before + 1, seconds=30)
+        assert wait_for(lambda: working.jobs(LOG_DAYS, "succeeded") == before + 1, seconds=90)
         assert working.number("job_seconds_total", name=LOG_DAYS, result="succeeded") > seconds_before
         assert working.jobs(LOG_DAYS, "failed") == 0
 
@@ -95,7 +95,7 @@ class TestLogLines:
         stage.start("worker")
         stage.start("beat")
         stage.wait_for_first_jobs()
-        assert wait_for(lambda: stage.failed_checks() == {}, seconds=30)
+        assert wait_for(lambda: stage.failed_checks() == {}, seconds=90)
 
         assert {line["event"] for line in stage.lines()} >= {"worker is ready", "beat is ready"}
         assert not [line for line in stage.lines() if line["level"] != "info"]
@@ -110,8 +110,8 @@ class TestJobCounts:
 
         assert stage.ask_for_log("trace-me.1").status_code == 202
 
-        assert wait_for(lambda: stage.jobs(LOG_DAYS, "failed") == 1, seconds=30)
-        assert wait_for(lambda: stage.lines(level="error"), seconds=30)
+        assert wait_for(lambda: stage.jobs(LOG_DAYS, "failed") == 1, seconds=90)
+        assert wait_for(lambda: stage.lines(level="error"), seconds=90)
         (line,) = stage.lines(level="error")
         assert (line["job"], line["request_id"]) == (LOG_DAYS, "trace-me.1")
         assert "not ready for this release" in line["exception"]
@@ -125,10 +125,10 @@ class TestJobCounts:
 
         stage.ask_for_log("trace-me.1")
 
-        assert wait_for(lambda: stage.ask("SELECT count(*) FROM log_requests") == [(0,)], seconds=30)
+        assert wait_for(lambda: stage.ask("SELECT count(*) FROM log_requests") == [(0,)], seconds=90)
         # The next job runs, whatever happened to the first.
         stage.ask_for_log("trace-me.2")
-        assert wait_for(lambda: stage.lines(request_id="trace-me.2", level="info"), seconds=30)
+        assert wait_for(lambda: stage.lines(request_id="trace-me.2", level="info"), seconds=90)
         assert {line["logger"] for line in stage.lines(level="error")} == {"app.jobs.observed"}
 
 
@@ -185,7 +185,7 @@ class Stage:
     def wait_for_first_jobs(self):
         """Wait for the jobs that a worker asks for when it starts."""
         first_jobs = (JobName.LOG_DUE_DAYS, JobName.RUN_IMPORTS)
-        assert wait_for(lambda: all(self.jobs(name.value, "succeeded") for name in first_jobs), seconds=30)
+        assert wait_for(lambda: all(self.jobs(name.value, "succeeded") for name in first_jobs), seconds=90)
 
     def ask_for_log(self, request_id):
         return self._as_admin.post("/log-tasks", headers={"X-Request-ID": request_id})

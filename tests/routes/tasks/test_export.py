@@ -9,7 +9,10 @@ from app.models.people.user import Role
 from app.models.tasks.task import Task
 
 EXPORT = "/api/v1/tasks/export"
-HEADER = "ref,project,title,description,status,priority,labels,assignee,due_at,created_at,started_at,completed_at,external_ref"
+HEADER = (
+    "ref,project,title,description,status,priority,labels,assignee,"
+    "due_at,created_at,started_at,completed_at,external_ref"
+)
 
 
 class TestExport:
