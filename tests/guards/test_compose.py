@@ -29,6 +29,7 @@ KEYS_OF_SERVICE = {
     "cap_drop",
     "command",
     "depends_on",
+    "entrypoint",
     "env_file",
     "environment",
     "healthcheck",
@@ -169,9 +170,12 @@ class TestServices:
         (of_image,), (entrypoint,) = final_stage["CMD"], final_stage["ENTRYPOINT"]
 
         assert json.loads(entrypoint) == ["python", "main.py"]
+        assert make_parser().parse_args(json.loads(of_image)).command == "api"
         for name, subcommand in OURS.items():
-            arguments = services[name].get("command", json.loads(of_image))
-            assert make_parser().parse_args(arguments).command == subcommand, name
+            assert make_parser().parse_args(services[name]["command"]).command == subcommand, name
+
+    def test_ours_name_all_of_their_command_because_earlier_images_have_no_entrypoint(self, services):
+        assert {name: services[name]["entrypoint"] for name in OURS} == dict.fromkeys(OURS, ["python", "main.py"])
 
     def test_ours_are_built_here_and_all_others_are_pinned(self, services):
         """Only one service builds the image, because two builds of one name at the same time would clash."""
