@@ -155,8 +155,11 @@ class TestServices:
                 "redis": {"condition": "service_healthy"},
             }, name
 
-    def test_the_api_waits_for_nothing_so_that_it_can_say_what_is_missing(self, services):
-        assert "depends_on" not in services["api"]
+    def test_the_api_waits_for_no_server_but_stops_before_them(self, services):
+        """It can say what is missing. But if the servers stopped first, the requests of its drain would be lost."""
+        started = {"condition": "service_started"}
+
+        assert services["api"]["depends_on"] == {"db": started, "redis": started}
 
     def test_a_service_that_others_wait_for_exists_and_has_a_health_check(self, services):
         for name, service in services.items():
