@@ -76,6 +76,15 @@ class TestCommands:
             assert ended.value.code == 0, f"{path} names `python main.py {word}`"
 
 
+class TestUpgrade:
+    def test_the_worker_is_never_older_than_the_api(self):
+        """An older worker would ignore the options of an import that only a newer api knows."""
+        upgrade, rollback, _downgrade = CODE_BLOCK.findall(section_of(PAGE.read_text("utf-8"), "Upgrade and rollback"))
+
+        assert re.findall(r"docker compose (?:run --rm|up -d) ?([a-z ]*\b)?", upgrade) == ["migrate", "worker beat", ""]
+        assert re.findall(r"docker compose up -d ?([a-z ]*\b)?", rollback) == ["api", ""]
+
+
 class TestSecrets:
     """The commands for a new signing key, run in a directory with an .env; docker compose is left out."""
 
