@@ -33,6 +33,14 @@ class TestSettings:
         assert settings
         assert [setting.name for setting in settings if not setting.meaning] == []
 
+    def test_only_the_url_itself_is_shown_as_code(self):
+        env_example = "# --- limits\n# like https://a.example,http://b.example:3000; or amqp://c//, or redis://d.\nNAME=\n"
+
+        table = settings_table.table(env_example, "  environment: &environment\n    HOST: 0.0.0.0\n")
+
+        meaning = table.splitlines()[-1].split("|")[3].strip()
+        assert meaning == "like `https://a.example,http://b.example:3000`; or `amqp://c//`, or `redis://d`."
+
 
 class TestAlerts:
     def test_each_alert_has_a_heading_and_each_heading_an_alert(self):
