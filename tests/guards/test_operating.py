@@ -34,7 +34,9 @@ class TestSettings:
         assert [setting.name for setting in settings if not setting.meaning] == []
 
     def test_only_the_url_itself_is_shown_as_code(self):
-        env_example = "# --- limits\n# like https://a.example,http://b.example:3000; or amqp://c//, or redis://d.\nNAME=\n"
+        env_example = (
+            "# --- limits\n# like https://a.example,http://b.example:3000; or amqp://c//, or redis://d.\nNAME=\n"
+        )
 
         table = settings_table.table(env_example, "  environment: &environment\n    HOST: 0.0.0.0\n")
 
