@@ -25,12 +25,13 @@ def init_cors(app: Flask, settings: Settings) -> None:
     serve = app.wsgi_app
     allows_any = ANY_ORIGIN in settings.cors_origins
     allowed = frozenset(settings.cors_origins)
-    # Caches must not give an answer for one origin to another.
+    # Caches must not give an answer for one origin to another. With a star, every answer is the same for all, also one to
+    # a request without an origin.
     vary = [] if allows_any else [("Vary", "Origin")]
 
     def serve_other_origins(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         origin = environ.get("HTTP_ORIGIN", "")
-        is_allowed = bool(origin) and (allows_any or origin in allowed)
+        is_allowed = allows_any or origin in allowed
         added = [("Access-Control-Allow-Origin", ANY_ORIGIN if allows_any else origin), *vary] if is_allowed else vary
         is_preflight = environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
         if is_allowed and is_preflight:

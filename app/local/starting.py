@@ -23,13 +23,13 @@ class StartingServer:
     """Listens on the api's address until the end of the block, at last together with the api.
 
     Linux lets several sockets listen on one address if all agree (SO_REUSEPORT) and belong to one user. So this one
-    belongs to the user of the api, and there is no moment in which nobody listens.
+    belongs to the user of the api, and there is no moment in which nobody listens. It agrees only once it listens, so two
+    trackers that start at the same moment never share an address.
     """
 
     def __init__(self, host: str, port: int, user: ServerUser) -> None:
-        """Raises OSError if the address cannot be used, also because somebody else shares it."""
+        """Raises OSError if the address cannot be used, also because somebody else would share it."""
         self.reason = "the servers are starting"
-        _ensure_unused(host, port)
         self._server = _Server((host, port), self, user)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -44,17 +44,6 @@ class StartingServer:
         self._server.server_close()
 
 
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def _ensure_unused(host: str, port: int) -> None:
-    """Raises OSError if any socket listens there: without SO_REUSEPORT, one does not agree to share."""
-    with socket.socket(_family(host)) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
-
-
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
@@ -62,7 +51,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def __init__(self, address: tuple[str, int], starting: StartingServer, user: ServerUser) -> None:
-        self.address_family = _family(address[0])
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.starting = starting
         with user.acting():
             super().__init__(address, _Handler, bind_and_activate=False)
@@ -76,8 +65,12 @@ class _Server(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """Bind without the look into the DNS that the standard library takes, which may last for seconds."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self.socket.bind(self.server_address)
+
+    def server_activate(self) -> None:
+        """Listen alone, which fails if anybody else listens there; then let the api join."""
+        super().server_activate()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 
     def answer_waiting(self) -> None:
         """Answer clients whose connections were waiting when the server stopped; closing would reset them."""

@@ -17,7 +17,8 @@ READERS = {
     "what `python main.py` starts": "`python main.py …`",
 }
 SETTING = re.compile(r"(?:# ?)?([A-Z][A-Z0-9_]*)=(.*)")
-URL = re.compile(r"\S+://\S+")
+# A mark of the sentence does not belong to the URL before it.
+URL = re.compile(r"\S+://\S*[^\s.,;]")
 READ_BY_COMPOSE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)")
 # docker-compose.yml sets these for each of our containers, whatever .env says.
 SET_BY_COMPOSE = re.compile(r"^  environment: &environment\n((?:    .*\n)+)", re.MULTILINE)

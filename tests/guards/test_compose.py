@@ -29,6 +29,7 @@ KEYS_OF_SERVICE = {
     "cap_drop",
     "command",
     "depends_on",
+    "entrypoint",
     "env_file",
     "environment",
     "healthcheck",
@@ -154,8 +155,11 @@ class TestServices:
                 "redis": {"condition": "service_healthy"},
             }, name
 
-    def test_the_api_waits_for_nothing_so_that_it_can_say_what_is_missing(self, services):
-        assert "depends_on" not in services["api"]
+    def test_the_api_waits_for_no_server_but_stops_before_them(self, services):
+        """It can say what is missing. But if the servers stopped first, the requests of its drain would be lost."""
+        started = {"condition": "service_started"}
+
+        assert services["api"]["depends_on"] == {"db": started, "redis": started}
 
     def test_a_service_that_others_wait_for_exists_and_has_a_health_check(self, services):
         for name, service in services.items():
@@ -169,9 +173,12 @@ class TestServices:
         (of_image,), (entrypoint,) = final_stage["CMD"], final_stage["ENTRYPOINT"]
 
         assert json.loads(entrypoint) == ["python", "main.py"]
+        assert make_parser().parse_args(json.loads(of_image)).command == "api"
         for name, subcommand in OURS.items():
-            arguments = services[name].get("command", json.loads(of_image))
-            assert make_parser().parse_args(arguments).command == subcommand, name
+            assert make_parser().parse_args(services[name]["command"]).command == subcommand, name
+
+    def test_ours_name_all_of_their_command_because_earlier_images_have_no_entrypoint(self, services):
+        assert [services[name]["entrypoint"] for name in OURS] == [["python", "main.py"]] * len(OURS)
 
     def test_ours_are_built_here_and_all_others_are_pinned(self, services):
         """Only one service builds the image, because two builds of one name at the same time would clash."""

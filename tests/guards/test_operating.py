@@ -1,6 +1,7 @@
 """The commands and links in the documents, compared with the repository."""
 
 import re
+import subprocess
 
 import pytest
 import yaml
@@ -31,6 +32,16 @@ class TestSettings:
 
         assert settings
         assert [setting.name for setting in settings if not setting.meaning] == []
+
+    def test_only_the_url_itself_is_shown_as_code(self):
+        env_example = (
+            "# --- limits\n# like https://a.example,http://b.example:3000; or amqp://c//, or redis://d.\nNAME=\n"
+        )
+
+        table = settings_table.table(env_example, "  environment: &environment\n    HOST: 0.0.0.0\n")
+
+        meaning = table.splitlines()[-1].split("|")[3].strip()
+        assert meaning == "like `https://a.example,http://b.example:3000`; or `amqp://c//`, or `redis://d`."
 
 
 class TestAlerts:
@@ -75,6 +86,45 @@ class TestCommands:
             assert ended.value.code == 0, f"{path} names `python main.py {word}`"
 
 
+class TestUpgrade:
+    def test_the_worker_is_never_older_than_the_api(self):
+        """An older worker would ignore the options of an import that only a newer api knows."""
+        upgrade, rollback, _downgrade = CODE_BLOCK.findall(section_of(PAGE.read_text("utf-8"), "Upgrade and rollback"))
+
+        assert re.findall(r"docker compose (?:run --rm|up -d) ?([a-z ]*\b)?", upgrade) == ["migrate", "worker beat", ""]
+        assert re.findall(r"docker compose up -d ?([a-z ]*\b)?", rollback) == ["api", ""]
+
+
+class TestSecrets:
+    """The commands for a new signing key, run in a directory with an .env; docker compose is left out."""
+
+    @pytest.mark.parametrize(
+        ("before", "previous"),
+        [
+            # An .env of a release before the setting, whose last line does not end.
+            ("JWT_SECRET_KEY=old-key\nTIME_ZONE=UTC", "old-key"),
+            ("JWT_SECRET_KEY=old-key\nJWT_PREVIOUS_SECRET_KEYS=\nTIME_ZONE=UTC\n", "old-key"),
+            (
+                "JWT_SECRET_KEY=old-key\nJWT_PREVIOUS_SECRET_KEYS=older,oldest\nTIME_ZONE=UTC\n",
+                "old-key,older,oldest",
+            ),
+        ],
+        ids=["no line", "an empty line", "earlier keys"],
+    )
+    def test_a_new_signing_key_keeps_the_old_ones(self, tmp_path, before, previous):
+        (tmp_path / ".env").write_text(before)
+        functions, rotation = CODE_BLOCK.findall(section_of(PAGE.read_text("utf-8"), "Secrets"))[:2]
+        script = "\n".join(["docker() { :; }", *map(lines_of, (functions, rotation))])
+
+        subprocess.run(["/bin/sh", "-euc", script], cwd=tmp_path, check=True)
+
+        after = [line.partition("=")[::2] for line in (tmp_path / ".env").read_text().split()]
+        assert sorted(name for name, _value in after) == ["JWT_PREVIOUS_SECRET_KEYS", "JWT_SECRET_KEY", "TIME_ZONE"]
+        assert dict(after)["JWT_PREVIOUS_SECRET_KEYS"] == previous
+        assert re.fullmatch(r"[0-9a-f]{64}", dict(after)["JWT_SECRET_KEY"])
+        assert dict(after)["TIME_ZONE"] == "UTC"
+
+
 class TestLinks:
     def test_every_link_leads_to_a_file_and_to_one_of_its_headings(self, pages):
         broken = [
@@ -101,6 +151,11 @@ def section_of(page, heading):
 def prose_of(page):
     """Remove code, where brackets and number signs do not belong to Markdown."""
     return CODE.sub("", CODE_BLOCK.sub("", page))
+
+
+def lines_of(code_block):
+    """Remove the marks around a block of code."""
+    return "\n".join(code_block.splitlines()[1:-1])
 
 
 def code_of(page):

@@ -136,6 +136,14 @@ class TestEveryOrigin:
         }
         assert (preflight.status_code, preflight.headers["Access-Control-Allow-Origin"]) == (204, "*")
 
+    @pytest.mark.parametrize("headers", [{}, {"Origin": ""}, {"Origin": OTHER}], ids=["none", "empty", "another"])
+    @pytest.mark.parametrize("path", ["/ping", "/api/v1/tasks", "/nowhere", "/docs"], ids=["200", "401", "404", "page"])
+    def test_gets_the_same_headers_as_no_origin_because_shared_caches_keep_answers(self, client_for, path, headers):
+        assert cors_headers(client_for("*").get(path, headers=headers)) == {
+            "Access-Control-Allow-Origin": "*",
+            "Access-Control-Expose-Headers": EXPOSED_HEADERS,
+        }
+
 
 class TestContract:
     def test_every_header_that_an_operation_reads_may_be_sent(self, client):

@@ -6,6 +6,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from socketserver import TCPServer
 
 import pytest
 
@@ -62,6 +63,29 @@ class TestStartingServer:
         with pytest.raises(OSError, match="in use"):
             StartingServer("127.0.0.1", port, ServerUser())
 
+    def test_of_two_that_start_at_once_only_one_gets_the_address(self, port, monkeypatch):
+        """Linux lets the second one bind before the first one listens."""
+        listen, started = TCPServer.server_activate, []
+
+        def listen_after_another(server):
+            monkeypatch.undo()
+            started.append(StartingServer("127.0.0.1", port, ServerUser()))
+            listen(server)
+
+        monkeypatch.setattr(TCPServer, "server_activate", listen_after_another)
+
+        with pytest.raises(OSError, match="in use"):
+            StartingServer("127.0.0.1", port, ServerUser())
+
+        with started[0]:
+            assert answers_at(port)
+
+    def test_the_api_may_join_and_nobody_who_does_not_share(self, starting, port):
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(("127.0.0.1", port))
+        with socket.create_server(("127.0.0.1", port), reuse_port=True):
+            pass
+
 
 class TestMain:
     def test_answers_from_the_first_second_until_it_is_ready(self, tracker):
@@ -82,6 +106,11 @@ class TestMain:
             "api, worker and beat are starting",
         ]
         assert "start" not in checks_of(tracker)
+
+
+def answers_at(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+        return json.load(answer) == {"status": "ok"}
 
 
 def checks_of(tracker):

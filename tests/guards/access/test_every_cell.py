@@ -11,7 +11,8 @@ from sqlalchemy import text
 
 from app.auth.permissions import Permission
 from app.models.every_table import metadata
-from tests.guards.access.routes import operations, path_of, permission_of, send
+from docs.generator.contract import Contract
+from tests.guards.access.routes import nameless, operations, path_of, permission_of, send
 from tests.guards.access.world import ANONYMOUS, CALLERS, Target, World
 
 # A refusal may write this, and nothing else: when an API token was last used. It was valid, even if its scope was not
@@ -19,23 +20,28 @@ from tests.guards.access.world import ANONYMOUS, CALLERS, Target, World
 WRITTEN_BY_REFUSALS = {"api_tokens": ["last_used_at"]}
 # A refused log-in is counted, so that the next ones wait.
 WRITTEN_BY_LOG_INS = {"login_attempts", "login_waits", "login_networks"}
+# This route reads a token of another kind itself, and nothing of others can be named there.
+REFRESH = "POST /api/v1/auth/refresh"
 CHANGES_A_TASK = {"PUT", "PATCH", "DELETE"}
 
 
 class TestEveryCell:
     @pytest.mark.parametrize("caller", CALLERS, ids=str)
-    def test_lets_in_exactly_whom_the_rules_allow_and_a_refusal_changes_nothing(
+    def test_lets_in_exactly_whom_the_rules_allow_and_changes_nothing_else(
         self, app, client, connection, redis, world_of, caller
     ):
+        """A refusal changes nothing at all, and nothing changes a task of a project that the caller is not in."""
         world = world_of(caller)
-        before = fingerprint_of(connection)
+        before, hidden = fingerprint_of(connection), hidden_tasks(connection, world)
         wrong, refused = {}, 0
         for rule, method, target in cells(app):
             expected = refusal_of(caller, permission_of(app, rule), rule.rule, method, target)
             path = path_of(rule, world.named(target, rule.rule))
             with connection.begin_nested() as moment:
                 status = send(world.client, method, rule, path).status_code
-                has_changed = status >= 400 and fingerprint_of(connection) != before
+                has_changed = hidden_tasks(connection, world) != hidden or (
+                    status >= 400 and fingerprint_of(connection) != before
+                )
                 moment.rollback()
             # The cache would remember what has been rolled back.
             redis.flushdb()
@@ -47,10 +53,30 @@ class TestEveryCell:
         assert wrong == {}
         assert refused
 
-    def test_covers_every_operation_that_needs_a_token(self, app):
-        assert {(rule.rule, method) for rule, method, _target in cells(app)} == {
-            (rule.rule, method) for rule, method in operations(app) if permission_of(app, rule) is not None
-        }
+    def test_covers_every_operation_that_needs_a_token(self, app, client):
+        contract = Contract(client.get("/api/v1/openapi.json").text)
+
+        assert {nameless(f"{method} {rule.rule}") for rule, method, _target in cells(app)} == {
+            nameless(str(operation)) for operation in contract.operations if operation.needs_token
+        } - {REFRESH}
+
+    @pytest.mark.parametrize(
+        ("path", "target"),
+        [
+            ("/api/v1/users/<user:user_id>/reassign", Target.OTHER_PROJECT),
+            ("/api/v1/users/<user:user_id>/merge", Target.DELETED),
+        ],
+        ids=["reassign", "merge"],
+    )
+    def test_a_task_passes_to_somebody_else_if_the_caller_may_do_so(self, app, session, world_of, path, target):
+        """Otherwise no cell would show that nobody else's tasks do."""
+        world = world_of(next(caller for caller in CALLERS if caller.name == "admin"))
+        (rule,) = [rule for rule in app.url_map.iter_rules() if rule.rule == path]
+
+        answer = send(world.client, "POST", rule, path_of(rule, world.named(target, path)))
+
+        session.refresh(world.tasks[target])
+        assert (answer.status_code, world.tasks[target].assignee_id) == (200, world.member.id)
 
     def test_a_change_anywhere_changes_the_fingerprint(self, connection, world_of):
         """Otherwise the test above could not fail."""
@@ -125,7 +151,7 @@ def refusal_of_task(caller, rule, method, target):
 
 
 def refusal_of_own(_caller, rule, _method, target):
-    """Of others, these do not exist, even for an admin. A session ends once; a token may be revoked again."""
+    """Nobody sees those of others, not even an admin. A session ends once; a token may be revoked again."""
     is_own = target is Target.OWN or (target is Target.DELETED and "session_id" not in rule)
     return None if is_own else 404
 
@@ -159,6 +185,14 @@ def fingerprints_of(connection):
 
 def fingerprint_of(connection):
     return frozenset(fingerprints_of(connection).items())
+
+
+def hidden_tasks(connection, world):
+    """Every task of the project that the caller is not in. From an admin nothing is hidden."""
+    if world.hidden_project is None:
+        return None
+    statement = text("SELECT to_jsonb(t) FROM tasks t WHERE project_id = :project_id ORDER BY id")
+    return connection.scalars(statement, {"project_id": world.hidden_project.id}).all()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from app.models.people.user import Role
 from app.models.projects.project import ProjectMember
 from app.models.tasks.fields import TaskPriority
 from app.models.tasks.task import Task
-from tests.guards.access.routes import operations, path_of, permission_of, send, view_of
+from tests.guards.access.routes import MEMBER, operations, path_of, permission_of, send, view_of
 
 PUBLIC = {
     ("GET", "/"),
@@ -387,6 +387,7 @@ class Place:
             project_id=self.project.id, title="Hidden from strangers", priority=TaskPriority.HIGH, revised_at=clock()
         )
         self.user = factories.User()
+        factories.ProjectMember(project_id=self.project.id, user_id=factories.User(username=MEMBER).id)
         clock.advance(seconds=1)
         self._services = services
         self._client = client

@@ -6,7 +6,7 @@ from app.auth.permissions import PERMISSIONS_OF, PERMISSIONS_OF_SCOPE
 from app.models.login.api_token import TokenScope
 from app.models.people.user import Role
 from docs.generator.access_table import BEGIN, END
-from tests.guards.access.routes import operations, permission_of
+from tests.guards.access.routes import nameless, operations, permission_of
 from tests.servers import ROOT
 
 # No client needs the contract's pages, and OpenAPI does not describe them.
@@ -51,8 +51,3 @@ def allowed_by(permission):
         return set(Role), set(TokenScope)
     roles = {role for role in Role if permission in PERMISSIONS_OF[role]}
     return roles, {scope for scope in TokenScope if permission in PERMISSIONS_OF_SCOPE[scope]}
-
-
-def nameless(route):
-    """OpenAPI knows one path where ours differ only in a parameter's name."""
-    return re.sub(r"<[^>]+>|\{\w+\}", "{}", route)

@@ -13,6 +13,7 @@ from app.models.imports.task_import import TaskImport
 from app.models.login.api_token import TokenScope
 from app.models.people.user import Role
 from tests.client import Client
+from tests.guards.access.routes import MEMBER
 
 
 class Target(StrEnum):
@@ -21,7 +22,7 @@ class Target(StrEnum):
     OWN = "own"
     SAME_PROJECT = "same project"
     OTHER_PROJECT = "other project"
-    # In the caller's project. A user is deactivated, a session has ended, a token is revoked.
+    # In the caller's project. A user has been made up by an import, a session has ended, a token is revoked.
     DELETED = "deleted"
 
 
@@ -76,13 +77,16 @@ class World:
         self.ours, self.theirs = factories.Project(key="OURS"), factories.Project(key="THEIRS")
         self.me = factories.User(role=caller.role or Role.USER)
         # A caller who has left is only in the other project, where they also have no task.
-        self._join(self.me, self.theirs if caller.has_left else self.ours)
+        here, elsewhere = (self.theirs, self.ours) if caller.has_left else (self.ours, self.theirs)
+        self._join(self.me, here)
+        self.hidden_project = None if caller.role is Role.ADMIN else elsewhere
         self.users = {
             Target.OWN: self.me,
             Target.SAME_PROJECT: self._join(factories.User(), self.ours),
             Target.OTHER_PROJECT: self._join(factories.User(), self.theirs),
-            Target.DELETED: self._join(factories.User(is_active=False), self.ours),
+            Target.DELETED: self._join(factories.User(is_active=False, password_hash=None), self.ours),
         }
+        self.member = self._join(self._join(factories.User(username=MEMBER), self.ours), self.theirs)
         self.projects = dict.fromkeys(Target, self.ours) | {Target.OTHER_PROJECT: self.theirs}
         self.tasks = {target: self._make_task(target, clock()) for target in Target}
         clock.advance(seconds=1)
@@ -139,7 +143,7 @@ class World:
         return asking
 
     def named(self, target: Target, rule: str):
-        """What a path argument stands for, as a function of its name."""
+        """Return a function that finds the value of a path argument by its name."""
         values = {
             "task_id": self.tasks[target].id,
             "log_id": self.logs[target],
