@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "2026_11_27_import_options"
-down_revision = "2026_11_26_creator_versions"
+down_revision = "2026_11_26_merged_users"
 branch_labels = None
 depends_on = None
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import case, func, or_, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
@@ -46,15 +46,12 @@ class HandoverRepository:
         return {row.project_id: row.task_count for row in self._session.execute(counted)}
 
     def merge(self, from_id: int, to_id: int, *, at: datetime) -> int:
-        """Replace a user as assignee and creator of all their tasks, deleted ones too. Count the tasks."""
+        """Replace a user as the assignee of all their tasks, deleted ones too. Count the tasks."""
         ensure_signed(self._session)
-        people = {
-            column: case((column == from_id, to_id), else_=column) for column in (Task.assignee_id, Task.creator_id)
-        }
         moved = (
             update(Task)
-            .where(or_(Task.assignee_id == from_id, Task.creator_id == from_id))
-            .values({**people, Task.updated_at: at, Task.version: Task.version + 1})
+            .where(Task.assignee_id == from_id)
+            .values(assignee_id=to_id, updated_at=at, version=Task.version + 1)
             .returning(Task.id)
             .cte("moved")
         )
