@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
@@ -12,11 +12,6 @@ from app.models.projects.project import Project, ProjectMember
 from app.models.tasks.fields import ACTIVE_STATUSES
 from app.models.tasks.task import Task
 from app.repositories.tasks.rows import is_deleted, visible_to
-
-_MOVE_MEMBERSHIPS = text("""
-    WITH moved AS (DELETE FROM project_members WHERE user_id = :from_id RETURNING project_id)
-    INSERT INTO project_members (project_id, user_id) SELECT project_id, :to_id FROM moved ON CONFLICT DO NOTHING
-""")
 
 
 class HandoverRepository:
@@ -56,9 +51,6 @@ class HandoverRepository:
             .cte("moved")
         )
         return self._session.scalar(select(func.count()).select_from(moved)) or 0
-
-    def move_memberships(self, from_id: int, to_id: int) -> None:
-        self._session.execute(_MOVE_MEMBERSHIPS, {"from_id": from_id, "to_id": to_id})
 
     def list_projects_without(self, user_id: int, project_ids: Collection[int]) -> Sequence[str]:
         """The keys of those projects that the user is not a member of."""

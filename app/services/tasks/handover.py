@@ -72,7 +72,8 @@ class HandoverService:
             if target.is_service:
                 raise InvalidError.of("into", f"{target.username} is a service account")
             count = self._tasks.merge(source.id, target.id, at=self._now())
-            self._tasks.move_memberships(source.id, target.id)
+            # After the tasks, because a move of a task to another project locks the task first too.
+            self._projects.move_memberships(source.id, target.id, at=self._now())
             source.merged_into_id, source.updated_at = target.id, self._now()
             self._users.flush()
             self._uow.publish(UserChanged(source.id))
