@@ -89,6 +89,12 @@ class StatementTooSlowError(UnavailableError):
     code = "too_slow"
 
 
+class ChangesCollidedError(UnavailableError):
+    """PostgreSQL undid this transaction, because it and another one waited for each other."""
+
+    code = "changes_collided"
+
+
 class TooManyRunningRequestsError(TooManyRequestsError):
     code = "too_many_running_requests"
 

@@ -199,7 +199,7 @@ class TestHandover:
             handover.merge(17, 18, at=NOW)
             handover.reassign(ADMIN, 17, 18, project_id=None, only_active=False, at=NOW)
 
-        assert len(seen) == 2
+        assert len(seen) == 4
         assert seen.scans() == []
 
 

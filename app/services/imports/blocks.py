@@ -145,6 +145,8 @@ class ImportBlockService:
         task_import.skipped_count += len(good) - created - updated
         if is_check:
             return
+        if updated:
+            self._batches.lock_matched()
         if created:
             last_number = self._numbers_for(task_import, created)
             create = self._batches.create_unmatched if is_matched else self._batches.create_all
