@@ -36,7 +36,7 @@ class TestReassign:
             ({}, "/to"),
             ({"to": None}, "/to"),
             ({"to": "nobody"}, "/to"),
-            ({"to": "n" * 65}, "/to"),
+            ({"to": "n" * 255}, "/to"),
             ({"to": "ada", "project": "no key"}, "/project"),
             ({"to": "ada", "project": "NONE"}, "/project"),
             ({"to": "ada", "only_active": "yes"}, "/only_active"),

@@ -89,13 +89,13 @@ class HandoverService:
             raise InvalidError.of("project", f"there is no project {key}")
         return project.id
 
-    def _get_active_user(self, username: str, *, field: str) -> User:
-        """The user by this name, who stays active until the commit."""
-        named = self._users.get_by_username(username)
+    def _get_active_user(self, name: str, *, field: str) -> User:
+        """The user by this username or email address, who stays active until the commit."""
+        named = self._users.get_by_name(name)
         # A user who is not active is not locked, so two merges cannot wait for each other's users.
         user = self._users.get_shared(named.id) if named is not None and named.is_active else None
         if user is None or not user.is_active:
-            raise InvalidError.of(field, f"there is no active user {username}")
+            raise InvalidError.of(field, f"there is no active user {name}")
         return user
 
 

@@ -76,6 +76,13 @@ class TestMerge:
         row = services.people.get(boss, grace.id).values
         assert (row["username"], row["is_active"], row["merged_into_id"]) == ("Grace", False, ada.id)
 
+    def test_an_email_address_names_the_person_too(self, service, boss, grace, ada, factories, session):
+        task = factories.Task(assignee_id=grace.id)
+
+        assert service.merge(boss, grace.id, into=ada.email) == 1
+
+        assert assignees(session, task) == [ada.id]
+
     def test_a_user_without_tasks_can_be_merged(self, service, boss, grace, ada):
         assert service.merge(boss, grace.id, into="ada") == 0
 
