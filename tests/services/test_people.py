@@ -10,6 +10,7 @@ from app.auth.passwords import is_password
 from app.composition.resources import Resources
 from app.composition.services import serving
 from app.errors import (
+    CannotLogInError,
     EmailTakenError,
     ForbiddenError,
     InvalidError,
@@ -252,6 +253,17 @@ class TestReplacePassword:
 
         with pytest.raises(ForbiddenError):
             service.replace_password(manager, "nobody", "a new and longer one")
+
+    @pytest.mark.parametrize("values", [{"email": None, "password_hash": None}, {}], ids=["made up", "deactivated"])
+    def test_a_user_who_cannot_log_in_is_refused(self, service, boss, factories, session, values):
+        user = factories.User(username="grace", is_active=False, **values)
+        before = user.password_hash
+
+        with pytest.raises(CannotLogInError, match="grace cannot log in"):
+            service.replace_password(boss, "grace", "a new and longer one")
+
+        session.refresh(user)
+        assert user.password_hash == before
 
     def test_a_missing_user_is_not_found(self, service, boss):
         with pytest.raises(NotFoundError, match="nobody"):

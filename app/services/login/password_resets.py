@@ -12,14 +12,14 @@ from app.auth.permissions import Permission, ensure_may
 from app.auth.reset_tokens import digest_of_text, new_reset_token
 from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
-from app.errors import CannotLogInError, ResetTokenInvalidError, not_found
+from app.errors import ResetTokenInvalidError, not_found
 from app.events import UserChanged
 from app.models.people.user import User
 from app.repositories.login.password_resets import PasswordResetRepository
 from app.repositories.login.sessions import SessionRepository
 from app.repositories.people import UserRepository
 from app.services.login.limits import LogInLimits
-from app.services.people import ensure_allowed
+from app.services.people import ensure_allowed, ensure_can_log_in
 
 logger = logging.getLogger(__name__)
 
@@ -98,8 +98,7 @@ class PasswordResetService:
         logger.info("password reset", extra={"user_id": user.id, "address": address})
 
     def _make(self, actor: Actor, user: User) -> MadeReset:
-        if user.is_service or not user.is_active or user.password_hash is None:
-            raise CannotLogInError(f"{user.username} cannot log in, so there is no password to reset")
+        ensure_can_log_in(user)
         now, token = self._now(), new_reset_token()
         expires_at = now + self._policy.lifetime
         self._resets.put(

@@ -5,6 +5,7 @@ from sqlalchemy import func, select
 
 from app.errors import (
     CannotBeMergedError,
+    CannotLogInError,
     ConflictError,
     ForbiddenError,
     InvalidError,
@@ -126,7 +127,7 @@ class TestAfterwards:
     def test_the_operator_gives_it_no_password(self, service, services, boss, grace, ada):
         service.merge(boss, grace.id, into="ada")
 
-        with pytest.raises(NotFoundError):
+        with pytest.raises(CannotLogInError):
             services.people.replace_password(boss, "Grace", "a brand new password")
 
     def test_it_cannot_be_merged_again(self, service, boss, grace, ada):
