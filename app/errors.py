@@ -149,6 +149,12 @@ class CannotBeMergedError(ConflictError):
     code = "cannot_be_merged"
 
 
+class AccountMergedError(ConflictError):
+    """The account was merged into another one, and nobody can change it any more."""
+
+    code = "account_merged"
+
+
 class TooManyTokensError(ConflictError):
     code = "too_many_tokens"
 

@@ -8,7 +8,14 @@ from app.auth.passwords import hash_password
 from app.auth.permissions import Permission, ensure_may, ensure_no_token, may
 from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
-from app.errors import CannotLogInError, ConflictError, ForbiddenError, InvalidError, LastAdminError, not_found
+from app.errors import (
+    AccountMergedError,
+    CannotLogInError,
+    ForbiddenError,
+    InvalidError,
+    LastAdminError,
+    not_found,
+)
 from app.events import UserChanged
 from app.models.people.user import Role, User
 from app.queries.pages import Page, Precondition, VersionedRow, ensure_unchanged
@@ -117,7 +124,7 @@ class UserService:
         """Change a user. A new password or a deactivation ends their sessions, and a deactivation their API tokens.
 
         An admin who changes their own password keeps the session that they use. Raises LastAdminError for a change that
-        would leave no active admin who can log in.
+        would leave no active admin who can log in, and AccountMergedError for an account that was merged.
         """
         ensure_may(actor, Permission.USER_MANAGE)
         if "password" in changes:
@@ -131,7 +138,7 @@ class UserService:
             if user.is_service:
                 _ensure_fits_service_account(changes)
             if user.merged_into_id is not None:
-                raise ConflictError("the account was merged into another one and stays as it is")
+                raise AccountMergedError("the account was merged into another one and stays as it is")
             was_admin = _is_admin(user)
             user.username = changes.get("username", user.username)
             user.email = changes.get("email", user.email)

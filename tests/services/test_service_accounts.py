@@ -10,7 +10,6 @@ from app.errors import (
     InsufficientScopeError,
     InvalidError,
     LastAdminError,
-    NotFoundError,
     UsernameTakenError,
     WrongCredentialsError,
 )

@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import func, select
 
 from app.errors import (
+    AccountMergedError,
     CannotBeMergedError,
     CannotLogInError,
-    ConflictError,
     ForbiddenError,
     InvalidError,
     NotFoundError,
@@ -114,7 +114,7 @@ class TestAfterwards:
     def test_the_merged_account_cannot_be_changed(self, service, services, boss, grace, ada, changes):
         service.merge(boss, grace.id, into="ada")
 
-        with pytest.raises(ConflictError, match="was merged into another one"):
+        with pytest.raises(AccountMergedError, match="was merged into another one"):
             services.people.change(boss, grace.id, changes)
 
     def test_its_name_stays_taken(self, service, services, boss, grace, ada):
