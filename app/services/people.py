@@ -210,10 +210,11 @@ def _ensure_fits_service_account(changes: UserChanges) -> None:
         raise InvalidError.of("email", "cannot be set: a service account has no address")
 
 
-def ensure_can_log_in(user: User) -> None:
-    """Raises CannotLogInError for a user who is not active, or who has no password to replace."""
+def ensure_can_log_in(user: User) -> str:
+    """Return the hash of the user's password. Raises CannotLogInError for a user who cannot log in."""
     if user.is_service or not user.is_active or user.password_hash is None:
         raise CannotLogInError(f"{user.username} cannot log in, so there is no password to reset")
+    return user.password_hash
 
 
 def ensure_allowed(

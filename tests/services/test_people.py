@@ -278,6 +278,118 @@ class TestReplacePassword:
         session.refresh(user)
         assert is_password(PASSWORD, user.password_hash)
 
+    def test_the_last_admin_stays_one(self, service, boss, changes, session):
+        with pytest.raises(LastAdminError):
+            service.change(boss, boss.user_id, changes)
+
+        user = session.get_one(User, boss.user_id, populate_existing=True)
+        assert (user.role, user.is_active) == (Role.ADMIN, True)
+
+    def test_an_inactive_admin_does_not_count_as_another(self, service, boss, factories):
+        factories.User(role=Role.ADMIN, is_active=False)
+
+        with pytest.raises(LastAdminError):
+            service.change(boss, boss.user_id, {"role": Role.USER})
+
+    def test_one_of_two_admins_may_step_down(self, service, boss, factories, session):
+        factories.User(role=Role.ADMIN)
+
+        service.change(boss, boss.user_id, {"role": Role.USER})
+
+        assert session.get_one(User, boss.user_id, populate_existing=True).role is Role.USER
+
+
+class TestReplacePassword:
+    def test_only_the_new_password_logs_in(self, service, boss, factories, session):
+        user = factories.User()
+
+        service.replace_password(boss, user.username, "a new and longer one")
+
+        session.refresh(user)
+        assert is_password("a new and longer one", user.password_hash)
+        assert not is_password(PASSWORD, user.password_hash)
+
+    def test_ends_all_sessions_of_this_user_only(self, service, resources, boss, factories):
+        user, other = factories.User(), factories.User()
+        ended = [factories.LoginSession(user_id=user.id) for _ in range(2)]
+        other_session = factories.LoginSession(user_id=other.id)
+        with serving(resources) as services:
+            services.actors.get(session_id=ended[0].id, user_id=user.id)
+
+        service.replace_password(boss, user.username, "a new and longer one")
+
+        for login_session in ended:
+            with serving(resources) as services, pytest.raises(SessionEndedError):
+                services.actors.get(session_id=login_session.id, user_id=user.id)
+        with serving(resources) as services:
+            assert services.actors.get(session_id=other_session.id, user_id=other.id).username == other.username
+
+    def test_nothing_else_is_changed(self, service, boss, factories, session):
+        user = factories.User(role=Role.MANAGER, time_zone="Europe/Berlin")
+        before = (user.username, user.email, user.role, user.time_zone, user.is_active)
+
+        service.replace_password(boss, user.username, "a new and longer one")
+
+        session.refresh(user)
+        assert (user.username, user.email, user.role, user.time_zone, user.is_active) == before
+
+    def test_the_case_of_the_name_does_not_matter(self, service, boss, factories, session):
+        user = factories.User(username="Lovelace")
+
+        service.replace_password(boss, "lOVELACE", "a new and longer one")
+
+        session.refresh(user)
+        assert is_password("a new and longer one", user.password_hash)
+
+    def test_an_address_is_not_accepted_as_a_name(self, service, boss, factories):
+        user = factories.User()
+
+        with pytest.raises(NotFoundError):
+            service.replace_password(boss, user.email, "a new and longer one")
+
+    @pytest.mark.parametrize("role", [Role.MANAGER, Role.USER, Role.VIEWER])
+    def test_only_an_admin_may(self, service, resources, factories, acting_as, session, role):
+        user = factories.User()
+        login_session = factories.LoginSession(user_id=user.id)
+
+        with pytest.raises(ForbiddenError):
+            service.replace_password(acting_as(factories.User(role=role)), user.username, "a new and longer one")
+
+        session.refresh(user)
+        assert is_password(PASSWORD, user.password_hash)
+        with serving(resources) as services:
+            assert services.actors.get(session_id=login_session.id, user_id=user.id)
+
+    def test_a_refused_user_does_not_learn_who_exists(self, service, factories, acting_as):
+        manager = acting_as(factories.User(role=Role.MANAGER))
+
+        with pytest.raises(ForbiddenError):
+            service.replace_password(manager, "nobody", "a new and longer one")
+
+    @pytest.mark.parametrize("values", [{"email": None, "password_hash": None}, {}], ids=["made up", "deactivated"])
+    def test_a_user_who_cannot_log_in_is_refused(self, service, boss, factories, session, values):
+        user = factories.User(username="grace", is_active=False, **values)
+        before = user.password_hash
+
+        with pytest.raises(CannotLogInError, match="grace cannot log in"):
+            service.replace_password(boss, "grace", "a new and longer one")
+
+        session.refresh(user)
+        assert user.password_hash == before
+
+    def test_a_missing_user_is_not_found(self, service, boss):
+        with pytest.raises(NotFoundError, match="nobody"):
+            service.replace_password(boss, "nobody", "a new and longer one")
+
+    def test_the_name_is_refused_as_a_password(self, service, boss, factories, session):
+        user = factories.User(username="Lovelace")
+
+        with pytest.raises(InvalidError):
+            service.replace_password(boss, "Lovelace", "lovelace")
+
+        session.refresh(user)
+        assert is_password(PASSWORD, user.password_hash)
+
     def test_an_inactive_user_stays_inactive(self, service, services, boss, factories, session):
         user = factories.User(is_active=False)
 

@@ -1,19 +1,15 @@
 """How the tasks of one user pass to another: by reassigning them, or by merging a made-up user. See docs/adr/021."""
 
-import logging
-
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
 from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
 from app.errors import CannotBeMergedError, InvalidError, not_found
-from app.events import TasksReassigned, UserChanged
+from app.events import TasksReassigned, UserMerged
 from app.models.people.user import Role, User
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
 from app.repositories.tasks.handover import HandoverRepository
-
-logger = logging.getLogger(__name__)
 
 
 class HandoverService:
@@ -76,11 +72,7 @@ class HandoverService:
             self._projects.move_memberships(source.id, target.id, at=self._now())
             source.merged_into_id, source.updated_at = target.id, self._now()
             self._users.flush()
-            self._uow.publish(UserChanged(source.id))
-            self._uow.publish(UserChanged(target.id))
-            if count:
-                self._uow.publish(TasksReassigned(source.id, target.id, count))
-        logger.info("user merged", extra={"user_id": actor.user_id, "merged_id": source.id, "into_id": target.id})
+            self._uow.publish(UserMerged(source.id, target.id, by_id=actor.user_id))
         return count
 
     def _find_project_id(self, actor: Actor, key: str) -> int:

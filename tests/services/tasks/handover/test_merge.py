@@ -1,3 +1,4 @@
+import logging
 from datetime import timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from app.models.people.user import Role, User
 from app.models.projects.project import ProjectMember
 from app.models.tasks.task import Task
 from app.models.tasks.version import TaskVersion
+from app.queries.idempotency import Answer
 from tests.factories import PASSWORD
 from tests.services.imports.uploading import upload
 from tests.stored import list_tasks
@@ -83,6 +85,18 @@ class TestMerge:
         assert service.merge(boss, grace.id, into=ada.email) == 1
 
         assert assignees(session, task) == [ada.id]
+
+    def test_leaves_a_line_in_the_log_after_the_commit(self, service, services, boss, grace, ada, caplog):
+        caplog.set_level(logging.INFO)
+
+        def work():
+            service.merge(boss, grace.id, into="ada")
+            assert merges_in(caplog) == []
+            return Answer(200, {}, b"")
+
+        services.idempotency.answer_once(boss, "key", b"request", work)
+
+        assert merges_in(caplog) == [(boss.user_id, grace.id, ada.id)]
 
     def test_a_user_without_tasks_can_be_merged(self, service, boss, grace, ada):
         assert service.merge(boss, grace.id, into="ada") == 0
@@ -196,6 +210,11 @@ class TestRefusals:
         merged.password_hash = "a hash"
         with pytest.raises(Exception, match="ck_users_merged_cannot_log_in"):
             session.flush()
+
+
+def merges_in(caplog):
+    lines = [record for record in caplog.records if record.getMessage() == "user merged"]
+    return [(line.user_id, line.merged_id, line.into_id) for line in lines]
 
 
 def assignees(session, *tasks):
