@@ -1,6 +1,6 @@
 """The SQL of projects and their members."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -14,7 +14,7 @@ from app.auth.actor import Actor
 from app.database.engine import violated_constraint
 from app.database.prepared import PlannedOnce, parameter
 from app.errors import ProjectKeyTakenError
-from app.models.people.user import User
+from app.models.people.user import Role, User
 from app.models.projects.project import Project, ProjectMember, in_capitals
 from app.queries.pages import Page, VersionedRow, decode_cursor, is_integer
 from app.repositories.pages import AnySelect, json_text, page_of
@@ -118,10 +118,20 @@ class ProjectRepository:
         rows = _take_number(anybody_like(actor)).rows(self._session, values)
         return (rows[0].id, rows[0].last_task_number) if rows else None
 
-    def is_member(self, project: Project, user_id: int) -> bool:
-        if project.includes_everyone:
-            return True
-        return self._session.get(ProjectMember, (project.id, user_id)) is not None
+    def is_in(self, project: Project, user: User) -> bool:
+        return project.includes_everyone or not self.list_keys_without(user, [project.id])
+
+    def list_keys_without(self, user: User, project_ids: Collection[int]) -> Sequence[str]:
+        """The keys of those projects that the user is not in. An admin is in every project."""
+        if user.role is Role.ADMIN:
+            return ()
+        is_member = (
+            select(ProjectMember.project_id)
+            .where(ProjectMember.project_id == Project.id, ProjectMember.user_id == user.id)
+            .exists()
+        )
+        statement = select(Project.key).where(Project.id.in_(project_ids), ~Project.includes_everyone, ~is_member)
+        return self._session.scalars(statement.order_by(Project.key)).all()
 
     def add_member(self, project_id: int, user_id: int, *, at: datetime) -> bool:
         """False if the user was a member before. Otherwise the project has a new version."""

@@ -22,6 +22,24 @@ class TestGetForUpdate:
             other.rollback()
 
 
+class TestIsIn:
+    @pytest.mark.parametrize("role", Role)
+    def test_only_members_and_admins_are_in_a_project(self, repository, factories, project, role):
+        user, other = factories.User(role=role), factories.Project()
+        factories.ProjectMember(project_id=other.id, user_id=user.id)
+
+        assert repository.is_in(other, user)
+        assert repository.is_in(project, user) is (role is Role.ADMIN)
+        keys = [] if role is Role.ADMIN else [project.key]
+        assert [*repository.list_keys_without(user, [project.id, other.id])] == keys
+
+    def test_everybody_is_in_the_general_project(self, repository, session, factories):
+        general = general_project(session)
+
+        assert repository.is_in(general, factories.User())
+        assert [*repository.list_keys_without(factories.User(), [general.id])] == []
+
+
 class TestMoveMemberships:
     def test_exactly_the_projects_of_the_user_have_a_new_version(self, repository, session, factories, project, clock):
         grace, ada = factories.User(), factories.User()

@@ -4,7 +4,6 @@ Each handover locks its tasks in the order of their ids first, so that two of th
 statement changes all of them.
 """
 
-from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Update, func, select, update
@@ -12,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
 from app.database.engine import ensure_signed
-from app.models.projects.project import Project, ProjectMember
 from app.models.tasks.fields import ACTIVE_STATUSES
 from app.models.tasks.task import Task
 from app.repositories.tasks.rows import is_deleted, visible_to
@@ -56,16 +54,6 @@ class HandoverRepository:
         tasks = select(Task.id).where(*conditions).order_by(Task.id).with_for_update(key_share=True)
         # Counted, so that the ids are not sent.
         self._session.execute(select(func.count()).select_from(tasks.subquery()))
-
-    def list_projects_without(self, user_id: int, project_ids: Collection[int]) -> Sequence[str]:
-        """The keys of those projects that the user is not a member of."""
-        is_member = (
-            select(ProjectMember.project_id)
-            .where(ProjectMember.project_id == Project.id, ProjectMember.user_id == user_id)
-            .exists()
-        )
-        statement = select(Project.key).where(Project.id.in_(project_ids), ~Project.includes_everyone, ~is_member)
-        return self._session.scalars(statement.order_by(Project.key)).all()
 
 
 def _give(to_id: int, at: datetime) -> Update:

@@ -6,7 +6,7 @@ from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
 from app.errors import CannotBeMergedError, InvalidError, not_found
 from app.events import TasksReassigned, UserMerged
-from app.models.people.user import Role, User
+from app.models.people.user import User
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
 from app.repositories.tasks.handover import HandoverRepository
@@ -45,10 +45,9 @@ class HandoverService:
             counts = self._tasks.reassign(
                 actor, user_id, receiver.id, project_id=project_id, only_active=only_active, at=self._now()
             )
-            if counts and receiver.role is not Role.ADMIN:
-                missing = self._tasks.list_projects_without(receiver.id, counts.keys())
-                if missing:
-                    raise InvalidError.of("to", f"{receiver.username} is not in {', '.join(missing)}")
+            missing = self._projects.list_keys_without(receiver, counts)
+            if missing:
+                raise InvalidError.of("to", f"{receiver.username} is not in {', '.join(missing)}")
             count = sum(counts.values())
             if count:
                 self._uow.publish(TasksReassigned(user_id, receiver.id, count))
