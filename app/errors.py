@@ -89,6 +89,12 @@ class StatementTooSlowError(UnavailableError):
     code = "too_slow"
 
 
+class ChangesCollidedError(UnavailableError):
+    """PostgreSQL undid this transaction, because it and another one waited for each other."""
+
+    code = "changes_collided"
+
+
 class TooManyRunningRequestsError(TooManyRequestsError):
     code = "too_many_running_requests"
 
@@ -141,6 +147,12 @@ class CannotLogInError(ConflictError):
 
 class CannotBeMergedError(ConflictError):
     code = "cannot_be_merged"
+
+
+class AccountMergedError(ConflictError):
+    """The account was merged into another one, and nobody can change it any more."""
+
+    code = "account_merged"
 
 
 class TooManyTokensError(ConflictError):

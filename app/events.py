@@ -53,6 +53,15 @@ class UserChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class UserMerged:
+    """A made-up user was merged into another one, who has their tasks and projects now."""
+
+    user_id: int
+    into_id: int
+    by_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionEnded:
     session_id: UUID
 
@@ -77,6 +86,7 @@ Event = (
     | DayLogRequested
     | DayLogged
     | UserChanged
+    | UserMerged
     | SessionEnded
     | TokenRevoked
     | ProjectChanged

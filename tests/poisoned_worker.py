@@ -15,10 +15,10 @@ __all__ = ["celery_app"]
 take_next = ImportBlockService.take_next
 
 
-def take_next_or_die(service: ImportBlockService, task_import: TaskImport, ahead: Any) -> None:
+def take_next_or_die(service: ImportBlockService, task_import: TaskImport, ahead: Any) -> bool:
     if task_import.filename == "poison.csv":
         os.kill(os.getpid(), signal.SIGKILL)
-    take_next(service, task_import, ahead)
+    return take_next(service, task_import, ahead)
 
 
 ImportBlockService.take_next = take_next_or_die

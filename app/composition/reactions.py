@@ -16,6 +16,7 @@ from app.events import (
     TasksReassigned,
     TokenRevoked,
     UserChanged,
+    UserMerged,
 )
 from app.job_queue import JobName
 
@@ -36,6 +37,9 @@ def react_to(resources: Resources, cache: CacheView, event: Event, *, request_id
                 resources.job_queue.enqueue(JobName.LOG_DUE_DAYS, request_id=request_id)
             case UserChanged() | ProjectChanged():
                 # Cached pages show their names too.
+                cache.forget(Space.ACTORS, Space.TASKS, Space.TASK_LOGS)
+            case UserMerged(user_id, into_id, by_id):
+                logger.info("user merged", extra={"user_id": by_id, "merged_id": user_id, "into_id": into_id})
                 cache.forget(Space.ACTORS, Space.TASKS, Space.TASK_LOGS)
             case SessionEnded() | TokenRevoked():
                 cache.forget(Space.ACTORS)

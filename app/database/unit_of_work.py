@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from psycopg2.errors import DiskFull, QueryCanceled, UndefinedColumn, UndefinedTable
+from psycopg2.errors import (
+    DeadlockDetected,
+    DiskFull,
+    QueryCanceled,
+    SerializationFailure,
+    UndefinedColumn,
+    UndefinedTable,
+)
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -14,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from app.database.engine import HAS_FLUSHED, IS_SIGNED, OWNS_CONNECTION
 from app.database.prepared import PlannedOnce
-from app.errors import OutcomeUnknownError, StatementTooSlowError, UnavailableError
+from app.errors import ChangesCollidedError, OutcomeUnknownError, StatementTooSlowError, UnavailableError
 from app.events import Event
 
 logger = logging.getLogger(__name__)
@@ -98,9 +105,9 @@ class UnitOfWork:
     def transaction(self, *, by: Actor | None = None) -> Iterator[None]:
         """Open a transaction. Without an actor in `by`, no task can be changed through the session.
 
-        Raises UnavailableError when the server is away, full or not migrated, and StatementTooSlowError when it ended a
-        statement; the block had no effect then. Raises OutcomeUnknownError when the connection was lost during the
-        commit and the outcome could not be determined.
+        Raises UnavailableError when the server is away, full or not migrated, StatementTooSlowError when it ended a
+        statement, and ChangesCollidedError after a deadlock; the block had no effect then. Raises OutcomeUnknownError
+        when the connection was lost during the commit and the outcome could not be determined.
         """
         with self._opened(releases_events=True):
             if by is not None:
@@ -173,25 +180,7 @@ class UnitOfWork:
             self._roll_back()
             if not _is_unavailable(error):
                 raise
-            if isinstance(error.__cause__, QueryCanceled):
-                logger.warning("a statement took too long and was ended")
-                raise StatementTooSlowError(
-                    "this took too long and was stopped; ask for less: a shorter range, another filter, no total",
-                    retry_after_seconds=COSTLY_RETRY_SECONDS,
-                ) from error
-            logger.warning("database unavailable: %s", type(error.__cause__ or error).__name__)
-            if isinstance(error.__cause__, OLDER_SCHEMA):
-                raise UnavailableError(
-                    "the database is not ready for this release; /readyz says why",
-                    retry_after_seconds=RETRY_AFTER_SECONDS,
-                ) from error
-            if isinstance(error.__cause__, DiskFull):
-                raise UnavailableError(
-                    "the database's disk is full; nothing was saved", retry_after_seconds=FULL_DISK_RETRY_AFTER_SECONDS
-                ) from error
-            raise UnavailableError(
-                "the database does not answer; try again shortly", retry_after_seconds=RETRY_AFTER_SECONDS
-            ) from error
+            raise _unavailable(error) from error
         except BaseException:
             self._roll_back()
             raise
@@ -259,3 +248,30 @@ def _is_unavailable(error: DBAPIError | PoolTimeoutError) -> bool:
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
         return True
     return error.connection_invalidated or isinstance(error.__cause__, OLDER_SCHEMA)
+
+
+def _unavailable(error: DBAPIError | PoolTimeoutError) -> UnavailableError:
+    """The error that clients see for an error of `_is_unavailable`."""
+    cause = error.__cause__
+    if isinstance(cause, QueryCanceled):
+        logger.warning("a statement took too long and was ended")
+        return StatementTooSlowError(
+            "this took too long and was stopped; ask for less: a shorter range, another filter, no total",
+            retry_after_seconds=COSTLY_RETRY_SECONDS,
+        )
+    if isinstance(cause, (DeadlockDetected, SerializationFailure)):
+        logger.warning("two transactions collided: %s", type(cause).__name__)
+        return ChangesCollidedError(
+            "two changes were in each other's way, and this one was not made; try again",
+            retry_after_seconds=RETRY_AFTER_SECONDS,
+        )
+    logger.warning("database unavailable: %s", type(cause or error).__name__)
+    if isinstance(cause, OLDER_SCHEMA):
+        return UnavailableError(
+            "the database is not ready for this release; /readyz says why", retry_after_seconds=RETRY_AFTER_SECONDS
+        )
+    if isinstance(cause, DiskFull):
+        return UnavailableError(
+            "the database's disk is full; nothing was saved", retry_after_seconds=FULL_DISK_RETRY_AFTER_SECONDS
+        )
+    return UnavailableError("the database does not answer; try again shortly", retry_after_seconds=RETRY_AFTER_SECONDS)

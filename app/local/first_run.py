@@ -8,7 +8,7 @@ from pathlib import Path
 from alembic import command
 from alembic.util import CommandError
 from marshmallow import ValidationError
-from psycopg2.errors import LockNotAvailable
+from psycopg2.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
@@ -82,7 +82,7 @@ def _has_migrated(engine: Engine) -> bool:
                 command.upgrade(config, "head")
     except SQLAlchemyError as error:
         first = _first_error(error)
-        if isinstance(getattr(first, "orig", None), LockNotAvailable):
+        if isinstance(getattr(first, "orig", None), (LockNotAvailable, DeadlockDetected)):
             return False
         raise StartError(
             f"the migration of the database was cut off: {_first_line(first)}; completed steps are kept, and the next "

@@ -26,7 +26,8 @@ USER_FIELDS: dict[str, Any] = {
     "updated_at": User.updated_at,
     "version": User.version,
 }
-# Made once: SQLAlchemy takes longer to make a statement than to load a user with it.
+# Made once: SQLAlchemy takes longer to make a statement than to load a user with it. The lock is an exclusive one,
+# because a merge must wait for the imports that hold a shared lock on the key of the user.
 _LOCKED = (
     select(User)
     .where(User.id == parameter("user_id", BigInteger))

@@ -1,9 +1,11 @@
 """The SQL of projects and their members."""
 
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Text, cast, delete, func, select, update
+from sqlalchemy import Text, cast, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -12,7 +14,7 @@ from app.auth.actor import Actor
 from app.database.engine import violated_constraint
 from app.database.prepared import PlannedOnce, parameter
 from app.errors import ProjectKeyTakenError
-from app.models.people.user import User
+from app.models.people.user import Role, User
 from app.models.projects.project import Project, ProjectMember, in_capitals
 from app.queries.pages import Page, VersionedRow, decode_cursor, is_integer
 from app.repositories.pages import AnySelect, json_text, page_of
@@ -33,6 +35,24 @@ MEMBER_FIELDS: dict[str, Any] = {
     "role": User.role,
     "added_at": ProjectMember.added_at,
 }
+_MOVE_MEMBERSHIPS = text("""
+    WITH moved AS (DELETE FROM project_members WHERE user_id = :from_id RETURNING project_id),
+         added AS (INSERT INTO project_members (project_id, user_id) SELECT project_id, :to_id FROM moved
+                   ON CONFLICT DO NOTHING)
+    SELECT project_id FROM moved
+""")
+# A user without a password joins each project whose imports name them. Whoever claims the account is then a member.
+_ADD_UNCLAIMED_MEMBERS = text("""
+    INSERT INTO project_members (project_id, user_id)
+    SELECT DISTINCT p.id, u.id
+      FROM unnest(CAST(:names AS text[])) AS named (name)
+      JOIN users AS u ON lower(u.username) = lower(named.name) AND u.password_hash IS NULL
+       AND NOT u.is_service AND u.merged_into_id IS NULL
+      JOIN projects AS p ON p.id = :project_id AND NOT p.includes_everyone
+     ORDER BY p.id, u.id
+    ON CONFLICT DO NOTHING
+    RETURNING user_id
+""")
 
 
 class ProjectRepository:
@@ -48,16 +68,20 @@ class ProjectRepository:
 
     def get_for_update(self, actor: Actor, key: str) -> Project | None:
         """Locked until the commit, with current values."""
-        statement = _visible_to(actor, select(Project)).where(Project.key == in_capitals(key)).with_for_update()
-        project: Project | None = self._session.scalar(statement.execution_options(populate_existing=True))
+        statement = _visible_to(actor, select(Project)).where(Project.key == in_capitals(key))
+        statement = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
+        project: Project | None = self._session.scalar(statement)
         return project
 
     def get_by_id(self, project_id: int) -> Project:
         """The project of a task that the actor may see."""
         return self._session.get_one(Project, project_id)
 
-    def add(self, project: Project) -> None:
-        """Flushes, so that a taken key is an error here. Raises ProjectKeyTakenError."""
+    def add(self, project: Project, *, member_id: int) -> None:
+        """Add a project with its first member.
+
+        Flushes, so that a taken key is an error here. Raises ProjectKeyTakenError.
+        """
         self._session.add(project)
         try:
             self._session.flush()
@@ -65,6 +89,8 @@ class ProjectRepository:
             if violated_constraint(error) == "uq_projects_key":
                 raise ProjectKeyTakenError("the project key is taken") from error
             raise
+        self._session.add(ProjectMember(project_id=project.id, user_id=member_id))
+        self._session.flush()
 
     def flush(self) -> None:
         """Write pending changes, so that SQL can read them."""
@@ -92,22 +118,64 @@ class ProjectRepository:
         rows = _take_number(anybody_like(actor)).rows(self._session, values)
         return (rows[0].id, rows[0].last_task_number) if rows else None
 
-    def is_member(self, project: Project, user_id: int) -> bool:
-        if project.includes_everyone:
-            return True
-        return self._session.get(ProjectMember, (project.id, user_id)) is not None
+    def is_in(self, project: Project, user: User) -> bool:
+        return project.includes_everyone or not self.list_keys_without(user, [project.id])
 
-    def add_member(self, project_id: int, user_id: int) -> bool:
-        """False if the user was a member before."""
+    def list_keys_without(self, user: User, project_ids: Collection[int]) -> Sequence[str]:
+        """The keys of those projects that the user is not in. An admin is in every project."""
+        if user.role is Role.ADMIN:
+            return ()
+        is_member = (
+            select(ProjectMember.project_id)
+            .where(ProjectMember.project_id == Project.id, ProjectMember.user_id == user.id)
+            .exists()
+        )
+        statement = select(Project.key).where(Project.id.in_(project_ids), ~Project.includes_everyone, ~is_member)
+        return self._session.scalars(statement.order_by(Project.key)).all()
+
+    def add_member(self, project_id: int, user_id: int, *, at: datetime) -> bool:
+        """False if the user was a member before. Otherwise the project has a new version."""
         values = {"project_id": project_id, "user_id": user_id}
-        statement = insert(ProjectMember).values(values).on_conflict_do_nothing().returning(ProjectMember.user_id)
-        return self._session.scalar(statement) is not None
+        statement = insert(ProjectMember).values(values).on_conflict_do_nothing().returning(ProjectMember.project_id)
+        return self._raise_versions(self._session.scalars(statement).all(), at=at)
 
-    def remove_member(self, project_id: int, user_id: int) -> bool:
-        """False if the user was no member before."""
+    def remove_member(self, project_id: int, user_id: int, *, at: datetime) -> bool:
+        """False if the user was no member before. Otherwise the project has a new version."""
         is_meant = (ProjectMember.project_id == project_id, ProjectMember.user_id == user_id)
-        statement = delete(ProjectMember).where(*is_meant).returning(ProjectMember.user_id)
-        return self._session.scalar(statement) is not None
+        statement = delete(ProjectMember).where(*is_meant).returning(ProjectMember.project_id)
+        return self._raise_versions(self._session.scalars(statement).all(), at=at)
+
+    def move_memberships(self, from_id: int, to_id: int, *, at: datetime) -> None:
+        """Replace a user as a member of all their projects, which have a new version then.
+
+        Locks the projects first, in the order of their ids. Lock the user before.
+        """
+        of_user = select(ProjectMember.project_id).where(ProjectMember.user_id == from_id)
+        projects = select(Project.id).where(Project.id.in_(of_user)).order_by(Project.id)
+        self._session.execute(projects.with_for_update(key_share=True))
+        moved = self._session.scalars(_MOVE_MEMBERSHIPS, {"from_id": from_id, "to_id": to_id}).all()
+        self._raise_versions(moved, at=at)
+
+    def add_unclaimed_members(self, project_id: int, names: Collection[str]) -> bool:
+        """Add the users who have no password and one of the names. True if one of them was no member before.
+
+        The caller then ends its transaction with `note_new_members`. Raising the version here would lock the project's
+        row for as long as the rest of the transaction takes.
+        """
+        return bool(self._session.scalars(_ADD_UNCLAIMED_MEMBERS, {"project_id": project_id, "names": [*names]}).all())
+
+    def note_new_members(self, project_id: int, *, at: datetime) -> None:
+        """Raise the version after `add_unclaimed_members`."""
+        self._raise_versions([project_id], at=at)
+
+    def _raise_versions(self, project_ids: Collection[int], *, at: datetime) -> bool:
+        """Raise the versions of projects whose members have changed. False if there are none."""
+        if not project_ids:
+            return False
+        values = {"version": Project.version + 1, "updated_at": at}
+        statement = update(Project).where(Project.id.in_(project_ids)).values(values)
+        self._session.execute(statement.execution_options(synchronize_session=False))
+        return True
 
     def get_row(self, project_id: int) -> VersionedRow:
         statement = select(json_text(PROJECT_FIELDS), Project.id, Project.version).where(Project.id == project_id)

@@ -45,6 +45,7 @@ blueprint = Blueprint("auth", __name__, url_prefix="/api/v1/auth", description="
 @blueprint.arguments(Registration)
 @blueprint.response(201, User)
 @raises(RegistrationClosedError, UsernameTakenError, EmailTakenError)
+@versioned
 def register(values: dict[str, Any]) -> Response:
     """Create an account for yourself, with the role `user`.
 

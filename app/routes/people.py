@@ -8,6 +8,7 @@ from flask import Response
 from app.auth.permissions import Permission
 from app.composition.services import services
 from app.errors import (
+    AccountMergedError,
     CannotBeMergedError,
     CannotLogInError,
     EmailTakenError,
@@ -88,7 +89,7 @@ def show_user(user_id: int) -> Response:
 @requires(Permission.USER_MANAGE)
 @blueprint.arguments(UserPatch)
 @blueprint.response(200, User)
-@raises(UsernameTakenError, EmailTakenError, LastAdminError)
+@raises(UsernameTakenError, EmailTakenError, LastAdminError, AccountMergedError)
 @versioned
 def change_user(values: UserChanges, user_id: int) -> Response:
     """Change a user. Admins only.
@@ -106,7 +107,7 @@ def change_user(values: UserChanges, user_id: int) -> Response:
 @blueprint.delete("/<user:user_id>")
 @requires(Permission.USER_MANAGE)
 @blueprint.response(204)
-@raises(LastAdminError)
+@raises(LastAdminError, AccountMergedError)
 @versioned
 def deactivate_user(user_id: int) -> Response:
     """Deactivate a user. Admins only.
@@ -165,9 +166,9 @@ def reassign_tasks_of_user(values: dict[str, Any], user_id: int) -> Response:
 def merge_user(values: dict[str, Any], user_id: int) -> Response:
     """Merge an account that an import created into the account of the person. Admins only.
 
-    The person takes over all tasks, also as their creator, and all projects. Later imports that name the merged account
-    mean the person. The account stays, inactive for good, because past days and the history name it. An account that
-    ever had a password, and a service account, cannot be merged.
+    The person takes over all tasks and projects. Later imports that name the merged account mean the person. The
+    account stays, inactive for good, because past days and the history name it. An account that ever had a password,
+    and a service account, cannot be merged.
     """
     return value_response({"task_count": services().handover.merge(current_actor(), me_or(user_id), **values)})
 

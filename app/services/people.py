@@ -8,7 +8,14 @@ from app.auth.passwords import hash_password
 from app.auth.permissions import Permission, ensure_may, ensure_no_token, may
 from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
-from app.errors import ConflictError, ForbiddenError, InvalidError, LastAdminError, not_found
+from app.errors import (
+    AccountMergedError,
+    CannotLogInError,
+    ForbiddenError,
+    InvalidError,
+    LastAdminError,
+    not_found,
+)
 from app.events import UserChanged
 from app.models.people.user import Role, User
 from app.queries.pages import Page, Precondition, VersionedRow, ensure_unchanged
@@ -117,7 +124,7 @@ class UserService:
         """Change a user. A new password or a deactivation ends their sessions, and a deactivation their API tokens.
 
         An admin who changes their own password keeps the session that they use. Raises LastAdminError for a change that
-        would leave no active admin who can log in.
+        would leave no active admin who can log in, and AccountMergedError for an account that was merged.
         """
         ensure_may(actor, Permission.USER_MANAGE)
         if "password" in changes:
@@ -131,7 +138,7 @@ class UserService:
             if user.is_service:
                 _ensure_fits_service_account(changes)
             if user.merged_into_id is not None:
-                raise ConflictError("the account was merged into another one and stays as it is")
+                raise AccountMergedError("the account was merged into another one and stays as it is")
             was_admin = _is_admin(user)
             user.username = changes.get("username", user.username)
             user.email = changes.get("email", user.email)
@@ -157,16 +164,16 @@ class UserService:
             return self._row(user_id)
 
     def replace_password(self, actor: Actor, username: str, password: str) -> None:
-        """Replace a lost password, and end all of the user's sessions. The name of a service account is unknown."""
+        """Replace a lost password, and end all of the user's sessions.
+
+        Raises CannotLogInError if the user could not log in with the new one.
+        """
         ensure_may(actor, Permission.USER_MANAGE)
         password_hash = hash_password(password)
         with self._uow.transaction():
-            named = self._users.get_by_username(username)
-            if named is None or named.is_service:
-                not_found("user", username)
+            named = self._users.get_by_username(username) or not_found("user", username)
             user = self._users.get_for_update(named.id) or not_found("user", username)
-            if user.merged_into_id is not None:
-                not_found("user", username)
+            ensure_can_log_in(user)
             ensure_allowed(self._rules, password, user.username, user.email)
             user.password_hash, user.updated_at = password_hash, self._now()
             self._sessions.end_all_of(user.id, at=self._now())
@@ -201,6 +208,13 @@ def _ensure_fits_service_account(changes: UserChanges) -> None:
         raise InvalidError.of("password", "cannot be set: nobody logs in to a service account")
     if "email" in changes:
         raise InvalidError.of("email", "cannot be set: a service account has no address")
+
+
+def ensure_can_log_in(user: User) -> str:
+    """Return the hash of the user's password. Raises CannotLogInError for a user who cannot log in."""
+    if user.is_service or not user.is_active or user.password_hash is None:
+        raise CannotLogInError(f"{user.username} cannot log in, so there is no password to reset")
+    return user.password_hash
 
 
 def ensure_allowed(

@@ -25,8 +25,7 @@ class ProjectService:
         ensure_may(actor, Permission.PROJECT_CREATE)
         with self._uow.transaction():
             project = Project(key=key, name=name)
-            self._projects.add(project)
-            self._projects.add_member(project.id, actor.user_id)
+            self._projects.add(project, member_id=actor.user_id)
             self._uow.publish(ProjectChanged(project.id))
             return self._projects.get_row(project.id)
 
@@ -41,8 +40,9 @@ class ProjectService:
     def rename(self, actor: Actor, key: str, *, name: str, may_overwrite: Precondition | None = None) -> VersionedRow:
         with self._uow.transaction():
             project = self._get_for_update(actor, key, may_overwrite)
-            project.name = name
-            self._note_change(project)
+            project.name, project.updated_at = name, self._now()
+            self._projects.flush()
+            self._uow.publish(ProjectChanged(project.id))
             return self._projects.get_row(project.id)
 
     def list_members(self, actor: Actor, key: str, *, cursor: str | None, limit: int) -> Page:
@@ -52,16 +52,16 @@ class ProjectService:
     def add_member(self, actor: Actor, key: str, *, username: str, may_overwrite: Precondition | None = None) -> None:
         with self._uow.transaction():
             project, user = self._get_with_user(actor, key, username, may_overwrite)
-            if self._projects.add_member(project.id, user.id):
-                self._note_change(project)
+            if self._projects.add_member(project.id, user.id, at=self._now()):
+                self._uow.publish(ProjectChanged(project.id))
 
     def remove_member(
         self, actor: Actor, key: str, *, username: str, may_overwrite: Precondition | None = None
     ) -> None:
         with self._uow.transaction():
             project, user = self._get_with_user(actor, key, username, may_overwrite)
-            if self._projects.remove_member(project.id, user.id):
-                self._note_change(project)
+            if self._projects.remove_member(project.id, user.id, at=self._now()):
+                self._uow.publish(ProjectChanged(project.id))
 
     def _get(self, actor: Actor, key: str) -> Project:
         return self._projects.get(actor, key) or not_found("project", key)
@@ -72,19 +72,15 @@ class ProjectService:
         ensure_unchanged("project", project, may_overwrite)
         return project
 
-    def _note_change(self, project: Project) -> None:
-        """Raise the project's version, which counts the changes of its members too."""
-        project.updated_at = self._now()
-        self._projects.flush()
-        self._uow.publish(ProjectChanged(project.id))
-
     def _get_with_user(
         self, actor: Actor, key: str, username: str, may_overwrite: Precondition | None
     ) -> tuple[Project, User]:
+        named = self._users.get_by_username(username)
+        # The user is locked before the project, as a merge does it. So the two cannot wait for each other.
+        user = self._users.get_shared(named.id) if named is not None else None
         project = self._get_for_update(actor, key, may_overwrite)
         if project.includes_everyone:
             raise ConflictError(f"everybody is in {project.key}; its members cannot be changed")
-        user = self._users.get_by_username(username)
         if user is None:
             raise InvalidError.of("username", f"there is no user {username}")
         return project, user

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "2026_11_26_password_resets"
-down_revision = "2026_11_26_versions"
+down_revision = "2026_11_26_project_versions"
 branch_labels = None
 depends_on = None
 

@@ -1,9 +1,9 @@
-"""What imports know of a file: its date format, its own words and how it was written. A project's words are kept."""
+"""What imports know of a file: its date format, its own words and how it was written."""
 
 from alembic import op
 
 revision = "2026_11_27_import_options"
-down_revision = "2026_11_26_creator_versions"
+down_revision = "2026_11_27_error_sheet_rows"
 branch_labels = None
 depends_on = None
 
@@ -18,23 +18,8 @@ ALTER TABLE imports
     ADD codec text NOT NULL DEFAULT 'utf-8',
     ADD has_bom boolean NOT NULL DEFAULT false,
     ADD problem_groups jsonb NOT NULL DEFAULT '[]';
-ALTER TABLE import_blocks ADD first_sheet_row bigint;
-ALTER TABLE import_errors ADD sheet_row bigint;
-CREATE TABLE import_mappings (
-    project_id bigint CONSTRAINT pk_import_mappings PRIMARY KEY
-        CONSTRAINT fk_import_mappings_project_id_projects REFERENCES projects ON DELETE CASCADE,
-    column_map jsonb NOT NULL DEFAULT '{}',
-    status_map jsonb NOT NULL DEFAULT '{}',
-    priority_map jsonb NOT NULL DEFAULT '{}',
-    people_map jsonb NOT NULL DEFAULT '{}',
-    updated_at timestamptz,
-    version bigint NOT NULL DEFAULT 0
-);
 """
 DOWNGRADE = """
-DROP TABLE import_mappings;
-ALTER TABLE import_errors DROP sheet_row;
-ALTER TABLE import_blocks DROP first_sheet_row;
 ALTER TABLE imports
     DROP date_format, DROP column_map, DROP status_map, DROP priority_map, DROP people_map, DROP codec, DROP has_bom,
     DROP problem_groups;

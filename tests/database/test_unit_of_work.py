@@ -1,6 +1,8 @@
 # ruff: noqa: PT012 - a block that raises is what these tests are about
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from threading import Barrier
 
 import pytest
 from sqlalchemy import event, func, select, text
@@ -228,6 +230,28 @@ class TestUnavailable:
             ]
 
         assert limits == ["5min", "5s", "1min", "UTC"]
+
+    def test_a_deadlock_is_answered_as_what_it_is(self, database_url):
+        engine = make_engine(database_url, pool_size=2, timeouts=JOB_TIMEOUTS)
+        barrier = Barrier(2, timeout=20)
+
+        def lock_two(first, second):
+            with make_session_factory(engine)() as session:
+                try:
+                    with UnitOfWork(session, print).transaction():
+                        session.execute(text(f"SELECT pg_advisory_xact_lock({first})"))
+                        barrier.wait()
+                        session.execute(text(f"SELECT pg_advisory_xact_lock({second})"))
+                except UnavailableError as error:
+                    return error.code, error.detail
+            return None
+
+        with ThreadPoolExecutor(2) as threads:
+            answers = list(threads.map(lock_two, (1, 2), (2, 1)))
+        engine.dispose()
+
+        refused = ("changes_collided", "two changes were in each other's way, and this one was not made; try again")
+        assert sorted(answers, key=str) == sorted([None, refused], key=str)
 
 
 class TestViolatedConstraint:

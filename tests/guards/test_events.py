@@ -22,6 +22,7 @@ from app.events import (
     TasksReassigned,
     TokenRevoked,
     UserChanged,
+    UserMerged,
 )
 from app.job_queue import JobName
 from app.redis_connections import make_redis
@@ -38,6 +39,7 @@ REACTIONS = {
     DayLogRequested(log_date=DAY): {JobName.LOG_DUE_DAYS},
     DayLogged(log_date=DAY, task_count=2): {Space.TASK_LOGS},
     UserChanged(user_id=1): {Space.ACTORS, Space.TASKS, Space.TASK_LOGS},
+    UserMerged(user_id=1, into_id=2, by_id=3): {Space.ACTORS, Space.TASKS, Space.TASK_LOGS},
     ProjectChanged(project_id=1): {Space.ACTORS, Space.TASKS, Space.TASK_LOGS},
     SessionEnded(session_id=SESSION_ID): {Space.ACTORS},
     TokenRevoked(token_id=1): {Space.ACTORS},

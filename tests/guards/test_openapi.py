@@ -100,6 +100,7 @@ def test_headers_are_described(document):
     assert {"ETag", "X-Request-ID", "RateLimit"} <= set(task["get"]["responses"]["200"]["headers"])
     assert {"Link", "X-Cache"} <= set(tasks["get"]["responses"]["200"]["headers"])
     assert {"ETag", "Location"} <= set(tasks["post"]["responses"]["201"]["headers"])
+    assert "ETag" in document["paths"]["/api/v1/auth/register"]["post"]["responses"]["201"]["headers"]
 
 
 def test_no_answer_with_a_secret_is_kept_for_repeated_requests(document):

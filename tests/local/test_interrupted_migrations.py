@@ -137,6 +137,26 @@ class TestMigrateAmongWriters:
 
         assert schema_of(database) == complete_schema
 
+    def test_a_deadlock_is_retried(self, database, complete_schema):
+        database.ask(DEADLOCK_ONCE)
+
+        migrate(database.settings)
+
+        assert database.ask("SELECT last_value > 1 FROM tests.commands") == [(True,)]
+        database.ask("DROP EVENT TRIGGER deadlock_once; DROP SCHEMA tests CASCADE")
+        assert schema_of(database) == complete_schema
+
+    def test_a_transaction_that_reads_projects_and_then_users_is_let_through(self, database, complete_schema):
+        database.upgrade("2026_11_26_api_tokens")
+        with connection_to(database.url) as ask, ThreadPoolExecutor(1) as threads:
+            ask("BEGIN; SELECT FROM projects")
+            migrating = threads.submit(migrate, database.settings)
+            assert wait_for(lambda: database.ask(WAITING_CHANGES.replace("tasks", "projects")))
+            ask("SET LOCAL lock_timeout = '500ms'; SELECT FROM users; COMMIT")
+            migrating.result(timeout=30)
+
+        assert schema_of(database) == complete_schema
+
     def test_a_lasting_lock_is_reported_and_the_next_start_works(
         self, database, complete_schema, short_lock_timeout, monkeypatch
     ):
@@ -236,6 +256,17 @@ BEGIN
     END IF;
 END $$;
 CREATE EVENT TRIGGER end_behind_a_command ON ddl_command_end EXECUTE FUNCTION tests.end_behind_a_command();
+"""
+DEADLOCK_ONCE = """
+CREATE SCHEMA tests;
+CREATE SEQUENCE tests.commands;
+CREATE FUNCTION tests.deadlock_once() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF nextval('tests.commands') = 1 THEN
+        RAISE EXCEPTION 'a deadlock' USING ERRCODE = 'deadlock_detected';
+    END IF;
+END $$;
+CREATE EVENT TRIGGER deadlock_once ON ddl_command_end EXECUTE FUNCTION tests.deadlock_once();
 """
 SCHEMA = """
 SELECT 'column', c.relname, a.attname,

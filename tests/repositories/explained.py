@@ -8,6 +8,7 @@ from sqlalchemy import event
 from app.queries.pages import MAX_PAGE_SIZE
 
 GROWING = re.compile(r"tasks|task_history|task_logs(_\d{4}_\d{2})?")
+CHANGE = re.compile(r"\b(INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b")
 # A page may read as many rows of growing tables as this, whether it shows or sorts them or leaves them out.
 FEW_PAGES = 15 * MAX_PAGE_SIZE
 
@@ -52,7 +53,7 @@ def explained(connection):
     def explain(_connection, cursor, statement, parameters, _context, _executemany):
         if statement.startswith("SET"):
             return
-        analyze = "" if "INSERT" in statement else "ANALYZE, TIMING OFF, "
+        analyze = "" if CHANGE.search(statement) else "ANALYZE, TIMING OFF, "
         cursor.execute(f"EXPLAIN ({analyze}FORMAT JSON) {statement}", parameters)
         seen.append(cursor.fetchone()[0][0]["Plan"])
 

@@ -1,4 +1,4 @@
-"""PostgreSQL's plans for reads and jobs, in a database that is large enough to show which ones grow with it.
+"""PostgreSQL's plans for reads, handovers and jobs, in a database that is large enough to show which ones grow with it.
 
 A read of a page must not scan a growing table, and must not read many more rows than it shows. Two reports count
 everything and are not here: the flow reads the whole history, and the ages of the tasks of all projects every task.
@@ -24,6 +24,7 @@ from app.repositories.health.checks import HealthRepository
 from app.repositories.reports import ReportRepository
 from app.repositories.tasks.export import TaskExportRepository
 from app.repositories.tasks.filters import FILTERS
+from app.repositories.tasks.handover import HandoverRepository
 from app.repositories.tasks.history import TaskHistoryRepository
 from app.repositories.tasks.history_clock import HistoryClockRepository
 from app.repositories.tasks.read import TaskListRepository
@@ -188,6 +189,18 @@ class TestSingleTask:
 
         assert len(seen) == 4
         assert seen.problems() == []
+
+
+class TestHandover:
+    def test_the_tasks_of_a_person_are_found_by_an_index(self, session, plans):
+        handover = HandoverRepository(session)
+
+        with plans() as seen:
+            handover.merge(17, 18, at=NOW)
+            handover.reassign(ADMIN, 17, 18, project_id=None, only_active=False, at=NOW)
+
+        assert len(seen) == 4
+        assert seen.scans() == []
 
 
 # Without filters by project or assignee, for which the log has no index: they read as many days as it takes.

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.factories import PASSWORD
+from app.models.imports.task_import import ImportMode
+from tests.services.imports.uploading import upload
 
 TASKS = "/api/v1/tasks"
 USERS = "/api/v1/users"
@@ -39,13 +40,6 @@ class TestUsers:
 
             assert (response.status_code, response.data) == (304, b"")
 
-    def test_a_log_in_leaves_the_version(self, client, as_admin, user):
-        path, tag = read(as_admin, f"{USERS}/{user.id}")
-
-        assert client.post("/api/v1/auth/login", {"username": user.username, "password": PASSWORD}).status_code == 200
-
-        assert read(as_admin, path)[1] == tag
-
 
 class TestProjects:
     def test_a_name_is_changed_from_the_version_that_was_read(self, as_admin, ops):
@@ -67,6 +61,38 @@ class TestProjects:
         assert as_admin.delete(member, headers={"If-Match": tag}).status_code == 412
         assert as_admin.delete(member, headers={"If-Match": read(as_admin, path)[1]}).status_code == 204
 
+    def test_a_merge_of_members_is_a_change_of_their_projects(self, as_admin, factories, ops):
+        web = factories.Project(key="WEB")
+        ada = factories.User(username="ada")
+        grace = factories.User(username="Grace", email=None, password_hash=None, is_active=False)
+        factories.ProjectMember(project_id=ops.id, user_id=grace.id)
+        factories.ProjectMember(project_id=web.id, user_id=ada.id)
+        path, tag = read(as_admin, f"{PROJECTS}/OPS")
+        before = as_admin.get(path).json["updated_at"]
+        other_tag = read(as_admin, f"{PROJECTS}/WEB")[1]
+
+        as_admin.post(f"{USERS}/{grace.id}/merge", {"into": "ada"})
+
+        assert read(as_admin, path)[1] != tag
+        assert as_admin.get(path).json["updated_at"] != before
+        assert read(as_admin, f"{PROJECTS}/WEB")[1] == other_tag
+        assert as_admin.delete(f"{path}/members/ada", headers={"If-Match": tag}).status_code == 412
+
+    @pytest.mark.parametrize("mode", ["skip_bad", "all_or_nothing"])
+    def test_an_import_that_adds_members_changes_the_project(self, as_admin, services, boss, ops, mode):
+        path, tag = read(as_admin, f"{PROJECTS}/OPS")
+        lines = ["task_name,assignee", "1,Grace", "2,Zoe"]
+        options = {"project": "OPS", "mode": ImportMode(mode)}
+
+        upload(services.imports, boss, *lines, **options)
+
+        changed = read(as_admin, path)[1]
+        assert changed != tag
+        assert as_admin.patch(path, {"name": "New"}, headers={"If-Match": tag}).status_code == 412
+
+        upload(services.imports, boss, *lines, "3,grace", **options)
+        assert read(as_admin, path)[1] == changed
+
     def test_adding_a_member_again_and_a_new_task_leave_the_version(self, as_admin, ops, user):
         member = f"{PROJECTS}/OPS/members/{user.username}"
         as_admin.put(member)
@@ -78,8 +104,11 @@ class TestProjects:
 
         assert read(as_admin, path)[1] == tag
 
-    def test_a_precondition_does_not_open_what_one_may_not_change(self, as_user, ops):
-        assert as_user.patch(f"{PROJECTS}/OPS", {"name": "Mine"}, headers={"If-Match": '"1.1"'}).status_code == 403
+    @pytest.mark.parametrize(("key", "status"), [("GEN", 403), ("OPS", 404)])
+    def test_a_stale_version_tells_nothing_to_those_who_may_not_change_it(self, as_manager, ops, key, status):
+        stale = {"If-Match": '"0.0"'}
+
+        assert as_manager.patch(f"{PROJECTS}/{key}", {"name": "Mine"}, headers=stale).status_code == status
 
 
 class TestRequired:

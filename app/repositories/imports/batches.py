@@ -58,6 +58,15 @@ _INSERT = f"""
     WINDOW by_row AS (ORDER BY row_number)
      ORDER BY row_number
 """  # noqa: S608 - of constants
+# In the order of their ids, so that two imports, or an import and a handover, cannot wait for each other.
+_LOCK_MATCHED = text("""
+    SELECT count(*) FROM (
+        SELECT t.id FROM import_matches AS m JOIN tasks AS t ON t.id = m.task_id
+         WHERE m.row_number = m.deciding_row AND m.fingerprint IS DISTINCT FROM m.fingerprint_before
+         ORDER BY t.id
+           FOR NO KEY UPDATE OF t
+    ) AS locked
+""")
 _ASSIGNEE = 1 + IMPORTED.index("assignee")
 _INSERT_ALL = text(_INSERT.format(chosen=""))
 _INSERT_UNMATCHED = text(_INSERT.format(chosen=f"WHERE row_number IN ({CREATING_ROWS})"))
@@ -126,6 +135,13 @@ class ImportBatchRepository:
         """
         self._session.execute(_INSERT_UNMATCHED, _insertion(task_import, last_number, now))
         self._session.execute(MATCH_CREATED_TASKS, {"project_id": task_import.project_id, "last_number": last_number})
+
+    def lock_matched(self) -> None:
+        """Lock the tasks that exist and that `update_matched` will change. Call it before task numbers are taken.
+
+        A move of a task to another project locks the task first and the project second too.
+        """
+        self._session.execute(_LOCK_MATCHED)
 
     def update_matched(self, columns: frozenset[str], *, now: datetime) -> None:
         """Change the tasks whose deciding row differs from them. Fields without a column in the file stay."""

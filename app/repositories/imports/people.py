@@ -50,17 +50,6 @@ _FIND_LIKE = text("""
       FROM unnest(CAST(:names AS text[]), CAST(:skeletons AS text[])) AS named (name, skeleton)
       JOIN users AS u ON u.username_skeleton = named.skeleton
 """)
-# A user without a password joins each project whose imports name them. Whoever claims the account is then a member.
-_ADD_UNCLAIMED_MEMBERS = text("""
-    INSERT INTO project_members (project_id, user_id)
-    SELECT DISTINCT p.id, u.id
-      FROM unnest(CAST(:names AS text[])) AS named (name)
-      JOIN users AS u ON lower(u.username) = lower(named.name) AND u.password_hash IS NULL
-       AND NOT u.is_service AND u.merged_into_id IS NULL
-      JOIN projects AS p ON p.id = :project_id AND NOT p.includes_everyone
-     ORDER BY p.id, u.id
-    ON CONFLICT DO NOTHING
-""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +107,6 @@ class ImportPeopleRepository:
     def find_look_alikes(self, names: Collection[str]) -> set[str]:
         """Return those names that look like an existing username. The caller passes only names that no user has."""
         return set(self._session.scalars(_FIND_LIKE, _with_skeletons(names)))
-
-    def add_unclaimed_members(self, project_id: int, names: Collection[str]) -> None:
-        self._session.execute(_ADD_UNCLAIMED_MEMBERS, {"project_id": project_id, "names": [*names]})
 
 
 def _with_skeletons(names: Collection[str]) -> dict[str, list[str]]:

@@ -1,22 +1,19 @@
-"""The SQL of handing over the tasks of one user to another, each time in one statement."""
+"""The SQL of handing over the tasks of one user to another.
 
-from collections.abc import Collection, Sequence
+Each handover locks its tasks in the order of their ids first, so that two of them cannot wait for each other. Then one
+statement changes all of them.
+"""
+
 from datetime import datetime
 
-from sqlalchemy import case, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Update, func, select, update
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
 from app.database.engine import ensure_signed
-from app.models.projects.project import Project, ProjectMember
 from app.models.tasks.fields import ACTIVE_STATUSES
 from app.models.tasks.task import Task
 from app.repositories.tasks.rows import is_deleted, visible_to
-
-_MOVE_MEMBERSHIPS = text("""
-    WITH moved AS (DELETE FROM project_members WHERE user_id = :from_id RETURNING project_id)
-    INSERT INTO project_members (project_id, user_id) SELECT project_id, :to_id FROM moved ON CONFLICT DO NOTHING
-""")
 
 
 class HandoverRepository:
@@ -35,40 +32,29 @@ class HandoverRepository:
     ) -> dict[int, int]:
         """Reassign the tasks that the actor may see, except deleted ones. Count them by project."""
         ensure_signed(self._session)
-        statement = update(Task).where(visible_to(actor), is_deleted(False), Task.assignee_id == from_id)
+        conditions = [visible_to(actor), is_deleted(False), Task.assignee_id == from_id]
         if project_id is not None:
-            statement = statement.where(Task.project_id == project_id)
+            conditions.append(Task.project_id == project_id)
         if only_active:
-            statement = statement.where(Task.status.in_(ACTIVE_STATUSES))
-        values = {"assignee_id": to_id, "updated_at": at, "version": Task.version + 1}
-        moved = statement.values(values).returning(Task.project_id).cte("moved")
+            conditions.append(Task.status.in_(ACTIVE_STATUSES))
+        self._lock(*conditions)
+        moved = _give(to_id, at).where(*conditions).returning(Task.project_id).cte("moved")
         counted = select(moved.c.project_id, func.count().label("task_count")).group_by(moved.c.project_id)
         return {row.project_id: row.task_count for row in self._session.execute(counted)}
 
     def merge(self, from_id: int, to_id: int, *, at: datetime) -> int:
-        """Replace a user as assignee and creator of all their tasks, deleted ones too. Count the tasks."""
+        """Replace a user as the assignee of all their tasks, deleted ones too. Count the tasks."""
         ensure_signed(self._session)
-        people = {
-            column: case((column == from_id, to_id), else_=column) for column in (Task.assignee_id, Task.creator_id)
-        }
-        moved = (
-            update(Task)
-            .where(or_(Task.assignee_id == from_id, Task.creator_id == from_id))
-            .values({**people, Task.updated_at: at, Task.version: Task.version + 1})
-            .returning(Task.id)
-            .cte("moved")
-        )
+        is_theirs = Task.assignee_id == from_id
+        self._lock(is_theirs)
+        moved = _give(to_id, at).where(is_theirs).returning(Task.id).cte("moved")
         return self._session.scalar(select(func.count()).select_from(moved)) or 0
 
-    def move_memberships(self, from_id: int, to_id: int) -> None:
-        self._session.execute(_MOVE_MEMBERSHIPS, {"from_id": from_id, "to_id": to_id})
+    def _lock(self, *conditions: ColumnElement[bool]) -> None:
+        tasks = select(Task.id).where(*conditions).order_by(Task.id).with_for_update(key_share=True)
+        # Counted, so that the ids are not sent.
+        self._session.execute(select(func.count()).select_from(tasks.subquery()))
 
-    def list_projects_without(self, user_id: int, project_ids: Collection[int]) -> Sequence[str]:
-        """The keys of those projects that the user is not a member of."""
-        is_member = (
-            select(ProjectMember.project_id)
-            .where(ProjectMember.project_id == Project.id, ProjectMember.user_id == user_id)
-            .exists()
-        )
-        statement = select(Project.key).where(Project.id.in_(project_ids), ~Project.includes_everyone, ~is_member)
-        return self._session.scalars(statement.order_by(Project.key)).all()
+
+def _give(to_id: int, at: datetime) -> Update:
+    return update(Task).values(assignee_id=to_id, updated_at=at, version=Task.version + 1)

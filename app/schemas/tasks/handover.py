@@ -2,14 +2,14 @@
 
 from marshmallow import Schema, fields
 
-from app.models.people.user import MAX_USERNAME_LENGTH
+from app.models.people.user import MAX_EMAIL_LENGTH
 from app.schemas.base import StrictSchema, Text
 from app.schemas.projects import ProjectKey
 
 
 def _person_field() -> Text:
-    metadata = {"description": "the username, in any case"}
-    return Text(min_length=1, max_length=MAX_USERNAME_LENGTH, required=True, metadata=metadata)
+    metadata = {"description": "the username or email address, in any case"}
+    return Text(min_length=1, max_length=MAX_EMAIL_LENGTH, required=True, metadata=metadata)
 
 
 class Reassignment(StrictSchema):

@@ -50,8 +50,8 @@ class ImportBlockService:
         project_id = task_import.project_id
         return objection_to(self._people.get_importer(task_import.creator_id, project_id), project_id)
 
-    def take_next(self, task_import: TaskImport, ahead: ReadAhead) -> None:
-        """Import the next block, or check it.
+    def take_next(self, task_import: TaskImport, ahead: ReadAhead) -> bool:
+        """Import the next block, or check it. True if the project has new members, which its version does not show yet.
 
         Raises ImportStoppedError when the owner may no longer import, or when a bad row turns up while an
         all-or-nothing file is loaded.
@@ -68,7 +68,7 @@ class ImportBlockService:
             ahead.begin(self._queue.get_block(task_import.id, number + 1))
         good = [row for row in rows if isinstance(row, ReadRow)]
         refused = [row for row in rows if isinstance(row, RefusedRow)]
-        people = self._people_of(task_import, good)
+        people, has_new_members = self._people_of(task_import, good)
         strangers = [
             row for row in good if row.row.assignee is not None and not people[row.row.assignee].may_be_assigned
         ]
@@ -78,12 +78,16 @@ class ImportBlockService:
             good = [row for row in good if row.row.assignee is None or people[row.row.assignee].may_be_assigned]
         self._refuse(task_import, refused)
         self._apply(task_import, ahead.reader, good, people)
+        return has_new_members
 
-    def _people_of(self, task_import: TaskImport, rows: Sequence[ReadRow]) -> dict[str, Person]:
-        """Find the person of each assignee cell. An import that creates users adds unknown names while it loads."""
+    def _people_of(self, task_import: TaskImport, rows: Sequence[ReadRow]) -> tuple[dict[str, Person], bool]:
+        """Find the person of each assignee cell, and tell whether one of them has joined the project.
+
+        An import that creates users adds unknown names while it loads.
+        """
         names = dict.fromkeys(row.row.assignee for row in rows if row.row.assignee is not None)
         if not names:
-            return {}
+            return {}, False
         if task_import.state is ImportState.LOADING:
             self._people.lock_unclaimed(names)
         people = self._people.find(task_import.project_id, names)
@@ -100,15 +104,15 @@ class ImportBlockService:
                 look_alikes = {name for name in new if name not in people}
             else:
                 look_alikes = self._people.find_look_alikes(new)
-        if task_import.state is ImportState.LOADING:
-            self._people.add_unclaimed_members(task_import.project_id, names)
+        is_loading = task_import.state is ImportState.LOADING
+        has_new_members = is_loading and self._projects.add_unclaimed_members(task_import.project_id, names)
         for name in unknown:
             is_like = name in look_alikes
             may_be_assigned = name in new and not is_like
             people.setdefault(
                 name, Person(None, name.lower(), may_be_assigned=may_be_assigned, looks_like_another=is_like)
             )
-        return people
+        return people, has_new_members
 
     def _refuse(self, task_import: TaskImport, refused: Sequence[RefusedRow]) -> None:
         if not refused:
@@ -141,6 +145,8 @@ class ImportBlockService:
         task_import.skipped_count += len(good) - created - updated
         if is_check:
             return
+        if updated:
+            self._batches.lock_matched()
         if created:
             last_number = self._numbers_for(task_import, created)
             create = self._batches.create_unmatched if is_matched else self._batches.create_all

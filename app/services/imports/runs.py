@@ -134,9 +134,11 @@ class ImportRunService:
                 if task_import is None:
                     return None
                 is_whole = task_import.state is ImportState.LOADING and task_import.mode is ImportMode.ALL_OR_NOTHING
-                self._advance(task_import, ahead)
+                has_new_members = self._advance(task_import, ahead)
                 while is_whole and task_import.finished_at is None:
-                    self._advance(task_import, ahead)
+                    has_new_members |= self._advance(task_import, ahead)
+                if has_new_members:
+                    self._projects.note_new_members(task_import.project_id, at=self._calendar.now())
                 self._continue_or_pause(task_import, until)
                 return task_import
         except ImportStoppedError as error:
@@ -162,16 +164,19 @@ class ImportRunService:
                 self._uow.publish(ImportWaiting(task_import.id))
         self._imports.flush()
 
-    def _advance(self, task_import: TaskImport, ahead: ReadAhead) -> None:
+    def _advance(self, task_import: TaskImport, ahead: ReadAhead) -> bool:
+        """Take the next block, and decide or finish after the last one. True if the project has new members."""
+        has_new_members = False
         if task_import.next_block < task_import.block_count:
-            self._blocks.take_next(task_import, ahead)
+            has_new_members = self._blocks.take_next(task_import, ahead)
             task_import.next_block += 1
         if task_import.next_block < task_import.block_count:
-            return
+            return has_new_members
         if task_import.state is ImportState.CHECKING and task_import.mode is ImportMode.ALL_OR_NOTHING:
             self._decide(task_import)
         else:
             self._finish(task_import, ImportState.FINISHED)
+        return has_new_members
 
     def _decide(self, task_import: TaskImport) -> None:
         """Fail, finish or start to load an all-or-nothing file that was checked to its end."""

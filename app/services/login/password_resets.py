@@ -12,14 +12,14 @@ from app.auth.permissions import Permission, ensure_may
 from app.auth.reset_tokens import digest_of_text, new_reset_token
 from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
-from app.errors import CannotLogInError, ResetTokenInvalidError, not_found
+from app.errors import ResetTokenInvalidError, not_found
 from app.events import UserChanged
 from app.models.people.user import User
 from app.repositories.login.password_resets import PasswordResetRepository
 from app.repositories.login.sessions import SessionRepository
 from app.repositories.people import UserRepository
 from app.services.login.limits import LogInLimits
-from app.services.people import ensure_allowed
+from app.services.people import ensure_allowed, ensure_can_log_in
 
 logger = logging.getLogger(__name__)
 
@@ -64,13 +64,19 @@ class PasswordResetService:
         """
         ensure_may(actor, Permission.PASSWORD_RESET)
         with self._uow.transaction():
-            return self._make(actor, self._users.get_for_update(user_id) or not_found("user", user_id))
+            user = self._users.get_for_update(user_id) or not_found("user", user_id)
+            made = self._make(user)
+        _log_made(actor, user)
+        return made
 
     def make_for_name(self, actor: Actor, username: str) -> MadeReset:
         ensure_may(actor, Permission.PASSWORD_RESET)
         with self._uow.transaction():
             named = self._users.get_by_username(username) or not_found("user", username)
-            return self._make(actor, self._users.get_for_update(named.id) or not_found("user", username))
+            user = self._users.get_for_update(named.id) or not_found("user", username)
+            made = self._make(user)
+        _log_made(actor, user)
+        return made
 
     def spend(self, *, token: str, new_password: str, address: str) -> None:
         """Set the password of the token's user, and end all of their sessions.
@@ -97,19 +103,17 @@ class PasswordResetService:
             self._uow.publish(UserChanged(user.id))
         logger.info("password reset", extra={"user_id": user.id, "address": address})
 
-    def _make(self, actor: Actor, user: User) -> MadeReset:
-        if user.is_service or not user.is_active or user.password_hash is None:
-            raise CannotLogInError(f"{user.username} cannot log in, so there is no password to reset")
+    def _make(self, user: User) -> MadeReset:
+        password_hash = ensure_can_log_in(user)
         now, token = self._now(), new_reset_token()
         expires_at = now + self._policy.lifetime
         self._resets.put(
             user.id,
             digest_of_text(token),
-            replaced_hash_digest=digest_of_text(user.password_hash),
+            replaced_hash_digest=digest_of_text(password_hash),
             created_at=now,
             expires_at=expires_at,
         )
-        logger.info("password reset made", extra={"user_id": actor.user_id, "for_user_id": user.id})
         return MadeReset(token, expires_at)
 
     def _is_replaced_by(self, user: User, digest: bytes) -> bool:
@@ -118,3 +122,7 @@ class PasswordResetService:
         if replaced is None or user.password_hash is None or not user.is_active:
             return False
         return hmac.compare_digest(replaced, digest_of_text(user.password_hash))
+
+
+def _log_made(actor: Actor, user: User) -> None:
+    logger.info("password reset made", extra={"user_id": actor.user_id, "for_user_id": user.id})

@@ -1,19 +1,15 @@
 """How the tasks of one user pass to another: by reassigning them, or by merging a made-up user. See docs/adr/021."""
 
-import logging
-
 from app.auth.actor import Actor
 from app.auth.permissions import Permission, ensure_may
 from app.clock import Clock
 from app.database.unit_of_work import UnitOfWork
 from app.errors import CannotBeMergedError, InvalidError, not_found
-from app.events import TasksReassigned, UserChanged
-from app.models.people.user import Role, User
+from app.events import TasksReassigned, UserMerged
+from app.models.people.user import User
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
 from app.repositories.tasks.handover import HandoverRepository
-
-logger = logging.getLogger(__name__)
 
 
 class HandoverService:
@@ -49,10 +45,9 @@ class HandoverService:
             counts = self._tasks.reassign(
                 actor, user_id, receiver.id, project_id=project_id, only_active=only_active, at=self._now()
             )
-            if counts and receiver.role is not Role.ADMIN:
-                missing = self._tasks.list_projects_without(receiver.id, counts.keys())
-                if missing:
-                    raise InvalidError.of("to", f"{receiver.username} is not in {', '.join(missing)}")
+            missing = self._projects.list_keys_without(receiver, counts)
+            if missing:
+                raise InvalidError.of("to", f"{receiver.username} is not in {', '.join(missing)}")
             count = sum(counts.values())
             if count:
                 self._uow.publish(TasksReassigned(user_id, receiver.id, count))
@@ -72,14 +67,11 @@ class HandoverService:
             if target.is_service:
                 raise InvalidError.of("into", f"{target.username} is a service account")
             count = self._tasks.merge(source.id, target.id, at=self._now())
-            self._tasks.move_memberships(source.id, target.id)
+            # After the tasks, because a move of a task to another project locks the task first too.
+            self._projects.move_memberships(source.id, target.id, at=self._now())
             source.merged_into_id, source.updated_at = target.id, self._now()
             self._users.flush()
-            self._uow.publish(UserChanged(source.id))
-            self._uow.publish(UserChanged(target.id))
-            if count:
-                self._uow.publish(TasksReassigned(source.id, target.id, count))
-        logger.info("user merged", extra={"user_id": actor.user_id, "merged_id": source.id, "into_id": target.id})
+            self._uow.publish(UserMerged(source.id, target.id, by_id=actor.user_id))
         return count
 
     def _find_project_id(self, actor: Actor, key: str) -> int:
@@ -88,13 +80,13 @@ class HandoverService:
             raise InvalidError.of("project", f"there is no project {key}")
         return project.id
 
-    def _get_active_user(self, username: str, *, field: str) -> User:
-        """The user by this name, who stays active until the commit."""
-        named = self._users.get_by_username(username)
+    def _get_active_user(self, name: str, *, field: str) -> User:
+        """The user by this username or email address, who stays active until the commit."""
+        named = self._users.get_by_name(name)
         # A user who is not active is not locked, so two merges cannot wait for each other's users.
         user = self._users.get_shared(named.id) if named is not None and named.is_active else None
         if user is None or not user.is_active:
-            raise InvalidError.of(field, f"there is no active user {username}")
+            raise InvalidError.of(field, f"there is no active user {name}")
         return user
 
 

@@ -10,7 +10,7 @@ from app.clock import Calendar, deadline_from, in_zone
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError, not_found
 from app.events import TaskChanged
-from app.models.people.user import Role, User
+from app.models.people.user import User
 from app.models.projects.project import DEFAULT_PROJECT_KEY, Project
 from app.models.tasks.fields import PLAIN, TaskPriority, TaskStatus, defaults
 from app.models.tasks.task import Task
@@ -189,8 +189,7 @@ class TaskService:
         return named is not None and named.id == user.id
 
     def _may_be_assigned(self, user: User, project: Project) -> bool:
-        """True for an active user who is a member of the project or an admin. An admin is in every project."""
-        return user.is_active and (user.role is Role.ADMIN or self._projects.is_member(project, user.id))
+        return user.is_active and self._projects.is_in(project, user)
 
 
 def _no_project(key: str) -> NoReturn:

@@ -2,7 +2,6 @@ import pytest
 from sqlalchemy import func, select
 
 from app.models.people.user import Role, User
-from app.models.projects.project import ProjectMember
 from app.repositories.imports.batches import Person
 from app.repositories.imports.people import ImportPeopleRepository
 from tests.factories import general_project
@@ -89,34 +88,6 @@ class TestAdd:
         repository.add([name])
 
         assert set(repository.find(general_project(session).id, [name])) == {name}
-
-
-class TestAddUnclaimedMembers:
-    def test_unclaimed_users_become_members_of_the_project(self, repository, session, factories, project):
-        grace = factories.User(username="Grace", password_hash=None, is_active=False)
-        factories.User(username="ada")
-
-        for _ in range(2):
-            repository.add_unclaimed_members(project.id, ["GRACE", "ada", "nobody"])
-
-        assert session.scalars(select(ProjectMember.user_id).where(ProjectMember.project_id == project.id)).all() == [
-            grace.id
-        ]
-
-    def test_a_service_account_becomes_no_member(self, repository, session, factories, project):
-        robot = factories.ServiceAccount(username="robot")
-
-        repository.add_unclaimed_members(project.id, ["robot"])
-
-        assert session.get(ProjectMember, (project.id, robot.id)) is None
-
-    def test_nobody_is_added_to_the_project_that_everybody_is_in(self, repository, session, factories):
-        factories.User(username="Grace", password_hash=None, is_active=False)
-        before = session.scalar(select(func.count()).select_from(ProjectMember))
-
-        repository.add_unclaimed_members(general_project(session).id, ["Grace"])
-
-        assert session.scalar(select(func.count()).select_from(ProjectMember)) == before
 
 
 @pytest.fixture

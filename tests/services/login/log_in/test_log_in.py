@@ -59,6 +59,7 @@ class TestLogIn:
         assert user.password_hash != weaker
         assert not needs_rehash(user.password_hash)
         assert is_password(PASSWORD, user.password_hash)
+        assert user.version == 1
 
     def test_a_hash_with_todays_parameters_stays(self, service, ada, session):
         before = ada.password_hash

@@ -70,6 +70,29 @@ class TestMerge:
             assert session.scalars(select(Task.assignee_id).where(Task.title == "Imported")).one() == people.ada_id
 
 
+class TestOrder:
+    @pytest.mark.parametrize("how", ["merge", "reassign"])
+    def test_tasks_are_locked_in_the_order_of_their_ids(self, own_resources, people, how):
+        first_id, *_, last_id = people.task_ids
+        with own_resources.new_session() as session, ThreadPoolExecutor(1) as thread:
+            # The row of the first task now lies after the rows of the others.
+            session.execute(text("UPDATE tasks SET position = 9 WHERE id = :id"), {"id": first_id})
+            session.commit()
+            session.execute(text("SELECT FROM tasks WHERE id = :id FOR UPDATE"), {"id": first_id})
+            running = thread.submit({"merge": run_merge, "reassign": run_reassign}[how], own_resources, people)
+            assert wait_for(lambda: is_waiting(own_resources))
+
+            session.execute(text("SELECT FROM tasks WHERE id = :id FOR UPDATE NOWAIT"), {"id": last_id})
+            session.rollback()
+
+            assert running.result(timeout=20) == TASKS
+
+
+def run_reassign(resources, people):
+    with serving(resources) as services:
+        return services.handover.reassign(people.boss, people.grace_id, to="ada")
+
+
 def run_merge(resources, people):
     with serving(resources) as services:
         return services.handover.merge(people.boss, people.grace_id, into="ada")

@@ -27,6 +27,13 @@ class TestReassign:
         assert assignees(session, *tasks) == [ada.id, ada.id, ada.id, ina.id, None]
         assert [session.get_one(Task, task.id).version for task in tasks] == [2, 2, 2, 1, 1]
 
+    def test_an_email_address_names_the_new_assignee_too(self, service, boss, ina, ada, factories, session):
+        task = factories.Task(assignee_id=ina.id)
+
+        assert service.reassign(boss, ina.id, to=ada.email.upper()) == 1
+
+        assert assignees(session, task) == [ada.id]
+
     def test_the_history_is_signed(self, service, boss, ina, ada, factories, session, clock):
         task = factories.Task(assignee_id=ina.id)
         clock.advance(hours=1)
