@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from app.errors import UnreadableCsvError
-from app.models.tasks.fields import FIELDS, IMPORTED, TaskPriority
+from app.models.tasks.fields import EXPORTED, FIELDS, IMPORTED, TaskPriority
 
 # A header this similar to a known name is a misspelling. Ignoring its column would lose its contents.
 MISSPELLING_SIMILARITY = 0.88
@@ -194,6 +194,11 @@ def _columns_of(
             yield Column(index, reads_as[name], _shown(header[index]))
         if name in tracker.also:
             yield Column(index, tracker.also[name], _shown(header[index]))
+
+
+def is_ours(header: Sequence[str]) -> bool:
+    """True for a file with all columns of our own export. Its words are ours, whatever those of other files mean."""
+    return set(EXPORTED) <= {folded_name(name) for name in header}
 
 
 def folded_name(name: str) -> str:

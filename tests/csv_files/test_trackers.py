@@ -147,15 +147,15 @@ class TestTodoistsLabels:
 
 class TestFileWords:
     WORDS = FileWords(
-        {"this week": TaskStatus.IN_PROGRESS, "done": TaskStatus.CANCELLED},
-        {"p1": TaskPriority.CRITICAL, "high": TaskPriority.LOW},
+        {"this week": TaskStatus.IN_PROGRESS, "closed": TaskStatus.CANCELLED},
+        {"p1": TaskPriority.CRITICAL, "major": TaskPriority.LOW},
         {"ada lovelace": "ada@example.org", "nobody yet": None, "ada, bob": "ada"},
     )
 
     def test_come_before_all_other_words_in_any_case(self):
         header = "task_name,status,priority,assignee"
 
-        one, two = read(header, "1,THIS  Week,P1,Ada LOVELACE", "2,Done,High,Nobody yet", words=self.WORDS)
+        one, two = read(header, "1,THIS  Week,P1,Ada LOVELACE", "2,Closed,Major,Nobody yet", words=self.WORDS)
         assert (one.row.status, one.row.priority) == (TaskStatus.IN_PROGRESS, TaskPriority.CRITICAL)
         assert (two.row.status, two.row.priority) == (TaskStatus.CANCELLED, TaskPriority.LOW)
         assert (one.row.assignee, two.row.assignee) == ("ada@example.org", None)

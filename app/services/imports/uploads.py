@@ -47,7 +47,8 @@ MAX_SILENCE = timedelta(seconds=10)
 class ImportOptions:
     """How to read a file and what to do with its rows.
 
-    An encoding or delimiter of None is detected. A map of None is the one that the project has kept.
+    An encoding or delimiter of None is detected. A map of None is the one that the project has kept. In a file of our
+    own it is empty.
     """
 
     project: str = DEFAULT_PROJECT_KEY
@@ -100,16 +101,18 @@ class ImportUploadService:
         began_at = self._now()
         first = None if idempotency_key is None else self._find_first(actor, idempotency_key)
         watched_stream = _WatchedStream(stream)
-        maps = self._maps_for(actor, options) if first is None else first.maps
+        kept_maps = self._kept_maps(actor, options) if first is None else {}
         file = CsvFile(
             watched_stream,
             self._limits,
             encoding=options.encoding,
             delimiter=options.delimiter,
-            column_map=maps["column_map"],
+            column_map=options.column_map if first is None else first.column_map,
+            kept_column_map=kept_maps.get("column_map"),
         )
         if first is not None:
             return _ensure_same(first, file, options)
+        maps = {**({} if file.is_ours else kept_maps), **options.maps}
         task_import = self._begin(actor, file, filename, options, maps, idempotency_key)
         import_id = task_import.id
         content = _content_hash(file, options)
@@ -149,11 +152,11 @@ class ImportUploadService:
         silence = self._now() - (upload.claimed_until - UPLOAD_LEASE)
         return max(0, int((MAX_SILENCE - silence).total_seconds()) + 1) if abs(silence) <= MAX_SILENCE else 0
 
-    def _maps_for(self, actor: Actor, options: ImportOptions) -> dict[str, Mapping[str, Any]]:
-        """The maps that the import names, and those that the project has kept in place of the others."""
+    def _kept_maps(self, actor: Actor, options: ImportOptions) -> Mapping[str, Mapping[str, Any]]:
+        """The maps that the project has kept."""
         with self._uow.transaction():
-            kept = self._imports.get_mapping(self._get_project(actor, options.project).id)
-        return {**{name: {} for name in MAP_NAMES}, **(kept.maps if kept is not None else {}), **options.maps}
+            mapping = self._imports.get_mapping(self._get_project(actor, options.project).id)
+        return {} if mapping is None else mapping.maps
 
     def _get_project(self, actor: Actor, key: str) -> Project:
         project = self._projects.get(actor, key)
@@ -182,7 +185,7 @@ class ImportUploadService:
                 creates_users=options.creates_users,
                 is_day_first=options.date_format is DateFormat.DAY_FIRST,
                 date_format=options.date_format,
-                **maps,
+                **{name: maps.get(name, {}) for name in MAP_NAMES},
                 delimiter=file.delimiter,
                 header=file.header,
                 ignored_columns=[*file.layout.ignored],
@@ -272,8 +275,9 @@ class ImportUploadService:
             task_import.content_hash = content_hash
             task_import.claimed_until = None
             self._imports.flush()
-            if options.maps and not options.is_dry_run:
-                self._imports.keep_mapping(task_import.project_id, options.maps, at=self._now())
+            lasting_maps = {name: words for name, words in options.maps.items() if words}
+            if lasting_maps and not options.is_dry_run:
+                self._imports.keep_mapping(task_import.project_id, lasting_maps, at=self._now())
             self._uow.publish(ImportWaiting(import_id))
             return import_id
 
