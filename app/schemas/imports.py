@@ -149,8 +149,8 @@ class ImportForm(StrictSchema):
         Status(),
         OWN_STATUSES,
         metadata={
-            "description": 'the same for words of the file: `{"This week": "in_progress"}`; our own statuses, `true` and '
-            "`false` always keep their meaning"
+            "description": 'the same for words of the file: `{"This week": "in_progress"}`; our own statuses, `true` '
+            "and `false` always keep their meaning"
         },
     )
     priority_map = WrittenWordMap(
