@@ -208,7 +208,11 @@ def _labels(cell: str) -> list[str]:
 
 
 def _labels_in_content(cell: str) -> list[str]:
-    return _fitting_labels(_LABEL_IN_NAME.findall(cell))
+    return _fitting_labels(labels_in_name(cell))
+
+
+def labels_in_name(name: str) -> list[str]:
+    return _LABEL_IN_NAME.findall(name)
 
 
 def _fitting_labels(labels: Iterable[str]) -> list[str]:

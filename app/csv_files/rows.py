@@ -5,14 +5,14 @@ import io
 from collections import namedtuple
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from app.csv_files.blocks import is_blank
 from app.csv_files.cell_parts import MAX_SHOWN_LENGTH, SEPARATOR, CellError
-from app.csv_files.cells import CellReader, CellReaders, restored
+from app.csv_files.cells import CellReader, CellReaders, join_labels, labels_in_name, restored
 from app.csv_files.columns import FIELD_OF, Column, Layout
 from app.csv_files.words import FileWords
 from app.models.imports.task_import import DateFormat, ImportBlock
@@ -80,7 +80,10 @@ class RowReader:
         self._max_cell_characters = cell_characters
         readers = CellReaders(time_zone, layout.priorities, date_format, words).by_name
         of_field = {FIELD_OF.get(column.reader, column.reader): column for column in layout.columns}
-        self._label_indexes = [column.index for column in layout.columns if column.reader == "labels"]
+        self._label_columns = [column for column in layout.columns if FIELD_OF.get(column.reader) == "labels"]
+        if len(self._label_columns) > 1:
+            # Their cells are joined into another cell, which is added to each row after the empty one.
+            of_field["labels"] = replace(of_field["labels"], index=layout.width + 1, reader="labels")
         self._together = [column for column in layout.columns if column.together]
         # A field without a column gets its default, by reading an empty cell that is added to each row.
         named = (*IMPORTED, *(("only_tasks",) if "only_tasks" in of_field else ()))
@@ -130,24 +133,32 @@ class RowReader:
             reason = f"has a cell of {longest} characters; {self._max_cell_characters} are the most"
             cut = [cell[: self._max_cell_characters] for cell in cells]
             return RefusedRow(row_number, line_number, sheet_row, cut, (RowProblem(None, None, reason),))
-        picked = self._pick([*self._with_joined_cells(cells), ""])
+        picked = self._pick([*self._with_joined_cells(cells), "", self._joined_labels(cells)])
         values = [values_of[cell] for values_of, cell in zip(self._values, picked, strict=True)]
         if _Refusal in map(type, values):
             return RefusedRow(row_number, line_number, sheet_row, cells, tuple(self._problems(picked, values)))
         return ReadRow(ImportedRow(row_number, *values[: len(IMPORTED)]), line_number, sheet_row, cells)
 
     def _with_joined_cells(self, cells: list[str]) -> list[str]:
-        """Join the cells that are read together into one. Jira writes each label into a column of its own."""
-        if len(self._label_indexes) <= 1 and not self._together:
+        """Join the cells that are read together into one."""
+        if not self._together:
             return cells
         joined = [*cells]
-        if len(self._label_indexes) > 1:
-            # The last label column is the one that is read.
-            joined[self._label_indexes[-1]] = ",".join(restored(cells[index].strip()) for index in self._label_indexes)
         for column in self._together:
             parts = ("" if index is None else cells[index].replace(SEPARATOR, " ").strip() for index in column.together)
             joined[column.index] = SEPARATOR.join(parts)
         return joined
+
+    def _joined_labels(self, cells: list[str]) -> str:
+        """Jira writes each label into a column of its own, and a file with labels in names may also have a column."""
+        if len(self._label_columns) <= 1:
+            return ""
+        return ",".join(
+            restored(cells[column.index].strip())
+            if column.reader == "labels"
+            else join_labels(labels_in_name(cells[column.index]))
+            for column in self._label_columns
+        )
 
     def _problems(self, picked: Sequence[str], values: Sequence[Any]) -> Iterator[RowProblem]:
         for column, cell, value in zip(self._columns, picked, values, strict=True):

@@ -139,6 +139,20 @@ class TestTodoistsLabels:
 
         assert (row.title, row.labels) == (title, labels)
 
+    @pytest.mark.parametrize(
+        ("header", "cells"),
+        [
+            ("TYPE,CONTENT,INDENT,LABELS", "task,Water @garden @daily,1,"),
+            ("TYPE,CONTENT,INDENT,LABELS", 'task,Water @garden,1,"daily, garden"'),
+            ("LABELS,TYPE,CONTENT,INDENT", '"garden, daily",task,Water,1'),
+            ("Label,TYPE,CONTENT,INDENT,Tags", "garden,task,Water,1,daily"),
+        ],
+    )
+    def test_stand_beside_those_of_a_column(self, header, cells):
+        row = good(header, cells)
+
+        assert (row.title, row.labels) == ("Water", ["garden", "daily"])
+
     def test_that_are_too_long_are_refused(self):
         (problem,) = refused("TYPE,CONTENT,INDENT", "task,Water @" + "x" * 51 + ",1").problems
 
