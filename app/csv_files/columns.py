@@ -113,13 +113,15 @@ NO_TRACKER = Tracker(frozenset(), {})
 class Column:
     """Where a column stands, how its cells are read, and what the file calls it.
 
-    If its cells are read together with those of other columns, `together` has the place of each; None if it is absent.
+    If its cells are read together with those of other columns, `together` has the place of each, and None if it is
+    absent; `part_names` has their names.
     """
 
     index: int
     reader: str
     name: str
     together: tuple[int | None, ...] = ()
+    part_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +190,9 @@ def _columns_of(
         if reader is not None:
             if reader not in begun or folded.index(name) < index:
                 begun.add(reader)
-                places = (folded.index(each) if each in folded else None for each in tracker.together[reader])
-                yield Column(index, reader, _shown(header[index]), tuple(places))
+                places = tuple(folded.index(each) if each in folded else None for each in tracker.together[reader])
+                names = tuple("" if place is None else _shown(header[place]) for place in places)
+                yield Column(index, reader, _shown(header[index]), places, names)
         elif name in reads_as:
             yield Column(index, reads_as[name], _shown(header[index]))
         if name in tracker.also:

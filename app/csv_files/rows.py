@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from app.csv_files.blocks import is_blank
-from app.csv_files.cell_parts import MAX_SHOWN_LENGTH, SEPARATOR, CellError
+from app.csv_files.cell_parts import MAX_SHOWN_LENGTH, SEPARATOR, CellError, parts_of
 from app.csv_files.cells import CellReader, CellReaders, join_labels, labels_in_name, restored
 from app.csv_files.columns import FIELD_OF, Column, Layout
 from app.csv_files.words import FileWords
@@ -163,14 +163,19 @@ class RowReader:
     def _problems(self, picked: Sequence[str], values: Sequence[Any]) -> Iterator[RowProblem]:
         for column, cell, value in zip(self._columns, picked, values, strict=True):
             if isinstance(value, _Refusal):
-                yield RowProblem(column.name, cell.partition(SEPARATOR)[0][:MAX_SHOWN_LENGTH], value.reason)
+                name, shown_cell = column.name, cell
+                if column.together:
+                    name = column.part_names[value.part]
+                    shown_cell = parts_of(cell, len(column.together))[value.part]
+                yield RowProblem(name, shown_cell[:MAX_SHOWN_LENGTH], value.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """The value of a cell that cannot be read."""
+    """The value of a cell that cannot be read. Of cells that are read together, `part` is the one."""
 
     reason: str
+    part: int
 
 
 class ReadAhead:
@@ -222,7 +227,7 @@ class _Values(dict[str, Any]):
         try:
             value = self._read(cell.strip())
         except CellError as error:
-            value = _Refusal(str(error))
+            value = _Refusal(str(error), error.part)
         if len(self) < self._limit:
             self[cell] = value
         return value

@@ -47,9 +47,9 @@ class TestStatusOfTrackers:
         assert good("Card ID,Card Name,List Name,Archived,Due Complete", f"1,Paint,{cells}").status is status
 
     def test_trellos_unknown_list_of_an_open_card_is_refused(self):
-        header = "Card ID,Card Name,List Name,Archived,Due Complete"
+        header = "Card ID,Card Name,Archived,Due Complete,List Name"
 
-        (problem,) = refused(header, "1,Paint,This week,false,false").problems
+        (problem,) = refused(header, "1,Paint,false,false,This week").problems
         assert (problem.column, problem.value) == ("List Name", "This week")
 
     @pytest.mark.parametrize(
@@ -104,7 +104,16 @@ class TestDatesOfTrackers:
     def test_todoists_unknown_time_zone_is_refused(self, zone):
         (problem,) = refused("TYPE,CONTENT,INDENT,DATE,TIMEZONE", f"task,Paint,1,2026-03-09 17:00,{zone}").problems
 
+        assert (problem.column, problem.value) == ("TIMEZONE", zone)
         assert problem.reason == f"{zone!r} is not a time zone such as Europe/Berlin"
+
+    def test_todoists_unreadable_date_is_named(self):
+        header = "TYPE,CONTENT,INDENT,Deadline,Date"
+
+        (deadline,) = refused(header, "task,Paint,1,sometime,2026-03-09").problems
+        (planned,) = refused(header, "task,Paint,1,,every day").problems
+        assert (deadline.column, deadline.value) == ("Deadline", "sometime")
+        assert (planned.column, planned.value) == ("Date", "every day")
 
     def test_vikunjas_zero_time_is_no_time(self):
         zero = "0001-01-01T00:00:00Z"

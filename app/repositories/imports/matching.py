@@ -134,8 +134,8 @@ MATCH_CREATED_TASKS = text("""
      WHERE m.first_row = c.row_number AND m.row_number = m.deciding_row AND m.nth > 1
 """)
 
-# A draft is what the batches so far would have made of one task. A task that is skipped stays as it is, so it has none. The
-# day of a draft's creation is that of its task, or the day on which the first row would have created it.
+# A draft is what the batches so far would have made of one task. A task that is skipped stays as it is, so it has none.
+# The day of a draft's creation is that of its task, or the day on which the first row would have created it.
 WRITE_DRAFTS = text(f"""
     WITH first_row AS (
         SELECT row_number, {TIMES_OF_NEW_TASK["created_at"]} AS created_at FROM import_batch
