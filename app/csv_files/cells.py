@@ -240,10 +240,14 @@ def _external_ref(cell: str) -> str | None:
     return _text(cell, MAX_EXTERNAL_REF_LENGTH) or None
 
 
-def _only_tasks(cell: str) -> None:
-    """Todoist's files have sections and notes among the tasks."""
-    if cell.lower() not in {"", "task"}:
-        raise CellError(f"{shown(cell)} is not a task")
+def _only_tasks(cell: str) -> bool:
+    """False for the rows of Todoist's files that are no tasks and are skipped."""
+    match cell.lower():
+        case "" | "task":
+            return True
+        case "section" | "note" | "meta":
+            return False
+    raise CellError(f"{shown(cell)} is neither task, section, note nor meta")
 
 
 def _text(cell: str, max_length: int) -> str:

@@ -89,7 +89,7 @@ TRACKERS: dict[str, Tracker] = {
         together={"kanboard_status": ("status", "column")},
     ),
 }
-# The field that each cell reader fills. `only_tasks` fills none: it only refuses rows.
+# The field that each cell reader fills. `only_tasks` fills none: it says which rows are skipped.
 FIELD_OF = {
     **{name: name for name in IMPORTED},
     "content": "title",

@@ -62,6 +62,16 @@ class ReadRow(NamedTuple):
     cells: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class SkippedRow:
+    """A row that is no task, such as a section of Todoist."""
+
+    row_number: int
+
+
+AnyRow = ReadRow | RefusedRow | SkippedRow
+
+
 class RowReader:
     """Reads the blocks of one file. Values that were read in one block are remembered for the next."""
 
@@ -86,7 +96,8 @@ class RowReader:
             of_field["labels"] = replace(of_field["labels"], index=layout.width + 1, reader="labels")
         self._together = [column for column in layout.columns if column.together]
         # A field without a column gets its default, by reading an empty cell that is added to each row.
-        named = (*IMPORTED, *(("only_tasks",) if "only_tasks" in of_field else ()))
+        self._may_skip = "only_tasks" in of_field
+        named = (*IMPORTED, *(("only_tasks",) if self._may_skip else ()))
         self._columns = [of_field.get(field, Column(layout.width, field, field)) for field in named]
         self._pick = itemgetter(*(column.index for column in self._columns))
         self._values = [
@@ -106,9 +117,7 @@ class RowReader:
     def assignee_column(self) -> str:
         return self._columns[IMPORTED.index("assignee")].name
 
-    def read(
-        self, text: str, *, first_row: int, first_line: int, first_sheet_row: int | None
-    ) -> Iterator[ReadRow | RefusedRow]:
+    def read(self, text: str, *, first_row: int, first_line: int, first_sheet_row: int | None) -> Iterator[AnyRow]:
         """Read the rows in the order of the file. The text is valid CSV: that was checked when blocks were cut."""
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter, strict=True)
         row_number = first_row - 1
@@ -121,9 +130,7 @@ class RowReader:
             sheet_row = None if first_sheet_row is None else first_sheet_row + place
             yield self._read_row(row_number, first_of_row, sheet_row, cells)
 
-    def _read_row(
-        self, row_number: int, line_number: int, sheet_row: int | None, cells: list[str]
-    ) -> ReadRow | RefusedRow:
+    def _read_row(self, row_number: int, line_number: int, sheet_row: int | None, cells: list[str]) -> AnyRow:
         if len(cells) != self._layout.width:
             count = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
             reason = f"has {count}, the header has {self._layout.width}"
@@ -135,6 +142,8 @@ class RowReader:
             return RefusedRow(row_number, line_number, sheet_row, cut, (RowProblem(None, None, reason),))
         picked = self._pick([*self._with_joined_cells(cells), "", self._joined_labels(cells)])
         values = [values_of[cell] for values_of, cell in zip(self._values, picked, strict=True)]
+        if self._may_skip and values[-1] is False:
+            return SkippedRow(row_number)
         if _Refusal in map(type, values):
             return RefusedRow(row_number, line_number, sheet_row, cells, tuple(self._problems(picked, values)))
         return ReadRow(ImportedRow(row_number, *values[: len(IMPORTED)]), line_number, sheet_row, cells)
@@ -184,7 +193,7 @@ class ReadAhead:
     def __init__(self, reader: RowReader) -> None:
         self.reader = reader
         self._executor = ThreadPoolExecutor(max_workers=1)
-        self._next: tuple[int, Future[list[ReadRow | RefusedRow]]] | None = None
+        self._next: tuple[int, Future[list[AnyRow]]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -198,13 +207,13 @@ class ReadAhead:
     def begin(self, block: ImportBlock) -> None:
         self._next = block.number, self._executor.submit(self._read, block)
 
-    def rows(self) -> list[ReadRow | RefusedRow]:
+    def rows(self) -> list[AnyRow]:
         """The rows of the block passed to the last `begin`."""
         if self._next is None:
             raise RuntimeError("call begin() with a block first")
         return self._next[1].result()
 
-    def _read(self, block: ImportBlock) -> list[ReadRow | RefusedRow]:
+    def _read(self, block: ImportBlock) -> list[AnyRow]:
         return [
             *self.reader.read(
                 block.body.decode(),

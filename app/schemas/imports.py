@@ -229,7 +229,8 @@ class ImportSummary(Schema):
     created_count = fields.Integer(required=True, metadata={"description": "new tasks"})
     updated_count = fields.Integer(required=True, metadata={"description": "rows that changed a task"})
     skipped_count = fields.Integer(
-        required=True, metadata={"description": "rows whose task exists and was not changed"}
+        required=True,
+        metadata={"description": "rows whose task exists and was not changed, and rows that are no tasks"},
     )
     refused_count = fields.Integer(required=True, metadata={"description": "bad rows"})
     error_count = fields.Integer(

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from app.csv_files.rows import ReadRow, SkippedRow
 from app.csv_files.words import FileWords
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from tests.csv_files.reading_rows import good, read, refused
@@ -130,6 +131,15 @@ class TestDatesOfTrackers:
         assert row.completed_at == datetime(2026, 3, 9, 12, tzinfo=UTC)
         assert row.created_at == datetime(2026, 3, 1, 12, tzinfo=UTC)
         assert (row.external_ref, row.due_at) == ("OPS-7", datetime(2026, 3, 10, 23, 59, 59, tzinfo=UTC))
+
+
+class TestTodoistsRows:
+    def test_that_are_no_tasks_are_skipped_whatever_they_hold(self):
+        lines = ("section,Garden,,", "task,Water,1,", "note,,,sometime", ",,,")
+
+        section, task, note = read("TYPE,CONTENT,INDENT,DATE", *lines)
+        assert [type(row) for row in (section, task, note)] == [SkippedRow, ReadRow, SkippedRow]
+        assert (section.row_number, note.row_number) == (1, 3)
 
 
 class TestTodoistsLabels:

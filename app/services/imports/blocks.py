@@ -68,6 +68,7 @@ class ImportBlockService:
             ahead.begin(self._queue.get_block(task_import.id, number + 1))
         good = [row for row in rows if isinstance(row, ReadRow)]
         refused = [row for row in rows if isinstance(row, RefusedRow)]
+        task_import.skipped_count += len(rows) - len(good) - len(refused)
         people = self._people_of(task_import, good)
         strangers = [
             row for row in good if row.row.assignee is not None and not people[row.row.assignee].may_be_assigned
