@@ -60,11 +60,6 @@ def parse_date(text: str, date_format: DateFormat = DateFormat.US) -> date | dat
     return parsed if parsed is not None and parsed.year in YEARS else None
 
 
-def parse_moment(text: str, date_format: DateFormat = DateFormat.US) -> datetime | None:
-    """Parse a date with or without a time, as `parse_date` does. A date alone means its midnight."""
-    return None if (parsed := parse_date(text, date_format)) is None else moment_of(parsed)
-
-
 def moment_of(parsed: date | datetime) -> datetime:
     """The beginning of a day without a time. It is naive, and so in the zone that the caller chooses."""
     return parsed if isinstance(parsed, datetime) else datetime.combine(parsed, time.min)

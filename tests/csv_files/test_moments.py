@@ -7,7 +7,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from app.clock import in_zone
-from app.csv_files.moments import parse_date, parse_moment
+from app.csv_files.moments import moment_of, parse_date
 from app.models.imports.task_import import DateFormat
 from tests.unhurried import UNHURRIED
 
@@ -16,6 +16,11 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 def naive(*fields):
     return datetime(*fields)  # noqa: DTZ001 - text without an offset is read like this
+
+
+def parse_moment(text, date_format=DateFormat.US):
+    parsed = parse_date(text, date_format)
+    return None if parsed is None else moment_of(parsed)
 
 
 class TestNamedMonth:

@@ -91,8 +91,8 @@ class ImportBlockService:
         unknown = [name for name in names if name not in people]
         look_alikes: set[str] = set()
         # An address may be longer than a username. Such an address, which nobody has, becomes no user.
-        may_be_new = task_import.creates_users
-        new = dict.fromkeys(name for name in unknown if may_be_new and len(name) <= MAX_USERNAME_LENGTH)
+        short = dict.fromkeys(name for name in unknown if len(name) <= MAX_USERNAME_LENGTH)
+        new = short if task_import.creates_users else {}
         if new:
             if task_import.state is ImportState.LOADING:
                 self._people.add(new)
