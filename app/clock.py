@@ -46,11 +46,11 @@ class Calendar:
 
     def start_of(self, day: date) -> datetime:
         """The day's first instant, in UTC."""
-        return datetime.combine(day, time.min, tzinfo=self.time_zone).astimezone(UTC)
+        return _start_of(day, self.time_zone)
 
     def end_of(self, day: date) -> datetime:
         """The first instant of the next day, in UTC."""
-        return self.start_of(day + timedelta(days=1))
+        return _end_of(day, self.time_zone)
 
     def has(self, day: date) -> bool:
         """True if the time zone has the day. Samoa had no 30 December 2011."""
@@ -67,14 +67,21 @@ def deadline_from(written: date, zone: ZoneInfo) -> datetime:
     """The instant of a deadline, in UTC. A day without a time means the last second of that day in `zone`."""
     if isinstance(written, datetime):
         return in_zone(written, zone)
-    next_day = datetime.combine(written + timedelta(days=1), time.min)
-    return in_zone(next_day, zone) - timedelta(seconds=1)
+    return _end_of(written, zone) - timedelta(seconds=1)
 
 
 def written_deadline(deadline: datetime, zone: ZoneInfo) -> date:
     """The day alone if the deadline is its last second in `zone`, or else the deadline. Undoes `deadline_from`."""
     day = deadline.astimezone(zone).date()
     return day if deadline_from(day, zone) == deadline else deadline
+
+
+def _start_of(day: date, zone: ZoneInfo) -> datetime:
+    return in_zone(datetime.combine(day, time.min), zone)
+
+
+def _end_of(day: date, zone: ZoneInfo) -> datetime:
+    return _start_of(day + timedelta(days=1), zone)
 
 
 def in_zone(moment: datetime, zone: ZoneInfo) -> datetime:

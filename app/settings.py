@@ -150,7 +150,7 @@ def read_settings() -> Settings:
         max_body_bytes=env.int("MAX_BODY_BYTES", 1024 * 1024, validate=validate.Range(min=1024)),
         max_upload_bytes=env.int("MAX_UPLOAD_BYTES", 256 * 1024 * 1024, validate=validate.Range(min=1024)),
         trusted_proxy_hops=env.int("TRUSTED_PROXY_HOPS", 0, validate=validate.Range(0, 10)),
-        cors_origins=_split(env.str("CORS_ORIGINS", "", validate=_are_origins) or ""),
+        cors_origins=_separated(env.str("CORS_ORIGINS", "", validate=_are_origins) or ""),
         task_log_retention_days=env.int("TASK_LOG_RETENTION_DAYS", 0, validate=validate.Range(min=0)),
         log_level=(env.str("LOG_LEVEL", "INFO", validate=_known_log_level) or "INFO").upper(),
         metrics_dir=_optional_path(env, "PROMETHEUS_MULTIPROC_DIR"),
@@ -221,11 +221,11 @@ def _optional_path(env: Env, name: str) -> Path | None:
 def _secrets(env: Env, name: str, environment: str | None) -> tuple[str, ...]:
     """Secrets that are separated by commas."""
     text = env.str(name, "", validate=lambda text: [_secret_for(environment)(each) for each in _separated(text)])
-    return tuple(_separated(text or ""))
+    return _separated(text or "")
 
 
-def _separated(text: str) -> list[str]:
-    return [each for part in text.split(",") if (each := part.strip())]
+def _separated(text: str) -> tuple[str, ...]:
+    return tuple(each for part in text.split(",") if (each := part.strip()))
 
 
 def _rate_limit(env: Env, name: str, default: str) -> RateLimit:
@@ -253,12 +253,8 @@ def _known_log_level(name: str) -> None:
         raise ValidationError("is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL")
 
 
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
 def _are_origins(text: str) -> None:
-    origins = _split(text)
+    origins = _separated(text)
     if origins != (ANY_ORIGIN,) and not all(map(_is_origin, origins)):
         raise ValidationError(
             "is not a list of origins as browsers send them, such as https://tasks.example.org,http://localhost:3000, "

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from app.csv_files.columns import KNOWN_NAMES, Layout, folded_name, layout_of
+from app.csv_files.columns import KNOWN_NAMES, Layout, folded_name, is_ours, layout_of
 from app.csv_files.encodings import ByteStream, DecodedText, Encoding, wrong_encoding
 from app.errors import TooLargeError, UnreadableCsvError
 from app.settings import CsvLimits
@@ -52,7 +52,10 @@ _SEPARATOR_LINE = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 
 
 class CsvFile:
-    """The constructor reads the header. It raises UnreadableCsvError or TooLargeError, and so does `blocks`."""
+    """The constructor reads the header. It raises UnreadableCsvError or TooLargeError, and so does `blocks`.
+
+    `kept_column_map` stands in for a `column_map` of None, except in a file of our own.
+    """
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class CsvFile:
         encoding: Encoding | None = None,
         delimiter: str | None = None,
         column_map: Mapping[str, str | None] | None = None,
+        kept_column_map: Mapping[str, str | None] | None = None,
     ) -> None:
         self._limits = limits
         self.text = DecodedText(stream, encoding)
@@ -73,14 +77,16 @@ class CsvFile:
             self._lines_before = 1
             delimiter = delimiter or separator[1]
             first_line = _first_line(self._lines)
-        self.delimiter = delimiter or _delimiter_of(first_line, column_map or {})
+        meant_columns = kept_column_map if column_map is None else column_map
+        self.delimiter = delimiter or _delimiter_of(first_line, meant_columns or {})
         self._rows: Any = csv.reader(chain([first_line], self._lines), delimiter=self.delimiter, strict=True)
         self.header: list[str] = self._next() or []
         if any("\x00" in name for name in self.header):
             raise UnreadableCsvError("the name of a column holds a NUL character")
         if len(self.header) > limits.columns:
             raise TooLargeError(f"the file has {len(self.header)} columns; {limits.columns} are the most")
-        self.layout: Layout = layout_of(self.header, column_map)
+        self.is_ours = is_ours(self.header)
+        self.layout: Layout = layout_of(self.header, column_map if self.is_ours else meant_columns)
         self._lines.take()
 
     def blocks(self) -> Iterator[Block]:

@@ -7,7 +7,14 @@ SEPARATOR = "\ufdd0"
 
 
 class CellError(ValueError):
-    """The reason why a cell was refused, as the report shows it."""
+    """The reason why a cell was refused, as the report shows it.
+
+    Of cells that are read together, `part` says which one was refused.
+    """
+
+    def __init__(self, reason: str, part: int = 0) -> None:
+        super().__init__(reason)
+        self.part = part
 
 
 def parts_of(cells: str, count: int) -> list[str]:

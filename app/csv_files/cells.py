@@ -134,14 +134,16 @@ class CellReaders:
         written = deadline or planned
         if not written:
             return None
-        parsed = self._date(written)
-        return deadline_from(parsed, self._zone_called(zone) if isinstance(parsed, datetime) else self._time_zone)
+        parsed = self._date(written, part=1 if deadline else 0)
+        return deadline_from(
+            parsed, self._zone_called(zone, part=2) if isinstance(parsed, datetime) else self._time_zone
+        )
 
-    def _zone_called(self, name: str) -> ZoneInfo:
+    def _zone_called(self, name: str, *, part: int) -> ZoneInfo:
         if not name:
             return self._time_zone
         if name not in _zone_names():
-            raise CellError(f"{shown(name)} is not a time zone such as Europe/Berlin")
+            raise CellError(f"{shown(name)} is not a time zone such as Europe/Berlin", part)
         return ZoneInfo(name)
 
     def _assignee(self, cell: str) -> str | None:
@@ -158,13 +160,13 @@ class CellReaders:
         numbered = _NUMBERED_PERSON.fullmatch(cell)
         return self._assignee(cell if numbered is None else numbered[1])
 
-    def _date(self, cell: str) -> date:
+    def _date(self, cell: str, *, part: int = 0) -> date:
         parsed = parse_date(cell, self._date_format)
         if parsed is None:
             fitting = " or ".join(formats_of(cell))
             advice = f"set date_format={fitting}, or write" if fitting else "write"
             forms = dict.fromkeys((WRITTEN_AS[DateFormat.ISO], WRITTEN_AS[self._date_format]))
-            raise CellError(f"{shown(cell)} is not a date; {advice} {' or '.join(forms)}")
+            raise CellError(f"{shown(cell)} is not a date; {advice} {' or '.join(forms)}", part)
         return parsed
 
 
@@ -208,7 +210,11 @@ def _labels(cell: str) -> list[str]:
 
 
 def _labels_in_content(cell: str) -> list[str]:
-    return _fitting_labels(_LABEL_IN_NAME.findall(cell))
+    return _fitting_labels(labels_in_name(cell))
+
+
+def labels_in_name(name: str) -> list[str]:
+    return _LABEL_IN_NAME.findall(name)
 
 
 def _fitting_labels(labels: Iterable[str]) -> list[str]:
@@ -234,10 +240,14 @@ def _external_ref(cell: str) -> str | None:
     return _text(cell, MAX_EXTERNAL_REF_LENGTH) or None
 
 
-def _only_tasks(cell: str) -> None:
-    """Todoist's files have sections and notes among the tasks."""
-    if cell.lower() not in {"", "task"}:
-        raise CellError(f"{shown(cell)} is not a task")
+def _only_tasks(cell: str) -> bool:
+    """False for the rows of Todoist's files that are no tasks and are skipped."""
+    match cell.lower():
+        case "" | "task":
+            return True
+        case "section" | "note" | "meta":
+            return False
+    raise CellError(f"{shown(cell)} is neither task, section, note nor meta")
 
 
 def _text(cell: str, max_length: int) -> str:

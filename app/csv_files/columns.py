@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from app.errors import UnreadableCsvError
-from app.models.tasks.fields import FIELDS, IMPORTED, TaskPriority
+from app.models.tasks.fields import EXPORTED, FIELDS, IMPORTED, TaskPriority
 
 # A header this similar to a known name is a misspelling. Ignoring its column would lose its contents.
 MISSPELLING_SIMILARITY = 0.88
@@ -89,7 +89,7 @@ TRACKERS: dict[str, Tracker] = {
         together={"kanboard_status": ("status", "column")},
     ),
 }
-# The field that each cell reader fills. `only_tasks` fills none: it only refuses rows.
+# The field that each cell reader fills. `only_tasks` fills none: it says which rows are skipped.
 FIELD_OF = {
     **{name: name for name in IMPORTED},
     "content": "title",
@@ -113,13 +113,15 @@ NO_TRACKER = Tracker(frozenset(), {})
 class Column:
     """Where a column stands, how its cells are read, and what the file calls it.
 
-    If its cells are read together with those of other columns, `together` has the place of each; None if it is absent.
+    If its cells are read together with those of other columns, `together` has the place of each, and None if it is
+    absent; `part_names` has their names.
     """
 
     index: int
     reader: str
     name: str
     together: tuple[int | None, ...] = ()
+    part_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +190,18 @@ def _columns_of(
         if reader is not None:
             if reader not in begun or folded.index(name) < index:
                 begun.add(reader)
-                places = (folded.index(each) if each in folded else None for each in tracker.together[reader])
-                yield Column(index, reader, _shown(header[index]), tuple(places))
+                places = tuple(folded.index(each) if each in folded else None for each in tracker.together[reader])
+                names = tuple("" if place is None else _shown(header[place]) for place in places)
+                yield Column(index, reader, _shown(header[index]), places, names)
         elif name in reads_as:
             yield Column(index, reads_as[name], _shown(header[index]))
         if name in tracker.also:
             yield Column(index, tracker.also[name], _shown(header[index]))
+
+
+def is_ours(header: Sequence[str]) -> bool:
+    """True for a file with all columns of our own export. Its words are ours, whatever those of other files mean."""
+    return set(EXPORTED) <= {folded_name(name) for name in header}
 
 
 def folded_name(name: str) -> str:

@@ -1,6 +1,7 @@
 """Parses dates and times as people and trackers write them, in CSV cells and in the classic API."""
 
 import re
+from contextlib import suppress
 from datetime import date, datetime, time
 
 from app.models.imports.task_import import DateFormat
@@ -24,8 +25,6 @@ _MONTHS = (
 )
 _ABBREVIATION_LENGTH = 3
 _NOON = 12
-# A longer ISO text has a time.
-_LONGEST_ISO_DAY = len("2026-W10-1")
 
 _DAY, _MONTH, _YEAR = r"(?P<day>\d{1,2})", r"(?P<month>\d{1,2})", r"(?P<year>\d{4})"
 # A named month cannot be mistaken for the day, so the year may be short.
@@ -57,18 +56,8 @@ def parse_date(text: str, date_format: DateFormat = DateFormat.US) -> date | dat
     """
     # Other kinds of spaces occur too, such as a narrow one before AM.
     text = " ".join(text.split())
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        parsed = _parse_everyday_form(text, date_format)
-    else:
-        parsed = moment.date() if len(text) <= _LONGEST_ISO_DAY else moment
+    parsed = _iso_from(text) or _parse_everyday_form(text, date_format)
     return parsed if parsed is not None and parsed.year in YEARS else None
-
-
-def parse_moment(text: str, date_format: DateFormat = DateFormat.US) -> datetime | None:
-    """Parse a date with or without a time, as `parse_date` does. A date alone means its midnight."""
-    return None if (parsed := parse_date(text, date_format)) is None else moment_of(parsed)
 
 
 def moment_of(parsed: date | datetime) -> datetime:
@@ -79,6 +68,13 @@ def moment_of(parsed: date | datetime) -> datetime:
 def formats_of(text: str) -> list[DateFormat]:
     """The formats in which the text is a date."""
     return [date_format for date_format in DateFormat if parse_date(text, date_format) is not None]
+
+
+def _iso_from(text: str) -> date | datetime | None:
+    for kind in (date, datetime):
+        with suppress(ValueError):
+            return kind.fromisoformat(text)
+    return None
 
 
 def _parse_everyday_form(text: str, date_format: DateFormat) -> date | datetime | None:
@@ -98,6 +94,8 @@ def _parse_everyday_form(text: str, date_format: DateFormat) -> date | datetime 
 
 def _month_called(name: str) -> int:
     """The number of the month with this name or abbreviation; 0, which no month has, for another word."""
+    if name == "sept":
+        return _MONTHS.index("september") + 1
     for number, month in enumerate(_MONTHS, 1):
         if name in {month, month[:_ABBREVIATION_LENGTH]}:
             return number

@@ -5,14 +5,14 @@ import io
 from collections import namedtuple
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from app.csv_files.blocks import is_blank
-from app.csv_files.cell_parts import MAX_SHOWN_LENGTH, SEPARATOR, CellError
-from app.csv_files.cells import CellReader, CellReaders, restored
+from app.csv_files.cell_parts import MAX_SHOWN_LENGTH, SEPARATOR, CellError, parts_of
+from app.csv_files.cells import CellReader, CellReaders, join_labels, labels_in_name, restored
 from app.csv_files.columns import FIELD_OF, Column, Layout
 from app.csv_files.words import FileWords
 from app.models.imports.task_import import DateFormat, ImportBlock
@@ -62,6 +62,16 @@ class ReadRow(NamedTuple):
     cells: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class SkippedRow:
+    """A row that is no task, such as a section of Todoist."""
+
+    row_number: int
+
+
+AnyRow = ReadRow | RefusedRow | SkippedRow
+
+
 class RowReader:
     """Reads the blocks of one file. Values that were read in one block are remembered for the next."""
 
@@ -80,10 +90,14 @@ class RowReader:
         self._max_cell_characters = cell_characters
         readers = CellReaders(time_zone, layout.priorities, date_format, words).by_name
         of_field = {FIELD_OF.get(column.reader, column.reader): column for column in layout.columns}
-        self._label_indexes = [column.index for column in layout.columns if column.reader == "labels"]
+        self._label_columns = [column for column in layout.columns if FIELD_OF.get(column.reader) == "labels"]
+        if len(self._label_columns) > 1:
+            # Their cells are joined into another cell, which is added to each row after the empty one.
+            of_field["labels"] = replace(of_field["labels"], index=layout.width + 1, reader="labels")
         self._together = [column for column in layout.columns if column.together]
         # A field without a column gets its default, by reading an empty cell that is added to each row.
-        named = (*IMPORTED, *(("only_tasks",) if "only_tasks" in of_field else ()))
+        self._may_skip = "only_tasks" in of_field
+        named = (*IMPORTED, *(("only_tasks",) if self._may_skip else ()))
         self._columns = [of_field.get(field, Column(layout.width, field, field)) for field in named]
         self._pick = itemgetter(*(column.index for column in self._columns))
         self._values = [
@@ -103,9 +117,7 @@ class RowReader:
     def assignee_column(self) -> str:
         return self._columns[IMPORTED.index("assignee")].name
 
-    def read(
-        self, text: str, *, first_row: int, first_line: int, first_sheet_row: int | None
-    ) -> Iterator[ReadRow | RefusedRow]:
+    def read(self, text: str, *, first_row: int, first_line: int, first_sheet_row: int | None) -> Iterator[AnyRow]:
         """Read the rows in the order of the file. The text is valid CSV: that was checked when blocks were cut."""
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter, strict=True)
         row_number = first_row - 1
@@ -118,9 +130,7 @@ class RowReader:
             sheet_row = None if first_sheet_row is None else first_sheet_row + place
             yield self._read_row(row_number, first_of_row, sheet_row, cells)
 
-    def _read_row(
-        self, row_number: int, line_number: int, sheet_row: int | None, cells: list[str]
-    ) -> ReadRow | RefusedRow:
+    def _read_row(self, row_number: int, line_number: int, sheet_row: int | None, cells: list[str]) -> AnyRow:
         if len(cells) != self._layout.width:
             count = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
             reason = f"has {count}, the header has {self._layout.width}"
@@ -130,36 +140,51 @@ class RowReader:
             reason = f"has a cell of {longest} characters; {self._max_cell_characters} are the most"
             cut = [cell[: self._max_cell_characters] for cell in cells]
             return RefusedRow(row_number, line_number, sheet_row, cut, (RowProblem(None, None, reason),))
-        picked = self._pick([*self._with_joined_cells(cells), ""])
+        picked = self._pick([*self._with_joined_cells(cells), "", self._joined_labels(cells)])
         values = [values_of[cell] for values_of, cell in zip(self._values, picked, strict=True)]
+        if self._may_skip and values[-1] is False:
+            return SkippedRow(row_number)
         if _Refusal in map(type, values):
             return RefusedRow(row_number, line_number, sheet_row, cells, tuple(self._problems(picked, values)))
         return ReadRow(ImportedRow(row_number, *values[: len(IMPORTED)]), line_number, sheet_row, cells)
 
     def _with_joined_cells(self, cells: list[str]) -> list[str]:
-        """Join the cells that are read together into one. Jira writes each label into a column of its own."""
-        if len(self._label_indexes) <= 1 and not self._together:
+        """Join the cells that are read together into one."""
+        if not self._together:
             return cells
         joined = [*cells]
-        if len(self._label_indexes) > 1:
-            # The last label column is the one that is read.
-            joined[self._label_indexes[-1]] = ",".join(restored(cells[index].strip()) for index in self._label_indexes)
         for column in self._together:
             parts = ("" if index is None else cells[index].replace(SEPARATOR, " ").strip() for index in column.together)
             joined[column.index] = SEPARATOR.join(parts)
         return joined
 
+    def _joined_labels(self, cells: list[str]) -> str:
+        """Jira writes each label into a column of its own, and a file with labels in names may also have a column."""
+        if len(self._label_columns) <= 1:
+            return ""
+        return ",".join(
+            restored(cells[column.index].strip())
+            if column.reader == "labels"
+            else join_labels(labels_in_name(cells[column.index]))
+            for column in self._label_columns
+        )
+
     def _problems(self, picked: Sequence[str], values: Sequence[Any]) -> Iterator[RowProblem]:
         for column, cell, value in zip(self._columns, picked, values, strict=True):
             if isinstance(value, _Refusal):
-                yield RowProblem(column.name, cell.partition(SEPARATOR)[0][:MAX_SHOWN_LENGTH], value.reason)
+                name, shown_cell = column.name, cell
+                if column.together:
+                    name = column.part_names[value.part]
+                    shown_cell = parts_of(cell, len(column.together))[value.part]
+                yield RowProblem(name, shown_cell[:MAX_SHOWN_LENGTH], value.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """The value of a cell that cannot be read."""
+    """The value of a cell that cannot be read. Of cells that are read together, `part` is the one."""
 
     reason: str
+    part: int
 
 
 class ReadAhead:
@@ -168,7 +193,7 @@ class ReadAhead:
     def __init__(self, reader: RowReader) -> None:
         self.reader = reader
         self._executor = ThreadPoolExecutor(max_workers=1)
-        self._next: tuple[int, Future[list[ReadRow | RefusedRow]]] | None = None
+        self._next: tuple[int, Future[list[AnyRow]]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -182,13 +207,13 @@ class ReadAhead:
     def begin(self, block: ImportBlock) -> None:
         self._next = block.number, self._executor.submit(self._read, block)
 
-    def rows(self) -> list[ReadRow | RefusedRow]:
+    def rows(self) -> list[AnyRow]:
         """The rows of the block passed to the last `begin`."""
         if self._next is None:
             raise RuntimeError("call begin() with a block first")
         return self._next[1].result()
 
-    def _read(self, block: ImportBlock) -> list[ReadRow | RefusedRow]:
+    def _read(self, block: ImportBlock) -> list[AnyRow]:
         return [
             *self.reader.read(
                 block.body.decode(),
@@ -211,7 +236,7 @@ class _Values(dict[str, Any]):
         try:
             value = self._read(cell.strip())
         except CellError as error:
-            value = _Refusal(str(error))
+            value = _Refusal(str(error), error.part)
         if len(self) < self._limit:
             self[cell] = value
         return value

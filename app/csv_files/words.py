@@ -23,11 +23,17 @@ PRIORITY_ALIASES: dict[str, TaskPriority] = {
     **dict.fromkeys(("major", "3"), TaskPriority.HIGH),
     **dict.fromkeys(("urgent", "highest", "blocker", "4", "5"), TaskPriority.CRITICAL),
 }
+# Our own words, which our exports and the files of the classic API have. No import gives them another meaning.
+OWN_STATUSES = {word: STATUS_ALIASES[word] for word in (*TaskStatus, "true", "false")}
+OWN_PRIORITIES = {word: PRIORITY_ALIASES[word] for word in TaskPriority}
 
 
 @dataclass(frozen=True, slots=True)
 class FileWords:
-    """What an import says its file's words mean, by their keys. They come before all others. No person means nobody."""
+    """The meaning of a file's words, as its import names it, by their keys.
+
+    These words come before all others. A person of None means nobody.
+    """
 
     statuses: Mapping[str, TaskStatus] = field(default_factory=dict)
     priorities: Mapping[str, TaskPriority] = field(default_factory=dict)

@@ -184,16 +184,18 @@ def upload_csv(files: dict[str, Any]) -> Response:
     """Import a CSV file into the project `GEN`. Managers and admins only; ten an hour.
 
     The options are the defaults of `POST /api/v1/imports`, except for `on_duplicate=skip`: a row whose task exists
-    creates no second one, even if it appears twice in the file. A deleted task counts as missing. `Location` is the
-    path of the import, whose errors name the bad rows. If a file takes longer than ten seconds, the answer is 202
-    without `skipped`, and the import goes on.
+    creates no second one, even if it appears twice in the file. A deleted task counts as missing. The maps that the
+    project has kept are not used. `Location` is the path of the import, whose errors name the bad rows. If a file takes
+    longer than ten seconds, the answer is 202 without `skipped`, and the import goes on.
     """
     upload: Upload = files["file"]
     outcome = services().imports.import_csv(
         current_actor(),
         upload,
         filename=upload.filename,
-        options=ImportOptions(on_duplicate=DuplicatePolicy.SKIP),
+        options=ImportOptions(
+            on_duplicate=DuplicatePolicy.SKIP, column_map={}, status_map={}, priority_map={}, people_map={}
+        ),
         wait_seconds=UPLOAD_WAIT_SECONDS,
     )
     location = f"/api/v1/imports/{outcome.import_id}"

@@ -102,7 +102,8 @@ def list_import_errors(query: dict[str, Any], import_id: int) -> Response:
 def show_import_mapping(key: str) -> Response:
     """Show what the words of a project's import files mean. Managers and admins only.
 
-    An import that names a map keeps it for the next one. The maps are empty until an import names one.
+    An import that names a map keeps it for the next one, unless the map is empty. A file with all columns of our own
+    export is read without these maps, and so is a file sent to `/upload-csv`.
     """
     return versioned_response(services().import_mappings.get(current_actor(), key))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
-from app.csv_files.moments import parse_moment
+from app.csv_files.moments import moment_of, parse_date
 from app.csv_files.words import status_from
 from app.models.people.user import MAX_EMAIL_LENGTH, Role
 from app.models.tasks.fields import ACTIVE_STATUSES, MAX_DESCRIPTION_LENGTH, MAX_TITLE_LENGTH, TaskPriority, TaskStatus
@@ -67,10 +67,10 @@ class ClassicMoment(fields.String):
     """A time as M/D/YYYY or ISO 8601. Without an offset, it is in the workspace's time zone."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:  # type: ignore[override]
-        moment = parse_moment(str(super()._deserialize(value, attr, data, **kwargs)))
-        if moment is None:
+        parsed = parse_date(str(super()._deserialize(value, attr, data, **kwargs)))
+        if parsed is None:
             raise ValidationError("Not a date; write YYYY-MM-DD or M/D/YYYY.")
-        return moment
+        return moment_of(parsed)
 
 
 class ClassicMessage(Schema):

@@ -10,7 +10,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate, va
 from app.csv_files.blocks import DELIMITERS
 from app.csv_files.cell_parts import MAX_SHOWN_LENGTH
 from app.csv_files.encodings import Encoding
-from app.csv_files.words import key_of
+from app.csv_files.words import OWN_PRIORITIES, OWN_STATUSES, key_of
 from app.models.imports.task_import import DateFormat, DuplicatePolicy, ImportMode, ImportState
 from app.models.people.user import MAX_EMAIL_LENGTH
 from app.models.projects.project import DEFAULT_PROJECT_KEY
@@ -51,9 +51,13 @@ class Delimiter(fields.String):
 
 
 class WordMap(fields.Dict):
-    """What words of a file mean. The keys are words, in any case. They are stored as `key_of` folds them."""
+    """Maps words of a file, in any case, to their meanings. They are stored as `key_of` folds them.
 
-    def __init__(self, meaning: fields.Field[Any], **kwargs: Any) -> None:
+    The words in `own` are ours, and keep the meaning that they have there.
+    """
+
+    def __init__(self, meaning: fields.Field[Any], own: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        self._own = own or {}
         self._length = validate.Length(max=MAX_MAPPED_WORDS)
         word = Text(min_length=1, max_length=MAX_SHOWN_LENGTH)
         super().__init__(keys=word, values=meaning, validate=self._length, **kwargs)
@@ -65,6 +69,14 @@ class WordMap(fields.Dict):
         folded = {key_of(word): meaning for word, meaning in sorted(words.items())}
         if len(folded) < len(words):
             raise ValidationError("Name each word once; its case makes no difference.")
+        changed = [word for word, meaning in words.items() if self._own.get(key_of(word), meaning) != meaning]
+        if changed:
+            raise ValidationError(
+                {
+                    word: {"key": [f"Always means {self._own[key_of(word)]}: it is a word of our own."]}
+                    for word in changed
+                }
+            )
         return folded
 
 
@@ -129,13 +141,23 @@ class ImportForm(StrictSchema):
         _field(),
         metadata={
             "description": 'the fields that columns of the file fill, as JSON: `{"Titel": "title", "Zweck": null}`; '
-            "null ignores a column; kept for the next import into the project, which uses it if it names none"
+            "null ignores a column; kept for the next import into the project, which uses it if it names none; an "
+            "empty map means none for this import, and is not kept"
         },
     )
     status_map = WrittenWordMap(
-        Status(), metadata={"description": 'the same for words of the file: `{"This week": "in_progress"}`'}
+        Status(),
+        OWN_STATUSES,
+        metadata={
+            "description": 'the same for words of the file: `{"This week": "in_progress"}`; our own statuses, `true` '
+            "and `false` always keep their meaning"
+        },
     )
-    priority_map = WrittenWordMap(Priority(), metadata={"description": "the same for priorities"})
+    priority_map = WrittenWordMap(
+        Priority(),
+        OWN_PRIORITIES,
+        metadata={"description": "the same for priorities; our own always keep their meaning"},
+    )
     people_map = WrittenWordMap(
         _person(), metadata={"description": "the same for people: a username, an email address, or null for nobody"}
     )
@@ -207,7 +229,8 @@ class ImportSummary(Schema):
     created_count = fields.Integer(required=True, metadata={"description": "new tasks"})
     updated_count = fields.Integer(required=True, metadata={"description": "rows that changed a task"})
     skipped_count = fields.Integer(
-        required=True, metadata={"description": "rows whose task exists and was not changed"}
+        required=True,
+        metadata={"description": "rows whose task exists and was not changed, and rows that are no tasks"},
     )
     refused_count = fields.Integer(required=True, metadata={"description": "bad rows"})
     error_count = fields.Integer(
@@ -253,8 +276,8 @@ class ImportMapping(_WordMaps):
 
 class ImportMappingInput(StrictSchema):
     column_map = WordMap(_field(), load_default=dict)
-    status_map = WordMap(Status(), load_default=dict)
-    priority_map = WordMap(Priority(), load_default=dict)
+    status_map = WordMap(Status(), OWN_STATUSES, load_default=dict)
+    priority_map = WordMap(Priority(), OWN_PRIORITIES, load_default=dict)
     people_map = WordMap(_person(), load_default=dict)
 
 

@@ -412,11 +412,14 @@ class TestOnlyTasks:
 
     @pytest.mark.parametrize("cell", ["task", "TASK", ""])
     def test_a_task_is_accepted(self, cell):
-        assert read("only_tasks", cell) is None
+        assert read("only_tasks", cell) is True
 
-    @pytest.mark.parametrize("cell", ["section", "note", "meta"])
-    def test_another_type_is_refused(self, cell):
-        assert refusal("only_tasks", cell) == f"{cell!r} is not a task"
+    @pytest.mark.parametrize("cell", ["section", "Note", "meta"])
+    def test_a_row_that_is_no_task_is_skipped(self, cell):
+        assert read("only_tasks", cell) is False
+
+    def test_an_unknown_type_is_refused(self):
+        assert refusal("only_tasks", "tsk") == "'tsk' is neither task, section, note nor meta"
 
 
 class TestDefused:

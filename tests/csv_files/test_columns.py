@@ -340,7 +340,7 @@ class TestNames:
         for name in KNOWN_NAMES | PASSED_OVER:
             assert name == folded_name(name)
 
-    def test_every_reader_exists_and_fills_a_field_or_refuses_rows(self):
+    def test_every_reader_exists_and_fills_a_field_or_skips_rows(self):
         readers = CellReaders(ZoneInfo("UTC"), {}, DateFormat.US).by_name
         named = {
             *EVERYBODYS.values(),

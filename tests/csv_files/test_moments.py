@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -7,11 +7,20 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from app.clock import in_zone
-from app.csv_files.moments import parse_moment
+from app.csv_files.moments import moment_of, parse_date
 from app.models.imports.task_import import DateFormat
 from tests.unhurried import UNHURRIED
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def naive(*fields):
+    return datetime(*fields)  # noqa: DTZ001 - text without an offset is read like this
+
+
+def parse_moment(text, date_format=DateFormat.US):
+    parsed = parse_date(text, date_format)
+    return None if parsed is None else moment_of(parsed)
 
 
 class TestNamedMonth:
@@ -92,11 +101,31 @@ class TestNamedFormats:
             (DateFormat.MONTH_NAME, "March 9 2026 17:05"),
             (DateFormat.MONTH_NAME, "9 Mar 2026 17:05"),
             (DateFormat.MONTH_NAME, "9. March 2026 5:05 pm"),
+            (DateFormat.ISO, "2026W111T1705"),
         ],
     )
     def test_read_their_own_dates_and_iso(self, date_format, text):
         assert parse_moment(text, date_format) == naive(2026, 3, 9, 17, 5)
         assert parse_moment("2026-03-09T17:05", date_format) == naive(2026, 3, 9, 17, 5)
+
+    @pytest.mark.parametrize("text", ["Sept 9, 2026", "9 Sept. 2026", "Sep 9, 2026", "9 September 2026"])
+    def test_know_both_abbreviations_of_september(self, text):
+        assert parse_date(text, DateFormat.MONTH_NAME) == date(2026, 9, 9)
+
+    @pytest.mark.parametrize(
+        ("text", "parsed"),
+        [
+            ("2026W10", date(2026, 3, 2)),
+            ("2026-W10-1", date(2026, 3, 2)),
+            ("2026W10T05", naive(2026, 3, 2, 5)),
+            ("20260302T05", naive(2026, 3, 2, 5)),
+            ("2026-03-02 05", naive(2026, 3, 2, 5)),
+        ],
+    )
+    def test_keep_the_time_of_a_short_iso_text(self, text, parsed):
+        found = parse_date(text, DateFormat.ISO)
+
+        assert (found, type(found)) == (parsed, type(parsed))
 
     @pytest.mark.parametrize(
         ("date_format", "text"),
@@ -151,7 +180,3 @@ class TestAnyText:
         for date_format in DateFormat:
             moment = parse_moment(text, date_format)
             assert moment is None or in_zone(moment, ZoneInfo("Pacific/Kiritimati")).tzinfo is UTC
-
-
-def naive(*fields):
-    return datetime(*fields)  # noqa: DTZ001 - text without an offset is read like this

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from app.csv_files.rows import ReadRow, SkippedRow
 from app.csv_files.words import FileWords
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from tests.csv_files.reading_rows import good, read, refused
@@ -47,9 +48,9 @@ class TestStatusOfTrackers:
         assert good("Card ID,Card Name,List Name,Archived,Due Complete", f"1,Paint,{cells}").status is status
 
     def test_trellos_unknown_list_of_an_open_card_is_refused(self):
-        header = "Card ID,Card Name,List Name,Archived,Due Complete"
+        header = "Card ID,Card Name,Archived,Due Complete,List Name"
 
-        (problem,) = refused(header, "1,Paint,This week,false,false").problems
+        (problem,) = refused(header, "1,Paint,false,false,This week").problems
         assert (problem.column, problem.value) == ("List Name", "This week")
 
     @pytest.mark.parametrize(
@@ -104,7 +105,16 @@ class TestDatesOfTrackers:
     def test_todoists_unknown_time_zone_is_refused(self, zone):
         (problem,) = refused("TYPE,CONTENT,INDENT,DATE,TIMEZONE", f"task,Paint,1,2026-03-09 17:00,{zone}").problems
 
+        assert (problem.column, problem.value) == ("TIMEZONE", zone)
         assert problem.reason == f"{zone!r} is not a time zone such as Europe/Berlin"
+
+    def test_todoists_unreadable_date_is_named(self):
+        header = "TYPE,CONTENT,INDENT,Deadline,Date"
+
+        (deadline,) = refused(header, "task,Paint,1,sometime,2026-03-09").problems
+        (planned,) = refused(header, "task,Paint,1,,every day").problems
+        assert (deadline.column, deadline.value) == ("Deadline", "sometime")
+        assert (planned.column, planned.value) == ("Date", "every day")
 
     def test_vikunjas_zero_time_is_no_time(self):
         zero = "0001-01-01T00:00:00Z"
@@ -123,6 +133,15 @@ class TestDatesOfTrackers:
         assert (row.external_ref, row.due_at) == ("OPS-7", datetime(2026, 3, 10, 23, 59, 59, tzinfo=UTC))
 
 
+class TestTodoistsRows:
+    def test_that_are_no_tasks_are_skipped_whatever_they_hold(self):
+        lines = ("section,Garden,,", "task,Water,1,", "note,,,sometime", ",,,")
+
+        section, task, note = read("TYPE,CONTENT,INDENT,DATE", *lines)
+        assert [type(row) for row in (section, task, note)] == [SkippedRow, ReadRow, SkippedRow]
+        assert (section.row_number, note.row_number) == (1, 3)
+
+
 class TestTodoistsLabels:
     @pytest.mark.parametrize(
         ("content", "title", "labels"),
@@ -139,6 +158,20 @@ class TestTodoistsLabels:
 
         assert (row.title, row.labels) == (title, labels)
 
+    @pytest.mark.parametrize(
+        ("header", "cells"),
+        [
+            ("TYPE,CONTENT,INDENT,LABELS", "task,Water @garden @daily,1,"),
+            ("TYPE,CONTENT,INDENT,LABELS", 'task,Water @garden,1,"daily, garden"'),
+            ("LABELS,TYPE,CONTENT,INDENT", '"garden, daily",task,Water,1'),
+            ("Label,TYPE,CONTENT,INDENT,Tags", "garden,task,Water,1,daily"),
+        ],
+    )
+    def test_stand_beside_those_of_a_column(self, header, cells):
+        row = good(header, cells)
+
+        assert (row.title, row.labels) == ("Water", ["garden", "daily"])
+
     def test_that_are_too_long_are_refused(self):
         (problem,) = refused("TYPE,CONTENT,INDENT", "task,Water @" + "x" * 51 + ",1").problems
 
@@ -147,15 +180,15 @@ class TestTodoistsLabels:
 
 class TestFileWords:
     WORDS = FileWords(
-        {"this week": TaskStatus.IN_PROGRESS, "done": TaskStatus.CANCELLED},
-        {"p1": TaskPriority.CRITICAL, "high": TaskPriority.LOW},
+        {"this week": TaskStatus.IN_PROGRESS, "closed": TaskStatus.CANCELLED},
+        {"p1": TaskPriority.CRITICAL, "major": TaskPriority.LOW},
         {"ada lovelace": "ada@example.org", "nobody yet": None, "ada, bob": "ada"},
     )
 
     def test_come_before_all_other_words_in_any_case(self):
         header = "task_name,status,priority,assignee"
 
-        one, two = read(header, "1,THIS  Week,P1,Ada LOVELACE", "2,Done,High,Nobody yet", words=self.WORDS)
+        one, two = read(header, "1,THIS  Week,P1,Ada LOVELACE", "2,Closed,Major,Nobody yet", words=self.WORDS)
         assert (one.row.status, one.row.priority) == (TaskStatus.IN_PROGRESS, TaskPriority.CRITICAL)
         assert (two.row.status, two.row.priority) == (TaskStatus.CANCELLED, TaskPriority.LOW)
         assert (one.row.assignee, two.row.assignee) == ("ada@example.org", None)

@@ -1,4 +1,4 @@
-"""What the words of a project's import files mean, kept for its next import."""
+"""The meanings of words in a project's import files, kept for its next import."""
 
 from datetime import datetime
 from typing import Any

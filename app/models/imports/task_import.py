@@ -24,7 +24,7 @@ class ImportState(StrEnum):
 
 
 class ImportMode(StrEnum):
-    """What a bad row means for the good ones."""
+    """Does a bad row stop the good ones?"""
 
     SKIP_BAD = "skip_bad"
     ALL_OR_NOTHING = "all_or_nothing"

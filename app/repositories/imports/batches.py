@@ -25,6 +25,7 @@ from app.repositories.imports.matching import (
     WRITE_DRAFTS,
     match_statement,
 )
+from app.repositories.imports.times import TIMES_OF_NEW_TASK
 from app.repositories.imports.updatable_fields import updatable_fields
 
 _COLUMNS = tuple(IMPORTED_COLUMNS.values())
@@ -36,24 +37,10 @@ _MAKE_BATCH = text(f"""
     WITH NO DATA
 """)  # noqa: S608 - of constants
 _FILL_BATCH = f"COPY import_batch (row_number, {', '.join(_COLUMNS)}, assignee_name) FROM STDIN"
-# A task is not completed before it was created, nor in the future. PostgreSQL's least and greatest pass over null.
-_HAS_ENDED = "status IN ('done', 'cancelled')"
-_COMPLETED_AT = "least(greatest(coalesce(completed_at, :now), created_at), CAST(:now AS timestamptz))"
-_TIMES = {
-    "created_at": f"""
-        coalesce(created_at, least(started_at, CASE WHEN {_HAS_ENDED} THEN completed_at END, CAST(:now AS timestamptz)))
-    """,
-    "started_at": f"""
-        CASE WHEN started_at IS NOT NULL
-             THEN least(started_at, CASE WHEN {_HAS_ENDED} THEN {_COMPLETED_AT} ELSE CAST(:now AS timestamptz) END)
-             WHEN status = 'in_progress' THEN CAST(:now AS timestamptz) END
-    """,
-    "completed_at": f"CASE WHEN {_HAS_ENDED} THEN {_COMPLETED_AT} END",
-}
 _INSERT = f"""
     INSERT INTO tasks (project_id, number, position, creator_id, updated_at, {", ".join(_COLUMNS)})
     SELECT :project_id, :last_number + row_number() OVER by_row, :last_number + row_number() OVER by_row, :creator_id,
-           :now, {", ".join(_TIMES.get(column, column) for column in _COLUMNS)}
+           :now, {", ".join(TIMES_OF_NEW_TASK.get(column, column) for column in _COLUMNS)}
       FROM import_batch {{chosen}}
     WINDOW by_row AS (ORDER BY row_number)
      ORDER BY row_number

@@ -9,6 +9,7 @@ writes no tasks: its earlier batches leave drafts, and a row may mean a draft in
 from sqlalchemy import TextClause, text
 
 from app.models.imports.task_import import DuplicatePolicy
+from app.repositories.imports.times import TIMES_OF_NEW_TASK
 from app.repositories.imports.updatable_fields import updatable_fields
 
 DROP_MATCHES = text("DROP TABLE IF EXISTS import_matches")
@@ -133,14 +134,21 @@ MATCH_CREATED_TASKS = text("""
      WHERE m.first_row = c.row_number AND m.row_number = m.deciding_row AND m.nth > 1
 """)
 
-# A draft is what the batches so far would have made of one task.
-WRITE_DRAFTS = text("""
+# A draft is what the batches so far would have made of one task. A task that is skipped stays as it is, so it has none.
+# The day of a draft's creation is that of its task, or the day on which the first row would have created it.
+WRITE_DRAFTS = text(f"""
+    WITH first_row AS (
+        SELECT row_number, {TIMES_OF_NEW_TASK["created_at"]} AS created_at FROM import_batch
+    )
     INSERT INTO import_drafts (import_id, row_number, task_id, external_ref, content, created_on, fingerprint)
-    SELECT :import_id, coalesce(draft, first_row), task_id, external_ref, content,
-           coalesce(created_on, (CAST(:now AS timestamptz) AT TIME ZONE :zone)::date), fingerprint
-      FROM import_matches WHERE row_number = deciding_row
+    SELECT :import_id, coalesce(m.draft, m.first_row), m.task_id, m.external_ref, m.content,
+           (coalesce(t.created_at, f.created_at) AT TIME ZONE :zone)::date, m.fingerprint
+      FROM import_matches AS m
+      JOIN first_row AS f ON f.row_number = m.first_row
+      LEFT JOIN tasks AS t ON t.id = m.task_id
+     WHERE m.row_number = m.deciding_row AND (:is_update OR m.task_id IS NULL)
     ON CONFLICT (import_id, row_number) DO UPDATE
        SET external_ref = coalesce(excluded.external_ref, import_drafts.external_ref),
            content = excluded.content, fingerprint = excluded.fingerprint
      WHERE :is_update
-""")
+""")  # noqa: S608 - of constants

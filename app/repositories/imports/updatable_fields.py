@@ -16,16 +16,21 @@ class UpdatableField:
     setter: str
 
 
-_STATUS_SETTER = """status = b.status,
+# The task's own times come first. It is not completed before it was created or started, nor in the future, and not
+# started after it was completed. PostgreSQL's least and greatest pass over null.
+_COMPLETED_AT = """
+    CASE WHEN b.status IN ('done', 'cancelled') THEN
+         coalesce(t.completed_at,
+                  CASE WHEN b.completed_at IS NOT NULL
+                       THEN least(greatest(b.completed_at, t.created_at, t.started_at), :now) END,
+                  :now)
+    END
+"""
+_STATUS_SETTER = f"""status = b.status,
     started_at = coalesce(t.started_at,
-                          CASE WHEN b.started_at IS NOT NULL THEN least(b.started_at, :now)
+                          CASE WHEN b.started_at IS NOT NULL THEN least(b.started_at, {_COMPLETED_AT}, :now)
                                WHEN b.status = 'in_progress' THEN :now END),
-    completed_at = CASE WHEN b.status IN ('done', 'cancelled') THEN
-                        coalesce(t.completed_at,
-                                 CASE WHEN b.completed_at IS NOT NULL
-                                      THEN least(greatest(b.completed_at, t.created_at), :now) END,
-                                 :now)
-                   END"""
+    completed_at = {_COMPLETED_AT}"""
 # Every other field is compared with its column and copied to it.
 _SPECIAL_FIELDS = {
     "status": UpdatableField("status", "b.status", "t.status", _STATUS_SETTER),

@@ -68,6 +68,7 @@ class ImportBlockService:
             ahead.begin(self._queue.get_block(task_import.id, number + 1))
         good = [row for row in rows if isinstance(row, ReadRow)]
         refused = [row for row in rows if isinstance(row, RefusedRow)]
+        task_import.skipped_count += len(rows) - len(good) - len(refused)
         people, has_new_members = self._people_of(task_import, good)
         strangers = [
             row for row in good if row.row.assignee is not None and not people[row.row.assignee].may_be_assigned
@@ -94,8 +95,8 @@ class ImportBlockService:
         unknown = [name for name in names if name not in people]
         look_alikes: set[str] = set()
         # An address may be longer than a username. Such an address, which nobody has, becomes no user.
-        may_be_new = task_import.creates_users
-        new = dict.fromkeys(name for name in unknown if may_be_new and len(name) <= MAX_USERNAME_LENGTH)
+        short = dict.fromkeys(name for name in unknown if len(name) <= MAX_USERNAME_LENGTH)
+        new = short if task_import.creates_users else {}
         if new:
             if task_import.state is ImportState.LOADING:
                 self._people.add(new)

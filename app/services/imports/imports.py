@@ -15,8 +15,9 @@ from app.database.unit_of_work import UnitOfWork
 from app.errors import UnavailableError, not_found
 from app.queries.pages import JsonRow, Page
 from app.repositories.imports.imports import ImportRepository
+from app.services.imports.options import ImportOptions
 from app.services.imports.runs import ImportRunService
-from app.services.imports.uploads import ImportOptions, ImportUploadService
+from app.services.imports.uploads import ImportUploadService
 
 __all__ = ["ImportOptions", "ImportOutcome", "ImportService"]
 

@@ -1,4 +1,4 @@
-"""What the words of a project's import files mean: kept for imports that do not say it themselves."""
+"""The meanings of words in a project's import files, for imports that do not name them."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from typing import Any
 
 from app.auth.actor import Actor
 from app.auth.tokens import TokenInvalidError
 from app.clock import Clock
 from app.csv_files.blocks import Block, CsvFile
-from app.csv_files.encodings import ByteStream, DecodedText, Encoding
+from app.csv_files.encodings import ByteStream, DecodedText
 from app.database.unit_of_work import UnitOfWork
 from app.errors import (
     ConflictError,
@@ -24,13 +22,13 @@ from app.errors import (
 )
 from app.events import ImportWaiting
 from app.models.imports.mapping import MAP_NAMES
-from app.models.imports.task_import import DateFormat, DuplicatePolicy, ImportBlock, ImportMode, ImportState, TaskImport
-from app.models.projects.project import DEFAULT_PROJECT_KEY, Project
-from app.models.tasks.fields import TaskPriority, TaskStatus
+from app.models.imports.task_import import DateFormat, ImportBlock, ImportMode, ImportState, TaskImport
+from app.models.projects.project import Project
 from app.repositories.imports.imports import ImportRepository
 from app.repositories.imports.people import ImportPeopleRepository
 from app.repositories.imports.queue import ImportQueueRepository
 from app.repositories.projects import ProjectRepository
+from app.services.imports.options import ImportOptions, content_hash_of
 from app.services.imports.rights import objection_to
 from app.settings import CsvLimits
 
@@ -41,32 +39,6 @@ UPLOAD_LEASE = timedelta(minutes=5)
 SIGN_OF_LIFE_INTERVAL = timedelta(seconds=2)
 # An upload that has been silent for this long is replaced by another one with its Idempotency-Key.
 MAX_SILENCE = timedelta(seconds=10)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportOptions:
-    """How to read a file and what to do with its rows.
-
-    An encoding or delimiter of None is detected. A map of None is the one that the project has kept.
-    """
-
-    project: str = DEFAULT_PROJECT_KEY
-    is_dry_run: bool = False
-    mode: ImportMode = ImportMode.SKIP_BAD
-    on_duplicate: DuplicatePolicy = DuplicatePolicy.CREATE
-    creates_users: bool = True
-    encoding: Encoding | None = None
-    delimiter: str | None = None
-    date_format: DateFormat = DateFormat.US
-    column_map: Mapping[str, str | None] | None = None
-    status_map: Mapping[str, TaskStatus] | None = None
-    priority_map: Mapping[str, TaskPriority] | None = None
-    people_map: Mapping[str, str | None] | None = None
-
-    @property
-    def maps(self) -> dict[str, Mapping[str, Any]]:
-        """The maps that the import names."""
-        return {name: words for name in MAP_NAMES if (words := getattr(self, name)) is not None}
 
 
 class ImportUploadService:
@@ -100,19 +72,21 @@ class ImportUploadService:
         began_at = self._now()
         first = None if idempotency_key is None else self._find_first(actor, idempotency_key)
         watched_stream = _WatchedStream(stream)
-        maps = self._maps_for(actor, options) if first is None else first.maps
+        kept_maps = self._kept_maps(actor, options) if first is None else {}
         file = CsvFile(
             watched_stream,
             self._limits,
             encoding=options.encoding,
             delimiter=options.delimiter,
-            column_map=maps["column_map"],
+            column_map=options.column_map if first is None else first.column_map,
+            kept_column_map=kept_maps.get("column_map"),
         )
         if first is not None:
             return _ensure_same(first, file, options)
+        maps = {**({} if file.is_ours else kept_maps), **options.maps}
         task_import = self._begin(actor, file, filename, options, maps, idempotency_key)
         import_id = task_import.id
-        content = _content_hash(file, options)
+        content = content_hash_of(options, file.delimiter, file.header)
         try:
             watched_stream.after_each_piece = self._signs_of_life(actor, import_id)
             for number, block in enumerate(file.blocks()):
@@ -149,11 +123,11 @@ class ImportUploadService:
         silence = self._now() - (upload.claimed_until - UPLOAD_LEASE)
         return max(0, int((MAX_SILENCE - silence).total_seconds()) + 1) if abs(silence) <= MAX_SILENCE else 0
 
-    def _maps_for(self, actor: Actor, options: ImportOptions) -> dict[str, Mapping[str, Any]]:
-        """The maps that the import names, and those that the project has kept in place of the others."""
+    def _kept_maps(self, actor: Actor, options: ImportOptions) -> Mapping[str, Mapping[str, Any]]:
+        """The maps that the project has kept."""
         with self._uow.transaction():
-            kept = self._imports.get_mapping(self._get_project(actor, options.project).id)
-        return {**{name: {} for name in MAP_NAMES}, **(kept.maps if kept is not None else {}), **options.maps}
+            mapping = self._imports.get_mapping(self._get_project(actor, options.project).id)
+        return {} if mapping is None else mapping.maps
 
     def _get_project(self, actor: Actor, key: str) -> Project:
         project = self._projects.get(actor, key)
@@ -182,7 +156,7 @@ class ImportUploadService:
                 creates_users=options.creates_users,
                 is_day_first=options.date_format is DateFormat.DAY_FIRST,
                 date_format=options.date_format,
-                **maps,
+                **{name: maps.get(name, {}) for name in MAP_NAMES},
                 delimiter=file.delimiter,
                 header=file.header,
                 ignored_columns=[*file.layout.ignored],
@@ -272,8 +246,9 @@ class ImportUploadService:
             task_import.content_hash = content_hash
             task_import.claimed_until = None
             self._imports.flush()
-            if options.maps and not options.is_dry_run:
-                self._imports.keep_mapping(task_import.project_id, options.maps, at=self._now())
+            lasting_maps = {name: words for name, words in options.maps.items() if words}
+            if lasting_maps and not options.is_dry_run:
+                self._imports.keep_mapping(task_import.project_id, lasting_maps, at=self._now())
             self._uow.publish(ImportWaiting(import_id))
             return import_id
 
@@ -298,17 +273,12 @@ class _WatchedStream:
 
 def _ensure_same(first: TaskImport, file: CsvFile, options: ImportOptions) -> int:
     """Return the id of the first import. Raises IdempotencyKeyReusedError if it had another file or other options."""
-    content = _content_hash(file, options)
+    content = content_hash_of(options, file.delimiter, file.header)
     for block in file.blocks():
         content.update(block.text.encode())
     if first.content_hash != content.digest():
         raise IdempotencyKeyReusedError("the Idempotency-Key was used before, for another file or other options")
     return first.id
-
-
-def _content_hash(file: CsvFile, options: ImportOptions) -> blake2b:
-    """A hash of everything that decides the outcome. The caller adds the bytes of the file as they come in."""
-    return blake2b(repr((options, file.delimiter, file.header)).encode(), digest_size=32)
 
 
 def _printable(filename: str) -> str:

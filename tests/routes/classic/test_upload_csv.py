@@ -34,6 +34,17 @@ class TestUploadCsv:
         assert (john.is_active, john.role, john.password_hash) == (False, Role.USER, None)
         assert session.scalars(select(Task.assignee_id).where(Task.title == "Water the plants")).one() == john.id
 
+    def test_the_maps_that_the_project_has_kept_are_not_used(self, as_manager, session):
+        maps = {"column_map": {"description": "labels"}, "priority_map": {"urgent": "low"}, "people_map": {"ada": None}}
+        as_manager.put("/api/v1/projects/GEN/import-mapping", maps)
+
+        upload(as_manager, b"task_name,description,priority,assigned_user\nPaint,Green,urgent,ada\n")
+
+        task = session.scalars(select(Task)).one()
+        assert (task.description, task.priority) == ("Green", TaskPriority.CRITICAL)
+        assert task.assignee_id is not None
+        assert as_manager.get("/api/v1/projects/GEN/import-mapping").json["version"] == 1
+
     def test_a_known_assignee_is_matched_in_any_case(self, as_manager, factories, session):
         john = factories.User(username="John_Doe")
 

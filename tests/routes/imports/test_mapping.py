@@ -65,6 +65,9 @@ class TestMapping:
         ("maps", "pointer"),
         [
             ({"status_map": {"This week": "sometime"}}, "/status_map/This week/value"),
+            ({"status_map": {"DONE": "todo"}}, "/status_map/DONE/key"),
+            ({"status_map": {"true": "done"}}, "/status_map/true/key"),
+            ({"priority_map": {"low": "high"}}, "/priority_map/low/key"),
             ({"status_map": "{}"}, "/status_map"),
             ({"people_map": {"Ada": "me\nyou"}}, "/people_map/Ada/value"),
             ({"colour_map": {}}, "/colour_map"),
@@ -78,6 +81,19 @@ class TestMapping:
 
         assert response.status_code == 422
         assert [problem["pointer"] for problem in response.json["errors"]] == [pointer]
+
+    def test_a_word_of_our_own_may_be_named_with_its_meaning(self, as_manager):
+        maps = {"status_map": {"Done": "done", "false": "done", "To do": "blocked"}, "priority_map": {"Low": "low"}}
+
+        assert as_manager.put(MAPPING, maps).status_code == 200
+
+    def test_an_import_may_not_change_a_word_of_our_own(self, as_manager):
+        response = upload(as_manager, b"task_name\nOne\n", status_map='{"Done": "todo"}')
+
+        assert response.status_code == 422
+        assert response.json["errors"] == [
+            {"pointer": "/status_map/Done/key", "detail": "Always means done: it is a word of our own."}
+        ]
 
     @pytest.mark.parametrize("role", [Role.USER, Role.VIEWER])
     def test_only_those_who_may_import_may_see_or_change_it(self, client, factories, ops, role):

@@ -31,6 +31,14 @@ class TestAllOrNothing:
         assert titles(session) == []
         assert last_number(session) == before
 
+    def test_rows_that_are_no_tasks_are_skipped(self, service, manager, session):
+        lines = ["TYPE,CONTENT,INDENT", "section,Garden,", "task,Water,1", "note,Every day,", "task,Weed,1"]
+
+        outcome = upload(service, manager, *lines, mode=ImportMode.ALL_OR_NOTHING)
+
+        assert counts_of(outcome) == dict(zip(COUNTS, (4, 2, 0, 2, 0, 0), strict=True))
+        assert titles(session) == ["Water", "Weed"]
+
     def test_a_bad_row_prevents_new_users(self, service, manager, session, small_blocks):
         lines = ["task_name,status,assignee", *(f"{n},,Grace" for n in range(5)), "Bad,maybe,", "Worse,never,"]
 

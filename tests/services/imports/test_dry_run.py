@@ -71,6 +71,27 @@ class TestDryRun:
         assert counts_of(dry) == counts_of(real)
         assert dry.row.values["state"] == real.row.values["state"] == "finished"
 
+    @pytest.mark.parametrize("policy", DuplicatePolicy)
+    def test_counts_a_task_as_old_as_it_would_be(self, service, manager, factories, policy, monkeypatch):
+        """A later block finds a task by the day of its creation, which may follow from its other times."""
+        monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", 1)
+        factories.Task(title="Old", external_ref="A", created_at=JANUARY)
+        lines = [
+            "task_name,status,created_at,started_at,completed_at,external_ref",
+            "New,done,,,2026-01-10,",
+            "New,done,2026-01-10,,,",
+            "Renamed,todo,,,,A",
+            "Renamed,todo,2026-01-15,,,",
+            "Twice,todo,2026-01-11,,,B",
+            "Twice,todo,2026-01-12,,,B",
+            "Twice,todo,2026-01-11,,,",
+        ]
+
+        dry = upload(service, manager, *lines, on_duplicate=policy, is_dry_run=True)
+        real = upload(service, manager, *lines, on_duplicate=policy)
+
+        assert counts_of(dry) == counts_of(real)
+
     @pytest.mark.parametrize(("policy", "block_rows"), list(product(DuplicatePolicy, [2, 3, 100])))
     @pytest.mark.parametrize("creates_users", [True, False])
     def test_counts_and_reports_bad_rows_like_an_import(

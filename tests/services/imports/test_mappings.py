@@ -3,7 +3,8 @@
 import pytest
 
 from app.errors import UnreadableCsvError
-from app.models.tasks.fields import TaskPriority, TaskStatus
+from app.models.tasks.fields import EXPORTED, IMPORTED_COLUMNS, TaskPriority, TaskStatus
+from app.queries.tasks import TaskQuery
 from tests.services.imports.uploading import upload
 from tests.stored import list_tasks
 
@@ -29,11 +30,13 @@ class TestKept:
         kept = services.import_mappings.get(manager, "GEN").values
         assert (kept["status_map"], kept["priority_map"]) == ({"this week": "todo"}, {"p1": "high"})
 
-    def test_an_empty_map_means_no_words(self, service, manager):
+    def test_an_empty_map_means_no_words_for_this_import(self, service, services, manager):
         upload(service, manager, *LINES, status_map=STATUSES, priority_map=PRIORITIES)
+        before = services.import_mappings.get(manager, "GEN")
 
         assert upload(service, manager, *LINES, status_map={}).refused_count == 1
-        assert upload(service, manager, *LINES).refused_count == 1
+        assert services.import_mappings.get(manager, "GEN") == before
+        assert upload(service, manager, *LINES).created_count == 1
 
     def test_a_dry_run_uses_the_words_and_keeps_none(self, service, services, manager):
         outcome = upload(service, manager, *LINES, status_map=STATUSES, priority_map=PRIORITIES, is_dry_run=True)
@@ -84,6 +87,36 @@ class TestColumns:
         services.import_mappings.clear(manager, "GEN")
 
         assert upload(service, manager, *self.LINES, key="k", column_map=self.COLUMNS).import_id == first.import_id
+
+
+class TestOurOwnFiles:
+    """A file with all columns of our export is read without the words that the project has kept."""
+
+    MAPS = {  # noqa: RUF012
+        "column_map": {"status": None, "ref": "external_ref", "project": "labels", "creator": "assignee"},
+        "people_map": {"ada": None},
+    }
+
+    def test_an_export_is_read_as_it_was_written(self, service, services, manager, factories, session):
+        ada = factories.User(username="ada")
+        task = factories.Task(status=TaskStatus.BLOCKED, priority=TaskPriority.LOW, assignee_id=ada.id, labels=["x"])
+        services.import_mappings.replace(manager, "GEN", self.MAPS)
+        written = b"".join(lines.content for lines in services.task_export.write(manager, TaskQuery()))
+
+        upload(service, manager, *written.decode().splitlines())
+
+        first, second = list_tasks(session)
+        assert first.id == task.id
+        for name in IMPORTED_COLUMNS.values():
+            assert getattr(second, name) == getattr(first, name)
+
+    def test_a_map_that_its_import_names_is_used(self, service, services, manager, session):
+        services.import_mappings.replace(manager, "GEN", self.MAPS)
+        row = ["Paint" if name == "title" else "ada" if name == "assignee" else "" for name in EXPORTED]
+
+        upload(service, manager, ",".join(EXPORTED), ",".join(row), column_map={"assignee": None})
+
+        assert [(task.title, task.assignee_id) for task in list_tasks(session)] == [("Paint", None)]
 
 
 class TestSentAgain:

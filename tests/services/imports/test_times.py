@@ -66,6 +66,23 @@ class TestExistingTask:
 
         assert times(session) == [(CREATED, STARTED, COMPLETED)]
 
+    def test_is_not_completed_before_it_was_started(self, service, manager, session, factories):
+        factories.Task(external_ref="A", created_at=CREATED, status=TaskStatus.IN_PROGRESS, started_at=COMPLETED)
+        factories.Task(external_ref="B", created_at=CREATED)
+
+        lines = [HEADER, f"One,done,,,{STARTED},A", f"Two,done,,{COMPLETED},{STARTED},B"]
+        upload(service, manager, *lines, on_duplicate=DuplicatePolicy.UPDATE)
+
+        assert times(session) == [(CREATED, COMPLETED, COMPLETED), (CREATED, STARTED, STARTED)]
+
+    def test_that_has_ended_was_not_started_later(self, service, manager, session, factories):
+        factories.Task(external_ref="A", created_at=CREATED, status=TaskStatus.DONE, completed_at=STARTED)
+
+        lines = [HEADER, f"One,cancelled,,{COMPLETED},,A"]
+        upload(service, manager, *lines, on_duplicate=DuplicatePolicy.UPDATE)
+
+        assert times(session) == [(CREATED, STARTED, STARTED)]
+
     def test_keeps_its_own_time(self, service, manager, session, factories):
         factories.Task(title="One", external_ref="A", created_at=CREATED, status=TaskStatus.DONE, completed_at=STARTED)
 
