@@ -24,8 +24,8 @@ PRIORITY_ALIASES: dict[str, TaskPriority] = {
     **dict.fromkeys(("urgent", "highest", "blocker", "4", "5"), TaskPriority.CRITICAL),
 }
 # Our own words, which our exports and the files of the classic API have. No import gives them another meaning.
-OWN_STATUSES = {word: STATUS_ALIASES[word] for word in (*TaskStatus, "true", "false")}
-OWN_PRIORITIES = {word: PRIORITY_ALIASES[word] for word in TaskPriority}
+OWN_STATUSES: dict[str, TaskStatus] = {word: STATUS_ALIASES[word] for word in (*TaskStatus, "true", "false")}
+OWN_PRIORITIES: dict[str, TaskPriority] = {word: PRIORITY_ALIASES[word] for word in TaskPriority}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ class ImportState(StrEnum):
 
 
 class ImportMode(StrEnum):
-    """Does a bad row stop the good ones?"""
+    """The effect of a bad row on the good ones."""
 
     SKIP_BAD = "skip_bad"
     ALL_OR_NOTHING = "all_or_nothing"
