@@ -25,8 +25,8 @@ def init_cors(app: Flask, settings: Settings) -> None:
     serve = app.wsgi_app
     allows_any = ANY_ORIGIN in settings.cors_origins
     allowed = frozenset(settings.cors_origins)
-    # Caches must not give an answer for one origin to another. With a star, every answer is the same for all, also one to
-    # a request without an origin.
+    # Caches must not give an answer for one origin to another. With a star, the headers are the same for every request,
+    # also for one without an origin.
     vary = [] if allows_any else [("Vary", "Origin")]
 
     def serve_other_origins(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -23,8 +23,8 @@ class StartingServer:
     """Listens on the api's address until the end of the block, at last together with the api.
 
     Linux lets several sockets listen on one address if all agree (SO_REUSEPORT) and belong to one user. So this one
-    belongs to the user of the api, and there is no moment in which nobody listens. It agrees only once it listens, so two
-    trackers that start at the same moment never share an address.
+    belongs to the user of the api, and there is no moment in which nobody listens. It agrees only once it listens, so
+    two trackers that start at the same moment never share an address.
     """
 
     def __init__(self, host: str, port: int, user: ServerUser) -> None:
