@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 import pytest
 
+from app.errors import TaskTrackerError
 from docs.generator.documents import GENERATED, documents
 from docs.generator.examples import all_examples, read_folders
 from tests.servers import ROOT
@@ -43,6 +44,14 @@ def test_every_example_asks_for_a_route(app_routes):
     asked = [each for each in all_examples(read_folders()) if each.answers[0].status != HTTPStatus.METHOD_NOT_ALLOWED]
 
     assert {each.path for each in asked if not any(is_of(each, route) for route in app_routes)} == {NOWHERE}
+
+
+def test_the_table_of_errors_names_every_code():
+    rows = re.findall(r"^\| \d{3} \| (.*?) \|", (ROOT / "APIDOCS.md").read_text("utf-8"), re.MULTILINE)
+    named = set(re.findall(r"`(\w+)`", " ".join(rows)))
+
+    # Errors of these two bases are raised only as one of their kinds.
+    assert codes_of(TaskTrackerError) - named == {"error", "unauthenticated"}
 
 
 @pytest.mark.parametrize("path", [*GENERATED, *sorted(EXAMPLES.glob("*.yaml"))], ids=lambda path: path.name)
@@ -157,3 +166,7 @@ def app_routes(app):
         for method in rule.methods & METHODS
         if rule.endpoint != "web.static"
     }
+
+
+def codes_of(error):
+    return {error.code}.union(*map(codes_of, error.__subclasses__()))
