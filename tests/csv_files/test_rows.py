@@ -106,13 +106,13 @@ class TestOtherTrackers:
         (problem,) = refused(header, '1,Paint,Doing,"ada, bob"').problems
         assert (problem.column, problem.value) == ("Members", "ada, bob")
 
-    def test_todoists_sections_and_notes_are_refused(self):
+    def test_todoists_rows_of_an_unknown_type_are_refused(self):
         header = "TYPE,CONTENT,PRIORITY,INDENT,RESPONSIBLE"
 
         row = good(header, "task,Paint,1,1,Ada (123)")
         assert (row.title, row.priority, row.assignee) == ("Paint", TaskPriority.CRITICAL, "Ada")
-        (problem,) = refused(header, "section,Outside,,,").problems
-        assert (problem.column, problem.value, problem.reason) == ("TYPE", "section", "'section' is not a task")
+        (problem,) = refused(header, "habit,Outside,,,").problems
+        assert (problem.column, problem.value, problem.reason) == ("TYPE", "habit", "'habit' is neither task, section, note nor meta")
 
     def test_vikunjas_done_is_a_status(self):
         first, second = read("title,done", "One,true", "Two,false")

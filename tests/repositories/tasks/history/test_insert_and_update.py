@@ -73,7 +73,6 @@ class TestUpdate:
             "priority = 'critical'",
             "labels = '{a,b}'",
             "assignee_id = creator_id",
-            "creator_id = (SELECT id FROM users WHERE username = 'grace')",
             "due_at = '2027-01-01'",
             "external_ref = 'A-1'",
             "number = 77",
