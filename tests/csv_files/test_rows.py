@@ -112,7 +112,11 @@ class TestOtherTrackers:
         row = good(header, "task,Paint,1,1,Ada (123)")
         assert (row.title, row.priority, row.assignee) == ("Paint", TaskPriority.CRITICAL, "Ada")
         (problem,) = refused(header, "habit,Outside,,,").problems
-        assert (problem.column, problem.value, problem.reason) == ("TYPE", "habit", "'habit' is neither task, section, note nor meta")
+        assert (problem.column, problem.value, problem.reason) == (
+            "TYPE",
+            "habit",
+            "'habit' is neither task, section, note nor meta",
+        )
 
     def test_vikunjas_done_is_a_status(self):
         first, second = read("title,done", "One,true", "Two,false")
