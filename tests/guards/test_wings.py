@@ -38,6 +38,9 @@ EXCEPTIONS = {
     ("app.services.people", "app.repositories.login.api_tokens"),
     ("app.services.people", "app.repositories.login.attempts"),
     ("app.services.people", "app.repositories.login.sessions"),
+    ("app.composition.use_cases.people", "app.repositories.login.api_tokens"),
+    ("app.composition.use_cases.people", "app.repositories.login.attempts"),
+    ("app.composition.use_cases.people", "app.repositories.login.sessions"),
 }
 
 

@@ -1,0 +1,57 @@
+"""How the services of tasks are made."""
+
+from functools import cached_property
+
+from app.composition.use_cases.base import UseCases
+from app.repositories.people import UserRepository
+from app.repositories.projects import ProjectRepository
+from app.repositories.tasks.export import TaskExportRepository
+from app.repositories.tasks.handover import HandoverRepository
+from app.repositories.tasks.history import TaskHistoryRepository
+from app.repositories.tasks.read import TaskListRepository
+from app.repositories.tasks.write import TaskRepository
+from app.services.tasks.export import TaskExportService
+from app.services.tasks.handover import HandoverService
+from app.services.tasks.history import TaskHistoryService
+from app.services.tasks.read import TaskViewService
+from app.services.tasks.write import TaskService
+
+
+class TaskUseCases(UseCases):
+    @cached_property
+    def tasks(self) -> TaskService:
+        return TaskService(
+            self._uow,
+            TaskRepository(self._session),
+            ProjectRepository(self._session),
+            UserRepository(self._session),
+            self._calendar,
+        )
+
+    @cached_property
+    def handover(self) -> HandoverService:
+        return HandoverService(
+            self._uow,
+            HandoverRepository(self._session),
+            ProjectRepository(self._session),
+            UserRepository(self._session),
+            self._resources.clock,
+        )
+
+    @cached_property
+    def task_views(self) -> TaskViewService:
+        return TaskViewService(
+            self._uow,
+            TaskRepository(self._session),
+            TaskListRepository(self._session),
+            self._cache,
+            self._calendar,
+        )
+
+    @cached_property
+    def task_export(self) -> TaskExportService:
+        return TaskExportService(self._uow, TaskExportRepository(self._session), self._calendar)
+
+    @cached_property
+    def task_history(self) -> TaskHistoryService:
+        return TaskHistoryService(self._uow, TaskHistoryRepository(self._session))
