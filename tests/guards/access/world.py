@@ -32,7 +32,7 @@ class Caller:
     role: Role | None = None
     scope: TokenScope | None = None
     is_active: bool = True
-    # Whether the caller is still in the project that the first two targets are in, or only in the other one.
+    # True for a caller who has left the project of the first two targets, and is only in the other one.
     has_left: bool = False
 
     def __str__(self) -> str:
