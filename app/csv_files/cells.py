@@ -11,6 +11,7 @@ from app.clock import deadline_from, in_zone
 from app.csv_files.cell_parts import CellError, parts_of, shown
 from app.csv_files.moments import WRITTEN_AS, formats_of, moment_of, parse_date
 from app.csv_files.statuses import StatusReaders
+from app.csv_files.todoist import is_a_plan, planned_date, with_plan
 from app.csv_files.words import FileWords, key_of, priority_from
 from app.models.imports.task_import import DateFormat
 from app.models.people.user import MAX_EMAIL_LENGTH, MAX_USERNAME_LENGTH, RESERVED_USERNAMES
@@ -57,7 +58,8 @@ def join_labels(labels: list[str]) -> str:
 class CellReaders:
     """One reader for each kind of column, by the names in `columns`. Each reads a stripped cell or raises CellError.
 
-    Dates without an offset are in `time_zone`. A deadline without a time is the end of its day there.
+    Dates without an offset are in `time_zone`. A deadline without a time is the end of its day there. Days without a
+    year are counted from `uploaded_on`.
     """
 
     def __init__(
@@ -66,16 +68,20 @@ class CellReaders:
         priorities: dict[str, TaskPriority],
         date_format: DateFormat,
         words: FileWords = FileWords(),  # noqa: B008 - it is frozen
+        *,
+        uploaded_on: date,
     ) -> None:
         self._time_zone = time_zone
         self._priorities = priorities
         self._date_format = date_format
         self._words = words
+        self._uploaded_on = uploaded_on
         statuses = StatusReaders(words)
         self.by_name: dict[str, CellReader] = {
             "title": _title,
             "content": _content,
             "description": _description,
+            "todoist_description": self._todoist_description,
             "status": statuses.plain,
             "is_done": _is_done,
             "jira_status": statuses.of_jira,
@@ -131,13 +137,24 @@ class CellReaders:
     def _todoist_deadline(self, cells: str) -> datetime | None:
         """Date, deadline and time zone. The date says when somebody wants to do the task: the deadline comes first."""
         planned, deadline, zone = parts_of(cells, 3)
-        written = deadline or planned
-        if not written:
+        if deadline:
+            parsed = self._date(deadline, part=1)
+        elif not planned:
             return None
-        parsed = self._date(written, part=1 if deadline else 0)
+        else:
+            dated = planned_date(planned, self._date_format, self._uploaded_on)
+            if dated is None and is_a_plan(planned):
+                return None
+            parsed = dated or self._date(planned)
         return deadline_from(
             parsed, self._zone_called(zone, part=2) if isinstance(parsed, datetime) else self._time_zone
         )
+
+    def _todoist_description(self, cells: str) -> str:
+        """Description and date. A date that no deadline can keep, such as a repetition, is kept here as text."""
+        description, planned = parts_of(cells, 2)
+        is_dated = planned_date(planned, self._date_format, self._uploaded_on) is not None
+        return _description(description if is_dated or not is_a_plan(planned) else with_plan(description, planned))
 
     def _zone_called(self, name: str, *, part: int) -> ZoneInfo:
         if not name:

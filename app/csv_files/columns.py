@@ -64,7 +64,10 @@ TRACKERS: dict[str, Tracker] = {
         frozenset({"type", "content", "indent"}),
         {"type": "only_tasks", "content": "content", "responsible": "numbered_person"},
         also={"content": "labels_in_content"},
-        together={"todoist_due_at": ("date", "deadline", "timezone")},
+        together={
+            "todoist_due_at": ("date", "deadline", "timezone"),
+            "todoist_description": ("description", "date"),
+        },
         # Todoist writes its highest priority as 1. In other trackers higher numbers are higher priorities.
         priorities={
             "1": TaskPriority.CRITICAL,
@@ -93,6 +96,7 @@ TRACKERS: dict[str, Tracker] = {
 FIELD_OF = {
     **{name: name for name in IMPORTED},
     "content": "title",
+    "todoist_description": "description",
     **dict.fromkeys(("is_done", "jira_status", "trello_status", "kanboard_status"), "status"),
     **dict.fromkeys(("one_member", "numbered_person"), "assignee"),
     **dict.fromkeys(("due_on", "set_due_at", "todoist_due_at"), "due_at"),
@@ -183,17 +187,16 @@ def _columns_of(
     header: Sequence[str], folded: Sequence[str], tracker: Tracker, reads_as: dict[str, str]
 ) -> Iterator[Column]:
     """The columns in the order of the file."""
-    read_together = {name: reader for reader, names in tracker.together.items() for name in names}
     begun: set[str] = set()
     for index, name in enumerate(folded):
-        reader = read_together.get(name)
-        if reader is not None:
+        readers = [reader for reader, names in tracker.together.items() if name in names]
+        for reader in readers:
             if reader not in begun or folded.index(name) < index:
                 begun.add(reader)
                 places = tuple(folded.index(each) if each in folded else None for each in tracker.together[reader])
                 names = tuple("" if place is None else _shown(header[place]) for place in places)
                 yield Column(index, reader, _shown(header[index]), places, names)
-        elif name in reads_as:
+        if not readers and name in reads_as:
             yield Column(index, reads_as[name], _shown(header[index]))
         if name in tracker.also:
             yield Column(index, tracker.also[name], _shown(header[index]))

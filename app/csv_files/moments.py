@@ -47,6 +47,9 @@ _PATTERNS = {
     DateFormat.JIRA: _patterns(_NAMED),
     DateFormat.MONTH_NAME: _patterns(rf"{_NAME} {_DAY},? {_YEAR}", rf"{_DAY}\.? {_NAME},? {_YEAR}"),
 }
+_WITHOUT_YEAR = _patterns(rf"{_NAME} {_DAY}", rf"{_DAY}\.? {_NAME}")
+# 29 February is at most this far away.
+_MAX_YEARS_TO_A_DAY = 8
 
 
 def parse_date(text: str, date_format: DateFormat = DateFormat.US) -> date | datetime | None:
@@ -58,6 +61,19 @@ def parse_date(text: str, date_format: DateFormat = DateFormat.US) -> date | dat
     text = " ".join(text.split())
     parsed = _iso_from(text) or _parse_everyday_form(text, date_format)
     return parsed if parsed is not None and parsed.year in YEARS else None
+
+
+def next_day_called(text: str, *, from_day: date) -> date | datetime | None:
+    """Parse a day and the name of its month without a year, with or without a time: the next such day.
+
+    `from_day` itself counts. None for other text and days that do not exist.
+    """
+    match = _match_of(" ".join(text.split()), _WITHOUT_YEAR)
+    if match is None:
+        return None
+    years = range(from_day.year, from_day.year + _MAX_YEARS_TO_A_DAY + 1)
+    days = (day for year in years if (day := _date_of(match, year)) is not None)
+    return next((day for day in days if moment_of(day).date() >= from_day), None)
 
 
 def moment_of(parsed: date | datetime) -> datetime:
@@ -78,13 +94,21 @@ def _iso_from(text: str) -> date | datetime | None:
 
 
 def _parse_everyday_form(text: str, date_format: DateFormat) -> date | datetime | None:
-    match = next((match for pattern in _PATTERNS[date_format] if (match := pattern.fullmatch(text))), None)
+    match = _match_of(text, _PATTERNS[date_format])
     if match is None:
         return None
-    month = int(match["month"]) if match["month"].isdigit() else _month_called(match["month"].lower())
     year = match["year"] if len(match["year"]) > 2 else f"20{match['year']}"  # noqa: PLR2004
+    return _date_of(match, int(year))
+
+
+def _match_of(text: str, patterns: tuple[re.Pattern[str], ...]) -> re.Match[str] | None:
+    return next((match for pattern in patterns if (match := pattern.fullmatch(text))), None)
+
+
+def _date_of(match: re.Match[str], year: int) -> date | datetime | None:
+    month = int(match["month"]) if match["month"].isdigit() else _month_called(match["month"].lower())
     try:
-        day = date(int(year), month, int(match["day"]))
+        day = date(year, month, int(match["day"]))
         if match["hour"] is None:
             return day
         return datetime.combine(day, time(_hour_of(match), int(match["minute"]), int(match["second"] or 0)))

@@ -6,6 +6,7 @@ from collections import namedtuple
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import date
 from operator import itemgetter
 from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
@@ -21,7 +22,7 @@ from app.models.tasks.fields import IMPORTED
 # The cells of most columns repeat a few values, and each value is read once.
 MAX_REMEMBERED_CELLS = 20_000
 # The cells of these columns differ in every row, so remembering them would only cost time.
-UNREPEATED = frozenset({"title", "content", "labels_in_content", "description", "external_ref"})
+UNREPEATED = frozenset({"title", "content", "labels_in_content", "description", "todoist_description", "external_ref"})
 
 
 def _named_tuple(names: Sequence[str]) -> Any:
@@ -84,17 +85,21 @@ class RowReader:
         date_format: DateFormat,
         cell_characters: int,
         words: FileWords = FileWords(),  # noqa: B008 - it is frozen
+        uploaded_on: date,
     ) -> None:
         self._layout = layout
         self._delimiter = delimiter
         self._max_cell_characters = cell_characters
-        readers = CellReaders(time_zone, layout.priorities, date_format, words).by_name
+        readers = CellReaders(time_zone, layout.priorities, date_format, words, uploaded_on=uploaded_on).by_name
         of_field = {FIELD_OF.get(column.reader, column.reader): column for column in layout.columns}
         self._label_columns = [column for column in layout.columns if FIELD_OF.get(column.reader) == "labels"]
         if len(self._label_columns) > 1:
             # Their cells are joined into another cell, which is added to each row after the empty one.
             of_field["labels"] = replace(of_field["labels"], index=layout.width + 1, reader="labels")
-        self._together = [column for column in layout.columns if column.together]
+        # Cells that are read together are joined into further cells of each row.
+        together = [column for column in layout.columns if column.together]
+        self._together = [replace(column, index=index) for index, column in enumerate(together, layout.width + 2)]
+        of_field |= {FIELD_OF[column.reader]: column for column in self._together}
         # A field without a column gets its default, by reading an empty cell that is added to each row.
         self._may_skip = "only_tasks" in of_field
         named = (*IMPORTED, *(("only_tasks",) if self._may_skip else ()))
@@ -103,7 +108,7 @@ class RowReader:
         self._values = [
             _Values(
                 readers[column.reader],
-                limit=0 if column in layout.columns and column.reader in UNREPEATED else MAX_REMEMBERED_CELLS,
+                limit=0 if column.index != layout.width and column.reader in UNREPEATED else MAX_REMEMBERED_CELLS,
             )
             for column in self._columns
         ]
@@ -140,7 +145,7 @@ class RowReader:
             reason = f"has a cell of {longest} characters; {self._max_cell_characters} are the most"
             cut = [cell[: self._max_cell_characters] for cell in cells]
             return RefusedRow(row_number, line_number, sheet_row, cut, (RowProblem(None, None, reason),))
-        picked = self._pick([*self._with_joined_cells(cells), "", self._joined_labels(cells)])
+        picked = self._pick([*cells, "", self._joined_labels(cells), *self._joined_cells(cells)])
         values = [values_of[cell] for values_of, cell in zip(self._values, picked, strict=True)]
         if self._may_skip and values[-1] is False:
             return SkippedRow(row_number)
@@ -148,15 +153,10 @@ class RowReader:
             return RefusedRow(row_number, line_number, sheet_row, cells, tuple(self._problems(picked, values)))
         return ReadRow(ImportedRow(row_number, *values[: len(IMPORTED)]), line_number, sheet_row, cells)
 
-    def _with_joined_cells(self, cells: list[str]) -> list[str]:
-        """Join the cells that are read together into one."""
-        if not self._together:
-            return cells
-        joined = [*cells]
+    def _joined_cells(self, cells: list[str]) -> Iterator[str]:
         for column in self._together:
             parts = ("" if index is None else cells[index].replace(SEPARATOR, " ").strip() for index in column.together)
-            joined[column.index] = SEPARATOR.join(parts)
-        return joined
+            yield SEPARATOR.join(parts)
 
     def _joined_labels(self, cells: list[str]) -> str:
         """Jira writes each label into a column of its own, and a file with labels in names may also have a column."""

@@ -1,6 +1,7 @@
 """Read the rows of a file that a test writes."""
 
 import io
+from datetime import date
 from zoneinfo import ZoneInfo
 
 from app.csv_files.blocks import CsvFile
@@ -38,6 +39,7 @@ def reader_of(file, *, zone="UTC", date_format=DateFormat.US, words=FileWords())
         date_format=date_format,
         cell_characters=CSV_LIMITS.cell_characters,
         words=words,
+        uploaded_on=date(2026, 3, 1),
     )
 
 

@@ -109,12 +109,16 @@ class TestPriority:
 
     @pytest.mark.parametrize(("number", "priority"), [*zip("1234", reversed(TaskPriority), strict=True)])
     def test_todoist_counts_downwards(self, number, priority):
-        readers = CellReaders(ZoneInfo("UTC"), TRACKERS["todoist"].priorities, DateFormat.US)
+        readers = CellReaders(
+            ZoneInfo("UTC"), TRACKERS["todoist"].priorities, DateFormat.US, uploaded_on=date(2026, 3, 1)
+        )
 
         assert readers.by_name["priority"](number) is priority
 
     def test_todoist_may_also_use_words(self):
-        readers = CellReaders(ZoneInfo("UTC"), TRACKERS["todoist"].priorities, DateFormat.US)
+        readers = CellReaders(
+            ZoneInfo("UTC"), TRACKERS["todoist"].priorities, DateFormat.US, uploaded_on=date(2026, 3, 1)
+        )
 
         assert readers.by_name["priority"]("Urgent") is TaskPriority.CRITICAL
 
@@ -481,13 +485,13 @@ class TestAnyCell:
     @hypothesis_settings(UNHURRIED, max_examples=500)
     def test_is_read_or_refused_by_every_reader(self, cell):
         for date_format in DateFormat:
-            readers = CellReaders(ZoneInfo("Europe/Berlin"), {}, date_format)
+            readers = CellReaders(ZoneInfo("Europe/Berlin"), {}, date_format, uploaded_on=date(2026, 3, 1))
             for reader in readers.by_name.values():
                 ensure_read_or_refused(reader, cell.strip())
 
 
 def read(reader, cell, *, zone="UTC", date_format=DateFormat.US):
-    return CellReaders(ZoneInfo(zone), {}, date_format).by_name[reader](cell)
+    return CellReaders(ZoneInfo(zone), {}, date_format, uploaded_on=date(2026, 3, 1)).by_name[reader](cell)
 
 
 def refusal(reader, cell, *, date_format=DateFormat.US):

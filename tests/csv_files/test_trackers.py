@@ -112,9 +112,38 @@ class TestDatesOfTrackers:
         header = "TYPE,CONTENT,INDENT,Deadline,Date"
 
         (deadline,) = refused(header, "task,Paint,1,sometime,2026-03-09").problems
-        (planned,) = refused(header, "task,Paint,1,,every day").problems
+        (planned,) = refused(header, "task,Paint,1,,9.3.2026").problems
         assert (deadline.column, deadline.value) == ("Deadline", "sometime")
-        assert (planned.column, planned.value) == ("Date", "every day")
+        assert (planned.column, planned.value) == ("Date", "9.3.2026")
+
+    @pytest.mark.parametrize(
+        ("planned", "due_at"),
+        [
+            ("May 15", datetime(2026, 5, 15, 23, 59, 59, tzinfo=UTC)),
+            ("1 Mar", datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC)),
+            ("Feb 28", datetime(2027, 2, 28, 23, 59, 59, tzinfo=UTC)),
+            ("29 February", datetime(2028, 2, 29, 23, 59, 59, tzinfo=UTC)),
+            ("May 15 4:30 PM", datetime(2026, 5, 15, 16, 30, tzinfo=UTC)),
+            ("Mar 9, 2026", datetime(2026, 3, 9, 23, 59, 59, tzinfo=UTC)),
+        ],
+    )
+    def test_todoists_day_without_a_year_is_the_next_one_after_the_upload(self, planned, due_at):
+        row = good("TYPE,CONTENT,DESCRIPTION,INDENT,DATE", f'task,Paint,Twice,1,"{planned}"')
+
+        assert (row.due_at, row.description) == (due_at, "Twice")
+
+    @pytest.mark.parametrize(
+        ("header", "cells", "description"),
+        [
+            ("DESCRIPTION,INDENT,DATE", "Twice,1,every monday", "Twice\n\nDate in Todoist: every monday"),
+            ("DESCRIPTION,INDENT,DATE", ",1,Feb 30", "Date in Todoist: Feb 30"),
+            ("INDENT,DATE", "1,tomorrow", "Date in Todoist: tomorrow"),
+        ],
+    )
+    def test_todoists_repetition_is_kept_in_the_description(self, header, cells, description):
+        row = good(f"TYPE,CONTENT,{header}", f"task,Paint,{cells}")
+
+        assert (row.due_at, row.description) == (None, description)
 
     def test_vikunjas_zero_time_is_no_time(self):
         zero = "0001-01-01T00:00:00Z"

@@ -254,6 +254,7 @@ def read_back(content):
         ZoneInfo("UTC"),
         date_format=DateFormat.US,
         cell_characters=CSV_LIMITS.cell_characters,
+        uploaded_on=date(2026, 3, 1),
     )
     return [
         row

@@ -231,6 +231,7 @@ class ImportRunService:
                 {word: TaskPriority(priority) for word, priority in task_import.priority_map.items()},
                 task_import.people_map,
             ),
+            uploaded_on=task_import.created_at.astimezone(self._calendar.time_zone).date(),
         )
 
 
