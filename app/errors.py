@@ -155,6 +155,16 @@ class AccountMergedError(ConflictError):
     code = "account_merged"
 
 
+class OpenSubtasksError(ConflictError):
+    """A task does not close while a task below it is open."""
+
+    code = "open_subtasks"
+
+
+class HasSubtasksError(ConflictError):
+    code = "has_subtasks"
+
+
 class TooManyTokensError(ConflictError):
     code = "too_many_tokens"
 

@@ -13,6 +13,13 @@ class TaskChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RecurringTaskEnded:
+    """A task that recurs has ended, so the next one is due."""
+
+    task_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class TasksReassigned:
     """Tasks of one user were given to another."""
 
@@ -80,6 +87,7 @@ class ProjectChanged:
 
 Event = (
     TaskChanged
+    | RecurringTaskEnded
     | TasksReassigned
     | TasksImported
     | ImportWaiting

@@ -39,6 +39,7 @@ from app.jobs import health as health_jobs
 from app.jobs import idempotency as idempotency_jobs
 from app.jobs import imports as import_jobs
 from app.jobs import login as login_jobs
+from app.jobs import tasks as task_jobs
 from app.jobs.celery_app import make_celery
 from app.jobs.observed import name_jobs_in_the_log, serve_each_job, watch_beat, watch_worker
 from app.log_lines import init_logging
@@ -134,7 +135,7 @@ def create_celery(settings: Settings | None = None) -> Celery:
     celery_app = make_celery(settings)
     resources = Resources(settings, job_queue=CeleryJobQueue(celery_app), timeouts=JOB_TIMEOUTS)
     serve_each_job(celery_app, resources)
-    for module in (login_jobs, idempotency_jobs, daily_log_jobs, import_jobs, health_jobs):
+    for module in (login_jobs, idempotency_jobs, task_jobs, daily_log_jobs, import_jobs, health_jobs):
         module.register(celery_app)
     name_jobs_in_the_log()
     watch_worker(resources)

@@ -31,6 +31,7 @@ NOT_FOUND = "404"
 
 class JobName(StrEnum):
     LOG_DUE_DAYS = "task_logs.log_due_days"
+    REPEAT_TASKS = "tasks.repeat"
     RUN_IMPORTS = "imports.run_waiting"
     SWEEP_SESSIONS = "authentication.sweep"
     SWEEP_KEPT_ANSWERS = "idempotency.sweep"

@@ -10,6 +10,7 @@ from app.events import (
     Event,
     ImportWaiting,
     ProjectChanged,
+    RecurringTaskEnded,
     SessionEnded,
     TaskChanged,
     TasksImported,
@@ -29,6 +30,8 @@ def react_to(resources: Resources, cache: CacheView, event: Event, *, request_id
         match event:
             case TaskChanged() | TasksReassigned() | TasksImported():
                 cache.forget(Space.TASKS)
+            case RecurringTaskEnded():
+                resources.job_queue.enqueue(JobName.REPEAT_TASKS, request_id=request_id)
             case ImportWaiting():
                 resources.job_queue.enqueue(JobName.RUN_IMPORTS, request_id=request_id)
             case DayLogged():

@@ -18,6 +18,7 @@ from app.models.people.user import MAX_EMAIL_LENGTH, MAX_USERNAME_LENGTH, RESERV
 from app.models.people.username import skeleton_of
 from app.models.tasks.fields import (
     MAX_DESCRIPTION_LENGTH,
+    MAX_ESTIMATE,
     MAX_EXTERNAL_REF_LENGTH,
     MAX_LABEL_LENGTH,
     MAX_LABELS,
@@ -25,6 +26,7 @@ from app.models.tasks.fields import (
     TaskPriority,
     TaskStatus,
 )
+from app.models.tasks.recurrence import RuleError, normalised
 
 # Text that a spreadsheet would take for a formula (OWASP, CSV Injection), after any number of defusing apostrophes.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
@@ -33,6 +35,9 @@ _DEFUSED = re.compile(r"'+[=+\-@\t\r\n]")
 _LABEL = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*(?=[,;]|$)|([^,;]*))(?:[,;]|$)')
 _NEEDS_QUOTES = re.compile(r'[,;]|^"')
 _NUMBERED_PERSON = re.compile(r"(.*?)\s*\(\d+\)", re.DOTALL)
+
+# With a decimal comma too. Before three digits, a comma may separate thousands.
+_NUMBER = re.compile(r"\d{1,7}(?:\.\d{1,15}|,\d{1,2})?", re.ASCII)
 
 # Todoist writes labels into the name of a task.
 _LABEL_IN_NAME = re.compile(r"(?<!\S)@([^\s@,;]+)")
@@ -88,6 +93,9 @@ class CellReaders:
             "trello_status": statuses.of_trello,
             "kanboard_status": statuses.of_kanboard,
             "priority": self._priority,
+            "start_on": self._day,
+            "estimate": _estimate,
+            "recurrence": _recurrence,
             "created_at": self._moment,
             "started_at": self._moment,
             "completed_at": self._moment,
@@ -116,6 +124,15 @@ class CellReaders:
 
     def _moment(self, cell: str) -> datetime | None:
         return in_zone(moment_of(self._date(cell)), self._time_zone) if cell else None
+
+    def _day(self, cell: str) -> date | None:
+        """A day. A time is left out, and one with an offset is first moved to the workspace's time zone."""
+        if not cell:
+            return None
+        parsed = self._date(cell)
+        if not isinstance(parsed, datetime):
+            return parsed
+        return (parsed if parsed.tzinfo is None else parsed.astimezone(self._time_zone)).date()
 
     def _deadline(self, cell: str) -> datetime | None:
         return deadline_from(self._date(cell), self._time_zone) if cell else None
@@ -207,6 +224,23 @@ def _content(cell: str) -> str:
 
 def _description(cell: str) -> str:
     return _text(cell, MAX_DESCRIPTION_LENGTH)
+
+
+def _estimate(cell: str) -> float | None:
+    if not cell:
+        return None
+    if _NUMBER.fullmatch(cell) is None or not (estimate := float(cell.replace(",", "."))) <= MAX_ESTIMATE:
+        raise CellError(f"{shown(cell)} is not a number from 0 to {MAX_ESTIMATE:,}, such as 2.5")
+    return estimate
+
+
+def _recurrence(cell: str) -> str | None:
+    if not cell:
+        return None
+    try:
+        return normalised(cell)
+    except RuleError as error:
+        raise CellError(f"{shown(cell)} {error}") from None
 
 
 def _is_done(cell: str) -> TaskStatus:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from app.errors import UnreadableCsvError
-from app.models.tasks.fields import EXPORTED, FIELDS, IMPORTED, TaskPriority
+from app.models.tasks.fields import FIELDS, IMPORTED, TaskPriority
 
 # A header this similar to a known name is a misspelling. Ignoring its column would lose its contents.
 MISSPELLING_SIMILARITY = 0.88
@@ -106,6 +106,13 @@ FIELD_OF = {
 }
 # The columns of our own files that imports do not read. They are not reported as ignored.
 PASSED_OVER = frozenset({"ref", "project", "creator", "updated_at", "error"})
+# Every release has exported these columns.
+_OUR_MARKS = frozenset(
+    {
+        *("ref", "project", "title", "description", "status", "priority", "labels", "assignee", "due_at"),
+        *("external_ref", "created_at", "started_at", "completed_at"),
+    }
+)
 KNOWN_NAMES = frozenset(EVERYBODYS).union(
     *(tracker.reads_as for tracker in TRACKERS.values()),
     *(names for tracker in TRACKERS.values() for names in tracker.together.values()),
@@ -203,8 +210,8 @@ def _columns_of(
 
 
 def is_ours(header: Sequence[str]) -> bool:
-    """True for a file with all columns of our own export. Its words are ours, whatever those of other files mean."""
-    return set(EXPORTED) <= {folded_name(name) for name in header}
+    """True for an export of ours, also of an older release. Its words are ours, whatever those of other files mean."""
+    return {folded_name(name) for name in header} >= _OUR_MARKS
 
 
 def folded_name(name: str) -> str:

@@ -87,7 +87,8 @@ def _cell_of(value: object) -> str:
         case None:
             return ""
         case int() | float():
-            return str(value)
+            # A whole number as people write it.
+            return str(value).removesuffix(".0")
         case datetime():
             return value.isoformat(timespec="microseconds")
         case list():

@@ -27,6 +27,8 @@ def _every(seconds: int, name: JobName) -> dict[str, Any]:
 
 SCHEDULE: dict[str, dict[str, Any]] = {
     "log due days": _every(300, JobName.LOG_DUE_DAYS),
+    # A task that has ended is repeated at once. Beat finds those whose deadline has passed.
+    "repeat tasks": _every(60, JobName.REPEAT_TASKS),
     # Often, so that an import whose worker died continues soon after its claim ends.
     "run waiting imports": _every(5, JobName.RUN_IMPORTS),
     # Until the statistics are fresh, lists of newly imported tasks take several times as long.

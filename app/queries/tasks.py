@@ -45,6 +45,8 @@ class TaskQuery:
     assignee: str | None = None
     creator: str | None = None
     labels: tuple[str, ...] = ()
+    # An id, a ref in capital letters, or `none`.
+    parent: TaskKey | None = None
     # A date means the beginning of that day in the workspace's time zone. Services resolve it.
     due_before: date | datetime | None = None
     due_after: date | datetime | None = None

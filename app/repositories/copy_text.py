@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from types import NoneType
 from typing import Any
 
@@ -46,7 +46,7 @@ class CopySource:
 
 
 def copy_line(values: Iterable[Any]) -> str:
-    """Return the line of one row. A value is None, text, a number, an instant or a list of text.
+    """Return the line of one row. A value is None, text, a number, an instant, a day or a list of text.
 
     It must be fast, because an import calls it for each row.
     """
@@ -75,6 +75,7 @@ _FORMATS: dict[type, Callable[[Any], str]] = {
     int: str,
     float: repr,
     datetime: datetime.isoformat,
+    date: date.isoformat,
     list: lambda values: escaped(array_literal(values)) if values else "{}",
 }
 # Their values are text with nothing to escape.

@@ -15,7 +15,7 @@ from app.http.responses import items_response, no_content, page_response, precon
 from app.queries.tasks import Selection, TaskKey, TaskQuery
 from app.schemas.base import PageQuery
 from app.schemas.tasks.answers import ShownTask, Task, TaskPage, TaskVersionPage
-from app.schemas.tasks.inputs import TaskInput, TaskPatch, TaskReplacement, TaskStatusChange
+from app.schemas.tasks.inputs import Cascade, TaskInput, TaskPatch, TaskReplacement, TaskStatusChange
 from app.schemas.tasks.queries import TaskFilters, TaskListQuery, TaskSelection
 from app.services.tasks.history import TaskChange
 from app.services.tasks.write import TaskChanges
@@ -97,53 +97,63 @@ def list_task_history(query: dict[str, Any], task_id: TaskKey) -> Response:
 @blueprint.put("/<task:task_id>")
 @requires(Permission.TASK_UPDATE)
 @blueprint.arguments(TaskReplacement)
+@blueprint.arguments(Cascade, location="query")
 @blueprint.response(200, Task)
 @versioned
-def replace_task(values: TaskChanges, task_id: TaskKey) -> Response:
+def replace_task(values: TaskChanges, query: dict[str, bool], task_id: TaskKey) -> Response:
     """Replace a task. With `If-Match`, the answer is 412 if the task has changed since you read it.
 
     A field that is absent gets its default value. The project and the position stay.
     """
-    return versioned_response(services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition()))
+    task = services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition(), **query)
+    return versioned_response(task)
 
 
 @blueprint.patch("/<task:task_id>")
 @requires(Permission.TASK_UPDATE)
 @blueprint.arguments(TaskPatch)
+@blueprint.arguments(Cascade, location="query")
 @blueprint.response(200, Task)
 @versioned
-def change_task(values: TaskChanges, task_id: TaskKey) -> Response:
+def change_task(values: TaskChanges, query: dict[str, bool], task_id: TaskKey) -> Response:
     """Change some fields of a task. With `If-Match`, the answer is 412 if the task has changed since you read it.
 
-    A field that is absent stays as it is. Null empties the description, the labels, the
-    assignee, the deadline or the `external_ref`.
+    A field that is absent stays as it is. Null empties a field that may be empty.
+
+    A task that has open subtasks does not close: the answer is 409 `open_subtasks` and names them. With
+    `cascade=true` they are closed with it. A task takes its subtasks along to another project.
     """
-    return versioned_response(services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition()))
+    task = services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition(), **query)
+    return versioned_response(task)
 
 
 @blueprint.route("/<task:task_id>/status", methods=["PUT", "PATCH"])
 @requires(Permission.TASK_UPDATE)
 @blueprint.arguments(TaskStatusChange)
+@blueprint.arguments(Cascade, location="query")
 @blueprint.response(200, Task)
 @versioned
-def change_task_status(values: TaskChanges, task_id: TaskKey) -> Response:
+def change_task_status(values: TaskChanges, query: dict[str, bool], task_id: TaskKey) -> Response:
     """Change the status, the deadline, or both. With `If-Match`, the answer is 412 if the task has changed since.
 
     PUT and PATCH do the same: what is absent stays as it is.
     """
-    return versioned_response(services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition()))
+    task = services().tasks.change(current_actor(), task_id, values, may_overwrite=precondition(), **query)
+    return versioned_response(task)
 
 
 @blueprint.delete("/<task:task_id>")
 @requires(Permission.TASK_DELETE)
+@blueprint.arguments(Cascade, location="query")
 @blueprint.response(204)
 @versioned
-def delete_task(task_id: TaskKey) -> Response:
+def delete_task(query: dict[str, bool], task_id: TaskKey) -> Response:
     """Delete a task so that it can be restored. With `If-Match`, 412 if it has changed since. Managers and admins only.
 
-    Lists and counts leave it out.
+    Lists and counts leave it out. If there are tasks below it, the answer is 409 `has_subtasks`; with `cascade=true`
+    they are deleted too.
     """
-    services().tasks.delete(current_actor(), task_id, may_overwrite=precondition())
+    services().tasks.delete(current_actor(), task_id, may_overwrite=precondition(), **query)
     return no_content()
 
 

@@ -99,8 +99,8 @@ class TestWithoutATitle:
 
         assert caught.value.detail == (
             "the first line names no task_name or title column; it must name the columns, such as: assigned_user, "
-            "assignee, completed_at, created_at, description, due_at, external_ref, labels, priority, started_at, "
-            "status, task_name, title; for other names, set column_map"
+            "assignee, completed_at, created_at, description, due_at, estimate, external_ref, labels, priority, "
+            "recurrence, start_on, started_at, status, task_name, title; for other names, set column_map"
         )
 
 
@@ -142,7 +142,7 @@ class TestIgnored:
 
     @pytest.mark.parametrize(
         "name",
-        ["colour", "id", "Assignee Id", "Assignee Email", "start_date", "updated", "due_complete", "stauts", "lables"],
+        ["colour", "id", "Assignee Id", "Assignee Email", "start_week", "updated", "due_complete", "stauts", "lables"],
     )
     def test_a_name_unlike_any_known_name_is_not_a_typing_error(self, name):
         assert layout_of(["title", name]).ignored == (name,)
@@ -244,6 +244,7 @@ class TestTrello:
             "Labels": "labels",
             "Members": "assignee",
             "Due Date": "due_at",
+            "Start Date": "start_on",
             "List Name": "status",
         }
         assert {"Archived", "Due Complete"}.isdisjoint(exported_by(TRELLO).ignored)

@@ -36,7 +36,9 @@ class TestExport:
     def test_each_task_is_a_line(self):
         line = value_rows([task()]).content
 
-        assert line == b"OPS-1,OPS,Paint,Green,in_progress,high,red,ada,,2026-03-09T12:00:00.000000+00:00,,,JIRA-7\r\n"
+        assert (
+            line == b"OPS-1,OPS,Paint,Green,in_progress,high,red,ada,,,3,,2026-03-09T12:00:00.000000+00:00,,,JIRA-7\r\n"
+        )
 
     def test_none_becomes_an_empty_cell(self):
         (cells,) = cells_of(value_rows([task(description="", assignee=None, labels=[], external_ref=None)]))
@@ -46,7 +48,9 @@ class TestExport:
             "description",
             "assignee",
             "labels",
+            "start_on",
             "due_at",
+            "recurrence",
             "started_at",
             "completed_at",
             "external_ref",
@@ -228,7 +232,10 @@ def task(**fields):
         "priority": TaskPriority.HIGH,
         "labels": ["red"],
         "assignee": "ada",
+        "start_on": None,
         "due_at": None,
+        "estimate": 3.0,
+        "recurrence": None,
         "created_at": NOON,
         "started_at": None,
         "completed_at": None,

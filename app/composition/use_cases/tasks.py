@@ -9,11 +9,15 @@ from app.repositories.tasks.export import TaskExportRepository
 from app.repositories.tasks.handover import HandoverRepository
 from app.repositories.tasks.history import TaskHistoryRepository
 from app.repositories.tasks.read import TaskListRepository
+from app.repositories.tasks.recurring import RecurringTaskRepository
+from app.repositories.tasks.tree import TaskTreeRepository
 from app.repositories.tasks.write import TaskRepository
 from app.services.tasks.export import TaskExportService
 from app.services.tasks.handover import HandoverService
 from app.services.tasks.history import TaskHistoryService
 from app.services.tasks.read import TaskViewService
+from app.services.tasks.recurring import RecurringTaskService
+from app.services.tasks.tree import TaskTree
 from app.services.tasks.write import TaskService
 
 
@@ -25,6 +29,7 @@ class TaskUseCases(UseCases):
             TaskRepository(self._session),
             ProjectRepository(self._session),
             UserRepository(self._session),
+            TaskTree(TaskTreeRepository(self._session), ProjectRepository(self._session)),
             self._calendar,
         )
 
@@ -36,6 +41,16 @@ class TaskUseCases(UseCases):
             ProjectRepository(self._session),
             UserRepository(self._session),
             self._resources.clock,
+        )
+
+    @cached_property
+    def recurring_tasks(self) -> RecurringTaskService:
+        return RecurringTaskService(
+            self._uow,
+            RecurringTaskRepository(self._session),
+            TaskRepository(self._session),
+            ProjectRepository(self._session),
+            self._calendar,
         )
 
     @cached_property

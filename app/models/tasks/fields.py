@@ -6,7 +6,7 @@ The row says what clients call the field, whether they set it, and what CSV file
 
 from copy import copy
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum, StrEnum, auto
 from typing import Any
 
@@ -20,6 +20,9 @@ MAX_DESCRIPTION_LENGTH = 20_000
 MAX_LABELS = 20
 MAX_LABEL_LENGTH = 50
 MAX_EXTERNAL_REF_LENGTH = 255
+MAX_ESTIMATE = 1_000_000
+# A task, its subtasks, and theirs.
+MAX_LEVELS = 3
 # A project's key and the task's number in it, such as OPS-42. Every such number fits into a bigint.
 REF_PATTERN = PROJECT_KEY_PATTERN.removesuffix("$") + r"-[0-9]{1,18}$"
 
@@ -64,6 +67,12 @@ class VersionedColumns(LoggedColumns):
     creator_id: Mapped[int]
     # The task's id in another system. An import finds the task by it.
     external_ref: Mapped[str | None]
+    parent_id: Mapped[int | None]
+    start_on: Mapped[date | None]
+    # In the workspace's unit of estimates.
+    estimate: Mapped[float | None]
+    # A recurrence rule of RFC 5545, without its name. The deadline is the first day that it counts from.
+    recurrence: Mapped[str | None]
     position: Mapped[float]
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
@@ -133,7 +142,14 @@ FIELDS = (
         csv=CsvUse.READ,
         headers=("assigned_user", "assigned_to", "assignee_username"),
     ),
+    TaskField("start_on", default=None, is_plain=True, csv=CsvUse.READ, headers=("start", "start_date")),
     TaskField("due_at", default=None, is_plain=True, csv=CsvUse.READ, headers=("due", "due_date", "deadline")),
+    TaskField("estimate", default=None, is_plain=True, csv=CsvUse.READ, headers=("story_points",)),
+    TaskField("recurrence", default=None, is_plain=True, csv=CsvUse.READ),
+    TaskField("parent", "parent_id", default=None),
+    TaskField("subtask_count", is_in_history=False),
+    TaskField("subtasks_done", is_in_history=False),
+    TaskField("progress", is_in_history=False),
     TaskField("external_ref", default=None, is_plain=True, csv=CsvUse.IDENTIFIES, headers=("external_id",)),
     TaskField("position", is_plain=True, is_in_history=False),
     TaskField(

@@ -10,6 +10,7 @@ from app.models.base import Base
 from app.models.tasks.fields import (
     ACTIVE_STATUSES,
     MAX_DESCRIPTION_LENGTH,
+    MAX_ESTIMATE,
     MAX_EXTERNAL_REF_LENGTH,
     MAX_LABELS,
     MAX_TITLE_LENGTH,
@@ -33,6 +34,8 @@ class Task(VersionedColumns, Base):
     labels: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     creator_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     assignee_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    # A trigger sees to it that a subtask is in its parent's project, and that there are at most MAX_LEVELS levels.
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     # The number of the task's last version in the history, and when it began. Triggers maintain both.
     revision: Mapped[int] = mapped_column(server_default=text("1"), server_onupdate=FetchedValue(), deferred=True)
@@ -99,6 +102,15 @@ class Task(VersionedColumns, Base):
             "project_id",
             postgresql_where=text("external_ref IS NOT NULL"),
         ),
+        # For the subtasks of a task, and the check when it is removed for good.
+        Index("ix_tasks_parent_id", "parent_id", "id", postgresql_where=text("parent_id IS NOT NULL")),
+        # For the tasks that are due to recur.
+        Index(
+            "ix_tasks_recurring",
+            "due_at",
+            "id",
+            postgresql_where=text("recurrence IS NOT NULL AND deleted_at IS NULL"),
+        ),
         # For imports, which look for the task of a row by its content if the row has no external reference.
         Index(
             "ix_tasks_project_id_content",
@@ -110,6 +122,7 @@ class Task(VersionedColumns, Base):
         CheckConstraint(f"char_length(description) <= {MAX_DESCRIPTION_LENGTH}", "description_length"),
         CheckConstraint(f"cardinality(labels) <= {MAX_LABELS}", "label_count"),
         CheckConstraint(f"char_length(external_ref) BETWEEN 1 AND {MAX_EXTERNAL_REF_LENGTH}", "external_ref_length"),
+        CheckConstraint(f"estimate BETWEEN 0 AND {MAX_ESTIMATE}", "estimate_range"),
     )
 
     @property

@@ -28,6 +28,8 @@ class TaskVersion(VersionedColumns, Base):
     __table_args__ = (
         # For the list as it was at an instant, newest change first.
         Index("ix_task_history_valid_from_task_id", "valid_from", "task_id"),
+        # For the subtasks that a task had at an instant.
+        Index("ix_task_history_parent_id", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
         # For the versions that have ended since a midnight.
         Index("ix_task_history_valid_to", "valid_to", postgresql_where=text("valid_to < 'infinity'")),
         CheckConstraint("valid_from < valid_to", "lasts"),

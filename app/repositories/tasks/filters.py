@@ -125,6 +125,31 @@ def _has_ref(task: TaskEntity) -> ColumnElement[bool]:
     return tuple_(task.project_id, task.number).in_(named.correlate(None))
 
 
+def _of_parent() -> dict[str, _Filter]:
+    """A parent is named by an id or a ref, or is `none`."""
+
+    def value(query: TaskQuery, kind: type) -> Any:
+        return query.parent if isinstance(query.parent, kind) and query.parent != "none" else None
+
+    ref = parameter("parent_ref", Text)
+    number = cast(func.split_part(ref, "-", 2), BigInteger)
+    of_ref = select(Task.id).join(Project, Project.id == Task.project_id)
+    of_ref = of_ref.where(Project.key == func.split_part(ref, "-", 1), Task.number == number)
+    return {
+        "parent_none": _Filter(
+            lambda query: True if query.parent == "none" else None, lambda task: task.parent_id.is_(None)
+        ),
+        "parent_id": _Filter(
+            lambda query: value(query, int), lambda task: task.parent_id == parameter("parent_id", BigInteger)
+        ),
+        "parent_ref": _Filter(
+            lambda query: value(query, str),
+            lambda task: task.parent_id == parameter("parent_ref", BigInteger),
+            of_ref.scalar_subquery(),
+        ),
+    }
+
+
 FILTERS = MappingProxyType(
     {
         "statuses": _Filter(lambda query: list(query.statuses) or None, lambda task: is_among(task.status, "statuses")),
@@ -136,6 +161,7 @@ FILTERS = MappingProxyType(
         "external_ref": _Filter(
             lambda query: query.external_ref, lambda task: task.external_ref == parameter("external_ref", Text)
         ),
+        **_of_parent(),
         **_of_person("assignee", "assignee_id"),
         **_of_person("creator", "creator_id"),
         "labels": _Filter(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, func, select
+from sqlalchemy import BigInteger, Text, cast, func, select
 from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
@@ -18,13 +18,16 @@ from app.repositories.tasks.rows import is_task, key_parameters
 
 Assignee = aliased(User, name="version_assignee")
 Author = aliased(User, name="version_author")
+Parent = aliased(Task, name="version_parent")
+
+_NAMES = {"assignee": Assignee.username, "parent": Project.key + "-" + cast(Parent.number, Text)}
 
 # A version of a task, with the API's field names. The project's key and the number replace the ref made of both.
 VERSION_FIELDS: dict[str, Any] = {
     "project": Project.key,
     "number": TaskVersion.number,
     **{
-        field.name: Assignee.username if field.name == "assignee" else getattr(TaskVersion, field.column_name)
+        field.name: _NAMES[field.name] if field.name in _NAMES else getattr(TaskVersion, field.column_name)
         for field in FIELDS
         if field.is_in_history and field.name not in {"ref", "project"}
     },
@@ -68,6 +71,7 @@ class TaskHistoryRepository:
             )
             .join_from(TaskVersion, Project, Project.id == TaskVersion.project_id, isouter=True)
             .outerjoin(Assignee, Assignee.id == TaskVersion.assignee_id)
+            .outerjoin(Parent, Parent.id == TaskVersion.parent_id)
             .outerjoin(Author, Author.id == TaskVersion.actor_id)
             .where(TaskVersion.task_id == task_id)
         )

@@ -22,7 +22,15 @@ from app.queries.tasks import SORT_KEYS, Selection, TaskQuery
 from app.repositories.pages import counted_up_to_max, json_text, page_of, total_of
 from app.repositories.scope import anybody_like, scope_parameters
 from app.repositories.tasks.filters import FILTERS, due_key, filter_values
-from app.repositories.tasks.rows import TaskEntity, is_deleted, task_fields, visible_to, with_names
+from app.repositories.tasks.rows import (
+    AS_OF,
+    TaskEntity,
+    is_deleted,
+    task_fields,
+    visible_to,
+    with_names,
+    with_subtasks,
+)
 
 # The statements that a process keeps. Common lists have a few dozen shapes.
 MAX_SHAPES = 256
@@ -113,7 +121,9 @@ def _page(shape: _Shape) -> Prepared:
     row: TaskEntity = aliased(Task, page, adapt_on_names=True)
     keys_of_page = [page.c[name] for name in keys]
     statement = select(json_text(task_fields(row, shape.selection)), _printed(keys_of_page), page.c.id)
-    return Prepared(with_names(statement, row).order_by(*_ordered([*keys_of_page, page.c.id], steps)))
+    statement = with_names(statement, row, is_as_of=shape.is_as_of)
+    statement = with_subtasks(statement, row, shape.selection, is_as_of=shape.is_as_of)
+    return Prepared(statement.order_by(*_ordered([*keys_of_page, page.c.id], steps)))
 
 
 def _steps_of(sort: tuple[str, ...], task: TaskEntity) -> list[_Step]:
@@ -188,7 +198,7 @@ def _count(shape: _Shape) -> Prepared:
 
 
 def _task_and_conditions(shape: _Shape) -> tuple[TaskEntity, list[ColumnElement[bool]]]:
-    task: TaskEntity = task_as_of(shape.actor, parameter("as_of", Task.updated_at.type)) if shape.is_as_of else Task
+    task: TaskEntity = task_as_of(shape.actor, AS_OF) if shape.is_as_of else Task
     return task, conditions_of(shape.actor, shape.filters, task, deleted=shape.is_deleted)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Text, case, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, Text, and_, case, cast, func, literal_column, select, true
 from sqlalchemy.orm import aliased
 from sqlalchemy.orm.util import AliasedClass
 
@@ -10,8 +10,9 @@ from app.auth.actor import Actor
 from app.database.prepared import parameter
 from app.models.people.user import User
 from app.models.projects.project import Project
-from app.models.tasks.fields import FIELDS
+from app.models.tasks.fields import FIELDS, TaskStatus
 from app.models.tasks.task import Task
+from app.models.tasks.version import TaskVersion
 from app.queries.tasks import WHOLE_TASK, Selection, TaskKey
 from app.repositories.pages import AnySelect, json_object
 from app.repositories.scope import is_in_scope
@@ -21,7 +22,14 @@ Creator = aliased(User, name="creator")
 
 # Task, or a stand-in that has each task's version at some instant.
 TaskEntity = type[Task] | AliasedClass[Task]
+# The instant of a list of the past.
+AS_OF = parameter("as_of", Task.updated_at.type)
 
+# Columns of what `with_names` and `with_subtasks` join.
+_PARENT_NUMBER = literal_column("parent.number", BigInteger)
+_SUBTASK_COUNT = literal_column("subtasks.count", BigInteger)
+_SUBTASKS_DONE = literal_column("subtasks.done", BigInteger)
+_OF_SUBTASKS = frozenset({"subtask_count", "subtasks_done", "progress"})
 
 # The objects that a client may ask for in place of a name.
 _OBJECTS = {
@@ -40,6 +48,11 @@ def task_fields(task: TaskEntity, selection: Selection = WHOLE_TASK) -> dict[str
         "project": Project.key,
         "creator": Creator.username,
         "assignee": Assignee.username,
+        # A subtask is in its parent's project.
+        "parent": Project.key + "-" + cast(_PARENT_NUMBER, Text),
+        "subtask_count": _SUBTASK_COUNT,
+        "subtasks_done": _SUBTASKS_DONE,
+        "progress": cast(func.floor(100 * _SUBTASKS_DONE / func.nullif(_SUBTASK_COUNT, 0)), Integer),
         **{name: _OBJECTS[name] for name in selection.expand},
     }
     return {
@@ -75,10 +88,36 @@ def is_deleted(deleted: bool, task: TaskEntity = Task) -> ColumnElement[bool]:
     return task.deleted_at.is_not(None) if deleted else task.deleted_at.is_(None)
 
 
-def with_names(statement: AnySelect, task: TaskEntity = Task) -> AnySelect:
+def with_names(statement: AnySelect, task: TaskEntity = Task, *, is_as_of: bool = False) -> AnySelect:
     """Join the tables that `task_fields` takes names from."""
+    parent: Any = aliased(TaskVersion if is_as_of else Task, name="parent")
+    parent_id = parent.task_id if is_as_of else parent.id
+    is_parent = and_(parent_id == task.parent_id, *_is_version_of_then(parent, is_as_of=is_as_of))
     return (
         statement.join_from(task, Project, Project.id == task.project_id)
         .join(Creator, Creator.id == task.creator_id)
         .outerjoin(Assignee, Assignee.id == task.assignee_id)
+        .outerjoin(parent, is_parent)
     )
+
+
+def with_subtasks(
+    statement: AnySelect, task: TaskEntity = Task, selection: Selection = WHOLE_TASK, *, is_as_of: bool = False
+) -> AnySelect:
+    """Count the subtasks of each task, unless no selected field needs them. A cancelled one does not count."""
+    if selection.fields and _OF_SUBTASKS.isdisjoint(selection.fields):
+        return statement
+    subtask: Any = aliased(TaskVersion if is_as_of else Task, name="subtask")
+    counts = select(
+        func.count().label("count"), func.count().filter(subtask.status == TaskStatus.DONE).label("done")
+    ).where(
+        subtask.parent_id == task.id,
+        subtask.deleted_at.is_(None),
+        subtask.status != TaskStatus.CANCELLED,
+        *_is_version_of_then(subtask, is_as_of=is_as_of),
+    )
+    return statement.join(counts.lateral("subtasks"), true())
+
+
+def _is_version_of_then(version: Any, *, is_as_of: bool) -> list[ColumnElement[bool]]:
+    return [version.valid_from <= AS_OF, version.valid_to > AS_OF] if is_as_of else []

@@ -6,13 +6,15 @@ from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import BigInteger, insert, inspect, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.orm.attributes import set_committed_value
 
 from app.auth.actor import Actor
-from app.database.engine import ensure_signed
+from app.database.engine import ensure_signed, violated_constraint
 from app.database.prepared import DIALECT, PlannedOnce, Prepared, parameter
-from app.models.tasks.fields import ACTIVE_STATUSES, FIELDS, VERSIONED_COLUMNS
+from app.errors import InvalidError
+from app.models.tasks.fields import ACTIVE_STATUSES, FIELDS, MAX_LEVELS, VERSIONED_COLUMNS
 from app.models.tasks.task import Task
 from app.queries.pages import Shape
 from app.queries.tasks import WHOLE_TASK, Selection, TaskKey, TaskView
@@ -27,11 +29,18 @@ from app.repositories.tasks.rows import (
     task_fields,
     visible_to,
     with_names,
+    with_subtasks,
 )
 
 # The fields that need no join.
 _JOINLESS_FIELDS = {field.name: TASK_FIELDS[field.name] for field in FIELDS if not field.column}
 
+
+# The constraints of a trigger.
+_TREE_PROBLEMS = {
+    "ck_tasks_tree_levels": f"would put the task below itself, or have more than {MAX_LEVELS} levels",
+    "ck_tasks_tree_project": "is in another project",
+}
 
 # The statements that a process keeps: one for each set of changed columns, and one for each selection of fields.
 MAX_UPDATES = 128
@@ -46,7 +55,7 @@ class TaskRepository:
         """A task with its current values, locked until the commit. Save it with `save_if_changed`, not with a flush."""
         values = {**key_parameters(key), **scope_parameters(actor)}
         rows = _locked(anybody_like(actor), deleted, isinstance(key, str)).rows(self._session, values)
-        return _task_of(rows[0]) if rows else None
+        return locked_task(rows[0]) if rows else None
 
     def add(self, task: Task) -> TaskView:
         return self._write(_INSERT, {name: getattr(task, name) for name in _INSERTED})
@@ -61,9 +70,18 @@ class TaskRepository:
         return self._write(_update(tuple(changed)), values)
 
     def _write(self, statement: PlannedOnce, values: dict[str, Any]) -> TaskView:
-        """Run a statement that writes a task. As for a flush, the transaction must have an actor."""
+        """Run a statement that writes a task. As for a flush, the transaction must have an actor.
+
+        Raises InvalidError for a parent that a task cannot have.
+        """
         ensure_signed(self._session)
-        (row,) = statement.write(self._session, values)
+        try:
+            (row,) = statement.write(self._session, values)
+        except IntegrityError as error:
+            problem = _TREE_PROBLEMS.get(violated_constraint(error) or "")
+            if problem is None:
+                raise
+            raise InvalidError.of("parent", problem) from error
         return _view_of(row)
 
     def get_view(
@@ -88,7 +106,7 @@ class TaskRepository:
 
 def _select_view(task: TaskEntity, selection: Selection = WHOLE_TASK) -> AnySelect:
     json = json_text(task_fields(task, selection)).label("json")
-    return with_names(select(task.id, task.title, task.version, json), task)
+    return with_subtasks(with_names(select(task.id, task.title, task.version, json), task), task, selection)
 
 
 def _view_of(row: Any) -> TaskView:
@@ -97,6 +115,7 @@ def _view_of(row: Any) -> TaskView:
 
 _COLUMNS = inspect(Task).columns
 _LOCKED = ("id", "updated_at", *VERSIONED_COLUMNS)
+LOCKED_COLUMNS = tuple(_COLUMNS[name] for name in _LOCKED)
 # How values of the driver become values of the model, where the two differ.
 _CONVERSIONS = {
     name: convert for name in _LOCKED if (convert := _COLUMNS[name].type.result_processor(DIALECT, None)) is not None
@@ -105,12 +124,13 @@ _CONVERSIONS = {
 
 @cache
 def _locked(actor: Actor, deleted: bool, by_ref: bool) -> PlannedOnce:
-    statement = select(*(_COLUMNS[name] for name in _LOCKED)).where(is_task(by_ref=by_ref), visible_to(actor))
-    return PlannedOnce(statement.where(is_deleted(deleted)).with_for_update())
+    statement = select(*LOCKED_COLUMNS).where(is_task(by_ref=by_ref), visible_to(actor))
+    # A subtask that is added meanwhile locks the key of its parent, which does not change.
+    return PlannedOnce(statement.where(is_deleted(deleted)).with_for_update(key_share=True))
 
 
-def _task_of(row: Sequence[Any]) -> Task:
-    """A task that belongs to no session, and knows which of its values change from now on."""
+def locked_task(row: Sequence[Any]) -> Task:
+    """A task of LOCKED_COLUMNS that belongs to no session, and knows which of its values change from now on."""
     task = Task()
     for name, value in zip(_LOCKED, row, strict=True):
         set_committed_value(task, name, _CONVERSIONS[name](value) if name in _CONVERSIONS else value)

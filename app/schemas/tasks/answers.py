@@ -27,7 +27,22 @@ class Task(Schema):
     labels = fields.List(fields.String(), required=True)
     creator = fields.String(required=True, metadata={"description": "a username"})
     assignee = fields.String(required=True, allow_none=True)
+    start_on = fields.Date(required=True, allow_none=True)
     due_at = fields.AwareDateTime(required=True, allow_none=True)
+    estimate = fields.Float(
+        required=True, allow_none=True, metadata={"description": "in the unit that `GET /version` names"}
+    )
+    recurrence = fields.String(
+        required=True, allow_none=True, metadata={"example": "FREQ=WEEKLY;BYDAY=MO", "description": "RFC 5545, RRULE"}
+    )
+    parent = fields.String(
+        required=True, allow_none=True, metadata={"example": "OPS-41", "description": "the ref of the task above it"}
+    )
+    subtask_count = fields.Integer(required=True, metadata={"description": "without cancelled and deleted ones"})
+    subtasks_done = fields.Integer(required=True)
+    progress = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "percent of subtasks that are done; null without any"}
+    )
     external_ref = fields.String(required=True, allow_none=True)
     position = fields.Float(required=True)
     created_at = fields.AwareDateTime(required=True)

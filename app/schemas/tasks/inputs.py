@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load
+from marshmallow import ValidationError, fields, post_load, validate
 
 from app.csv_files.words import PRIORITY_ALIASES, STATUS_ALIASES, priority_from, status_from
 from app.models.people.user import MAX_EMAIL_LENGTH
 from app.models.projects.project import DEFAULT_PROJECT_KEY
 from app.models.tasks.fields import (
     MAX_DESCRIPTION_LENGTH,
+    MAX_ESTIMATE,
     MAX_EXTERNAL_REF_LENGTH,
     MAX_LABEL_LENGTH,
     MAX_LABELS,
@@ -19,8 +20,10 @@ from app.models.tasks.fields import (
     TaskStatus,
     defaults,
 )
-from app.schemas.base import BoundedList, DayOrMoment, Number, SomeOf, StrictSchema, Text
+from app.models.tasks.recurrence import MAX_RULE_LENGTH, RuleError, normalised
+from app.schemas.base import BoundedList, Day, DayOrMoment, Number, SomeOf, StrictSchema, Text
 from app.schemas.projects import ProjectKey
+from app.schemas.tasks.keys import TaskReference
 
 
 def _words_for(ours: type[StrEnum], aliases: Mapping[str, StrEnum]) -> dict[str, Any]:
@@ -68,6 +71,23 @@ class Labels(BoundedList):
         return list(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs)))
 
 
+class Recurrence(Text):
+    """A recurrence rule, which is stored in one form."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {
+            "example": "FREQ=WEEKLY;BYDAY=MO",
+            "description": "an RRULE of RFC 5545 with FREQ of DAILY, WEEKLY, MONTHLY or YEARLY; needs a deadline",
+        }
+        super().__init__(min_length=1, max_length=MAX_RULE_LENGTH, metadata=metadata, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        try:
+            return normalised(super()._deserialize(value, attr, data, **kwargs))
+        except RuleError as error:
+            raise ValidationError(f"{error}.".capitalize()) from None
+
+
 # What null means for a field that may be empty, but whose value is never null.
 _EMPTY: Mapping[str, Any] = {"description": "", "labels": []}
 
@@ -90,7 +110,17 @@ class _TaskFields(StrictSchema):
         allow_none=True,
         metadata={"description": "the username or email address of an active user in the project, or of an admin"},
     )
+    start_on = Day(allow_none=True)
     due_at = _deadline()
+    estimate = Number(
+        allow_none=True,
+        validate=validate.Range(0, MAX_ESTIMATE),
+        metadata={"description": "in the workspace's unit, which `GET /version` names"},
+    )
+    recurrence = Recurrence(allow_none=True)
+    parent = TaskReference(
+        allow_none=True, description="the task above it, by its id or ref; in the same project, at most three levels"
+    )
     external_ref = Text(
         min_length=1,
         max_length=MAX_EXTERNAL_REF_LENGTH,
@@ -129,6 +159,12 @@ class TaskPatch(_TaskFields, SomeOf):
 
     title = Text(min_length=1, max_length=MAX_TITLE_LENGTH)
     project = ProjectKey()
+
+
+class Cascade(StrictSchema):
+    cascade = fields.Boolean(
+        load_default=False, metadata={"description": "`true`: the tasks below are closed or deleted too"}
+    )
 
 
 class TaskStatusChange(SomeOf):

@@ -6,25 +6,15 @@ from typing import Any
 from marshmallow import RAISE, ValidationError, fields, post_load, validate, validates_schema
 
 from app.models.people.user import MAX_EMAIL_LENGTH
-from app.models.projects.project import in_capitals
-from app.models.tasks.fields import FIELD_NAMES, MAX_EXTERNAL_REF_LENGTH, MAX_LABEL_LENGTH, REF_PATTERN
+from app.models.tasks.fields import FIELD_NAMES, MAX_EXTERNAL_REF_LENGTH, MAX_LABEL_LENGTH
 from app.queries.tasks import DEFAULT_SORT, EXPANDABLE, MAX_SORT_KEYS, SORT_NAMES, Selection, TaskQuery
-from app.schemas.base import DayOrMoment, DelimitedList, Moment, PageQuery, StrictSchema, Text, WholeRegexp
+from app.schemas.base import DayOrMoment, DelimitedList, Moment, PageQuery, StrictSchema, Text
 from app.schemas.projects import ProjectKey
 from app.schemas.tasks.inputs import Priority, Status
+from app.schemas.tasks.keys import Ref, TaskReference
 
 MAX_SEARCH_LENGTH = 200
 MAX_FILTER_VALUES = 20
-
-
-class Ref(fields.String):
-    """A task's ref, in any case."""
-
-    def __init__(self) -> None:
-        super().__init__(validate=WholeRegexp(REF_PATTERN, error="Not a ref such as OPS-42."))
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        return in_capitals(str(super()._deserialize(value, attr, data, **kwargs)))
 
 
 class Sort(DelimitedList):
@@ -81,6 +71,9 @@ class TaskFilters(StrictSchema):
         Text(max_length=MAX_LABEL_LENGTH),
         max_length=MAX_FILTER_VALUES,
         metadata={"description": "tasks that have all of these labels, which are separated by commas"},
+    )
+    parent = TaskReference(
+        words=("none",), description="the subtasks of this task, by its id or ref; `none`: tasks that are no subtasks"
     )
     due_before = DayOrMoment(metadata={"description": f"excludes this time; {_DAY_MEANS_ITS_BEGINNING}"})
     due_after = DayOrMoment(metadata={"description": f"includes this time; {_DAY_MEANS_ITS_BEGINNING}"})

@@ -1,6 +1,6 @@
 """How tasks are written: created, changed, deleted and restored."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NoReturn, TypedDict
 
@@ -9,7 +9,7 @@ from app.auth.permissions import Permission, ensure_may
 from app.clock import Calendar, deadline_from, in_zone
 from app.database.unit_of_work import UnitOfWork
 from app.errors import InvalidError, not_found
-from app.events import TaskChanged
+from app.events import RecurringTaskEnded, TaskChanged
 from app.models.people.user import User
 from app.models.projects.project import DEFAULT_PROJECT_KEY, Project
 from app.models.tasks.fields import PLAIN, TaskPriority, TaskStatus, defaults
@@ -19,6 +19,7 @@ from app.queries.tasks import TaskKey, TaskView
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
 from app.repositories.tasks.write import TaskRepository
+from app.services.tasks.tree import TaskTree
 
 # A new status, or a function that returns it for the current one.
 NewStatus = TaskStatus | Callable[[TaskStatus], TaskStatus]
@@ -36,6 +37,10 @@ class TaskChanges(TypedDict, total=False):
     assignee: str | None
     # A date means the end of that day in the workspace's time zone.
     due_at: date | datetime | None
+    start_on: date | None
+    estimate: float | None
+    recurrence: str | None
+    parent: TaskKey | None
     external_ref: str | None
     position: float
     created_at: datetime
@@ -48,12 +53,14 @@ class TaskService:
         tasks: TaskRepository,
         projects: ProjectRepository,
         users: UserRepository,
+        tree: TaskTree,
         calendar: Calendar,
     ) -> None:
         self._uow = uow
         self._tasks = tasks
         self._projects = projects
         self._users = users
+        self._tree = tree
         self._calendar = calendar
 
     def create(self, actor: Actor, values: TaskChanges) -> TaskView:
@@ -67,7 +74,10 @@ class TaskService:
             project_id, number = self._projects.take_task_number(actor, key) or _no_project(key)
         fields = {"position": float(number), **defaults(), **values}
         fields["due_at"] = self._deadline_of(fields["due_at"])
+        _ensure_due_to_recur(fields["recurrence"], fields["due_at"])
         with self._uow.transaction(by=actor):
+            parent = values.get("parent")
+            parent_id = None if parent is None else self._find_parent_id(actor, parent, project_id)
             # The history begins with the transaction, so a list as of this time has the task.
             now = self._calendar.now()
             task = Task(
@@ -76,13 +86,15 @@ class TaskService:
                 status=TaskStatus.TODO,
                 creator_id=actor.user_id,
                 assignee_id=assignee_id,
+                parent_id=parent_id,
                 created_at=in_zone(values.get("created_at", now), self._calendar.time_zone),
                 updated_at=now,
                 **{name: fields[name] for name in PLAIN},
             )
             task.change_status(_status_of(values, task), at=now)
             view = self._tasks.add(task)
-            self._uow.publish(TaskChanged(view.id))
+            task.id = view.id
+            self._publish_change(task)
         return view
 
     def change(
@@ -92,23 +104,41 @@ class TaskService:
         changes: TaskChanges,
         *,
         may_overwrite: Precondition | None = None,
+        cascade: bool = False,
     ) -> TaskView:
-        """Change only the fields in `changes`. If no value is different, the task keeps its version."""
+        """Change only the fields in `changes`. If no value is different, the task keeps its version.
+
+        Raises OpenSubtasksError if it would close a task above open ones, unless it is to `cascade`.
+        """
         with self._uow.transaction(by=actor):
             task = self._get_for_update(actor, key, Permission.TASK_UPDATE, may_overwrite)
+            project_id, was_active = task.project_id, task.is_active
             self._apply(actor, task, changes)
-            view = self._tasks.save_if_changed(task, at=self._calendar.now())
+            now = self._calendar.now()
+            if was_active and not task.is_active:
+                for closed in self._tree.close_below(task, cascade=cascade, at=now):
+                    self._publish_change(closed)
+            below = self._begin_move(task) if task.project_id != project_id else ()
+            view = self._tasks.save_if_changed(task, at=now)
             if view is None:
                 return self._tasks.get_view(actor, task.id, include_deleted=False) or not_found("task", key)
-            self._uow.publish(TaskChanged(task.id))
+            self._tree.end_move(below, at=now)
+            self._publish_change(task)
             return view
 
-    def delete(self, actor: Actor, key: TaskKey, *, may_overwrite: Precondition | None = None) -> None:
-        """Soft-delete a task: its history stays, and it can be restored."""
+    def delete(
+        self, actor: Actor, key: TaskKey, *, may_overwrite: Precondition | None = None, cascade: bool = False
+    ) -> None:
+        """Soft-delete a task: its history stays, and it can be restored.
+
+        Raises HasSubtasksError if there are tasks below it, unless it is to `cascade`.
+        """
         with self._uow.transaction(by=actor):
             task = self._get_for_update(actor, key, Permission.TASK_DELETE, may_overwrite)
-            task.delete(at=self._calendar.now())
-            self._tasks.save_if_changed(task, at=self._calendar.now())
+            now = self._calendar.now()
+            self._tree.delete_below(task, cascade=cascade, at=now)
+            task.delete(at=now)
+            self._tasks.save_if_changed(task, at=now)
             self._uow.publish(TaskChanged(task.id))
 
     def restore(self, actor: Actor, key: TaskKey) -> TaskView:
@@ -137,8 +167,13 @@ class TaskService:
         if "created_at" in changes:
             task.created_at = in_zone(changes["created_at"], self._calendar.time_zone)
         task.change_status(_status_of(changes, task), at=now)
+        if "recurrence" in changes or "due_at" in changes:
+            _ensure_due_to_recur(task.recurrence, task.due_at)
         if "project" in changes or "assignee" in changes:
             self._apply_project_and_assignee(actor, task, changes)
+        if "parent" in changes:
+            parent = changes["parent"]
+            task.parent_id = None if parent is None else self._find_parent_id(actor, parent, task.project_id)
 
     def _apply_project_and_assignee(self, actor: Actor, task: Task, changes: TaskChanges) -> None:
         """Apply both fields together, because a new assignee must be in the project that the task ends up in.
@@ -161,8 +196,30 @@ class TaskService:
             raise InvalidError.of("project", f"the assignee {user.username} is not an active user in {project.key}")
         task.assignee_id = user.id if user is not None else None
         if has_moved:
+            if task.parent_id is not None and "parent" not in changes:
+                raise InvalidError.of("project", "the task is a subtask; set its parent to null to move it alone")
             task.number = self._projects.take_task_numbers(project.id, 1) + 1
             task.project_id = project.id
+
+    def _begin_move(self, task: Task) -> Sequence[Task]:
+        """Take the tasks below along. Refuse if one has an assignee who may not be assigned in the new project."""
+        project = self._projects.get_by_id(task.project_id)
+        below = self._tree.begin_move(task, project)
+        for assignee_id in {each.assignee_id for each in below if each.assignee_id is not None}:
+            user = self._users.get(assignee_id)
+            if user is not None and not self._may_be_assigned(user, project):
+                raise InvalidError.of(
+                    "project", f"the assignee {user.username} of a subtask is not an active user in {project.key}"
+                )
+        return below
+
+    def _publish_change(self, task: Task) -> None:
+        self._uow.publish(TaskChanged(task.id))
+        if task.recurrence is not None and not task.is_active:
+            self._uow.publish(RecurringTaskEnded(task.id))
+
+    def _find_parent_id(self, actor: Actor, key: TaskKey, project_id: int) -> int:
+        return self._tree.find_parent_id(actor, key, self._projects.get_by_id(project_id))
 
     def _deadline_of(self, written: date | None) -> datetime | None:
         return None if written is None else deadline_from(written, self._calendar.time_zone)
@@ -190,6 +247,11 @@ class TaskService:
 
     def _may_be_assigned(self, user: User, project: Project) -> bool:
         return user.is_active and self._projects.is_in(project, user)
+
+
+def _ensure_due_to_recur(recurrence: str | None, due_at: datetime | None) -> None:
+    if recurrence is not None and due_at is None:
+        raise InvalidError.of("recurrence", "needs a deadline, from which it counts")
 
 
 def _no_project(key: str) -> NoReturn:

@@ -17,6 +17,7 @@ from app.models.people.user import MAX_USERNAME_LENGTH, Role
 from app.models.tasks.fields import (
     EXPORTED,
     MAX_DESCRIPTION_LENGTH,
+    MAX_ESTIMATE,
     MAX_EXTERNAL_REF_LENGTH,
     MAX_LABEL_LENGTH,
     MAX_LABELS,
@@ -62,6 +63,9 @@ said_of_a_task = st.fixed_dictionaries(
         "due_at": st.none()
         | moments
         | moments.map(lambda at: at.replace(hour=23, minute=59, second=59, microsecond=0)),
+        "start_on": st.none() | moments.map(datetime.date),
+        "estimate": st.none() | st.floats(0, MAX_ESTIMATE, allow_subnormal=False).map(lambda number: round(number, 6)),
+        "recurrence": st.none() | st.sampled_from(["FREQ=DAILY", "FREQ=MONTHLY;BYDAY=-1FR;UNTIL=20301231T000000Z"]),
         "created_at": moments,
         "external_ref": st.none() | texts(MAX_EXTERNAL_REF_LENGTH, min_length=1),
         "assignee": st.none()
@@ -78,6 +82,9 @@ def said(**values):
         "priority": TaskPriority.MEDIUM,
         "labels": [],
         "due_at": None,
+        "start_on": None,
+        "estimate": None,
+        "recurrence": None,
         "created_at": NOON,
         "external_ref": None,
         "assignee": None,
@@ -149,7 +156,10 @@ class TestWrite:
             priority="high",
             labels=["shed", "a,b"],
             assignee_id=ada.id,
+            start_on=date(2026, 3, 9),
             due_at=NOON,
+            estimate=2.5,
+            recurrence="FREQ=DAILY",
             created_at=NOON - timedelta(days=1),
             started_at=NOON - timedelta(hours=12),
             external_ref="JIRA-42",
@@ -167,7 +177,10 @@ class TestWrite:
             "priority": "high",
             "labels": 'shed, "a,b"',
             "assignee": "Ada",
+            "start_on": "2026-03-09",
             "due_at": "2026-03-10T12:00:00.000000+00:00",
+            "estimate": "2.5",
+            "recurrence": "FREQ=DAILY",
             "created_at": "2026-03-09T12:00:00.000000+00:00",
             "started_at": "2026-03-10T00:00:00.000000+00:00",
             "completed_at": "",
@@ -192,7 +205,10 @@ class TestWrite:
         header, row = rows_in(export(services, boss))
 
         empty = {name for name, cell in zip(header, row, strict=True) if not cell}
-        assert empty == {"description", "labels", "assignee", "due_at", "started_at", "completed_at", "external_ref"}
+        assert empty == {
+            *("description", "labels", "assignee", "start_on", "due_at", "estimate", "recurrence"),
+            *("started_at", "completed_at", "external_ref"),
+        }
 
     def test_without_tasks_it_is_a_header(self, services, boss):
         assert export(services, boss) == ",".join(EXPORTED).encode() + b"\r\n"
