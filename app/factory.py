@@ -66,7 +66,11 @@ def create_app(
     app = _App("app", static_folder=None)
     start_afresh(app, settings, resources)
     app.config["CLASSIC_TOKEN_MINUTES"] = settings.classic_token_minutes
-    app.config["RELEASE"] = {"version": VERSION, "commit": settings.release_commit}
+    app.config["RELEASE"] = {
+        "version": VERSION,
+        "commit": settings.release_commit,
+        "estimate_unit": settings.estimate_unit,
+    }
     app.url_map.strict_slashes = False
     if settings.trusted_proxy_hops:
         hops = settings.trusted_proxy_hops

@@ -14,6 +14,7 @@ from marshmallow import ValidationError
 MIN_SECRET_BYTES = 32
 # The drain and the last requests together take less time than the stop timeouts of docker-compose.yml and Kubernetes.
 MAX_DRAIN_SECONDS = 20
+ESTIMATE_UNITS = ("points", "hours", "days")
 # In CORS_ORIGINS: every origin.
 ANY_ORIGIN = "*"
 ORIGIN = re.compile(
@@ -88,6 +89,7 @@ class Settings:
     password_min_length: int
     password_reset_hours: int
     time_zone: ZoneInfo
+    estimate_unit: str
     database_pool_size: int
     request_statement_seconds: int
     max_running_requests_per_user: int
@@ -144,6 +146,7 @@ def read_settings() -> Settings:
         password_min_length=env.int("PASSWORD_MIN_LENGTH", 12, validate=validate.Range(8, 128)),
         password_reset_hours=env.int("PASSWORD_RESET_HOURS", 24, validate=validate.Range(1, 7 * 24)),
         time_zone=ZoneInfo(env.str("TIME_ZONE", "UTC", validate=_known_time_zone) or "UTC"),
+        estimate_unit=env.str("ESTIMATE_UNIT", "points", validate=validate.OneOf(ESTIMATE_UNITS)) or "points",
         database_pool_size=env.int("DATABASE_POOL_SIZE", 10, validate=validate.Range(1, 200)),
         request_statement_seconds=env.int("REQUEST_STATEMENT_SECONDS", 10, validate=validate.Range(1, 60)),
         max_running_requests_per_user=env.int("MAX_RUNNING_REQUESTS_PER_USER", 4, validate=validate.Range(1, 200)),

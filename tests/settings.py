@@ -27,6 +27,7 @@ def make_settings(database_url: str, redis_url: str, **changes: Any) -> Settings
         password_min_length=12,
         password_reset_hours=24,
         time_zone=ZoneInfo("UTC"),
+        estimate_unit="points",
         database_pool_size=5,
         request_statement_seconds=30,
         max_running_requests_per_user=100,

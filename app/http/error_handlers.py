@@ -60,7 +60,7 @@ FRAMEWORK_ERRORS = {
 # from the request is quoted up to this length.
 MAX_LISTED_PROBLEMS = 20
 MAX_PROBLEMS_IN_DETAIL = 3
-MAX_QUOTED_CHARACTERS = 300
+MAX_QUOTED_CHARACTERS = 500
 
 
 def init_error_handlers(app: Flask, *, classic_blueprint: str, classic_names: Mapping[str, str]) -> None:

@@ -26,7 +26,8 @@ def large_database(server_url):
 
 
 VERSIONED = """project_id, number, title, description, status, priority, labels, creator_id, assignee_id, due_at,
-    external_ref, position, created_at, started_at, completed_at, deleted_at, version"""
+    external_ref, position, created_at, started_at, completed_at, deleted_at, version,
+    parent_id, recurrence"""
 FILL = [
     """INSERT INTO users (username, role, is_active)
        SELECT 'person-' || n, 'user', false FROM generate_series(1, 200) AS n""",
@@ -38,7 +39,7 @@ FILL = [
     "DO $$ BEGIN EXECUTE (SELECT 'DROP INDEX ' || string_agg(indexname, ', ') FROM dropped_indexes); END $$",
     """INSERT INTO tasks (project_id, number, title, status, priority, labels, creator_id, assignee_id, due_at,
                           position, external_ref, created_at, updated_at, revised_at, started_at, completed_at,
-                          deleted_at)
+                          deleted_at, parent_id, recurrence)
        SELECT CASE WHEN n % 1000 = 0 THEN 50
                    WHEN n % 1013 < 405 THEN 7
                    ELSE 1 + n % 1013 % 49 END, n, 'Task ' || md5(n::text) || ' word' || n % 997,
@@ -49,7 +50,8 @@ FILL = [
               CASE WHEN n % 4 = 0 THEN 'JIRA-' || n END,
               created_at, created_at + n % 89 * interval '1 hour', created_at,
               CASE WHEN n % 5 > 0 THEN created_at + interval '1 hour' END,
-              CASE WHEN n % 5 > 2 THEN created_at + interval '2 hours' END, CASE WHEN n % 50 = 1 THEN created_at END
+              CASE WHEN n % 5 > 2 THEN created_at + interval '2 hours' END, CASE WHEN n % 50 = 1 THEN created_at END,
+              CASE WHEN n > 1013 AND n % 20 = 19 THEN n - 1013 END, CASE WHEN n % 600 = 3 THEN 'FREQ=DAILY' END
          FROM generate_series(1, :count) AS n,
               LATERAL (SELECT CAST(:now AS timestamptz) - (1 - n::float / :count) * interval '365 days')
                   AS t(created_at)""",

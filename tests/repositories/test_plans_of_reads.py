@@ -28,6 +28,8 @@ from app.repositories.tasks.handover import HandoverRepository
 from app.repositories.tasks.history import TaskHistoryRepository
 from app.repositories.tasks.history_clock import HistoryClockRepository
 from app.repositories.tasks.read import TaskListRepository
+from app.repositories.tasks.recurring import RecurringTaskRepository
+from app.repositories.tasks.tree import TaskTreeRepository
 from app.repositories.tasks.write import TaskRepository
 from tests.repositories.explained import explained
 from tests.repositories.large_database import DAY_ROWS, NOW, large_database
@@ -69,6 +71,9 @@ FILTERED = {
     "q": TaskQuery(q='"word77"'),
     "beginning of a rare word": TaskQuery(q="abcd"),
     "beginning of a usual word": TaskQuery(q="word771"),
+    "parent_none": TaskQuery(parent="none"),
+    "parent_id": TaskQuery(parent=6),
+    "parent_ref": TaskQuery(parent="P7-6"),
     "due_after": TaskQuery(due_after=days_from_now(50)),
     "due_before": TaskQuery(due_before=days_from_now(-50)),
     "created_after": TaskQuery(created_after=days_from_now(-1)),
@@ -163,6 +168,14 @@ class TestListOfTasks:
         with plans() as seen:
             first = tasks.list_page(actor, query, now=NOW)
             tasks.list_page(actor, replace(query, cursor=first.next_cursor), now=NOW)
+
+        assert seen.problems() == []
+
+    @pytest.mark.parametrize("actor", ACTORS)
+    @pytest.mark.parametrize("parent", [6, "P7-6"])
+    def test_the_subtasks_that_a_task_had_at_an_instant(self, session, plans, actor, parent):
+        with plans() as seen:
+            TaskListRepository(session).list_page(actor, TaskQuery(as_of=days_from_now(-1), parent=parent), now=NOW)
 
         assert seen.problems() == []
 
@@ -316,6 +329,14 @@ class TestJobs:
             HealthRepository(session).count_overdue_days("UTC", after=timedelta(hours=1))
 
         assert len(seen) == 4
+        assert seen.problems() == []
+
+    def test_finding_a_task_that_is_due_to_recur(self, session, plans):
+        with plans() as seen:
+            RecurringTaskRepository(session).lock_next_due(now=NOW)
+            TaskTreeRepository(session).lock_below(6)
+
+        assert len(seen) == 2
         assert seen.problems() == []
 
     def test_logging_a_day_reads_every_task_but_not_the_whole_history(self, session, plans):

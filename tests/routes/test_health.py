@@ -34,7 +34,10 @@ class TestVersion:
     def test_names_the_release(self, client):
         answer = client.get("/version")
 
-        assert (answer.status_code, answer.json) == (200, {"version": VERSION, "commit": None})
+        assert (answer.status_code, answer.json) == (
+            200,
+            {"version": VERSION, "commit": None, "estimate_unit": "points"},
+        )
 
     def test_names_the_commit_that_the_build_names(self, settings, resources):
         app = create_app(replace(settings, release_commit="3dfcd45"), resources=resources)

@@ -16,6 +16,7 @@ class Health(Schema):
 class Release(Schema):
     version = fields.String(required=True)
     commit = fields.String(required=True, allow_none=True, metadata={"description": "the id of the commit in git"})
+    estimate_unit = fields.String(required=True, metadata={"description": "what the estimates of tasks are counted in"})
 
 
 class ReadinessQuery(StrictSchema):

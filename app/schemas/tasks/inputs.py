@@ -85,7 +85,8 @@ class Recurrence(Text):
         try:
             return normalised(super()._deserialize(value, attr, data, **kwargs))
         except RuleError as error:
-            raise ValidationError(f"{error}.".capitalize()) from None
+            reason = str(error)
+            raise ValidationError(f"{reason[0].upper()}{reason[1:]}.") from None
 
 
 # What null means for a field that may be empty, but whose value is never null.
