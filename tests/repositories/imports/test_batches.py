@@ -101,7 +101,10 @@ def row(**values):
             "created_at": None,
             "started_at": None,
             "completed_at": None,
+            "start_on": None,
             "due_at": None,
+            "estimate": None,
+            "recurrence": None,
             "labels": [],
             "assignee": None,
             "external_ref": None,
@@ -297,8 +300,8 @@ def in_utc(imported):
 
 def read_back(session):
     statement = text("""
-        SELECT row_number, title, description, status, priority, created_at, started_at, completed_at, due_at, labels,
-               assignee_name AS assignee, external_ref
+        SELECT row_number, title, description, status, priority, created_at, started_at, completed_at, start_on, due_at,
+               estimate, recurrence, labels, assignee_name AS assignee, external_ref
           FROM import_batch ORDER BY row_number
     """)
     return [ImportedRow(**each) for each in session.execute(statement).mappings()]

@@ -77,11 +77,11 @@ class TestFormat:
         assert titles(session) == ["One;Two,Three"]
 
     def test_unknown_columns_are_reported_as_in_the_file(self, service, manager, session):
-        lines = ["Colour,task_name,story points,Colour,ref,", "red,One,5,green,OPS-1,x"]
+        lines = ["Colour,task_name,shirt size,Colour,ref,", "red,One,5,green,OPS-1,x"]
 
         outcome = upload(service, manager, *lines)
 
-        assert outcome.row.values["ignored_columns"] == ["Colour", "story points", "(no name)"]
+        assert outcome.row.values["ignored_columns"] == ["Colour", "shirt size", "(no name)"]
         assert titles(session) == ["One"]
 
     def test_a_nearly_known_column_is_a_typing_error(self, service, manager, session):

@@ -50,7 +50,7 @@ class TestCycleTime:
         assert [[row[0], int(row[1]), *map(float, row[2:])] for row in rows] == [
             [item["week"], item["task_count"], *item["seconds"].values()]
         ]
-        assert rows[0][:3] == ["2026-03-09", "3", "7200.0"]
+        assert rows[0][:3] == ["2026-03-09", "3", "7200"]
 
     def test_without_a_finished_task_it_is_a_header(self, service, mia):
         assert len(read(service.write_cycle_time(mia, since=None, until=None, project=None))) == 1
