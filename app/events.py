@@ -13,6 +13,14 @@ class TaskChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class CommentChanged:
+    """A comment was written, edited or deleted."""
+
+    comment_id: int
+    task_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class TasksReassigned:
     """Tasks of one user were given to another."""
 
@@ -80,6 +88,7 @@ class ProjectChanged:
 
 Event = (
     TaskChanged
+    | CommentChanged
     | TasksReassigned
     | TasksImported
     | ImportWaiting

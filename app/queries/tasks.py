@@ -69,6 +69,12 @@ class TaskQuery:
 
 @dataclass(frozen=True, slots=True)
 class TaskView(VersionedRow):
-    """A task with its title, which the classic API shows alone."""
+    """A task with its title, which the classic API shows alone, and what its answer shows beside its own version."""
 
     title: str
+    comment_count: int
+
+    @property
+    def freshness(self) -> str:
+        """A comment changes the answer, but not the task: it does not outdate what a client has read of it."""
+        return str(self.comment_count) if self.comment_count else ""

@@ -6,11 +6,13 @@ from app.composition.use_cases.base import UseCases
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
 from app.repositories.tasks.export import TaskExportRepository
+from app.repositories.tasks.followers import FollowerRepository
 from app.repositories.tasks.handover import HandoverRepository
 from app.repositories.tasks.history import TaskHistoryRepository
 from app.repositories.tasks.read import TaskListRepository
 from app.repositories.tasks.write import TaskRepository
 from app.services.tasks.export import TaskExportService
+from app.services.tasks.followers import TaskFollowerService
 from app.services.tasks.handover import HandoverService
 from app.services.tasks.history import TaskHistoryService
 from app.services.tasks.read import TaskViewService
@@ -55,3 +57,7 @@ class TaskUseCases(UseCases):
     @cached_property
     def task_history(self) -> TaskHistoryService:
         return TaskHistoryService(self._uow, TaskHistoryRepository(self._session))
+
+    @cached_property
+    def task_followers(self) -> TaskFollowerService:
+        return TaskFollowerService(self._uow, FollowerRepository(self._session))

@@ -33,6 +33,8 @@ class Task(VersionedColumns, Base):
     labels: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     creator_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     assignee_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    # The comments that are not deleted. Triggers of the comments maintain it.
+    comment_count: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     # The number of the task's last version in the history, and when it began. Triggers maintain both.
     revision: Mapped[int] = mapped_column(server_default=text("1"), server_onupdate=FetchedValue(), deferred=True)

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Text, case, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, Text, case, cast, func, select
 from sqlalchemy.orm import aliased
 from sqlalchemy.orm.util import AliasedClass
 
 from app.auth.actor import Actor
+from app.auth.permissions import sees_deleted
 from app.database.prepared import parameter
 from app.models.people.user import User
 from app.models.projects.project import Project
@@ -73,6 +74,14 @@ def visible_to(actor: Actor, task: TaskEntity = Task) -> ColumnElement[bool]:
 
 def is_deleted(deleted: bool, task: TaskEntity = Task) -> ColumnElement[bool]:
     return task.deleted_at.is_not(None) if deleted else task.deleted_at.is_(None)
+
+
+def visible_task_id(actor: Actor, *, by_ref: bool) -> ScalarSelect[int]:
+    """The id of the task of `key_parameters`, or None if the actor may not see it: for reading what belongs to it."""
+    statement = select(Task.id).where(is_task(by_ref=by_ref), visible_to(actor))
+    if not sees_deleted(actor):
+        statement = statement.where(is_deleted(False))
+    return statement.correlate(None).scalar_subquery()
 
 
 def with_names(statement: AnySelect, task: TaskEntity = Task) -> AnySelect:

@@ -88,11 +88,11 @@ class TaskRepository:
 
 def _select_view(task: TaskEntity, selection: Selection = WHOLE_TASK) -> AnySelect:
     json = json_text(task_fields(task, selection)).label("json")
-    return with_names(select(task.id, task.title, task.version, json), task)
+    return with_names(select(task.id, task.title, task.version, task.comment_count, json), task)
 
 
 def _view_of(row: Any) -> TaskView:
-    return TaskView(row.json.encode(), row.id, row.version, row.title)
+    return TaskView(row.json.encode(), row.id, row.version, row.title, row.comment_count)
 
 
 _COLUMNS = inspect(Task).columns

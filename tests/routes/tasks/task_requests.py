@@ -3,7 +3,17 @@
 TASKS = "/api/v1/tasks"
 FIELDS = {
     *("id", "ref", "project", "title", "description", "status", "priority", "labels", "creator", "assignee"),
-    *("due_at", "external_ref", "position", "created_at", "updated_at", "started_at", "completed_at", "deleted_at"),
+    *(
+        "due_at",
+        "external_ref",
+        "position",
+        "comment_count",
+        "created_at",
+        "updated_at",
+        "started_at",
+        "completed_at",
+        "deleted_at",
+    ),
     "version",
 }
 UNKNOWN_ID = 999_999_999
