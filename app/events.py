@@ -14,7 +14,7 @@ class TaskChanged:
 
 @dataclass(frozen=True, slots=True)
 class CommentChanged:
-    """A comment was written, edited or deleted."""
+    """A comment was written, edited, deleted or restored."""
 
     comment_id: int
     task_id: int

@@ -26,7 +26,7 @@ class Permission(StrEnum):
     TASK_FOLLOW = "task:follow"
     # Comment on tasks, and edit and delete one's own comments.
     COMMENT_WRITE = "comment:write"
-    # Delete the comments of others, and see deleted ones.
+    # Delete the comments of others, see deleted ones and restore them.
     COMMENT_MODERATE = "comment:moderate"
     # Change tasks through the classic API. The role `user` may not.
     TASK_MANAGE = "task:manage"

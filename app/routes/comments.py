@@ -89,6 +89,18 @@ def delete_comment(task_id: TaskKey, comment_id: int) -> Response:
     return no_content()
 
 
+@blueprint.post("/<task:task_id>/comments/<id:comment_id>/restore")
+@requires(Permission.COMMENT_MODERATE)
+@blueprint.response(200, Comment)
+@versioned
+def restore_comment(task_id: TaskKey, comment_id: int) -> Response:
+    """Restore a deleted comment. Managers and admins only.
+
+    If the comment is not deleted, the answer is 404.
+    """
+    return versioned_response(services().comments.restore(current_actor(), task_id, comment_id))
+
+
 @blueprint.get("/<task:task_id>/comments/<id:comment_id>/versions")
 @requires(Permission.TASK_READ)
 @blueprint.arguments(PageQuery, location="query")

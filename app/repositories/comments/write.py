@@ -55,6 +55,16 @@ _DELETE = PlannedOnce(
     .values(deleted_at=parameter("deleted_at", _MOMENT), deleted_by_id=parameter("deleted_by_id", BigInteger))
     .returning(Comment.id)
 )
+_RESTORE = PlannedOnce(
+    update(Comment)
+    .where(
+        Comment.id == parameter("comment_id", BigInteger),
+        Comment.task_id == parameter("task_id", BigInteger),
+        is_deleted(True),
+    )
+    .values(deleted_at=None, deleted_by_id=None)
+    .returning(Comment.id)
+)
 _user_ids = func.unnest(parameter("user_ids", ARRAY(BigInteger))).column_valued("user_id")
 _MENTION = PlannedOnce(
     insert(CommentMention)
@@ -98,6 +108,11 @@ class CommentRepository:
     def delete(self, comment_id: int, *, by_id: int, at: datetime) -> None:
         """Soft-delete a comment: its versions stay."""
         self._write(_DELETE, {"comment_id": comment_id, "deleted_at": at, "deleted_by_id": by_id}, ())
+
+    def restore(self, task_id: int, comment_id: int) -> bool:
+        """False if the task has no such deleted comment."""
+        ensure_signed(self._session)
+        return bool(_RESTORE.write(self._session, {"task_id": task_id, "comment_id": comment_id}))
 
     def _write(self, statement: PlannedOnce, values: dict[str, Any], user_ids: Collection[int]) -> int:
         """Run a statement that writes a comment. As for a flush, the transaction must have an actor."""

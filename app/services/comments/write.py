@@ -1,4 +1,4 @@
-"""How comments are written: created, edited and deleted, with the people that they mention."""
+"""How comments are written: created, edited, deleted and restored, with the people that they mention."""
 
 from typing import NamedTuple
 
@@ -83,6 +83,16 @@ class CommentService:
             ensure_unchanged("comment", comment, may_overwrite)
             self._comments.delete(comment.id, by_id=actor.user_id, at=self._now())
             self._uow.publish(CommentChanged(comment.id, task.id))
+
+    def restore(self, actor: Actor, key: TaskKey, comment_id: int) -> VersionedRow:
+        """Restore a deleted comment. Raises NotFoundError for one that is not deleted."""
+        ensure_may(actor, Permission.COMMENT_MODERATE)
+        with self._uow.transaction(by=actor):
+            task = self._lock_task(actor, key)
+            if not self._comments.restore(task.id, comment_id):
+                not_found("deleted comment", comment_id)
+            self._uow.publish(CommentChanged(comment_id, task.id))
+            return self._view(actor, task, comment_id)
 
     def _lock_task(self, actor: Actor, key: TaskKey) -> LockedTask:
         return self._comments.lock_task(actor, key) or not_found("task", key)

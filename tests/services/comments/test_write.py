@@ -158,6 +158,32 @@ class TestDelete:
         assert views.get(chief, task.id, comment.id).values["mentions"] == ["Bob"]
 
 
+class TestRestore:
+    def test_brings_the_comment_back_with_its_mentions(self, service, services, ann, bob, chief, task):
+        comment = service.create(ann, task.id, body="@bob").values
+        service.delete(ann, task.id, comment["id"])
+
+        restored = service.restore(chief, task.id, comment["id"]).values
+
+        assert restored == {**comment, "version": 3}
+        assert services.task_views.get(ann, task.id).values["comment_count"] == 1
+
+    @pytest.mark.parametrize("who", ["ann", "bob"])
+    def test_neither_the_author_nor_another_member_may(self, service, ann, task, commented, who, request):
+        service.delete(ann, task.id, commented.id)
+
+        with pytest.raises(ForbiddenError):
+            service.restore(request.getfixturevalue(who), task.id, commented.id)
+
+    def test_needs_a_deleted_comment_of_a_task_that_is_not_deleted(self, service, services, boss, task, commented):
+        with pytest.raises(NotFoundError, match="there is no deleted comment"):
+            service.restore(boss, task.id, commented.id)
+        service.delete(boss, task.id, commented.id)
+        services.tasks.delete(boss, task.id)
+        with pytest.raises(NotFoundError, match="there is no task"):
+            service.restore(boss, task.id, commented.id)
+
+
 class TestCount:
     def test_tasks_count_the_comments_that_are_not_deleted(self, service, services, ann, task, commented):
         def counted():
