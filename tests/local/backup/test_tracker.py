@@ -201,7 +201,7 @@ def list_logged(tracker):
 
 
 def fill(api):
-    """Leave tasks in every state, comments, an import with errors, people, a token, a kept answer, a project and a day."""
+    """Leave tasks in every state, comments, an import with errors, people, a token, a kept answer and a logged day."""
     api.call("POST", "/api/v1/projects", {"key": "OPS", "name": "Operations"}, key="once")
     person = {"username": "ina", "email": "ina@example.org", "password": "a password of Ina's", "role": "user"}
     ina = api.call("POST", "/api/v1/users", person)
