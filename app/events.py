@@ -20,6 +20,14 @@ class RecurringTaskEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class CommentChanged:
+    """A comment was written, edited, deleted or restored."""
+
+    comment_id: int
+    task_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class TasksReassigned:
     """Tasks of one user were given to another."""
 
@@ -88,6 +96,7 @@ class ProjectChanged:
 Event = (
     TaskChanged
     | RecurringTaskEnded
+    | CommentChanged
     | TasksReassigned
     | TasksImported
     | ImportWaiting

@@ -25,6 +25,20 @@ NAMES = (
     *("id", "ref", "project", "title", "description", "status", "priority", "labels", "creator", "assignee", "due_at"),
     *("position", "created_at", "updated_at", "started_at", "completed_at", "deleted_at", "version"),
 )
+COMMENTS = """
+    SELECT c.id, c.task_id, p.key || '-' || t.number, u.username, c.body, c.body_html,
+           ARRAY(SELECT m.username FROM comment_mentions cm JOIN users m ON m.id = cm.user_id
+                  WHERE cm.comment_id = c.id AND cm.version = c.version),
+           c.created_at, c.edited_at, c.deleted_at, d.username, c.version
+      FROM comments c JOIN tasks t ON t.id = c.task_id JOIN projects p ON p.id = t.project_id
+      JOIN users u ON u.id = c.author_id LEFT JOIN users d ON d.id = c.deleted_by_id
+     WHERE c.task_id = %s AND c.deleted_at IS NULL
+     ORDER BY c.created_at, c.id LIMIT 51
+"""
+COMMENT_NAMES = (
+    *("id", "task_id", "task", "author", "body", "body_html", "mentions", "created_at", "edited_at", "deleted_at"),
+    *("deleted_by", "version"),
+)
 COLUMNS = "project_id, number, position, title, description, status, priority, creator_id"
 
 
@@ -36,12 +50,9 @@ def floor_app(database_url: str, redis_url: str, *, password_hash: str | None = 
     first_page = _rows(connections.current(), f"{LIST} WHERE t.deleted_at IS NULL ORDER BY t.updated_at DESC LIMIT 50")
     redis.set("bench:page", orjson.dumps({"items": first_page}))
 
-    def as_json(value: Any) -> Response:
-        return Response(orjson.dumps(value), content_type="application/json")
-
     @app.get("/ping")
     def ping() -> Response:
-        return as_json({"message": "pong!"})
+        return _as_json({"message": "pong!"})
 
     @app.get("/cached")
     def cached() -> Response:
@@ -51,11 +62,11 @@ def floor_app(database_url: str, redis_url: str, *, password_hash: str | None = 
     @app.get("/list")
     def listed() -> Response:
         where = "WHERE t.deleted_at IS NULL AND t.updated_at >= %s ORDER BY t.updated_at DESC, t.id DESC LIMIT 51"
-        return as_json({"items": _rows(connections.current(), f"{LIST} {where}", (request.args["updated_since"],))})
+        return _as_json({"items": _rows(connections.current(), f"{LIST} {where}", (request.args["updated_since"],))})
 
     @app.get("/tasks/<int:task_id>")
     def one(task_id: int) -> Response:
-        return as_json(_rows(connections.current(), f"{LIST} WHERE t.id = %s", (task_id,))[0])
+        return _as_json(_rows(connections.current(), f"{LIST} WHERE t.id = %s", (task_id,))[0])
 
     @app.post("/tasks")
     def create() -> Response:
@@ -73,7 +84,7 @@ def floor_app(database_url: str, redis_url: str, *, password_hash: str | None = 
             )
             task_id = cursor.fetchone()[0]
         connection.commit()
-        return as_json({"id": task_id, "title": title})
+        return _as_json({"id": task_id, "title": title})
 
     @app.patch("/tasks/<int:task_id>")
     def change(task_id: int) -> Response:
@@ -84,13 +95,36 @@ def floor_app(database_url: str, redis_url: str, *, password_hash: str | None = 
             cursor.fetchone()
             cursor.execute("UPDATE tasks SET title = %s WHERE id = %s", (title, task_id))
         connection.commit()
-        return as_json({"id": task_id, "title": title})
+        return _as_json({"id": task_id, "title": title})
+
+    _add_comments(app, connections)
 
     @app.post("/login")
     def log_in() -> Response:
-        return as_json({"is_right": is_password(orjson.loads(request.get_data())["password"], password_hash)})
+        return _as_json({"is_right": is_password(orjson.loads(request.get_data())["password"], password_hash)})
 
     return app
+
+
+def _add_comments(app: Flask, connections: "Connections") -> None:
+    """The floors of comments."""
+
+    @app.get("/tasks/<int:task_id>/comments")
+    def comments(task_id: int) -> Response:
+        return _as_json({"items": _rows(connections.current(), COMMENTS, (task_id,), COMMENT_NAMES)})
+
+    @app.post("/tasks/<int:task_id>/comments")
+    def comment(task_id: int) -> Response:
+        body = orjson.loads(request.get_data())["body"]
+        connection = connections.current()
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO comments (task_id, author_id, body, body_html) VALUES (%s, 1, %s, %s) RETURNING id",
+                (task_id, body, body),
+            )
+            comment_id = cursor.fetchone()[0]
+        connection.commit()
+        return _as_json({"id": comment_id, "body": body})
 
 
 def served_floor() -> Flask:
@@ -157,9 +191,15 @@ def connect(database_url: str) -> Any:
     return psycopg2.connect(database_url.replace("postgresql+psycopg2://", "postgresql://"))
 
 
-def _rows(connection: Any, statement: str, arguments: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
+def _rows(
+    connection: Any, statement: str, arguments: tuple[Any, ...] = (), names: tuple[str, ...] = NAMES
+) -> list[dict[str, Any]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, arguments)
         rows = cursor.fetchall()
     connection.rollback()
-    return [dict(zip(NAMES, row, strict=True)) for row in rows]
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _as_json(value: Any) -> Response:
+    return Response(orjson.dumps(value), content_type="application/json")

@@ -91,6 +91,18 @@ class Workload:
         self._execute("VACUUM ANALYZE tasks")
         self._execute("VACUUM ANALYZE task_history")
 
+    def add_comments(self, task_id: int, count: int) -> None:
+        """Insert comments on the task with SQL. Every tenth one mentions the admin."""
+        self._execute(
+            "INSERT INTO comments (task_id, author_id, body, body_html)"
+            " SELECT %s, 1, 'Comment ' || n || ' of several words', '<p>Comment ' || n || ' of several words</p>'"
+            " FROM generate_series(1, %s) n",
+            task_id,
+            count,
+        )
+        self._execute("INSERT INTO comment_mentions SELECT id, version, 1 FROM comments WHERE id % 10 = 0")
+        self._execute("VACUUM ANALYZE comments")
+
     def add_versions(self, count: int) -> None:
         """Give each task `count` older versions, at least 15 days apart."""
         columns = (

@@ -78,6 +78,29 @@ class TestRoundTrips:
         # The task is read and locked before it is changed.
         assert trips(change) == Trips(postgres=5, redis=2)
 
+    def test_of_a_page_of_comments(self, trips, commented):
+        assert trips(Request("GET", commented)) == Trips(postgres=1, redis=1)
+
+    def test_of_a_task_without_comments(self, trips, work):
+        work.caller(work.app, Request("POST", "/api/v1/tasks", {"title": "Without"}))()
+
+        # An empty page needs another look, for whether there is such a task.
+        assert trips(Request("GET", "/api/v1/tasks/gen-2/comments")) == Trips(postgres=2, redis=1)
+
+    def test_of_a_new_comment(self, trips, commented):
+        # BEGIN, the signature for the versions, the locked task, the comment, its answer, COMMIT.
+        assert trips(Request("POST", commented, {"body": "Counted"})) == Trips(postgres=6, redis=2)
+
+    def test_of_a_new_comment_that_mentions_somebody(self, trips, commented):
+        # Two more: who is mentioned, and the mentions.
+        assert trips(Request("POST", commented, {"body": "@admin"})) == Trips(postgres=8, redis=2)
+
+    def test_of_following_a_task(self, trips):
+        assert trips(Request("PUT", f"{TASK}/followers/me")) == Trips(postgres=3, redis=1)
+
+    def test_of_the_followers_of_a_task(self, trips):
+        assert trips(Request("GET", f"{TASK}/followers")) == Trips(postgres=2, redis=1)
+
     def test_of_a_log_in(self, trips):
         log_in = Request("POST", "/api/v1/auth/login", {"username": "admin", "password": PASSWORD})
 
@@ -92,6 +115,13 @@ def least_trips(counted, call):
     """The least of several, because cached entries expire."""
     each = [counted.count(call, warm_up=1, calls=1) for _ in range(5)]
     return Trips(min(trips.postgres for trips in each), min(trips.redis for trips in each))
+
+
+@pytest.fixture
+def commented(work):
+    """The address of the comments of a task that has one."""
+    work.caller(work.app, Request("POST", f"{TASK}/comments", {"body": "One"}))()
+    return f"{TASK}/comments"
 
 
 @pytest.fixture

@@ -22,6 +22,12 @@ class Permission(StrEnum):
     TASK_RESTORE = "task:restore"
     # Give all tasks of a user to another one.
     TASK_REASSIGN = "task:reassign"
+    # Follow a task, or leave it.
+    TASK_FOLLOW = "task:follow"
+    # Comment on tasks, and edit and delete one's own comments.
+    COMMENT_WRITE = "comment:write"
+    # Delete the comments of others, see deleted ones and restore them.
+    COMMENT_MODERATE = "comment:moderate"
     # Change tasks through the classic API. The role `user` may not.
     TASK_MANAGE = "task:manage"
     TASK_LOG_READ = "task_log:read"
@@ -46,6 +52,7 @@ class Permission(StrEnum):
 _VIEWER = frozenset(
     {
         Permission.TASK_READ,
+        Permission.TASK_FOLLOW,
         Permission.TASK_LOG_READ,
         Permission.PROJECT_READ,
         Permission.USER_READ,
@@ -53,12 +60,13 @@ _VIEWER = frozenset(
         Permission.TOKEN_OWN,
     }
 )
-_USER = _VIEWER | {Permission.TASK_CREATE, Permission.TASK_UPDATE}
+_USER = _VIEWER | {Permission.TASK_CREATE, Permission.TASK_UPDATE, Permission.COMMENT_WRITE}
 _MANAGER = _USER | {
     Permission.TASK_DELETE,
     Permission.TASK_RESTORE,
     Permission.TASK_REASSIGN,
     Permission.TASK_MANAGE,
+    Permission.COMMENT_MODERATE,
     Permission.TASK_LOG_RUN,
     Permission.IMPORT_CREATE,
     Permission.IMPORT_READ,
@@ -86,7 +94,11 @@ PERMISSIONS_OF_SCOPE: dict[TokenScope, frozenset[Permission]] = {
             # With `tasks:read`, this also shows deleted tasks.
             Permission.TASK_RESTORE,
             Permission.TASK_REASSIGN,
+            Permission.TASK_FOLLOW,
             Permission.TASK_MANAGE,
+            Permission.COMMENT_WRITE,
+            # With `tasks:read`, this also shows deleted comments.
+            Permission.COMMENT_MODERATE,
             Permission.TASK_LOG_RUN,
         }
     ),
@@ -166,6 +178,10 @@ def may_enter(actor: Actor, project_id: int) -> bool:
 def sees_deleted(actor: Actor) -> bool:
     """True if the actor sees deleted tasks in full. Others see only the fields that the daily log keeps."""
     return may(actor, Permission.TASK_RESTORE)
+
+
+def sees_deleted_comments(actor: Actor) -> bool:
+    return may(actor, Permission.COMMENT_MODERATE)
 
 
 def scope_of(actor: Actor) -> str:

@@ -5,6 +5,7 @@ import logging
 from app.cache import CacheView, Space
 from app.composition.resources import Resources
 from app.events import (
+    CommentChanged,
     DayLogged,
     DayLogRequested,
     Event,
@@ -28,7 +29,8 @@ def react_to(resources: Resources, cache: CacheView, event: Event, *, request_id
     """React to an event after its commit. An error in a reaction is logged, since it can undo nothing any more."""
     try:
         match event:
-            case TaskChanged() | TasksReassigned() | TasksImported():
+            # Tasks show how many comments they have.
+            case TaskChanged() | CommentChanged() | TasksReassigned() | TasksImported():
                 cache.forget(Space.TASKS)
             case RecurringTaskEnded():
                 resources.job_queue.enqueue(JobName.REPEAT_TASKS, request_id=request_id)

@@ -5,6 +5,7 @@ from typing import Self
 
 from app.cache import Glance
 from app.composition.resources import Resources
+from app.composition.use_cases.comments import CommentUseCases
 from app.composition.use_cases.daily_log import DailyLogUseCases
 from app.composition.use_cases.health import HealthUseCases
 from app.composition.use_cases.idempotency import IdempotencyUseCases
@@ -21,6 +22,7 @@ class Services(
     ReportUseCases,
     ImportUseCases,
     DailyLogUseCases,
+    CommentUseCases,
     TaskUseCases,
     IdempotencyUseCases,
     LoginUseCases,

@@ -49,7 +49,7 @@ def no_content() -> Response:
 
 def versioned_response(row: VersionedRow, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A row with its version as a strong ETag, or a 304 if the client has that version already."""
-    tag = _tag(row.id, row.version)
+    tag = ".".join(filter(None, (_tag(row.id, row.version), row.freshness)))
     if request.method == "GET" and request.if_none_match.contains_weak(tag):
         response = Response(status=304)
     else:
@@ -73,7 +73,9 @@ def precondition() -> Precondition | None:
             raise PreconditionRequiredError("send If-Match with the ETag that you have read")
         return None
     etags = request.if_match
-    return lambda row_id, version: etags.contains(_tag(row_id, version))
+    # A tag may have a third part, which says how fresh the answer was beside the row's own version.
+    versions = {".".join(tag.split(".")[:2]) for tag in etags.as_set()}
+    return lambda row_id, version: etags.star_tag or _tag(row_id, version) in versions
 
 
 def envelope_of(page: Page, **extra: object) -> bytes:

@@ -2,17 +2,22 @@
 
 from app.models import idempotency
 from app.models.base import Base
+from app.models.comments import comment
+from app.models.comments import version as comment_version
 from app.models.daily_log import task_log
 from app.models.health import sighting
 from app.models.imports import mapping, task_import
 from app.models.login import api_token, attempt, network, password_reset, session, wait
 from app.models.people import user
 from app.models.projects import project
-from app.models.tasks import task, version
+from app.models.tasks import follower, task, version
 
 __all__ = [
     "api_token",
     "attempt",
+    "comment",
+    "comment_version",
+    "follower",
     "idempotency",
     "mapping",
     "metadata",

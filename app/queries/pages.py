@@ -65,6 +65,11 @@ class VersionedRow(JsonRow):
     id: int
     version: int
 
+    @property
+    def freshness(self) -> str:
+        """What the answer shows beside the row's own version, for the ETag. `If-Match` passes over it."""
+        return ""
+
 
 # Tells from a row's id and version whether the row may be overwritten; made from If-Match.
 Precondition = Callable[[int, int], bool]

@@ -71,6 +71,13 @@ class TaskQuery:
 
 @dataclass(frozen=True, slots=True)
 class TaskView(VersionedRow):
-    """A task with its title, which the classic API shows alone."""
+    """A task with its title, which the classic API shows alone, and what its answer shows beside its own version."""
 
     title: str
+    # Comments, subtasks, and subtasks that are done.
+    counts: tuple[int, ...]
+
+    @property
+    def freshness(self) -> str:
+        """Comments and subtasks change the answer but not the task, so they do not outdate what a client has read."""
+        return "-".join(map(str, self.counts)) if any(self.counts) else ""

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
 from app.database.engine import violated_constraint
-from app.database.prepared import PlannedOnce, parameter
+from app.database.prepared import PlannedOnce, Prepared, parameter
 from app.errors import ProjectKeyTakenError
 from app.models.people.user import Role, User
 from app.models.projects.project import Project, ProjectMember, in_capitals
@@ -53,6 +53,18 @@ _ADD_UNCLAIMED_MEMBERS = text("""
     ON CONFLICT DO NOTHING
     RETURNING user_id
 """)
+# The condition that a user `u` may see a project `p`.
+MAY_SEE_PROJECT = """(u.role = 'admin' OR p.includes_everyone OR
+                      EXISTS (SELECT FROM project_members AS m WHERE m.project_id = p.id AND m.user_id = u.id))"""
+_NAMED = Prepared(
+    text(f"""
+    SELECT u.id, u.username
+      FROM users AS u
+      JOIN projects AS p ON p.id = :project_id
+     WHERE lower(u.username) = ANY(:names) AND u.is_active AND {MAY_SEE_PROJECT}
+     ORDER BY u.id
+""")  # noqa: S608 - of constants
+)
 
 
 class ProjectRepository:
@@ -132,6 +144,10 @@ class ProjectRepository:
         )
         statement = select(Project.key).where(Project.id.in_(project_ids), ~Project.includes_everyone, ~is_member)
         return self._session.scalars(statement.order_by(Project.key)).all()
+
+    def list_named(self, project_id: int, names: Collection[str]) -> Sequence[Any]:
+        """Rows of (id, username): the active users with these names, in small letters, who may see the project."""
+        return _NAMED.rows(self._session, {"project_id": project_id, "names": [*names]})
 
     def add_member(self, project_id: int, user_id: int, *, at: datetime) -> bool:
         """False if the user was a member before. Otherwise the project has a new version."""

@@ -14,7 +14,7 @@ from app.http.openapi import LOCATION, X_CACHE, Blueprint, versioned
 from app.http.responses import items_response, no_content, page_response, precondition, versioned_response
 from app.queries.tasks import Selection, TaskKey, TaskQuery
 from app.schemas.base import PageQuery
-from app.schemas.tasks.answers import ShownTask, Task, TaskPage, TaskVersionPage
+from app.schemas.tasks.answers import FollowerPage, ShownTask, Task, TaskPage, TaskVersionPage
 from app.schemas.tasks.inputs import Cascade, TaskInput, TaskPatch, TaskReplacement, TaskStatusChange
 from app.schemas.tasks.queries import TaskFilters, TaskListQuery, TaskSelection
 from app.services.tasks.history import TaskChange
@@ -167,6 +167,41 @@ def restore_task(task_id: TaskKey) -> Response:
     If the task is not deleted, the answer is 404.
     """
     return versioned_response(services().tasks.restore(current_actor(), task_id))
+
+
+@blueprint.get("/<task:task_id>/followers")
+@requires(Permission.TASK_READ)
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, FollowerPage)
+def list_followers(query: dict[str, Any], task_id: TaskKey) -> Response:
+    """List who follows a task, since when and why.
+
+    The creator and the assignee follow it, and so do former assignees, people who have commented, people who were
+    mentioned and people who chose to. Somebody who left is not in the list, nor is somebody who can no longer see the
+    task.
+    """
+    return page_response(services().task_followers.list_page(current_actor(), task_id, **query))
+
+
+@blueprint.put("/<task:task_id>/followers/me")
+@requires(Permission.TASK_FOLLOW)
+@blueprint.response(204)
+def follow_task(task_id: TaskKey) -> Response:
+    """Follow a task. Everybody who sees it may do this. Following it again changes nothing."""
+    services().task_followers.follow(current_actor(), task_id)
+    return no_content()
+
+
+@blueprint.delete("/<task:task_id>/followers/me")
+@requires(Permission.TASK_FOLLOW)
+@blueprint.response(204)
+def leave_task(task_id: TaskKey) -> Response:
+    """Leave a task, so that you no longer follow it, even as its creator or assignee.
+
+    You follow it again once you are assigned anew, comment on it, are mentioned, or follow it yourself.
+    """
+    services().task_followers.leave(current_actor(), task_id)
+    return no_content()
 
 
 def as_json(change: TaskChange) -> dict[str, Any]:

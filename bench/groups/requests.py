@@ -24,7 +24,8 @@ from bench.workload import PASSWORD, Request, Workload
 from tests.fakes import FakeJobQueue
 
 SMALL = 10_000
-REQUEST_NAMES = ("list", "task", "create", "change", "classic", "login", "ping")
+COMMENTS = 60
+REQUEST_NAMES = ("list", "task", "create", "change", "comments", "comment", "classic", "login", "ping")
 # A log-in may take this much longer than its Argon2.
 LOG_IN_MS = 3.0
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -45,6 +46,7 @@ class Pair:
 def measure_requests(stage: Stage, only: str | None = None) -> None:
     with stage.database() as settings, stage.workload(settings) as work, counting(settings) as counted:
         work.add_tasks("SMALL", SMALL)
+        work.add_comments(work.any_task_id(), COMMENTS)
         work.log_missing_days()
         floor = floor_app(settings.database_url, settings.redis_url, password_hash=work.password_hash)
         with _app(settings) as app, _app(counted.settings) as counted_app:
@@ -70,7 +72,7 @@ def pairs_of(work: Workload) -> list[Pair]:
     def another_title() -> dict[str, str]:
         return {"title": f"Title {next(counter)}"}
 
-    title = {"title": "Measured"}
+    title, comment = {"title": "Measured"}, {"body": "Measured, as **usual**."}
     log_in = {"username": "admin", "password": PASSWORD}
     cached = Request("GET", "/cached")
     return [
@@ -85,6 +87,11 @@ def pairs_of(work: Workload) -> list[Pair]:
         Pair("change", "change a title", "SELECT FOR UPDATE, UPDATE, COMMIT",
              Request("PATCH", f"/api/v1/tasks/{task_id}", another_title),
              Request("PATCH", f"/tasks/{task_id + 1}", another_title), 0.5),
+        Pair("comments", "page of 50 comments", "psycopg2, orjson",
+             Request("GET", f"/api/v1/tasks/{task_id}/comments"), Request("GET", f"/tasks/{task_id}/comments"), 0.5),
+        Pair("comment", "write a comment", "INSERT, COMMIT",
+             Request("POST", f"/api/v1/tasks/{task_id + 1}/comments", comment),
+             Request("POST", f"/tasks/{task_id + 2}/comments", comment)),
         Pair("classic", "GET /tasks?date=, cached", "one Redis GET",
              Request("GET", f"/tasks?date={work.last_logged_day()}"), cached, 0.5),
         Pair("login", "log-in without its Argon2", "",

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.auth.api_tokens import digest_of, new_token
 from app.auth.passwords import hash_password
+from app.models.comments.comment import Comment as CommentModel
 from app.models.login.api_token import ApiToken as ApiTokenModel
 from app.models.login.api_token import TokenScope
 from app.models.login.session import LoginSession as LoginSessionModel
@@ -109,11 +110,21 @@ class Task(Base):
         return ProjectRepository(Task._meta.sqlalchemy_session).take_task_numbers(self.project_id, 1) + 1
 
 
+class Comment(Base):
+    """A comment without mentions, whose HTML is its text."""
+
+    class Meta:
+        model = CommentModel
+
+    body = factory.Sequence(lambda n: f"Comment {n}")
+    body_html = factory.LazyAttribute(lambda comment: f"<p>{comment.body}</p>\n")
+
+
 def general_project(session: Session) -> ProjectModel:
     return session.scalars(select(ProjectModel).where(ProjectModel.key == "GEN")).one()
 
 
-ALL = (User, ServiceAccount, Project, ProjectMember, LoginSession, ApiToken, Task)
+ALL = (User, ServiceAccount, Project, ProjectMember, LoginSession, ApiToken, Task, Comment)
 
 
 def bind(session: Session) -> None:

@@ -7,7 +7,10 @@ import pytest
 LONGEST_TITLE = 100
 # What has no version, because nothing of it is overwritten: a new password names the one that it replaces, and
 # sessions and tokens never change until they end.
-UNVERSIONED = {"change_password", "end_session", "end_all_sessions", "revoke_token", "revoke_token_of_user"}
+UNVERSIONED = {
+    *("change_password", "end_session", "end_all_sessions", "revoke_token", "revoke_token_of_user"),
+    *("follow_task", "leave_task"),
+}
 CSV_OR_JSON = {
     "/api/v1/imports/{import_id}/errors": "ImportProblemPage",
     "/api/v1/task-logs": "TaskLogPage",

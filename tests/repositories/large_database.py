@@ -71,11 +71,28 @@ FILL = [
         ORDER BY day, id""",
     """INSERT INTO log_runs (log_date, time_zone, started_at, finished_at, task_count, source, is_final)
        SELECT log_date, 'UTC', :now, :now, count(*), 'scheduled', true FROM task_logs GROUP BY log_date""",
+    # Task 300 has a thousand comments, and every tenth task a few.
+    "ALTER TABLE comments DISABLE TRIGGER USER",
+    """INSERT INTO comments (task_id, author_id, body, body_html, created_at, revised_at, deleted_at)
+       SELECT CASE WHEN n <= 1000 THEN 300 ELSE 10 * (n % 10000) + 10 END, 1 + n % 200, 'Comment ' || n,
+              'Comment ' || n, created_at, created_at, CASE WHEN n % 20 = 0 THEN created_at + interval '1 minute' END
+         FROM generate_series(1, 50000) AS n,
+              LATERAL (SELECT CAST(:now AS timestamptz) - (1 - n / 50000.0) * interval '365 days') AS t(created_at)""",
+    "ALTER TABLE comments ENABLE TRIGGER USER",
+    """INSERT INTO comment_versions (comment_id, version, task_id, valid_from, body, body_html, deleted_at)
+       SELECT id, version, task_id, revised_at, body, body_html, deleted_at FROM comments""",
+    "INSERT INTO comment_mentions SELECT id, 1, 1 + id % 200 FROM comments WHERE id % 10 = 0",
+    """INSERT INTO task_followers (task_id, user_id, is_following)
+       SELECT 1 + n, 1 + n % 200, n % 10 > 0 FROM generate_series(1, 50000) AS n ON CONFLICT DO NOTHING""",
     # A sample of every row, so that the plans are the same each time.
     "SET LOCAL default_statistics_target = 400",
     "ANALYZE tasks",
     "ANALYZE task_history",
     "ANALYZE task_logs",
+    "ANALYZE comments",
+    "ANALYZE comment_versions",
+    "ANALYZE comment_mentions",
+    "ANALYZE task_followers",
     "ANALYZE projects",
     "ANALYZE users",
 ]

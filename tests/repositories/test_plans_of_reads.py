@@ -8,14 +8,17 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from app.auth.actor import Actor
 from app.database.engine import make_session_factory
 from app.models.people.user import Role
 from app.models.tasks.fields import TaskPriority, TaskStatus
+from app.queries.comments import CommentQuery
 from app.queries.daily_log import NumberedLogQuery, TaskLogQuery
-from app.queries.pages import Shape
+from app.queries.pages import Position, Shape, encode_cursor
 from app.queries.tasks import SORT_NAMES, TaskQuery
+from app.repositories.comments.read import CommentViewRepository
 from app.repositories.daily_log.days import TaskLogRepository
 from app.repositories.daily_log.export import TaskLogExportRepository
 from app.repositories.daily_log.numbered import NumberedLogRepository
@@ -24,6 +27,7 @@ from app.repositories.health.checks import HealthRepository
 from app.repositories.reports import ReportRepository
 from app.repositories.tasks.export import TaskExportRepository
 from app.repositories.tasks.filters import FILTERS
+from app.repositories.tasks.followers import FollowerRepository
 from app.repositories.tasks.handover import HandoverRepository
 from app.repositories.tasks.history import TaskHistoryRepository
 from app.repositories.tasks.history_clock import HistoryClockRepository
@@ -48,6 +52,11 @@ ACTORS_WITH_MANY_TASKS = ACTORS[:2]
 
 def days_from_now(count):
     return NOW + timedelta(days=count)
+
+
+def some_cursor(query):
+    """For somebody who does not see the task."""
+    return encode_cursor(query.sort, Position("2026-01-01 00:00:00+00", 1))
 
 
 FILTERED = {
@@ -90,6 +99,8 @@ FILTERED = {
 
 # PostgreSQL does not know that the tasks created first are also those that were changed longest ago: docs/adr/016.
 UNFORESEEN = {"created_before"}
+# Those of task 300, which has the most, and a few that other tasks have on the same pages of the table.
+COMMENTS_OF_A_TASK = 1_010
 # A sort by several keys reads every task that is equal in the first key to a task of the page: docs/adr/016.
 SORTS_BY_SEVERAL_KEYS = [("priority", "-due_at"), ("priority", "due_at"), ("-due_at", "title", "status")]
 
@@ -202,6 +213,58 @@ class TestSingleTask:
 
         assert len(seen) == 4
         assert seen.problems() == []
+
+
+class TestComments:
+    @pytest.mark.parametrize("actor", ACTORS)
+    @pytest.mark.parametrize("key", [300, "P7-300"])
+    def test_a_page_and_the_next_read_the_comments_of_their_task_alone(self, session, plans, actor, key):
+        """PostgreSQL expects the few comments of most tasks, so it sorts them instead of walking the index."""
+        comments, query = CommentViewRepository(session), CommentQuery()
+
+        with plans() as seen:
+            first = comments.list_page(actor, key, query)
+            comments.list_page(actor, key, replace(query, cursor=first.next_cursor or some_cursor(query)))
+
+        assert len(seen) == 2
+        assert seen.problems(COMMENTS_OF_A_TASK) == []
+
+    @pytest.mark.parametrize(
+        "query",
+        [CommentQuery(sort="-created_at"), CommentQuery(as_of=days_from_now(-100)), CommentQuery(deleted=True)],
+    )
+    def test_other_lists_do_too(self, session, plans, query):
+        with plans() as seen:
+            CommentViewRepository(session).list_page(ADMIN, 300, query)
+
+        assert seen.problems(COMMENTS_OF_A_TASK) == []
+
+    def test_one_comment_and_its_versions(self, session, plans):
+        comments = CommentViewRepository(session)
+
+        with plans() as seen:
+            comments.has_task(MEMBER, 300)
+            comments.get_view(MEMBER, 300, 20)
+            comments.list_versions(20, before_version=None, limit=50)
+
+        assert len(seen) == 3
+        assert seen.problems(10) == []
+
+    def test_the_followers_of_a_task(self, session, plans):
+        with plans() as seen:
+            FollowerRepository(session).list_page(300, cursor=None, limit=50)
+
+        assert seen.problems(50) == []
+
+    @pytest.mark.parametrize("sort", ["-updated_at", "title"])
+    def test_an_instant_counts_only_the_comments_of_the_tasks_on_the_page(self, session, sort):
+        session.execute(text("SET LOCAL track_functions = 'all'"))
+        calls = text("SELECT calls FROM pg_stat_xact_user_functions WHERE funcname = 'comment_count_at'")
+        before = session.scalar(calls) or 0
+
+        TaskListRepository(session).list_page(ADMIN, TaskQuery(as_of=days_from_now(-1), sort=(sort,)), now=NOW)
+
+        assert session.scalar(calls) - before == 51
 
 
 class TestHandover:

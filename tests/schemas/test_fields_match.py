@@ -1,6 +1,7 @@
 """The JSON that PostgreSQL makes has exactly the fields of the contract."""
 
 import io
+from dataclasses import asdict
 from datetime import timedelta
 from uuid import uuid4
 
@@ -8,30 +9,36 @@ import orjson
 import pytest
 from marshmallow import RAISE
 
-from app.http.responses import envelope_of
+from app.http.responses import envelope_of, items_response
 from app.models.login.api_token import TokenScope
 from app.models.people.user import Role
 from app.models.tasks.fields import TaskStatus
+from app.queries.comments import CommentQuery
 from app.queries.daily_log import NumberedLogQuery, TaskLogQuery
 from app.queries.tasks import EXPANDABLE, Selection, TaskQuery
+from app.repositories.comments.rows import COMMENT_FIELDS
 from app.repositories.daily_log.days import LOG_FIELDS, RUN_FIELDS
 from app.repositories.imports.imports import ERROR_FIELDS, IMPORT_DETAIL_FIELDS, IMPORT_FIELDS, MAPPING_FIELDS
 from app.repositories.login.api_tokens import TOKEN_FIELDS
 from app.repositories.people import USER_FIELDS
 from app.repositories.projects import MEMBER_FIELDS, PROJECT_FIELDS
+from app.repositories.tasks.followers import FOLLOWER_FIELDS
 from app.repositories.tasks.rows import TASK_FIELDS
 from app.routes import classic
 from app.routes.daily_log import with_link
 from app.schemas.classic import LOGGED_TASK, LOGGED_TASK_DETAIL, ClassicLogDetail, ClassicLogPage
+from app.schemas.comments import Comment, CommentPage, CommentVersionPage
 from app.schemas.daily_log import LogDayPage, LogRun, LogRunPage, TaskLog, TaskLogPage
 from app.schemas.imports import Import, ImportMapping, ImportPage, ImportProblem, ImportProblemPage, ImportSummary
 from app.schemas.login import ApiToken, ApiTokenPage
 from app.schemas.people import User, UserPage
 from app.schemas.projects import Member, MemberPage, Project, ProjectPage
-from app.schemas.tasks.answers import ShownTask, Task, TaskPage
+from app.schemas.tasks.answers import Follower, FollowerPage, ShownTask, Task, TaskPage
 
 PAIRS = {
     "tasks": (TASK_FIELDS, Task),
+    "comments": (COMMENT_FIELDS, Comment),
+    "followers": (FOLLOWER_FIELDS, Follower),
     "users": (USER_FIELDS, User),
     "API tokens": (TOKEN_FIELDS, ApiToken),
     "projects": (PROJECT_FIELDS, Project),
@@ -78,6 +85,29 @@ class TestTasks:
     def test_a_selection_of_fields(self, services, boss, full_task, factories, selection):
         for task_id in (full_task.id, factories.Task().id):
             ensure_matches(ShownTask, services.task_views.get(boss, task_id, selection).json)
+
+
+class TestComments:
+    def test_a_comment_a_page_and_its_versions(self, services, boss, admin, factories):
+        task = factories.Task()
+        comment = services.comments.create(boss, task.id, body=f"@{admin.username}")
+        ensure_matches(Comment, comment.json)
+        ensure_matches(Comment, services.comments.edit(boss, task.id, comment.id, body="Two").json)
+        services.comments.delete(boss, task.id, comment.id)
+
+        for query in (CommentQuery(deleted=True), CommentQuery()):
+            ensure_matches(CommentPage, envelope_of(services.comment_views.list_page(boss, task.id, query)))
+        ensure_matches(Comment, services.comment_views.get(boss, task.id, comment.id).json)
+        page = services.comment_views.list_versions(boss, task.id, comment.id, cursor=None, limit=9)
+        ensure_matches(CommentVersionPage, items_response([asdict(each) for each in page.items], None).data)
+
+    def test_a_page_of_followers(self, services, boss, factories):
+        task = factories.Task(assignee_id=factories.User().id)
+        services.task_followers.follow(boss, task.id)
+
+        page = services.task_followers.list_page(boss, task.id, cursor=None, limit=9)
+        ensure_matches(FollowerPage, envelope_of(page))
+        assert len(page.items) == 3
 
 
 class TestUsers:

@@ -6,6 +6,7 @@ from app.composition.use_cases.base import UseCases
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
 from app.repositories.tasks.export import TaskExportRepository
+from app.repositories.tasks.followers import FollowerRepository
 from app.repositories.tasks.handover import HandoverRepository
 from app.repositories.tasks.history import TaskHistoryRepository
 from app.repositories.tasks.read import TaskListRepository
@@ -13,6 +14,7 @@ from app.repositories.tasks.recurring import RecurringTaskRepository
 from app.repositories.tasks.tree import TaskTreeRepository
 from app.repositories.tasks.write import TaskRepository
 from app.services.tasks.export import TaskExportService
+from app.services.tasks.followers import TaskFollowerService
 from app.services.tasks.handover import HandoverService
 from app.services.tasks.history import TaskHistoryService
 from app.services.tasks.read import TaskViewService
@@ -70,3 +72,7 @@ class TaskUseCases(UseCases):
     @cached_property
     def task_history(self) -> TaskHistoryService:
         return TaskHistoryService(self._uow, TaskHistoryRepository(self._session))
+
+    @cached_property
+    def task_followers(self) -> TaskFollowerService:
+        return TaskFollowerService(self._uow, FollowerRepository(self._session))

@@ -152,6 +152,7 @@ FIELDS = (
     TaskField("progress", is_in_history=False),
     TaskField("external_ref", default=None, is_plain=True, csv=CsvUse.IDENTIFIES, headers=("external_id",)),
     TaskField("position", is_plain=True, is_in_history=False),
+    TaskField("comment_count", is_in_history=False),
     TaskField(
         "created_at",
         csv=CsvUse.IDENTIFIES,

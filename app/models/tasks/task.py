@@ -36,6 +36,8 @@ class Task(VersionedColumns, Base):
     assignee_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     # A trigger sees to it that a subtask is in its parent's project, and that there are at most MAX_LEVELS levels.
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id", ondelete="SET NULL"))
+    # The comments that are not deleted. Triggers of the comments maintain it.
+    comment_count: Mapped[int] = mapped_column(server_default=text("0"), server_onupdate=FetchedValue())
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     # The number of the task's last version in the history, and when it began. Triggers maintain both.
     revision: Mapped[int] = mapped_column(server_default=text("1"), server_onupdate=FetchedValue(), deferred=True)

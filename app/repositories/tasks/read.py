@@ -110,7 +110,7 @@ class TaskListRepository:
 def _page(shape: _Shape) -> Prepared:
     task, conditions = _task_and_conditions(shape)
     steps = _steps_of(shape.sort, task)
-    columns = [getattr(task, name) for name in ("id", "updated_at", *VERSIONED_COLUMNS)]
+    columns = [getattr(task, name) for name in ("id", "updated_at", "comment_count", *VERSIONED_COLUMNS)]
     keys = {f"sort_key_{n}": step.key for n, step in enumerate(steps[:-1], start=1)}
     chosen = select(*columns, *(key.label(name) for name, key in keys.items())).where(*conditions)
     if shape.has_cursor:
@@ -229,6 +229,8 @@ def task_as_of(actor: Actor, instant: ColumnElement[datetime]) -> TaskEntity:
         select(
             version.task_id.label("id"),
             version.valid_from.label("updated_at"),
+            # PostgreSQL calls the function for the rows of a page only, after it has sorted them.
+            func.comment_count_at(version.task_id, instant).label("comment_count"),
             *(column.label(name) for name, column in columns.items()),
             case((has_same_text, now.search), else_=computed_search).label("search"),
         )

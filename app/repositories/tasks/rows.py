@@ -2,11 +2,25 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, Text, and_, case, cast, func, literal_column, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    ScalarSelect,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal_column,
+    select,
+    true,
+)
 from sqlalchemy.orm import aliased
 from sqlalchemy.orm.util import AliasedClass
 
 from app.auth.actor import Actor
+from app.auth.permissions import sees_deleted
 from app.database.prepared import parameter
 from app.models.people.user import User
 from app.models.projects.project import Project
@@ -88,6 +102,14 @@ def is_deleted(deleted: bool, task: TaskEntity = Task) -> ColumnElement[bool]:
     return task.deleted_at.is_not(None) if deleted else task.deleted_at.is_(None)
 
 
+def visible_task_id(actor: Actor, *, by_ref: bool) -> ScalarSelect[int]:
+    """The id of the task of `key_parameters`, or None if the actor may not see it: for reading what belongs to it."""
+    statement = select(Task.id).where(is_task(by_ref=by_ref), visible_to(actor))
+    if not sees_deleted(actor):
+        statement = statement.where(is_deleted(False))
+    return statement.correlate(None).scalar_subquery()
+
+
 def with_names(statement: AnySelect, task: TaskEntity = Task, *, is_as_of: bool = False) -> AnySelect:
     """Join the tables that `task_fields` takes names from."""
     parent: Any = aliased(TaskVersion if is_as_of else Task, name="parent")
@@ -101,11 +123,22 @@ def with_names(statement: AnySelect, task: TaskEntity = Task, *, is_as_of: bool 
     )
 
 
+def counts_of(task: TaskEntity, selection: Selection = WHOLE_TASK) -> tuple[ColumnElement[int], ...]:
+    """The numbers of a task's comments, subtasks and subtasks that are done, as far as the answer may show them."""
+    shown = _shows_subtasks(selection)
+    count, done = (_SUBTASK_COUNT, _SUBTASKS_DONE) if shown else (literal_column("0"), literal_column("0"))
+    return task.comment_count.label("comments"), count.label("subtasks"), done.label("subtasks_done")
+
+
+def _shows_subtasks(selection: Selection) -> bool:
+    return not (selection.fields and _OF_SUBTASKS.isdisjoint(selection.fields))
+
+
 def with_subtasks(
     statement: AnySelect, task: TaskEntity = Task, selection: Selection = WHOLE_TASK, *, is_as_of: bool = False
 ) -> AnySelect:
     """Count the subtasks of each task, unless no selected field needs them. A cancelled one does not count."""
-    if selection.fields and _OF_SUBTASKS.isdisjoint(selection.fields):
+    if not _shows_subtasks(selection):
         return statement
     subtask: Any = aliased(TaskVersion if is_as_of else Task, name="subtask")
     counts = select(

@@ -23,6 +23,7 @@ from app.repositories.scope import anybody_like, scope_parameters
 from app.repositories.tasks.rows import (
     TASK_FIELDS,
     TaskEntity,
+    counts_of,
     is_deleted,
     is_task,
     key_parameters,
@@ -106,11 +107,12 @@ class TaskRepository:
 
 def _select_view(task: TaskEntity, selection: Selection = WHOLE_TASK) -> AnySelect:
     json = json_text(task_fields(task, selection)).label("json")
-    return with_subtasks(with_names(select(task.id, task.title, task.version, json), task), task, selection)
+    columns = (task.id, task.title, task.version, *counts_of(task, selection), json)
+    return with_subtasks(with_names(select(*columns), task), task, selection)
 
 
 def _view_of(row: Any) -> TaskView:
-    return TaskView(row.json.encode(), row.id, row.version, row.title)
+    return TaskView(row.json.encode(), row.id, row.version, row.title, (row.comments, row.subtasks, row.subtasks_done))
 
 
 _COLUMNS = inspect(Task).columns

@@ -6,8 +6,12 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from app.models.tasks.fields import TaskPriority, TaskStatus
+from app.models.tasks.follower import FollowReason
 from app.schemas.base import page_schema
 from app.services.tasks.history import TaskEvent
+
+# The first two follow by their role, without a choice of theirs.
+FOLLOW_REASONS = ("created", "assigned", *FollowReason)
 
 
 class Task(Schema):
@@ -45,6 +49,9 @@ class Task(Schema):
     )
     external_ref = fields.String(required=True, allow_none=True)
     position = fields.Float(required=True)
+    comment_count = fields.Integer(
+        required=True, metadata={"description": "comments that are not deleted; a new one raises no `version`"}
+    )
     created_at = fields.AwareDateTime(required=True)
     updated_at = fields.AwareDateTime(required=True)
     started_at = fields.AwareDateTime(
@@ -116,3 +123,13 @@ class TaskVersion(Schema):
 
 
 TaskVersionPage = page_schema(TaskVersion, "TaskVersionPage")
+
+
+class Follower(Schema):
+    id = fields.Integer(required=True)
+    username = fields.String(required=True)
+    since = fields.AwareDateTime(required=True)
+    reason = fields.String(required=True, validate=validate.OneOf(FOLLOW_REASONS))
+
+
+FollowerPage = page_schema(Follower, "FollowerPage")

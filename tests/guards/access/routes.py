@@ -16,6 +16,8 @@ BODIES = {
     ("PATCH", "/api/v1/tasks/<task:task_id>"): {"title": "One"},
     ("PUT", "/api/v1/tasks/<task:task_id>/status"): {"status": "done"},
     ("PATCH", "/api/v1/tasks/<task:task_id>/status"): {"status": "done"},
+    ("POST", "/api/v1/tasks/<task:task_id>/comments"): {"body": "One"},
+    ("PATCH", "/api/v1/tasks/<task:task_id>/comments/<id:comment_id>"): {"body": "Two"},
     ("POST", "/api/v1/projects"): {"key": "WEB", "name": "Web"},
     ("PATCH", "/api/v1/projects/<key>"): {"name": "Web"},
     ("PATCH", "/api/v1/users/<user:user_id>"): {"time_zone": "UTC"},

@@ -126,6 +126,8 @@ def refusal_of(caller, permission, rule, method, target):
 
 
 def reach_of(rule):
+    if "<id:comment_id>" in rule:
+        return refusal_of_comment
     if rule.startswith(("/api/v1/tasks/", "/task/<id:task_id>")):
         return refusal_of_task
     if "session_id" in rule or rule.startswith("/api/v1/auth/tokens"):
@@ -145,9 +147,20 @@ def refusal_of_task(caller, rule, method, target):
     is_deleted, restores = target is Target.DELETED, rule.endswith("/restore")
     if not caller.is_in_project_of(target):
         return 404
-    if restores or method in CHANGES_A_TASK:
+    if restores or method in CHANGES_A_TASK or (method == "POST" and rule.endswith("/comments")):
         return None if is_deleted is restores else 404
     return 404 if is_deleted and Permission.TASK_RESTORE not in caller.permissions else None
+
+
+def refusal_of_comment(caller, rule, method, target):
+    """Whoever sees the task sees its comments. The author edits one, and a manager deletes or restores one too."""
+    if rule.endswith("/restore"):
+        return refusal_of_task(caller, rule.removesuffix("/restore"), "PATCH", target)
+    refused = refusal_of_task(caller, rule, method, target)
+    may_moderate = method == "DELETE" and Permission.COMMENT_MODERATE in caller.permissions
+    if refused is None and method in CHANGES_A_TASK and target is not Target.OWN and not may_moderate:
+        return 403
+    return refused
 
 
 def refusal_of_own(_caller, rule, _method, target):

@@ -89,6 +89,14 @@ class World:
         self.member = self._join(self._join(factories.User(username=MEMBER), self.ours), self.theirs)
         self.projects = dict.fromkeys(Target, self.ours) | {Target.OTHER_PROJECT: self.theirs}
         self.tasks = {target: self._make_task(target, clock()) for target in Target}
+        self.comments = {
+            target: factories.Comment(task_id=task.id, author_id=self.users[target].id).id
+            for target, task in self.tasks.items()
+        }
+        self.deleted_comments = {
+            target: factories.Comment(task_id=task.id, author_id=self.users[target].id, deleted_at=clock()).id
+            for target, task in self.tasks.items()
+        }
         clock.advance(seconds=1)
         self._log_the_day()
         clock.advance(seconds=1)
@@ -146,6 +154,7 @@ class World:
         """Return a function that finds the value of a path argument by its name."""
         values = {
             "task_id": self.tasks[target].id,
+            "comment_id": self.comments[target],
             "log_id": self.logs[target],
             "logger_id": self.logs[target],
             "import_id": self.imports[target],
@@ -157,4 +166,6 @@ class World:
         }
         if rule.startswith("/api/v1/auth/") and target is Target.DELETED:
             values["token_id"] = self.own_revoked_token
+        if rule.endswith("/restore"):
+            values["comment_id"] = self.deleted_comments[target]
         return values.__getitem__

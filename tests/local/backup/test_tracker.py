@@ -112,6 +112,15 @@ DISAGREEMENTS = {
                (h.revision, h.valid_from, h.project_id, h.number, h.title, h.description, h.status, h.priority,
                 h.labels, h.creator_id, h.assignee_id, h.due_at, h.external_ref, h.created_at, h.started_at,
                 h.completed_at, h.deleted_at)""",
+    "a task has other comments than it counts": """
+        SELECT id FROM tasks AS t
+         WHERE comment_count <> (SELECT count(*) FROM comments AS c WHERE c.task_id = t.id AND c.deleted_at IS NULL)""",
+    "a comment is not its last version": """
+        SELECT c.id, v.comment_id
+          FROM comments AS c
+          FULL JOIN (SELECT * FROM comment_versions WHERE valid_to = 'infinity') AS v ON v.comment_id = c.id
+         WHERE (c.version, c.revised_at, c.task_id, c.body, c.edited_at, c.deleted_at)
+            IS DISTINCT FROM (v.version, v.valid_from, v.task_id, v.body, v.edited_at, v.deleted_at)""",
     "an import made other tasks than it says": """
         SELECT id FROM imports AS i WHERE created_count <>
                (SELECT count(*) FROM task_history AS h WHERE h.revision = 1 AND h.request_id = i.request_id)""",
@@ -192,7 +201,7 @@ def list_logged(tracker):
 
 
 def fill(api):
-    """Leave tasks in every state, an import with errors, people, a token, a kept answer, a project and a logged day."""
+    """Leave tasks in every state, comments, an import with errors, people, a token, a kept answer and a logged day."""
     api.call("POST", "/api/v1/projects", {"key": "OPS", "name": "Operations"}, key="once")
     person = {"username": "ina", "email": "ina@example.org", "password": "a password of Ina's", "role": "user"}
     ina = api.call("POST", "/api/v1/users", person)
@@ -207,6 +216,11 @@ def fill(api):
         api.call("DELETE", f"/api/v1/tasks/{task_id}")
     for task_id in ids[-TASKS // 10 :]:
         api.call("POST", f"/api/v1/tasks/{task_id}/restore")
+    for task_id in ids[:5]:
+        comment = api.call("POST", f"/api/v1/tasks/{task_id}/comments", {"body": "@ina, is this done?"})
+        api.call("PATCH", f"/api/v1/tasks/{task_id}/comments/{comment['id']}", {"body": "Done"})
+        api.call("PUT", f"/api/v1/tasks/{task_id}/followers/me")
+    api.call("DELETE", f"/api/v1/tasks/{task_id}/comments/{comment['id']}")
     api.upload("".join(f"Row {number},todo\n" for number in range(ROWS)) + BAD_ROW, waits=True)
     api.call("POST", "/api/v1/task-logs/runs")
     assert wait_for(lambda: api.call("GET", "/api/v1/task-logs/runs")["items"])

@@ -5,6 +5,7 @@ FIELDS = {
     *("id", "ref", "project", "title", "description", "status", "priority", "labels", "creator", "assignee"),
     *("due_at", "external_ref", "position", "created_at", "updated_at", "started_at", "completed_at", "deleted_at"),
     *("version", "start_on", "estimate", "recurrence", "parent", "subtask_count", "subtasks_done", "progress"),
+    "comment_count",
 }
 UNKNOWN_ID = 999_999_999
 MAX_BIGINT = 2**63 - 1

@@ -2,7 +2,7 @@ import logging
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select, update
 
 from app.errors import (
     AccountMergedError,
@@ -13,9 +13,11 @@ from app.errors import (
     NotFoundError,
     UsernameTakenError,
 )
+from app.models.comments.comment import Comment, CommentMention
 from app.models.daily_log.task_log import TaskLog
 from app.models.people.user import Role, User
 from app.models.projects.project import ProjectMember
+from app.models.tasks.follower import TaskFollower
 from app.models.tasks.task import Task
 from app.models.tasks.version import TaskVersion
 from app.queries.idempotency import Answer
@@ -72,6 +74,28 @@ class TestMerge:
 
         members = session.execute(select(ProjectMember.project_id, ProjectMember.user_id)).all()
         assert sorted(members) == sorted([(ops.id, ada.id), (web.id, ada.id)])
+
+    def test_moves_what_the_user_follows(self, service, services, boss, grace, ada, factories, session):
+        followed, _assigned, left = (factories.Task(assignee_id=grace.id) for _ in range(3))
+        services.tasks.change(boss, followed.id, {"assignee": None})
+        services.tasks.change(boss, left.id, {"assignee": None})
+        session.execute(update(TaskFollower).where(TaskFollower.task_id == left.id).values(is_following=False))
+
+        service.merge(boss, grace.id, into="ada")
+
+        rows = session.execute(select(TaskFollower.task_id, TaskFollower.user_id, TaskFollower.is_following)).all()
+        assert sorted(rows) == [(followed.id, ada.id, True), (left.id, ada.id, False)]
+
+    def test_moves_comments_and_mentions(self, service, services, boss, grace, ada, factories, session):
+        task = factories.Task()
+        values = {"task_id": task.id, "author_id": grace.id, "body": "@Grace", "body_html": "@Grace"}
+        comment_id = session.scalar(insert(Comment).values(**values).returning(Comment.id))
+        session.execute(insert(CommentMention).values(comment_id=comment_id, version=1, user_id=grace.id))
+
+        service.merge(boss, grace.id, into="ada")
+
+        comment = services.comment_views.get(boss, task.id, comment_id).values
+        assert (comment["author"], comment["mentions"], comment["version"]) == ("ada", ["ada"], 1)
 
     def test_the_merged_account_stays_and_says_into_whom(self, service, services, boss, grace, ada):
         service.merge(boss, grace.id, into="ada")
