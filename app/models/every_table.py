@@ -8,17 +8,20 @@ from app.models.imports import mapping, task_import
 from app.models.login import api_token, attempt, network, password_reset, session, wait
 from app.models.people import user
 from app.models.projects import project
-from app.models.tasks import task, version
+from app.models.tasks import former_ref, task, version
+from app.models.views import saved_view
 
 __all__ = [
     "api_token",
     "attempt",
+    "former_ref",
     "idempotency",
     "mapping",
     "metadata",
     "network",
     "password_reset",
     "project",
+    "saved_view",
     "session",
     "sighting",
     "task",
