@@ -58,6 +58,12 @@ class TaskQuery:
     updated_since: datetime | None = None
     q: str | None = None
     deleted: bool = False
+    # True for the tasks of archived projects alone, False for all others. None leaves the archived ones out unless the
+    # query names a project or a task.
+    archived: bool | None = None
+    # Services resolve it to the ids of projects, for a list that shows the present.
+    hidden_project_ids: tuple[int, ...] = ()
+    archived_project_ids: tuple[int, ...] | None = None
     as_of: datetime | None = None
     # Each is one of SORT_NAMES. The id decides among tasks that are equal in all of them.
     sort: tuple[str, ...] = (DEFAULT_SORT,)
@@ -66,9 +72,23 @@ class TaskQuery:
     include_total: bool = False
     selection: Selection = WHOLE_TASK
 
+    @property
+    def hides_archived(self) -> bool:
+        names_some = bool(self.projects or self.refs)
+        return self.archived is False or (self.archived is None and not names_some)
+
 
 @dataclass(frozen=True, slots=True)
 class TaskView(VersionedRow):
-    """A task with its title, which the classic API shows alone."""
+    """A task with its title, which the classic API shows alone, and its present ref."""
 
     title: str
+    ref: str
+
+    def new_ref(self, key: TaskKey) -> str | None:
+        """The present ref, if the task was found by one that it had in another project."""
+        if not isinstance(key, str):
+            return None
+        project, _, number = key.partition("-")
+        # A client may write zeros before the number.
+        return None if f"{project}-{int(number)}" == self.ref else self.ref

@@ -7,11 +7,19 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
+from app.errors import ProjectArchivedError
 from app.http.downloads import csv_response
 from app.http.file_answers import CSV
 from app.http.identity.access import current_actor, requires
-from app.http.openapi import LOCATION, X_CACHE, Blueprint, versioned
-from app.http.responses import items_response, no_content, page_response, precondition, versioned_response
+from app.http.openapi import LOCATION, X_CACHE, Blueprint, raises, versioned
+from app.http.responses import (
+    items_response,
+    no_content,
+    page_response,
+    precondition,
+    versioned_or_moved,
+    versioned_response,
+)
 from app.queries.tasks import Selection, TaskKey, TaskQuery
 from app.schemas.base import PageQuery
 from app.schemas.tasks.answers import ShownTask, Task, TaskPage, TaskVersionPage
@@ -58,6 +66,7 @@ def export_tasks(query: TaskQuery) -> Response:
 @requires(Permission.TASK_CREATE)
 @blueprint.arguments(TaskInput)
 @blueprint.response(201, Task, headers=LOCATION)
+@raises(ProjectArchivedError)
 @versioned
 def create_task(values: TaskChanges) -> Response:
     """Create a task."""
@@ -69,14 +78,18 @@ def create_task(values: TaskChanges) -> Response:
 @requires(Permission.TASK_READ)
 @blueprint.arguments(TaskSelection, location="query")
 @blueprint.response(200, ShownTask)
+@blueprint.doc(responses={"301": {"description": "The task has another ref now.", "headers": LOCATION}})
 @versioned
 def show_task(selection: Selection, task_id: TaskKey) -> Response:
     """Show a task. The `ETag` is its version, and `If-None-Match` saves the body.
 
     Here and in all paths below, `task_id` is the id or the ref, such as `OPS-42`, in any case. A ref changes when the
-    task moves to another project, and an id never changes. Only managers and admins see a deleted task.
+    task moves to another project, and an id never changes. A former ref still means the task: here the answer is 301
+    with the path of the present ref, and every other operation finds the task at once. Only managers and admins see a
+    deleted task.
     """
-    return versioned_response(services().task_views.get(current_actor(), task_id, selection))
+    task = services().task_views.get(current_actor(), task_id, selection)
+    return versioned_or_moved(task, task.new_ref(task_id))
 
 
 @blueprint.get("/<task:task_id>/history")
@@ -98,6 +111,7 @@ def list_task_history(query: dict[str, Any], task_id: TaskKey) -> Response:
 @requires(Permission.TASK_UPDATE)
 @blueprint.arguments(TaskReplacement)
 @blueprint.response(200, Task)
+@raises(ProjectArchivedError)
 @versioned
 def replace_task(values: TaskChanges, task_id: TaskKey) -> Response:
     """Replace a task. With `If-Match`, the answer is 412 if the task has changed since you read it.
@@ -111,6 +125,7 @@ def replace_task(values: TaskChanges, task_id: TaskKey) -> Response:
 @requires(Permission.TASK_UPDATE)
 @blueprint.arguments(TaskPatch)
 @blueprint.response(200, Task)
+@raises(ProjectArchivedError)
 @versioned
 def change_task(values: TaskChanges, task_id: TaskKey) -> Response:
     """Change some fields of a task. With `If-Match`, the answer is 412 if the task has changed since you read it.
@@ -125,6 +140,7 @@ def change_task(values: TaskChanges, task_id: TaskKey) -> Response:
 @requires(Permission.TASK_UPDATE)
 @blueprint.arguments(TaskStatusChange)
 @blueprint.response(200, Task)
+@raises(ProjectArchivedError)
 @versioned
 def change_task_status(values: TaskChanges, task_id: TaskKey) -> Response:
     """Change the status, the deadline, or both. With `If-Match`, the answer is 412 if the task has changed since.
@@ -137,6 +153,7 @@ def change_task_status(values: TaskChanges, task_id: TaskKey) -> Response:
 @blueprint.delete("/<task:task_id>")
 @requires(Permission.TASK_DELETE)
 @blueprint.response(204)
+@raises(ProjectArchivedError)
 @versioned
 def delete_task(task_id: TaskKey) -> Response:
     """Delete a task so that it can be restored. With `If-Match`, 412 if it has changed since. Managers and admins only.
@@ -150,6 +167,7 @@ def delete_task(task_id: TaskKey) -> Response:
 @blueprint.post("/<task:task_id>/restore")
 @requires(Permission.TASK_RESTORE)
 @blueprint.response(200, Task)
+@raises(ProjectArchivedError)
 @versioned
 def restore_task(task_id: TaskKey) -> Response:
     """Restore a deleted task. Managers and admins only.

@@ -1,4 +1,4 @@
-"""Saved views and their pins. The next revision adds the project of a view, so that each locks only one table in use."""
+"""Saved views and their pins. The next revision adds the project of a view, so each locks only one table in use."""
 
 from alembic import op
 

@@ -18,7 +18,7 @@ from app.repositories.daily_log.days import LOG_FIELDS, RUN_FIELDS
 from app.repositories.imports.imports import ERROR_FIELDS, IMPORT_DETAIL_FIELDS, IMPORT_FIELDS, MAPPING_FIELDS
 from app.repositories.login.api_tokens import TOKEN_FIELDS
 from app.repositories.people import USER_FIELDS
-from app.repositories.projects import MEMBER_FIELDS, PROJECT_FIELDS
+from app.repositories.projects import MEMBER_FIELDS, PROJECT_FIELDS, PROJECT_SUMMARY_FIELDS
 from app.repositories.tasks.rows import TASK_FIELDS
 from app.routes import classic
 from app.routes.daily_log import with_link
@@ -27,14 +27,15 @@ from app.schemas.daily_log import LogDayPage, LogRun, LogRunPage, TaskLog, TaskL
 from app.schemas.imports import Import, ImportMapping, ImportPage, ImportProblem, ImportProblemPage, ImportSummary
 from app.schemas.login import ApiToken, ApiTokenPage
 from app.schemas.people import User, UserPage
-from app.schemas.projects import Member, MemberPage, Project, ProjectPage
+from app.schemas.projects import Member, MemberPage, Project, ProjectPage, ProjectSummary
 from app.schemas.tasks.answers import ShownTask, Task, TaskPage
 
 PAIRS = {
     "tasks": (TASK_FIELDS, Task),
     "users": (USER_FIELDS, User),
     "API tokens": (TOKEN_FIELDS, ApiToken),
-    "projects": (PROJECT_FIELDS, Project),
+    "projects": (PROJECT_SUMMARY_FIELDS, ProjectSummary),
+    "a project": (PROJECT_FIELDS, Project),
     "members": (MEMBER_FIELDS, Member),
     "imports": (IMPORT_FIELDS, ImportSummary),
     "an import": (IMPORT_DETAIL_FIELDS, Import),

@@ -7,6 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.errors import ProjectArchivedError
 from app.models.base import Base
 
 DEFAULT_PROJECT_KEY = "GEN"
@@ -15,6 +16,8 @@ MAX_PROJECT_NAME_LENGTH = 100
 MAX_PROJECT_DESCRIPTION_LENGTH = 20_000
 COLOR_PATTERN = r"^#[0-9a-f]{6}$"
 MAX_WIP_LIMIT = 10_000
+# The active statuses, of which a project may limit the number of tasks. A test compares them with those of tasks.
+LIMITED_STATUSES = ("todo", "in_progress", "blocked")
 
 
 def in_capitals(text: str) -> str:
@@ -56,6 +59,11 @@ class Project(Base):
         CheckConstraint(f"color ~ '{COLOR_PATTERN}'", "color_format"),
         CheckConstraint("archived_at IS NULL OR NOT includes_everyone", "default_is_open"),
     )
+
+    def ensure_open(self) -> None:
+        """Raises ProjectArchivedError if the project is archived, and so is read-only."""
+        if self.archived_at is not None:
+            raise ProjectArchivedError(f"the project {self.key} is archived, so it cannot be changed")
 
 
 class ProjectMember(Base):

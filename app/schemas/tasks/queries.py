@@ -100,6 +100,13 @@ class TaskFilters(StrictSchema):
         load_default=False, metadata={"description": "`true`: only deleted tasks; managers and admins"}
     )
 
+    archived = fields.Boolean(
+        metadata={
+            "description": "`true`: only tasks of archived projects; `false`: only others; absent: only others, unless "
+            "`project` or `ref` names some"
+        }
+    )
+
     @post_load
     def _query(self, values: dict[str, Any], **_kwargs: Any) -> TaskQuery:
         lists: dict[str, Any] = {ours: tuple(values.pop(name)) for name, ours in _LISTS.items() if name in values}
