@@ -14,6 +14,7 @@ from app.composition.use_cases.people import PeopleUseCases
 from app.composition.use_cases.projects import ProjectUseCases
 from app.composition.use_cases.reports import ReportUseCases
 from app.composition.use_cases.tasks import TaskUseCases
+from app.composition.use_cases.views import ViewUseCases
 
 
 class Services(
@@ -21,6 +22,7 @@ class Services(
     ReportUseCases,
     ImportUseCases,
     DailyLogUseCases,
+    ViewUseCases,
     TaskUseCases,
     IdempotencyUseCases,
     LoginUseCases,

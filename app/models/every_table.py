@@ -1,6 +1,6 @@
 """Imports every model, so that migrations can compare all tables with the database."""
 
-from app.models import idempotency
+from app.models import idempotency, views
 from app.models.base import Base
 from app.models.daily_log import task_log
 from app.models.health import sighting
@@ -9,7 +9,6 @@ from app.models.login import api_token, attempt, network, password_reset, sessio
 from app.models.people import user
 from app.models.projects import project
 from app.models.tasks import former_ref, task, version
-from app.models.views import saved_view
 
 __all__ = [
     "api_token",
@@ -21,7 +20,6 @@ __all__ = [
     "network",
     "password_reset",
     "project",
-    "saved_view",
     "session",
     "sighting",
     "task",
@@ -29,6 +27,7 @@ __all__ = [
     "task_log",
     "user",
     "version",
+    "views",
     "wait",
 ]
 

@@ -1,7 +1,9 @@
 """The query of a list of tasks (filters, order and page), and a single task as clients see it."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.queries.pages import DEFAULT_PAGE_SIZE, VersionedRow
@@ -31,6 +33,17 @@ class Selection:
 
 
 WHOLE_TASK = Selection()
+
+
+@dataclass(frozen=True, slots=True)
+class ViewToOpen:
+    """A saved view that a query names. Given the parameters that the view has stored, `merged` makes the whole query.
+
+    It raises InvalidError for stored parameters that are no longer valid.
+    """
+
+    id: int
+    merged: Callable[[Mapping[str, Any]], "TaskQuery"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,8 @@ class TaskQuery:
     limit: int = DEFAULT_PAGE_SIZE
     include_total: bool = False
     selection: Selection = WHOLE_TASK
+    # `SavedViewService.opened` replaces a query with a view by one without.
+    view: ViewToOpen | None = None
 
     @property
     def hides_archived(self) -> bool:

@@ -43,7 +43,11 @@ def list_tasks(query: TaskQuery) -> Response:
     projects then, including those that were deleted later. Of a task that is deleted now, users and viewers see only
     what the daily log keeps: no description, labels or `external_ref`, and no filter finds it by them. Before the
     first task came in, the list is empty. A time in the future is refused, with a minute's tolerance for clocks.
+
+    `view` opens a saved view: its filters, sort and fields apply as if they had been sent, and a parameter that is sent
+    replaces that of the view. A view that you cannot see is refused (422).
     """
+    query = services().saved_views.opened(current_actor(), query)
     page, was_cached = services().task_views.list_page(current_actor(), query)
     return page_response(page, was_cached=was_cached)
 
@@ -59,6 +63,7 @@ def export_tasks(query: TaskQuery) -> Response:
     Times are ISO 8601 in UTC. The import reads the file, but ignores `ref` and `project`: the tasks go into the
     project of the upload. Only managers and admins export deleted tasks.
     """
+    query = services().saved_views.opened(current_actor(), query)
     return csv_response(services().task_export.write(current_actor(), query), "tasks.csv")
 
 

@@ -28,6 +28,8 @@ def resolved(actor: Actor, query: TaskQuery, calendar: Calendar) -> TaskQuery:
 
     Raises ForbiddenError if it asks for deleted tasks and the actor may not see them.
     """
+    if query.view is not None:
+        raise RuntimeError("the query names a view that was not opened")
     if query.deleted:
         ensure_may(actor, Permission.TASK_RESTORE)
     if MYSELF in {query.assignee, query.creator}:

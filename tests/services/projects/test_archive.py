@@ -79,7 +79,7 @@ class TestReadOnly:
     @pytest.mark.parametrize(
         "write",
         [
-            lambda tasks, actor, task: tasks.create(actor, {"title": "Two", "project": "OPS"}),
+            lambda tasks, actor, _task: tasks.create(actor, {"title": "Two", "project": "OPS"}),
             lambda tasks, actor, task: tasks.change(actor, task.id, {"title": "Two"}),
             lambda tasks, actor, task: tasks.change(actor, task.id, {"position": 7.0}),
             lambda tasks, actor, task: tasks.change(actor, task.id, {"project": "GEN"}),
