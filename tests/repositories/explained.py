@@ -7,7 +7,7 @@ from sqlalchemy import event
 
 from app.queries.pages import MAX_PAGE_SIZE
 
-GROWING = re.compile(r"tasks|task_history|task_logs(_\d{4}_\d{2})?")
+GROWING = re.compile(r"tasks|task_history|task_logs(_\d{4}_\d{2})?|former_refs|saved_views")
 CHANGE = re.compile(r"\b(INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b")
 # A page may read as many rows of growing tables as this, whether it shows or sorts them or leaves them out.
 FEW_PAGES = 15 * MAX_PAGE_SIZE
