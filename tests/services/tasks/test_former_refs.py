@@ -1,5 +1,7 @@
 """A task that has moved to another project is still found by its former refs."""
 
+import runpy
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from app.models.people.user import Role
 from app.models.tasks.former_ref import FormerRef
 from app.models.tasks.task import Task
 from app.queries.tasks import TaskQuery
+from tests.servers import ROOT
 from tests.unhurried import UNHURRIED
 
 
@@ -60,6 +63,20 @@ class TestFormerRef:
         )
 
         assert [services.task_views.get(boss, f"OPS-{number}").id for number in numbers] == [task.id for task in tasks]
+
+    def test_is_filled_in_from_the_history_for_tasks_that_moved_before(self, services, boss, session, moved):
+        task, _former = moved
+        services.tasks.change(boss, task.id, {"project": "OPS"})
+        rows = select(FormerRef.project_id, FormerRef.number, FormerRef.task_id).order_by(FormerRef.project_id)
+        kept = session.execute(rows).all()
+        session.execute(delete(FormerRef))
+
+        fill = runpy.run_path(str(ROOT / "migrations/versions/2026_11_28_former_refs_fill.py"))["FILL"]
+        for _ in range(2):
+            session.execute(text(fill))
+
+        assert len(kept) == 2
+        assert session.execute(rows).all() == kept
 
     def test_goes_with_a_task_that_is_removed_for_good(self, services, boss, session, moved):
         task, former = moved
