@@ -133,6 +133,12 @@ class ProjectKeyTakenError(ConflictError):
     code = "project_key_taken"
 
 
+class ProjectArchivedError(ConflictError):
+    """The project and its tasks are read-only."""
+
+    code = "project_archived"
+
+
 class LastAdminError(ConflictError):
     code = "last_admin"
 
@@ -167,6 +173,14 @@ class HasSubtasksError(ConflictError):
 
 class TooManyTokensError(ConflictError):
     code = "too_many_tokens"
+
+
+class TooManyViewsError(ConflictError):
+    code = "too_many_views"
+
+
+class TooManyPinsError(ConflictError):
+    code = "too_many_pins"
 
 
 class ResetTokenInvalidError(InvalidError):

@@ -13,4 +13,11 @@ def actor_of(session: Session, user: User) -> Actor:
     login_session = factories.LoginSession(user_id=user.id)
     row = SessionRepository(session).get_with_user(login_session.id, user.id)
     assert row is not None
-    return Actor(user.id, user.username, user.role, frozenset(row.project_ids), login_session.id)
+    return Actor(
+        user.id,
+        user.username,
+        user.role,
+        frozenset(row.project_ids),
+        login_session.id,
+        archived_project_ids=frozenset(row.archived_project_ids),
+    )

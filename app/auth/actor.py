@@ -23,6 +23,8 @@ class Actor:
     # The API token that the actor uses, and what it is limited to. Both are None for an actor without a token.
     token_id: int | None = None
     scopes: frozenset[TokenScope] | None = None
+    # Of the projects that the actor sees, those that are archived.
+    archived_project_ids: frozenset[int] = frozenset()
 
     @property
     def sees_everything(self) -> bool:
@@ -43,6 +45,7 @@ class Actor:
                 "session_id": session_id,
                 "token_id": self.token_id,
                 "scopes": None if self.scopes is None else sorted(self.scopes),
+                "archived_project_ids": sorted(self.archived_project_ids),
             }
         )
 
@@ -58,4 +61,5 @@ class Actor:
             None if session_id is None else UUID(session_id),
             values["token_id"],
             None if scopes is None else frozenset(map(TokenScope, scopes)),
+            frozenset(values["archived_project_ids"]),
         )

@@ -12,6 +12,7 @@ from app.auth.actor import Actor
 from app.errors import ForbiddenError, InsufficientScopeError
 from app.models.login.api_token import TokenScope
 from app.models.people.user import Role
+from app.models.views import ViewVisibility
 
 
 class Permission(StrEnum):
@@ -37,6 +38,14 @@ class Permission(StrEnum):
     PROJECT_READ = "project:read"
     PROJECT_CREATE = "project:create"
     PROJECT_UPDATE = "project:update"
+    VIEW_READ = "view:read"
+    # Keep saved views of one's own, and pin views.
+    VIEW_OWN = "view:own"
+    # Share a view with the members of a project, and with everybody.
+    VIEW_SHARE = "view:share"
+    VIEW_PUBLISH = "view:publish"
+    # Change the shared views of others.
+    VIEW_MANAGE = "view:manage"
     USER_READ = "user:read"
     USER_READ_ALL = "user:read_all"
     USER_MANAGE = "user:manage"
@@ -55,12 +64,19 @@ _VIEWER = frozenset(
         Permission.TASK_FOLLOW,
         Permission.TASK_LOG_READ,
         Permission.PROJECT_READ,
+        Permission.VIEW_READ,
+        Permission.VIEW_OWN,
         Permission.USER_READ,
         Permission.SESSION_OWN,
         Permission.TOKEN_OWN,
     }
 )
-_USER = _VIEWER | {Permission.TASK_CREATE, Permission.TASK_UPDATE, Permission.COMMENT_WRITE}
+_USER = _VIEWER | {
+    Permission.TASK_CREATE,
+    Permission.TASK_UPDATE,
+    Permission.COMMENT_WRITE,
+    Permission.VIEW_SHARE,
+}
 _MANAGER = _USER | {
     Permission.TASK_DELETE,
     Permission.TASK_RESTORE,
@@ -72,6 +88,8 @@ _MANAGER = _USER | {
     Permission.IMPORT_READ,
     Permission.PROJECT_CREATE,
     Permission.PROJECT_UPDATE,
+    Permission.VIEW_PUBLISH,
+    Permission.VIEW_MANAGE,
     Permission.USER_READ_ALL,
 }
 
@@ -84,7 +102,9 @@ PERMISSIONS_OF: dict[Role, frozenset[Permission]] = {
 
 # Every token may show its owner's account.
 PERMISSIONS_OF_SCOPE: dict[TokenScope, frozenset[Permission]] = {
-    TokenScope.TASKS_READ: frozenset({Permission.USER_READ, Permission.TASK_READ, Permission.PROJECT_READ}),
+    TokenScope.TASKS_READ: frozenset(
+        {Permission.USER_READ, Permission.TASK_READ, Permission.PROJECT_READ, Permission.VIEW_READ}
+    ),
     TokenScope.TASKS_WRITE: frozenset(
         {
             Permission.USER_READ,
@@ -100,6 +120,10 @@ PERMISSIONS_OF_SCOPE: dict[TokenScope, frozenset[Permission]] = {
             # With `tasks:read`, this also shows deleted comments.
             Permission.COMMENT_MODERATE,
             Permission.TASK_LOG_RUN,
+            Permission.VIEW_OWN,
+            Permission.VIEW_SHARE,
+            Permission.VIEW_PUBLISH,
+            Permission.VIEW_MANAGE,
         }
     ),
     TokenScope.IMPORTS_WRITE: frozenset({Permission.USER_READ, Permission.IMPORT_CREATE, Permission.IMPORT_READ}),
@@ -143,6 +167,42 @@ def ensure_may(actor: Actor, permission: Permission, subject: InProject | None =
         raise InsufficientScopeError(_need_of(permission))
     if subject is not None and not may_enter(actor, subject.project_id):
         raise ForbiddenError("you are not a member of the project")
+
+
+class Shareable(Protocol):
+    """A saved view, as far as its access is concerned."""
+
+    @property
+    def owner_id(self) -> int: ...
+
+    @property
+    def visibility(self) -> ViewVisibility: ...
+
+
+def ensure_may_change_view(actor: Actor, view: Shareable) -> None:
+    """Raise ForbiddenError unless the actor may change or delete this view, which they can see.
+
+    Its owner may; so may a manager of the project that it is shared with; and an admin, if it is shared at all. A
+    private view is nobody else's business: not even an admin sees it.
+    """
+    if view.owner_id == actor.user_id:
+        ensure_may(actor, Permission.VIEW_OWN)
+        return
+    ensure_may(actor, Permission.VIEW_MANAGE)
+    if view.visibility is ViewVisibility.EVERYONE and not actor.sees_everything:
+        raise ForbiddenError("only its owner or an admin changes a view that everybody sees")
+
+
+def ensure_may_share_view(actor: Actor, view: Shareable, visibility: ViewVisibility) -> None:
+    """Raise ForbiddenError unless the actor may give this visibility to a view that they may change."""
+    match visibility:
+        case ViewVisibility.PRIVATE:
+            if view.owner_id != actor.user_id:
+                raise ForbiddenError("only its owner makes a view private")
+        case ViewVisibility.PROJECT:
+            ensure_may(actor, Permission.VIEW_SHARE)
+        case ViewVisibility.EVERYONE:
+            ensure_may(actor, Permission.VIEW_PUBLISH)
 
 
 def scopes_with(permission: Permission) -> list[TokenScope]:

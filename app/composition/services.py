@@ -15,6 +15,7 @@ from app.composition.use_cases.people import PeopleUseCases
 from app.composition.use_cases.projects import ProjectUseCases
 from app.composition.use_cases.reports import ReportUseCases
 from app.composition.use_cases.tasks import TaskUseCases
+from app.composition.use_cases.views import ViewUseCases
 
 
 class Services(
@@ -22,6 +23,7 @@ class Services(
     ReportUseCases,
     ImportUseCases,
     DailyLogUseCases,
+    ViewUseCases,
     CommentUseCases,
     TaskUseCases,
     IdempotencyUseCases,

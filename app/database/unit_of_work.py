@@ -15,13 +15,19 @@ from psycopg2.errors import (
     UndefinedTable,
 )
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from app.database.engine import HAS_FLUSHED, IS_SIGNED, OWNS_CONNECTION
+from app.database.engine import HAS_FLUSHED, IS_SIGNED, OWNS_CONNECTION, violated_constraint
 from app.database.prepared import PlannedOnce
-from app.errors import ChangesCollidedError, OutcomeUnknownError, StatementTooSlowError, UnavailableError
+from app.errors import (
+    ChangesCollidedError,
+    OutcomeUnknownError,
+    ProjectArchivedError,
+    StatementTooSlowError,
+    UnavailableError,
+)
 from app.events import Event
 
 logger = logging.getLogger(__name__)
@@ -36,6 +42,9 @@ OUTCOME_SECONDS = 2.0
 OUTCOME_PAUSE_SECONDS = 0.1
 # What a database lacks that has not been migrated to this release.
 OLDER_SCHEMA = (UndefinedTable, UndefinedColumn)
+# The trigger `ensure_projects_are_open` names itself as this constraint. Every writer of tasks may meet it, so it is
+# translated here and not by each of their repositories.
+PROJECTS_ARE_OPEN = "projects_are_open"
 
 # Sets the actor and request that the history's triggers read in this transaction, and returns the transaction's number.
 # A server that crashes and loses the transaction may assign its number again. Recovery from a crash ends with a
@@ -178,6 +187,8 @@ class UnitOfWork:
             yield
         except (DBAPIError, PoolTimeoutError) as error:
             self._roll_back()
+            if isinstance(error, IntegrityError) and violated_constraint(error) == PROJECTS_ARE_OPEN:
+                raise _project_archived(error) from error
             if not _is_unavailable(error):
                 raise
             raise _unavailable(error) from error
@@ -241,6 +252,11 @@ class UnitOfWork:
             self._session.rollback()
         except DBAPIError:
             self._session.invalidate()
+
+
+def _project_archived(error: IntegrityError) -> ProjectArchivedError:
+    key = getattr(getattr(error.orig, "diag", None), "message_detail", None)
+    return ProjectArchivedError(f"the project {key} is archived, so it cannot be changed")
 
 
 def _is_unavailable(error: DBAPIError | PoolTimeoutError) -> bool:

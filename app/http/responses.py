@@ -59,6 +59,18 @@ def versioned_response(row: VersionedRow, status: int = 200, headers: dict[str, 
     return response
 
 
+def versioned_or_moved(row: VersionedRow, moved_to: str | None) -> Response:
+    """The row, or a redirect if `moved_to` is the name by which it is found now, in place of the path's last part."""
+    if moved_to is None:
+        return versioned_response(row)
+    path, query = quote(request.path.rpartition("/")[0]), request.query_string.decode("ascii", "replace")
+    location = f"{path}/{quote(moved_to)}" + (f"?{query}" if query else "")
+    # Only the caller may learn where it is, and they may lose sight of it.
+    response = Response(status=301, headers={"Location": location, "Cache-Control": "private, no-cache"})
+    del response.headers["Content-Type"]
+    return response
+
+
 def init_preconditions(app: Flask, settings: Settings) -> None:
     app.config["REQUIRE_IF_MATCH"] = settings.require_if_match
 

@@ -1,6 +1,6 @@
 """Imports every model, so that migrations can compare all tables with the database."""
 
-from app.models import idempotency
+from app.models import idempotency, views
 from app.models.base import Base
 from app.models.comments import comment
 from app.models.comments import version as comment_version
@@ -10,7 +10,7 @@ from app.models.imports import mapping, task_import
 from app.models.login import api_token, attempt, network, password_reset, session, wait
 from app.models.people import user
 from app.models.projects import project
-from app.models.tasks import follower, task, version
+from app.models.tasks import follower, former_ref, task, version
 
 __all__ = [
     "api_token",
@@ -18,6 +18,7 @@ __all__ = [
     "comment",
     "comment_version",
     "follower",
+    "former_ref",
     "idempotency",
     "mapping",
     "metadata",
@@ -31,6 +32,7 @@ __all__ = [
     "task_log",
     "user",
     "version",
+    "views",
     "wait",
 ]
 

@@ -1,7 +1,9 @@
 """The query of a list of tasks (filters, order and page), and a single task as clients see it."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.queries.pages import DEFAULT_PAGE_SIZE, VersionedRow
@@ -34,6 +36,17 @@ WHOLE_TASK = Selection()
 
 
 @dataclass(frozen=True, slots=True)
+class ViewToOpen:
+    """A saved view that a query names. Given the parameters that the view has stored, `merged` makes the whole query.
+
+    It raises InvalidError for stored parameters that are no longer valid.
+    """
+
+    id: int
+    merged: Callable[[Mapping[str, Any]], "TaskQuery"]
+
+
+@dataclass(frozen=True, slots=True)
 class TaskQuery:
     """The filters, order and page of a list. Empty and None do not filter. A person is an id, a name or `none`."""
 
@@ -60,6 +73,12 @@ class TaskQuery:
     updated_since: datetime | None = None
     q: str | None = None
     deleted: bool = False
+    # True for the tasks of archived projects alone, False for all others. None leaves the archived ones out unless the
+    # query names a project or a task.
+    archived: bool | None = None
+    # Services resolve it to the ids of projects, for a list that shows the present.
+    hidden_project_ids: tuple[int, ...] = ()
+    archived_project_ids: tuple[int, ...] | None = None
     as_of: datetime | None = None
     # Each is one of SORT_NAMES. The id decides among tasks that are equal in all of them.
     sort: tuple[str, ...] = (DEFAULT_SORT,)
@@ -67,13 +86,23 @@ class TaskQuery:
     limit: int = DEFAULT_PAGE_SIZE
     include_total: bool = False
     selection: Selection = WHOLE_TASK
+    # `SavedViewService.opened` replaces a query with a view by one without.
+    view: ViewToOpen | None = None
+
+    @property
+    def hides_archived(self) -> bool:
+        names_some = bool(self.projects or self.refs)
+        return self.archived is False or (self.archived is None and not names_some)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskView(VersionedRow):
-    """A task with its title, which the classic API shows alone, and what its answer shows beside its own version."""
+    """A task with its title, which the classic API shows alone, its present ref, and what its answer shows beside its
+    own version.
+    """
 
     title: str
+    ref: str
     # Comments, subtasks, and subtasks that are done.
     counts: tuple[int, ...]
 
@@ -81,3 +110,11 @@ class TaskView(VersionedRow):
     def freshness(self) -> str:
         """Comments and subtasks change the answer but not the task, so they do not outdate what a client has read."""
         return "-".join(map(str, self.counts)) if any(self.counts) else ""
+
+    def new_ref(self, key: TaskKey) -> str | None:
+        """The present ref, if the task was found by one that it had in another project."""
+        if not isinstance(key, str):
+            return None
+        project, _, number = key.partition("-")
+        # A client may write zeros before the number.
+        return None if f"{project}-{int(number)}" == self.ref else self.ref

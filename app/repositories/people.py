@@ -1,8 +1,10 @@
 """The SQL of users: finding, adding and listing them."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -70,6 +72,17 @@ class UserRepository:
         """The user with current values, who cannot be changed until the commit, but can be assigned tasks meanwhile."""
         statement = select(User).where(User.id == user_id).with_for_update(read=True)
         return self._session.scalar(statement.execution_options(populate_existing=True))
+
+    def find_ids(self, names: Collection[str]) -> dict[str, int]:
+        """The id of each name that is an email address or a username of a user, as `get_by_name` finds it."""
+        named = func.unnest(parameter("names", ARRAY(Text))).column_valued("name")
+        statement = select(named, id_of_name(named)).params(names=[*names])
+        return {name: user_id for name, user_id in self._session.execute(statement) if user_id is not None}
+
+    def lock_shared(self, user_ids: Collection[int]) -> None:
+        """Keep the users from being changed until the commit, as `get_shared` does. Locks in the order of their ids."""
+        users = select(User.id).where(User.id.in_(user_ids)).order_by(User.id)
+        self._session.execute(users.with_for_update(read=True))
 
     def get_by_login(self, login: str) -> User | None:
         """Find a user who is not a service account by username or email.

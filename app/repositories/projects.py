@@ -5,8 +5,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Text, cast, delete, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, ColumnElement, Text, cast, delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import array, insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -20,14 +20,23 @@ from app.queries.pages import Page, VersionedRow, decode_cursor, is_integer
 from app.repositories.pages import AnySelect, json_text, page_of
 from app.repositories.scope import anybody_like, is_in_scope, scope_parameters
 
-PROJECT_FIELDS: dict[str, Any] = {
+# A list leaves out the descriptions, which may be long.
+PROJECT_SUMMARY_FIELDS: dict[str, Any] = {
     "id": Project.id,
     "key": Project.key,
     "name": Project.name,
+    "color": Project.color,
+    "wip_limits": Project.wip_limits,
     "includes_everyone": Project.includes_everyone,
+    "archived_at": Project.archived_at,
     "created_at": Project.created_at,
     "updated_at": Project.updated_at,
     "version": Project.version,
+}
+PROJECT_FIELDS: dict[str, Any] = {
+    name: column
+    for field, of_list in PROJECT_SUMMARY_FIELDS.items()
+    for name, column in [(field, of_list), *([("description", Project.description)] if field == "name" else [])]
 }
 MEMBER_FIELDS: dict[str, Any] = {
     "id": User.id,
@@ -35,6 +44,8 @@ MEMBER_FIELDS: dict[str, Any] = {
     "role": User.role,
     "added_at": ProjectMember.added_at,
 }
+# The lock of the triggers `ensure_projects_are_open` and `record_archival`.
+_LOCK_ALONE = text("SELECT pg_advisory_xact_lock(7203117, project_lock_key(:project_id))")
 _MOVE_MEMBERSHIPS = text("""
     WITH moved AS (DELETE FROM project_members WHERE user_id = :from_id RETURNING project_id),
          added AS (INSERT INTO project_members (project_id, user_id) SELECT project_id, :to_id FROM moved
@@ -89,6 +100,13 @@ class ProjectRepository:
         """The project of a task that the actor may see."""
         return self._session.get_one(Project, project_id)
 
+    def lock_tasks_of(self, project_id: int) -> None:
+        """Wait until nobody writes a task of the project, and keep everybody from it until the commit.
+
+        Call it before the project's row is locked: a writer of tasks may hold this lock and wait for the row.
+        """
+        self._session.execute(_LOCK_ALONE, {"project_id": project_id})
+
     def add(self, project: Project, *, member_id: int) -> None:
         """Add a project with its first member.
 
@@ -109,7 +127,11 @@ class ProjectRepository:
         self._session.flush()
 
     def take_task_numbers(self, project_id: int, count: int) -> int:
-        """Reserve `count` numbers and return the last one before them. Locks the project's row until the commit."""
+        """Reserve `count` numbers and return the last one before them. Locks the project's row until the commit.
+
+        The lock that writers of the project's tasks share comes first, as for everybody who needs both.
+        """
+        self._session.execute(select(func.ensure_projects_are_open(array([project_id], type_=BigInteger))))
         statement = (
             update(Project)
             .where(Project.id == project_id)
@@ -151,9 +173,13 @@ class ProjectRepository:
 
     def add_member(self, project_id: int, user_id: int, *, at: datetime) -> bool:
         """False if the user was a member before. Otherwise the project has a new version."""
-        values = {"project_id": project_id, "user_id": user_id}
+        return self.add_members(project_id, [user_id], at=at)
+
+    def add_members(self, project_id: int, user_ids: Collection[int], *, at: datetime) -> bool:
+        """False if all users were members before. Otherwise the project has a new version, one for all of them."""
+        values = [{"project_id": project_id, "user_id": user_id} for user_id in sorted(set(user_ids))]
         statement = insert(ProjectMember).values(values).on_conflict_do_nothing().returning(ProjectMember.project_id)
-        return self._raise_versions(self._session.scalars(statement).all(), at=at)
+        return self._raise_versions(set(self._session.scalars(statement)), at=at)
 
     def remove_member(self, project_id: int, user_id: int, *, at: datetime) -> bool:
         """False if the user was no member before. Otherwise the project has a new version."""
@@ -198,8 +224,10 @@ class ProjectRepository:
         row = self._session.execute(statement).one()
         return VersionedRow(row[0].encode(), row.id, row.version)
 
-    def list_page(self, actor: Actor, *, cursor: str | None, limit: int) -> Page:
-        statement = _visible_to(actor, select(json_text(PROJECT_FIELDS), cast(Project.id, Text), Project.id))
+    def list_page(self, actor: Actor, *, archived: bool, cursor: str | None, limit: int) -> Page:
+        """A page of the archived projects, or of the others."""
+        statement = _visible_to(actor, select(json_text(PROJECT_SUMMARY_FIELDS), cast(Project.id, Text), Project.id))
+        statement = statement.where(Project.archived_at.is_not(None) if archived else Project.archived_at.is_(None))
         if cursor is not None:
             statement = statement.where(Project.id > decode_cursor(cursor, "id", is_integer).id)
         rows = self._session.execute(statement.order_by(Project.id).limit(limit + 1)).all()
@@ -215,6 +243,26 @@ class ProjectRepository:
             statement = statement.where(User.id > decode_cursor(cursor, "id", is_integer).id)
         rows = self._session.execute(statement.order_by(User.id).limit(limit + 1)).all()
         return page_of(rows, limit=limit, sort="id", total=None)
+
+
+def project_ids_of_user() -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """Two columns of a statement that reads users: the ids of a user's projects, and of the archived ones they see.
+
+    An admin sees every project, and is in those that they are a member of.
+    """
+    is_member = (
+        select(ProjectMember.project_id)
+        .where(ProjectMember.user_id == User.id, ProjectMember.project_id == Project.id)
+        .correlate(User, Project)
+        .exists()
+    )
+    is_in = Project.includes_everyone | is_member
+    ids = select(Project.id).where(is_in)
+    archived_ids = select(Project.id).where(Project.archived_at.is_not(None), is_in | (User.role == Role.ADMIN))
+    return (
+        func.array(ids.scalar_subquery()).label("project_ids"),
+        func.array(archived_ids.scalar_subquery()).label("archived_project_ids"),
+    )
 
 
 def _visible_to(actor: Actor, statement: AnySelect) -> AnySelect:

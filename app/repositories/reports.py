@@ -10,8 +10,15 @@ from sqlalchemy.orm import Session
 from app.auth.actor import Actor
 
 # Each version adds one to its status on the day it begins and subtracts one on the day it ends. Everything before the
-# first day is summed up on the day before it.
+# first day is summed up on the day before it. A version that lasts while its project is archived does not count
+# meanwhile: it ends and begins again.
 _FLOW = """
+    WITH archived_versions AS (
+        SELECT status, project_id, greatest(valid_from, archived_at) AS archived_from,
+               least(valid_to, restored_at) AS archived_until
+          FROM task_history JOIN project_archivals USING (project_id)
+         WHERE deleted_at IS NULL AND archived_at < valid_to AND restored_at > valid_from AND {hides_archived}
+    )
     SELECT day, status, sum(change)::bigint AS change
       FROM (
           SELECT greatest((valid_from AT TIME ZONE :zone)::date, :before) AS day, status, 1 AS change, project_id
@@ -19,6 +26,12 @@ _FLOW = """
           UNION ALL
           SELECT greatest((valid_to AT TIME ZONE :zone)::date, :before), status, -1, project_id
             FROM task_history WHERE deleted_at IS NULL AND valid_to < :end
+          UNION ALL
+          SELECT greatest((archived_from AT TIME ZONE :zone)::date, :before), status, -1, project_id
+            FROM archived_versions WHERE archived_from < :end
+          UNION ALL
+          SELECT greatest((archived_until AT TIME ZONE :zone)::date, :before), status, 1, project_id
+            FROM archived_versions WHERE archived_until < :end
       ) AS moves
      WHERE {is_visible}
      GROUP BY day, status
@@ -30,7 +43,7 @@ _CYCLE_TIME = """
                (ORDER BY extract(epoch FROM completed_at - started_at)) AS seconds
       FROM tasks
      WHERE deleted_at IS NULL AND status = 'done' AND started_at IS NOT NULL
-       AND completed_at >= :start AND completed_at < :end AND {is_visible}
+       AND completed_at >= :start AND completed_at < :end AND {is_visible} AND {is_open}
      GROUP BY week
      ORDER BY week
 """
@@ -39,7 +52,7 @@ _AGING = """
                AS bucket,
            status, count(*) AS task_count
       FROM tasks
-     WHERE deleted_at IS NULL AND status IN ('todo', 'in_progress', 'blocked') AND {is_visible}
+     WHERE deleted_at IS NULL AND status IN ('todo', 'in_progress', 'blocked') AND {is_visible} AND {is_open}
      GROUP BY bucket, status
      ORDER BY bucket, status
 """
@@ -67,7 +80,10 @@ class ReportRepository:
         return self._run(_AGING, actor, project, {"days": [*days], "now": now})
 
     def _run(self, statement: str, actor: Actor, project: str | None, values: dict[str, Any]) -> Sequence[Any]:
-        """Add the condition that every report needs, so none can forget who is asking."""
+        """Add the conditions that every report needs, so none can forget who is asking.
+
+        Archived projects are left out. A report on one project shows it in any case, as the list of its tasks does.
+        """
         conditions = ["true"]
         if not actor.sees_everything:
             conditions.append("project_id = ANY (:project_ids)")
@@ -75,4 +91,11 @@ class ReportRepository:
         if project is not None:
             conditions.append("project_id = (SELECT id FROM projects WHERE key = :project)")
             values["project"] = project
-        return self._session.execute(text(statement.format(is_visible=" AND ".join(conditions))), values).all()
+        is_open = "true"
+        if project is None and actor.archived_project_ids:
+            is_open = "project_id <> ALL (:archived_ids)"
+            values["archived_ids"] = [*actor.archived_project_ids]
+        filled = statement.format(
+            is_visible=" AND ".join(conditions), is_open=is_open, hides_archived="false" if project else "true"
+        )
+        return self._session.execute(text(filled), values).all()

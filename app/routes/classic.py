@@ -7,7 +7,14 @@ from flask import Response, current_app
 
 from app.auth.permissions import Permission
 from app.composition.services import services
-from app.errors import ConflictError, EmailTakenError, InvalidError, UsernameTakenError, WrongCredentialsError
+from app.errors import (
+    ConflictError,
+    EmailTakenError,
+    InvalidError,
+    ProjectArchivedError,
+    UsernameTakenError,
+    WrongCredentialsError,
+)
 from app.http.admission import ungated
 from app.http.bodies import takes_file
 from app.http.client_address import client_address
@@ -107,6 +114,7 @@ def create_task(values: TaskChanges) -> Response:
 @requires(Permission.TASK_MANAGE)
 @blueprint.arguments(ClassicTaskPatch)
 @blueprint.response(200, ClassicMessage)
+@raises(ProjectArchivedError)
 def change_task(values: TaskChanges, task_id: int) -> Response:
     """Change any fields of a task. Managers and admins only.
 
@@ -120,6 +128,7 @@ def change_task(values: TaskChanges, task_id: int) -> Response:
 @blueprint.delete("/task/<id:task_id>")
 @requires(Permission.TASK_DELETE)
 @blueprint.response(200, ClassicTaskDeleted)
+@raises(ProjectArchivedError)
 def delete_task(task_id: int) -> Response:
     """Delete a task so that it can be restored. Managers and admins only.
 

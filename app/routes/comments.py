@@ -7,7 +7,7 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
-from app.errors import ForbiddenError
+from app.errors import ForbiddenError, ProjectArchivedError
 from app.http.identity.access import current_actor, requires
 from app.http.openapi import LOCATION, Blueprint, raises, versioned
 from app.http.responses import items_response, no_content, page_response, precondition, versioned_response
@@ -36,6 +36,7 @@ def list_comments(query: CommentQuery, task_id: TaskKey) -> Response:
 @requires(Permission.COMMENT_WRITE)
 @blueprint.arguments(CommentInput)
 @blueprint.response(201, Comment, headers=LOCATION)
+@raises(ProjectArchivedError)
 @versioned
 def create_comment(values: dict[str, Any], task_id: TaskKey) -> Response:
     """Comment on a task. Everybody who sees it may do this, except viewers.
@@ -63,7 +64,7 @@ def show_comment(task_id: TaskKey, comment_id: int) -> Response:
 @requires(Permission.COMMENT_WRITE)
 @blueprint.arguments(CommentInput)
 @blueprint.response(200, Comment)
-@raises(ForbiddenError)
+@raises(ForbiddenError, ProjectArchivedError)
 @versioned
 def edit_comment(values: dict[str, Any], task_id: TaskKey, comment_id: int) -> Response:
     """Edit a comment of your own. With `If-Match`, the answer is 412 if it has changed since you read it.
@@ -78,7 +79,7 @@ def edit_comment(values: dict[str, Any], task_id: TaskKey, comment_id: int) -> R
 @blueprint.delete("/<task:task_id>/comments/<id:comment_id>")
 @requires(Permission.COMMENT_WRITE)
 @blueprint.response(204)
-@raises(ForbiddenError)
+@raises(ForbiddenError, ProjectArchivedError)
 @versioned
 def delete_comment(task_id: TaskKey, comment_id: int) -> Response:
     """Delete a comment of your own, or as a manager or admin any comment. With `If-Match`, 412 if it has changed since.
@@ -92,6 +93,7 @@ def delete_comment(task_id: TaskKey, comment_id: int) -> Response:
 @blueprint.post("/<task:task_id>/comments/<id:comment_id>/restore")
 @requires(Permission.COMMENT_MODERATE)
 @blueprint.response(200, Comment)
+@raises(ProjectArchivedError)
 @versioned
 def restore_comment(task_id: TaskKey, comment_id: int) -> Response:
     """Restore a deleted comment. Managers and admins only.

@@ -6,7 +6,7 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
-from app.errors import IdempotencyKeyReusedError, ImportUnderWayError, UnreadableCsvError
+from app.errors import IdempotencyKeyReusedError, ImportUnderWayError, ProjectArchivedError, UnreadableCsvError
 from app.http.bodies import takes_file
 from app.http.downloads import csv_response
 from app.http.file_answers import CSV, page_or_file
@@ -45,7 +45,7 @@ def _is_dry_run(_headers: dict[str, Any], options: ImportOptions, _files: dict[s
 @limited_unless(_is_dry_run, LimitName.UPLOAD)
 @blueprint.response(201, Import, headers=LOCATION)
 @blueprint.alt_response(202, Import, headers=LOCATION)
-@raises(ImportUnderWayError, IdempotencyKeyReusedError, UnreadableCsvError)
+@raises(ImportUnderWayError, IdempotencyKeyReusedError, ProjectArchivedError, UnreadableCsvError)
 def create_import(headers: dict[str, Any], options: ImportOptions, files: dict[str, Any]) -> Response:
     """Import a CSV file: good rows become tasks, bad ones are reported. Managers and admins only.
 
@@ -112,6 +112,7 @@ def show_import_mapping(key: str) -> Response:
 @requires(Permission.IMPORT_CREATE)
 @blueprint.arguments(ImportMappingInput)
 @blueprint.response(200, ImportMapping)
+@raises(ProjectArchivedError)
 @versioned
 def replace_import_mapping(maps: dict[str, Any], key: str) -> Response:
     """Set what the words of a project's import files mean. Managers and admins only.
@@ -125,6 +126,7 @@ def replace_import_mapping(maps: dict[str, Any], key: str) -> Response:
 @blueprint.delete("/projects/<key>/import-mapping")
 @requires(Permission.IMPORT_CREATE)
 @blueprint.response(204)
+@raises(ProjectArchivedError)
 @versioned
 def delete_import_mapping(key: str) -> Response:
     """Forget what the words of a project's import files mean. Managers and admins only."""

@@ -14,6 +14,7 @@ from app.errors import (
     EmailTakenError,
     LastAdminError,
     NotAServiceAccountError,
+    ProjectArchivedError,
     TooManyTokensError,
     UsernameTakenError,
 )
@@ -149,11 +150,13 @@ def list_tasks_of_user(query: TaskQuery, user_id: int) -> Response:
 @requires(Permission.TASK_REASSIGN)
 @blueprint.arguments(Reassignment)
 @blueprint.response(200, Handover)
+@raises(ProjectArchivedError)
 def reassign_tasks_of_user(values: dict[str, Any], user_id: int) -> Response:
     """Give the tasks of a user to another one. Managers in their projects, and admins everywhere.
 
     All tasks that are assigned to the user and not deleted change hands at once, or none: the new assignee must be
     active, and a member of each of the projects or an admin. With `only_active`, tasks that are done or cancelled stay.
+    Tasks of archived projects stay too.
     """
     return value_response({"task_count": services().handover.reassign(current_actor(), me_or(user_id), **values)})
 

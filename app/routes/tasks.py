@@ -7,11 +7,19 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
+from app.errors import HasSubtasksError, OpenSubtasksError, ProjectArchivedError
 from app.http.downloads import csv_response
 from app.http.file_answers import CSV
 from app.http.identity.access import current_actor, requires
-from app.http.openapi import LOCATION, X_CACHE, Blueprint, versioned
-from app.http.responses import items_response, no_content, page_response, precondition, versioned_response
+from app.http.openapi import LOCATION, X_CACHE, Blueprint, raises, versioned
+from app.http.responses import (
+    items_response,
+    no_content,
+    page_response,
+    precondition,
+    versioned_or_moved,
+    versioned_response,
+)
 from app.queries.tasks import Selection, TaskKey, TaskQuery
 from app.schemas.base import PageQuery
 from app.schemas.tasks.answers import FollowerPage, ShownTask, Task, TaskPage, TaskVersionPage
@@ -35,7 +43,11 @@ def list_tasks(query: TaskQuery) -> Response:
     projects then, including those that were deleted later. Of a task that is deleted now, users and viewers see only
     what the daily log keeps: no description, labels or `external_ref`, and no filter finds it by them. Before the
     first task came in, the list is empty. A time in the future is refused, with a minute's tolerance for clocks.
+
+    `view` opens a saved view: its filters, sort and fields apply as if they had been sent, and a parameter that is sent
+    replaces that of the view. A view that you cannot see is refused (422).
     """
+    query = services().saved_views.opened(current_actor(), query)
     page, was_cached = services().task_views.list_page(current_actor(), query)
     return page_response(page, was_cached=was_cached)
 
@@ -51,6 +63,7 @@ def export_tasks(query: TaskQuery) -> Response:
     Times are ISO 8601 in UTC. The import reads the file, but ignores `ref` and `project`: the tasks go into the
     project of the upload. Only managers and admins export deleted tasks.
     """
+    query = services().saved_views.opened(current_actor(), query)
     return csv_response(services().task_export.write(current_actor(), query), "tasks.csv")
 
 
@@ -58,6 +71,7 @@ def export_tasks(query: TaskQuery) -> Response:
 @requires(Permission.TASK_CREATE)
 @blueprint.arguments(TaskInput)
 @blueprint.response(201, Task, headers=LOCATION)
+@raises(ProjectArchivedError)
 @versioned
 def create_task(values: TaskChanges) -> Response:
     """Create a task."""
@@ -69,14 +83,18 @@ def create_task(values: TaskChanges) -> Response:
 @requires(Permission.TASK_READ)
 @blueprint.arguments(TaskSelection, location="query")
 @blueprint.response(200, ShownTask)
+@blueprint.doc(responses={"301": {"description": "The task has another ref now.", "headers": LOCATION}})
 @versioned
 def show_task(selection: Selection, task_id: TaskKey) -> Response:
     """Show a task. The `ETag` is its version, and `If-None-Match` saves the body.
 
     Here and in all paths below, `task_id` is the id or the ref, such as `OPS-42`, in any case. A ref changes when the
-    task moves to another project, and an id never changes. Only managers and admins see a deleted task.
+    task moves to another project, and an id never changes. A former ref still means the task: here the answer is 301
+    with the path of the present ref, and every other operation finds the task at once. Only managers and admins see a
+    deleted task.
     """
-    return versioned_response(services().task_views.get(current_actor(), task_id, selection))
+    task = services().task_views.get(current_actor(), task_id, selection)
+    return versioned_or_moved(task, task.new_ref(task_id))
 
 
 @blueprint.get("/<task:task_id>/history")
@@ -99,6 +117,7 @@ def list_task_history(query: dict[str, Any], task_id: TaskKey) -> Response:
 @blueprint.arguments(TaskReplacement)
 @blueprint.arguments(Cascade, location="query")
 @blueprint.response(200, Task)
+@raises(OpenSubtasksError, ProjectArchivedError)
 @versioned
 def replace_task(values: TaskChanges, query: dict[str, bool], task_id: TaskKey) -> Response:
     """Replace a task. With `If-Match`, the answer is 412 if the task has changed since you read it.
@@ -114,6 +133,7 @@ def replace_task(values: TaskChanges, query: dict[str, bool], task_id: TaskKey) 
 @blueprint.arguments(TaskPatch)
 @blueprint.arguments(Cascade, location="query")
 @blueprint.response(200, Task)
+@raises(OpenSubtasksError, ProjectArchivedError)
 @versioned
 def change_task(values: TaskChanges, query: dict[str, bool], task_id: TaskKey) -> Response:
     """Change some fields of a task. With `If-Match`, the answer is 412 if the task has changed since you read it.
@@ -132,6 +152,7 @@ def change_task(values: TaskChanges, query: dict[str, bool], task_id: TaskKey) -
 @blueprint.arguments(TaskStatusChange)
 @blueprint.arguments(Cascade, location="query")
 @blueprint.response(200, Task)
+@raises(OpenSubtasksError, ProjectArchivedError)
 @versioned
 def change_task_status(values: TaskChanges, query: dict[str, bool], task_id: TaskKey) -> Response:
     """Change the status, the deadline, or both. With `If-Match`, the answer is 412 if the task has changed since.
@@ -146,6 +167,7 @@ def change_task_status(values: TaskChanges, query: dict[str, bool], task_id: Tas
 @requires(Permission.TASK_DELETE)
 @blueprint.arguments(Cascade, location="query")
 @blueprint.response(204)
+@raises(HasSubtasksError, ProjectArchivedError)
 @versioned
 def delete_task(query: dict[str, bool], task_id: TaskKey) -> Response:
     """Delete a task so that it can be restored. With `If-Match`, 412 if it has changed since. Managers and admins only.
@@ -160,6 +182,7 @@ def delete_task(query: dict[str, bool], task_id: TaskKey) -> Response:
 @blueprint.post("/<task:task_id>/restore")
 @requires(Permission.TASK_RESTORE)
 @blueprint.response(200, Task)
+@raises(ProjectArchivedError)
 @versioned
 def restore_task(task_id: TaskKey) -> Response:
     """Restore a deleted task. Managers and admins only.

@@ -22,12 +22,13 @@ class TestJson:
         session_id=st.none() | st.uuids(),
         token_id=st.none() | st.integers(1, 2**53),
         scopes=st.none() | st.frozensets(st.sampled_from(TokenScope)),
+        archived_project_ids=st.frozensets(st.integers(1, 2**53), max_size=20),
     )
     @UNHURRIED
     def test_json_reads_back_as_the_same_actor(
-        self, user_id, username, role, project_ids, session_id, token_id, scopes
+        self, user_id, username, role, project_ids, session_id, token_id, scopes, archived_project_ids
     ):
-        actor = Actor(user_id, username, role, project_ids, session_id, token_id, scopes)
+        actor = Actor(user_id, username, role, project_ids, session_id, token_id, scopes, archived_project_ids)
 
         assert Actor.from_json(actor.to_json()) == actor
 

@@ -20,6 +20,8 @@ from app.models.projects.project import Project as ProjectModel
 from app.models.projects.project import ProjectMember as ProjectMemberModel
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.models.tasks.task import Task as TaskModel
+from app.models.views import SavedView as SavedViewModel
+from app.models.views import ViewLayout, ViewVisibility
 from app.repositories.projects import ProjectRepository
 
 PASSWORD = "correct horse battery"
@@ -124,7 +126,20 @@ def general_project(session: Session) -> ProjectModel:
     return session.scalars(select(ProjectModel).where(ProjectModel.key == "GEN")).one()
 
 
-ALL = (User, ServiceAccount, Project, ProjectMember, LoginSession, ApiToken, Task, Comment)
+class SavedView(Base):
+    """A private view of every task, kept by a user of its own by default."""
+
+    class Meta:
+        model = SavedViewModel
+
+    name = factory.Sequence(lambda n: f"View {n}")
+    owner_id = factory.LazyFunction(lambda: User().id)
+    query = factory.LazyFunction(dict)
+    layout = ViewLayout.LIST
+    visibility = ViewVisibility.PRIVATE
+
+
+ALL = (User, ServiceAccount, Project, ProjectMember, LoginSession, ApiToken, Task, Comment, SavedView)
 
 
 def bind(session: Session) -> None:

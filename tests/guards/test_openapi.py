@@ -10,6 +10,8 @@ LONGEST_TITLE = 100
 UNVERSIONED = {
     *("change_password", "end_session", "end_all_sessions", "revoke_token", "revoke_token_of_user"),
     *("follow_task", "leave_task"),
+    # A pin is no part of the view.
+    *("pin_view", "unpin_view", "replace_pins"),
 }
 CSV_OR_JSON = {
     "/api/v1/imports/{import_id}/errors": "ImportProblemPage",
@@ -77,8 +79,8 @@ def test_an_upload_with_options_is_one_form_that_ends_with_the_file(document):
 @pytest.mark.parametrize(
     ("method", "path", "statuses"),
     [
-        ("get", "/api/v1/tasks/{task_id}", "200 304 400 401 403 404 414 422 429 503"),
-        ("patch", "/api/v1/tasks/{task_id}", "200 400 401 403 404 412 413 414 415 422 428 429 503"),
+        ("get", "/api/v1/tasks/{task_id}", "200 301 304 400 401 403 404 414 422 429 503"),
+        ("patch", "/api/v1/tasks/{task_id}", "200 400 401 403 404 409 412 413 414 415 422 428 429 503"),
         ("post", "/api/v1/projects", "201 400 401 403 409 413 414 415 422 429 503"),
         ("get", "/healthz", "200 400 414"),
     ],

@@ -15,7 +15,7 @@ DAY_ROWS = 5_000
 
 @contextmanager
 def large_database(server_url):
-    """Yield an engine. Every tenth task has two versions, and the log has twenty days."""
+    """Yield an engine. Every tenth task has two versions and a former ref, and the log has twenty days."""
     with servers.migrated_database(server_url) as url:
         engine = create_engine(url, connect_args={"options": "-c timezone=UTC"})
         with engine.begin() as connection:
@@ -62,6 +62,17 @@ FILL = [
     f"""INSERT INTO task_history (task_id, revision, valid_from, valid_to, {VERSIONED})
         SELECT id, revision - 1, revised_at - interval '1 day', revised_at, {VERSIONED} FROM tasks WHERE id % 10 = 0
     """,
+    """INSERT INTO former_refs (project_id, number, task_id)
+       SELECT 3, 1000000 + id, id FROM tasks WHERE id % 10 = 0""",
+    """INSERT INTO project_archivals (project_id, archived_at)
+       SELECT id, CAST(:now AS timestamptz) - interval '30 days' FROM projects WHERE key IN ('P48', 'P49')""",
+    """INSERT INTO saved_views (owner_id, name, query, layout, visibility, project_id)
+       SELECT 1 + n % 200, 'View ' || n, '{}', 'list',
+              CASE WHEN n % 100 = 0 THEN view_visibility 'project' WHEN n % 1000 = 1 THEN 'everyone' ELSE 'private' END,
+              CASE WHEN n % 100 = 0 THEN 1 + n / 100 % 50 END
+         FROM generate_series(1, :count) AS n""",
+    """INSERT INTO view_pins (user_id, view_id, position)
+       SELECT owner_id, min(id), 1 FROM saved_views WHERE visibility = 'private' GROUP BY owner_id""",
     "CREATE TABLE task_logs_2026_02 PARTITION OF task_logs FOR VALUES FROM ('2026-02-01') TO ('2026-03-01')",
     "CREATE TABLE task_logs_2026_03 PARTITION OF task_logs FOR VALUES FROM ('2026-03-01') TO ('2026-04-01')",
     """INSERT INTO task_logs (log_date, task_id, project_id, number, title, status, priority, assignee_id, due_at)
@@ -93,6 +104,9 @@ FILL = [
     "ANALYZE comment_versions",
     "ANALYZE comment_mentions",
     "ANALYZE task_followers",
+    "ANALYZE former_refs",
+    "ANALYZE project_archivals",
     "ANALYZE projects",
+    "ANALYZE saved_views",
     "ANALYZE users",
 ]

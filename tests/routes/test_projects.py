@@ -3,7 +3,19 @@ import pytest
 from app.models.people.user import Role
 
 PROJECTS = "/api/v1/projects"
-FIELDS = {"id", "key", "name", "includes_everyone", "created_at", "updated_at", "version"}
+SUMMARY_FIELDS = {
+    "id",
+    "key",
+    "name",
+    "color",
+    "wip_limits",
+    "includes_everyone",
+    "archived_at",
+    "created_at",
+    "updated_at",
+    "version",
+}
+FIELDS = {*SUMMARY_FIELDS, "description"}
 
 
 class TestList:
@@ -17,7 +29,7 @@ class TestList:
 
         assert response.status_code == 200
         assert [project["key"] for project in response.json["items"]] == ["GEN", "OPS"]
-        assert set(response.json["items"][0]) == FIELDS
+        assert set(response.json["items"][0]) == SUMMARY_FIELDS
 
     def test_shows_all_projects_to_an_admin(self, as_admin, ops):
         assert "OPS" in [project["key"] for project in as_admin.get(PROJECTS).json["items"]]

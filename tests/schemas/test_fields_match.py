@@ -21,9 +21,10 @@ from app.repositories.daily_log.days import LOG_FIELDS, RUN_FIELDS
 from app.repositories.imports.imports import ERROR_FIELDS, IMPORT_DETAIL_FIELDS, IMPORT_FIELDS, MAPPING_FIELDS
 from app.repositories.login.api_tokens import TOKEN_FIELDS
 from app.repositories.people import USER_FIELDS
-from app.repositories.projects import MEMBER_FIELDS, PROJECT_FIELDS
+from app.repositories.projects import MEMBER_FIELDS, PROJECT_FIELDS, PROJECT_SUMMARY_FIELDS
 from app.repositories.tasks.followers import FOLLOWER_FIELDS
 from app.repositories.tasks.rows import TASK_FIELDS
+from app.repositories.views import LISTED_VIEW_FIELDS, VIEW_FIELDS
 from app.routes import classic
 from app.routes.daily_log import with_link
 from app.schemas.classic import LOGGED_TASK, LOGGED_TASK_DETAIL, ClassicLogDetail, ClassicLogPage
@@ -32,8 +33,9 @@ from app.schemas.daily_log import LogDayPage, LogRun, LogRunPage, TaskLog, TaskL
 from app.schemas.imports import Import, ImportMapping, ImportPage, ImportProblem, ImportProblemPage, ImportSummary
 from app.schemas.login import ApiToken, ApiTokenPage
 from app.schemas.people import User, UserPage
-from app.schemas.projects import Member, MemberPage, Project, ProjectPage
+from app.schemas.projects import Member, MemberPage, Project, ProjectPage, ProjectSummary
 from app.schemas.tasks.answers import Follower, FollowerPage, ShownTask, Task, TaskPage
+from app.schemas.views import ListedView, View, ViewPage
 
 PAIRS = {
     "tasks": (TASK_FIELDS, Task),
@@ -41,7 +43,8 @@ PAIRS = {
     "followers": (FOLLOWER_FIELDS, Follower),
     "users": (USER_FIELDS, User),
     "API tokens": (TOKEN_FIELDS, ApiToken),
-    "projects": (PROJECT_FIELDS, Project),
+    "projects": (PROJECT_SUMMARY_FIELDS, ProjectSummary),
+    "a project": (PROJECT_FIELDS, Project),
     "members": (MEMBER_FIELDS, Member),
     "imports": (IMPORT_FIELDS, ImportSummary),
     "an import": (IMPORT_DETAIL_FIELDS, Import),
@@ -49,6 +52,8 @@ PAIRS = {
     "import errors": (ERROR_FIELDS, ImportProblem),
     "task logs": (LOG_FIELDS, TaskLog),
     "log runs": (RUN_FIELDS, LogRun),
+    "views": (LISTED_VIEW_FIELDS, ListedView),
+    "a view": (VIEW_FIELDS, View),
 }
 
 
@@ -141,6 +146,14 @@ class TestProjects:
         ensure_matches(MemberPage, envelope_of(page))
         (member,) = page.items
         ensure_matches(Member, orjson.dumps(member))
+
+
+class TestViews:
+    def test_a_view_and_a_page(self, services, boss):
+        ensure_matches(View, services.saved_views.create(boss, {"name": "Mine", "query": {"assignee": "me"}}).json)
+        for pinned in (False, True):
+            page = services.saved_views.list_page(boss, pinned=pinned, cursor=None, limit=1)
+            ensure_matches(ViewPage, envelope_of(page))
 
 
 class TestImports:

@@ -51,17 +51,21 @@ RUN_FIELDS: dict[str, Any] = {
 _COLUMNS = ", ".join(LOGGED_COLUMNS)
 _LOGGED = ", ".join(f"log.{name}" for name in LOGGED_COLUMNS)
 _STATE = ", ".join(f"active.{name}" for name in LOGGED_COLUMNS)
+# The projects that were archived just before the instant.
+_ARCHIVED = "ARRAY(SELECT project_id FROM project_archivals WHERE archived_at < :instant AND restored_at >= :instant)"
 # The tasks that were active just before an instant. A task that has not changed since is read from `tasks`, any other
 # from the version that lasted until the instant or longer. The instant infinity selects what is active now.
 _ACTIVE = f"""
     SELECT id AS task_id, {_COLUMNS}
       FROM tasks
      WHERE revised_at < :instant AND deleted_at IS NULL AND status IN ('todo', 'in_progress', 'blocked')
+       AND project_id <> ALL ({_ARCHIVED})
      UNION ALL
     SELECT task_id, {_COLUMNS}
       FROM task_history
      WHERE valid_to >= :instant AND valid_to < 'infinity' AND valid_from < :instant
        AND deleted_at IS NULL AND status IN ('todo', 'in_progress', 'blocked')
+       AND project_id <> ALL ({_ARCHIVED})
 """  # noqa: S608 - of constants
 _WRITE_DAY = f"""
     INSERT INTO task_logs (log_date, task_id, {_COLUMNS})

@@ -58,6 +58,7 @@ class Importer:
 
     actor: Actor
     is_active: bool
+    is_project_archived: bool
 
 
 class ImportPeopleRepository:
@@ -69,14 +70,18 @@ class ImportPeopleRepository:
         is_member = exists().where(ProjectMember.project_id == Project.id, ProjectMember.user_id == User.id)
         statement = (
             select(
-                User.username, User.role, User.is_active, (Project.includes_everyone | is_member).label("is_in_project")
+                User.username,
+                User.role,
+                User.is_active,
+                (Project.includes_everyone | is_member).label("is_in_project"),
+                Project.archived_at,
             )
             .join_from(User, Project, Project.id == project_id)
             .where(User.id == user_id)
         )
         row = self._session.execute(statement).one()
         project_ids = frozenset({project_id} if row.is_in_project else ())
-        return Importer(Actor(user_id, row.username, row.role, project_ids), row.is_active)
+        return Importer(Actor(user_id, row.username, row.role, project_ids), row.is_active, row.archived_at is not None)
 
     def is_logged_in(self, user_id: int, session_id: UUID, *, at: datetime) -> bool:
         statement = select(LoginSession.ended_at.is_(None) & (LoginSession.expires_at > at)).where(

@@ -12,9 +12,9 @@ from app.auth.actor import Actor
 from app.database.prepared import PlannedOnce, parameter
 from app.models.login.api_token import ApiToken, TokenScope
 from app.models.people.user import Role, User
-from app.models.projects.project import Project, ProjectMember
 from app.queries.pages import JsonRow, Page, decode_cursor, is_integer
 from app.repositories.pages import AnySelect, json_text, page_of
+from app.repositories.projects import project_ids_of_user
 from app.repositories.sweeping import delete_some
 
 TOKEN_FIELDS: dict[str, Any] = {
@@ -56,6 +56,7 @@ class ApiTokenRepository:
             frozenset(row.project_ids),
             token_id=row.id,
             scopes=frozenset(scope for scope in TokenScope if scope in row.scopes),
+            archived_project_ids=frozenset(row.archived_project_ids),
         )
         return ValidToken(row.id, owner, row.expires_at, row.last_used_at)
 
@@ -107,12 +108,6 @@ def _is_valid(at: Any) -> Collection[ColumnElement[bool]]:
 
 
 _AT = parameter("at", DateTime(timezone=True))
-_IS_MEMBER = (
-    select(ProjectMember.project_id)
-    .where(ProjectMember.user_id == User.id, ProjectMember.project_id == Project.id)
-    .correlate(User, Project)
-    .exists()
-)
 _FIND_VALID = PlannedOnce(
     select(
         ApiToken.id,
@@ -122,9 +117,7 @@ _FIND_VALID = PlannedOnce(
         ApiToken.last_used_at,
         User.username,
         User.role,
-        func.array(select(Project.id).where(Project.includes_everyone | _IS_MEMBER).scalar_subquery()).label(
-            "project_ids"
-        ),
+        *project_ids_of_user(),
     )
     .join(User, User.id == ApiToken.owner_id)
     .where(ApiToken.digest == parameter("digest", LargeBinary), *_is_valid(_AT), User.is_active)

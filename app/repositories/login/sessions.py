@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Text, delete, exists, func, insert, select, update
+from sqlalchemy import BigInteger, Text, delete, exists, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -15,7 +15,7 @@ from app.models.login.network import LoginNetwork
 from app.models.login.session import LoginSession
 from app.models.login.wait import LoginWait
 from app.models.people.user import User
-from app.models.projects.project import Project, ProjectMember
+from app.repositories.projects import project_ids_of_user
 from app.repositories.sweeping import delete_some
 
 
@@ -46,23 +46,18 @@ class SessionRepository:
         return bool(_BEGIN.write(self._session, values))
 
     def get_with_user(self, session_id: UUID, user_id: int) -> Any | None:
-        """The session of that user as `LoginSession`, with `username`, `role`, `is_active` and `project_ids`.
+        """The session of that user as `LoginSession`, with `username`, `role`, `is_active` and the ids of projects.
 
-        The projects are those that the user is a member of, and those that include everybody.
+        `project_ids` are those that the user is a member of, and those that include everybody. `archived_project_ids`
+        are the archived ones that the user sees.
         """
-        is_member = (
-            select(ProjectMember.project_id)
-            .where(ProjectMember.user_id == user_id, ProjectMember.project_id == Project.id)
-            .exists()
-        )
-        project_ids = select(Project.id).where(Project.includes_everyone | is_member)
         statement = (
             select(
                 LoginSession,
                 User.username,
                 User.role,
                 User.is_active,
-                func.array(project_ids.scalar_subquery()).label("project_ids"),
+                *project_ids_of_user(),
             )
             .join(User, User.id == LoginSession.user_id)
             .where(LoginSession.id == session_id, User.id == user_id)

@@ -7,13 +7,26 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, Text, cast, func, literal, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ScalarSelect,
+    Text,
+    all_,
+    cast,
+    func,
+    literal,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.database.prepared import Prepared, is_among, parameter
-from app.models.projects.project import Project
+from app.models.projects.project import Project, ProjectArchival
 from app.models.tasks.fields import ACTIVE_STATUSES
+from app.models.tasks.former_ref import FormerRef
 from app.models.tasks.task import Task
 from app.queries.pages import is_integer
 from app.queries.tasks import TaskQuery
@@ -114,15 +127,60 @@ def _of_projects() -> dict[str, _Filter]:
     }
 
 
+def _is_outside(task: TaskEntity, name: str) -> ColumnElement[bool]:
+    """PostgreSQL sees the ids. From a query for them it would expect that nearly every task is in one of them."""
+    return task.project_id != all_(parameter(name, ARRAY(BigInteger)))
+
+
+def _archived_at(name: str) -> ScalarSelect[Any]:
+    """The projects that were archived at the instant in this parameter."""
+    instant = parameter(name, ProjectArchival.archived_at.type)
+    ids = select(ProjectArchival.project_id).where(
+        ProjectArchival.archived_at <= instant, ProjectArchival.restored_at > instant
+    )
+    return select(func.array(ids.scalar_subquery())).scalar_subquery()
+
+
+def _of_archived() -> dict[str, _Filter]:
+    """Archived projects are resolved already for the present, and are looked up for an instant in the past."""
+    return {
+        "hidden_projects": _Filter(
+            lambda query: list(query.hidden_project_ids) or None, lambda task: _is_outside(task, "hidden_projects")
+        ),
+        "archived_projects": _Filter(
+            lambda query: None if query.archived_project_ids is None else list(query.archived_project_ids),
+            lambda task: is_among(task.project_id, "archived_projects"),
+        ),
+        "hidden_then": _Filter(
+            lambda query: query.as_of if query.hides_archived else None,
+            lambda task: _is_outside(task, "hidden_then"),
+            _archived_at("hidden_then"),
+        ),
+        "archived_then": _Filter(
+            lambda query: query.as_of if query.archived else None,
+            lambda task: is_among(task.project_id, "archived_then"),
+            _archived_at("archived_then"),
+        ),
+    }
+
+
 def _matches(task: TaskEntity) -> ColumnElement[bool]:
     return task.search.bool_op("@@")(func.to_tsquery("simple", parameter("q", Text)))
 
 
 def _has_ref(task: TaskEntity) -> ColumnElement[bool]:
+    """A task is found by each ref that it has or had. In the past it is found by the ref of that time alone."""
     refs = func.unnest(parameter("refs", ARRAY(Text))).column_valued("ref")
     number = cast(func.split_part(refs, "-", 2), BigInteger)
-    named = select(Project.id, number).where(Project.key == func.split_part(refs, "-", 1))
-    return tuple_(task.project_id, task.number).in_(named.correlate(None))
+    named = select(Project.id, number).where(Project.key == func.split_part(refs, "-", 1)).correlate(None)
+    if task is not Task:
+        return tuple_(task.project_id, task.number).in_(named)
+    now = aliased(Task, name="task_with_ref")
+    ids = union_all(
+        select(now.id).where(tuple_(now.project_id, now.number).in_(named)),
+        select(FormerRef.task_id).where(tuple_(FormerRef.project_id, FormerRef.number).in_(named)),
+    )
+    return task.id.in_(ids)
 
 
 def _of_parent() -> dict[str, _Filter]:
@@ -157,6 +215,7 @@ FILTERS = MappingProxyType(
             lambda query: list(query.priorities) or None, lambda task: is_among(task.priority, "priorities")
         ),
         **_of_projects(),
+        **_of_archived(),
         "refs": _Filter(lambda query: list(query.refs) or None, _has_ref),
         "external_ref": _Filter(
             lambda query: query.external_ref, lambda task: task.external_ref == parameter("external_ref", Text)

@@ -6,6 +6,7 @@ from sqlalchemy import DateTime, or_, select
 from sqlalchemy.orm import Session
 
 from app.database.prepared import Prepared, parameter
+from app.models.projects.project import Project
 from app.models.tasks.fields import ACTIVE_STATUSES
 from app.models.tasks.task import Task
 from app.repositories.tasks.rows import is_deleted
@@ -17,6 +18,8 @@ _NEXT_DUE = Prepared(
         Task.recurrence.is_not(None),
         is_deleted(False),
         Task.due_at.is_not(None),
+        # The tasks of an archived project are read-only. They come again when the project is restored.
+        Task.project_id.not_in(select(Project.id).where(Project.archived_at.is_not(None))),
         or_(Task.due_at <= parameter("now", DateTime(timezone=True)), Task.status.not_in(ACTIVE_STATUSES)),
     )
     .order_by(Task.due_at, Task.id)

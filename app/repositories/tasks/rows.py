@@ -25,6 +25,7 @@ from app.database.prepared import parameter
 from app.models.people.user import User
 from app.models.projects.project import Project
 from app.models.tasks.fields import FIELDS, TaskStatus
+from app.models.tasks.former_ref import FormerRef
 from app.models.tasks.task import Task
 from app.models.tasks.version import TaskVersion
 from app.queries.tasks import WHOLE_TASK, Selection, TaskKey
@@ -55,10 +56,15 @@ _OBJECTS = {
 }
 
 
+def ref_of(task: TaskEntity) -> ColumnElement[str]:
+    """The task's ref, in a statement `with_names`."""
+    return Project.key + "-" + cast(task.number, Text)
+
+
 def task_fields(task: TaskEntity, selection: Selection = WHOLE_TASK) -> dict[str, Any]:
     """A task as clients see it. `schemas/tasks/answers.py` documents these fields, and a test compares the two."""
     by_name = {
-        "ref": Project.key + "-" + cast(task.number, Text),
+        "ref": ref_of(task),
         "project": Project.key,
         "creator": Creator.username,
         "assignee": Assignee.username,
@@ -80,13 +86,21 @@ TASK_FIELDS = task_fields(Task)
 
 
 def is_task(*, by_ref: bool) -> ColumnElement[bool]:
-    """The condition that finds the task of `key_parameters`, by a unique index."""
-    if not by_ref:
-        return Task.id == parameter("task_id", BigInteger)
-    ref = parameter("ref", Text)
-    project_id = select(Project.id).where(Project.key == func.split_part(ref, "-", 1)).correlate(None)
+    """The condition that finds the task of `key_parameters`, by a unique index.
+
+    A ref also finds a task that had it before it moved to another project.
+    """
+    return Task.id == (_id_of_ref(parameter("ref", Text)) if by_ref else parameter("task_id", BigInteger))
+
+
+def _id_of_ref(ref: ColumnElement[str]) -> ColumnElement[int]:
     number = cast(func.split_part(ref, "-", 2), BigInteger)
-    return (Task.project_id == project_id.scalar_subquery()) & (Task.number == number)
+    of_key = select(Project.id).where(Project.key == func.split_part(ref, "-", 1)).scalar_subquery()
+    named = aliased(Task, name="named")
+    now = select(named.id).where(named.project_id == of_key, named.number == number)
+    # PostgreSQL looks for a former ref only if there is no present one.
+    before = select(FormerRef.task_id).where(FormerRef.project_id == of_key, FormerRef.number == number)
+    return func.coalesce(now.scalar_subquery(), before.scalar_subquery())
 
 
 def key_parameters(key: TaskKey) -> dict[str, Any]:

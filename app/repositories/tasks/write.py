@@ -5,7 +5,8 @@ from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, insert, inspect, select, update
+from sqlalchemy import BigInteger, all_, insert, inspect, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.orm.attributes import set_committed_value
@@ -27,6 +28,7 @@ from app.repositories.tasks.rows import (
     is_deleted,
     is_task,
     key_parameters,
+    ref_of,
     task_fields,
     visible_to,
     with_names,
@@ -95,24 +97,29 @@ class TaskRepository:
         return _view_of(rows[0]) if rows else None
 
     def list_active(self, actor: Actor, shape: Shape, *, after_id: int, limit: int) -> Sequence[Any]:
-        """The next active tasks after `after_id` that the actor may see: rows of (id, JSON in this shape)."""
+        """The next active tasks after `after_id` that the actor may see: rows of (id, JSON in this shape).
+
+        A task of an archived project is not active.
+        """
         statement = (
             select(Task.id, shaped_text(shape, _JOINLESS_FIELDS).label("json"))
             .where(visible_to(actor), is_deleted(False), Task.status.in_(ACTIVE_STATUSES), Task.id > after_id)
+            .where(Task.project_id != all_(parameter("archived_ids", ARRAY(BigInteger))))
             .order_by(Task.id)
             .limit(limit)
         )
-        return self._session.execute(statement).all()
+        return self._session.execute(statement, {"archived_ids": [*actor.archived_project_ids]}).all()
 
 
 def _select_view(task: TaskEntity, selection: Selection = WHOLE_TASK) -> AnySelect:
     json = json_text(task_fields(task, selection)).label("json")
-    columns = (task.id, task.title, task.version, *counts_of(task, selection), json)
+    columns = (task.id, task.title, task.version, ref_of(task).label("ref"), *counts_of(task, selection), json)
     return with_subtasks(with_names(select(*columns), task), task, selection)
 
 
 def _view_of(row: Any) -> TaskView:
-    return TaskView(row.json.encode(), row.id, row.version, row.title, (row.comments, row.subtasks, row.subtasks_done))
+    counts = (row.comments, row.subtasks, row.subtasks_done)
+    return TaskView(row.json.encode(), row.id, row.version, row.title, row.ref, counts)
 
 
 _COLUMNS = inspect(Task).columns

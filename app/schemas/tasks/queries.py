@@ -1,13 +1,16 @@
 """The shape of the queries of tasks: the filters of a list, its order and page, and the fields of its items."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from marshmallow import RAISE, ValidationError, fields, post_load, validate, validates_schema
 
+from app.errors import InvalidError
 from app.models.people.user import MAX_EMAIL_LENGTH
 from app.models.tasks.fields import FIELD_NAMES, MAX_EXTERNAL_REF_LENGTH, MAX_LABEL_LENGTH
-from app.queries.tasks import DEFAULT_SORT, EXPANDABLE, MAX_SORT_KEYS, SORT_NAMES, Selection, TaskQuery
+from app.queries.pages import MAX_BIGINT
+from app.queries.tasks import DEFAULT_SORT, EXPANDABLE, MAX_SORT_KEYS, SORT_NAMES, Selection, TaskQuery, ViewToOpen
 from app.schemas.base import DayOrMoment, DelimitedList, Moment, PageQuery, StrictSchema, Text
 from app.schemas.projects import ProjectKey
 from app.schemas.tasks.inputs import Priority, Status
@@ -93,10 +96,35 @@ class TaskFilters(StrictSchema):
         load_default=False, metadata={"description": "`true`: only deleted tasks; managers and admins"}
     )
 
-    @post_load
-    def _query(self, values: dict[str, Any], **_kwargs: Any) -> TaskQuery:
+    archived = fields.Boolean(
+        metadata={
+            "description": "`true`: only tasks of archived projects; `false`: only others; absent: only others, unless "
+            "`project` or `ref` names some"
+        }
+    )
+
+    view = fields.Integer(
+        validate=validate.Range(1, MAX_BIGINT),
+        metadata={"description": "the parameters of this saved view, except those that are sent beside it"},
+    )
+
+    @post_load(pass_original=True)
+    def _query(self, values: dict[str, Any], sent: Mapping[str, Any], **_kwargs: Any) -> TaskQuery:
         lists: dict[str, Any] = {ours: tuple(values.pop(name)) for name, ours in _LISTS.items() if name in values}
-        return TaskQuery(selection=_selection(values), **lists, **values)
+        view_id = values.pop("view", None)
+        beside = {name: value for name, value in sent.items() if name != "view"}
+        view = None if view_id is None else ViewToOpen(view_id, partial(self._merged, beside))
+        return TaskQuery(selection=_selection(values), view=view, **lists, **values)
+
+    def _merged(self, beside: Mapping[str, Any], stored: Mapping[str, Any]) -> TaskQuery:
+        """The query of a view's parameters and those sent beside it. An export has no use for some of a list's."""
+        known = {field.data_key or name for name, field in self.load_fields.items()}
+        used = {name: value for name, value in stored.items() if name in known}
+        try:
+            query: TaskQuery = self.load({**used, **beside})
+        except ValidationError as error:
+            raise InvalidError.of("view", f"does not go with these parameters: {error}") from None
+        return query
 
 
 def _named(names: Sequence[str], **kwargs: Any) -> DelimitedList:
@@ -148,4 +176,4 @@ class AssignedTaskListQuery(TaskListQuery):
 
     class Meta:  # noqa: D106
         unknown = RAISE
-        exclude = ("assignee",)
+        exclude = ("assignee", "view")

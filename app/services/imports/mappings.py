@@ -40,6 +40,7 @@ class ImportMappingService:
         ensure_may(actor, Permission.IMPORT_CREATE)
         with self._uow.transaction():
             project = self._get_project(actor, key)
+            project.ensure_open()
             self._imports.lock_mapping(project.id)
             ensure_unchanged("import mapping", self._imports.get_mapping_row(project.id), may_overwrite)
             self._imports.keep_mapping(project.id, maps, at=self._now())

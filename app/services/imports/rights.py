@@ -13,4 +13,6 @@ def objection_to(importer: Importer, project_id: int) -> str | None:
         return f"{actor.username} may no longer import: the role is {actor.role.value}"
     if not may_enter(actor, project_id):
         return f"{actor.username} may no longer import: not a member of the project"
+    if importer.is_project_archived:
+        return "the project is archived"
     return None

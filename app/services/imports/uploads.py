@@ -17,6 +17,7 @@ from app.errors import (
     IdempotencyKeyReusedError,
     ImportUnderWayError,
     InvalidError,
+    ProjectArchivedError,
     SessionEndedError,
     UnavailableError,
 )
@@ -133,6 +134,7 @@ class ImportUploadService:
         project = self._projects.get(actor, key)
         if project is None:
             raise InvalidError.of("project", f"there is no project {key}")
+        project.ensure_open()
         return project
 
     def _begin(
@@ -207,7 +209,8 @@ class ImportUploadService:
         """Lock the upload's row.
 
         Raises ConflictError when the upload was given up, by the sweep or for another upload with its key. Raises
-        SessionEndedError, TokenInvalidError or ForbiddenError when its owner may no longer import.
+        SessionEndedError, TokenInvalidError or ForbiddenError when its owner may no longer import, and
+        ProjectArchivedError when nobody may.
         """
         task_import = self._queue.get_for_update(import_id)
         if task_import is None:
@@ -218,9 +221,10 @@ class ImportUploadService:
         if token_id is not None and not self._people.holds_token(actor.user_id, token_id, at=self._now()):
             raise TokenInvalidError("the token is invalid")
         project_id = task_import.project_id
-        objection = objection_to(self._people.get_importer(actor.user_id, project_id), project_id)
+        importer = self._people.get_importer(actor.user_id, project_id)
+        objection = objection_to(importer, project_id)
         if objection is not None:
-            raise ForbiddenError(objection)
+            raise (ProjectArchivedError if importer.is_project_archived else ForbiddenError)(objection)
         return task_import
 
     def _end(

@@ -38,9 +38,9 @@ class ActorService:
         """The actor of an access token. Raises SessionEndedError if the session has ended or the user is inactive."""
         cached = self._cache.remember(
             (Space.ACTORS,),
-            # Other releases cache actors in other formats under `actor|` and `named_actor|`, and two releases run
-            # during an upgrade.
-            f"scoped_actor|{session_id}|{user_id}",
+            # Other releases cache actors in other formats under `actor|`, `named_actor|` and `scoped_actor|`, and two
+            # releases run during an upgrade.
+            f"session_actor|{session_id}|{user_id}",
             lambda: self._load(session_id, user_id).to_json(),
             ttl_seconds=TTL_SECONDS,
         )
@@ -54,7 +54,8 @@ class ActorService:
         """
         cached = self._cache.remember(
             (Space.ACTORS,),
-            f"token_owner|{token_digest.hex()}",
+            # Another release caches owners in another format under `token_owner|`.
+            f"token_actor|{token_digest.hex()}",
             lambda: self._load_owner(token_digest),
             ttl_seconds=TTL_SECONDS,
         )
@@ -71,7 +72,14 @@ class ActorService:
             raise SessionEndedError("the session has ended; log in again")
         if not row.is_active:
             raise SessionEndedError("the account is not active")
-        return Actor(user_id, row.username, row.role, frozenset(row.project_ids), session_id)
+        return Actor(
+            user_id,
+            row.username,
+            row.role,
+            frozenset(row.project_ids),
+            session_id,
+            archived_project_ids=frozenset(row.archived_project_ids),
+        )
 
     def _load_owner(self, token_digest: bytes) -> bytes:
         """When the token expires, and its owner. Most requests find both in the cache, so only some note the use."""

@@ -24,19 +24,32 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 
 
 def resolved(actor: Actor, query: TaskQuery, calendar: Calendar) -> TaskQuery:
-    """Replace `me` and days in the query.
+    """Replace `me`, days and what is said about archived projects in the query.
 
     Raises ForbiddenError if it asks for deleted tasks and the actor may not see them.
     """
+    if query.view is not None:
+        raise RuntimeError("the query names a view that was not opened")
     if query.deleted:
         ensure_may(actor, Permission.TASK_RESTORE)
     if MYSELF in {query.assignee, query.creator}:
         query = replace(query, assignee=actor.resolve_me(query.assignee), creator=actor.resolve_me(query.creator))
+    query = _with_archived(actor, query)
     if query.due_before is None and query.due_after is None:
         return query
     return replace(
         query, due_before=_instant_of(query.due_before, calendar), due_after=_instant_of(query.due_after, calendar)
     )
+
+
+def _with_archived(actor: Actor, query: TaskQuery) -> TaskQuery:
+    """Name the projects that the query hides or shows because they are archived now. The past knows its own."""
+    if query.as_of is not None:
+        return query
+    archived_ids = tuple(sorted(actor.archived_project_ids))
+    if query.archived:
+        return replace(query, archived_project_ids=archived_ids)
+    return replace(query, hidden_project_ids=archived_ids) if archived_ids and query.hides_archived else query
 
 
 def _instant_of(bound: date | None, calendar: Calendar) -> datetime | None:

@@ -134,6 +134,8 @@ def reach_of(rule):
         return refusal_of_own
     if rule.startswith("/api/v1/users"):
         return refusal_of_user
+    if rule.startswith("/api/v1/views/"):
+        return refusal_of_view
     # Projects, imports and the rows of the daily log, which keeps deleted tasks.
     return refusal_of_project
 
@@ -167,6 +169,16 @@ def refusal_of_own(_caller, rule, _method, target):
     """Nobody sees those of others, not even an admin. A session ends once; a token may be revoked again."""
     is_own = target is Target.OWN or (target is Target.DELETED and "session_id" not in rule)
     return None if is_own else 404
+
+
+def refusal_of_view(caller, rule, method, target):
+    """A private view exists for its owner alone. Members see one of their project, and managers change it."""
+    if target is Target.OWN:
+        return None
+    if target is Target.DELETED or not caller.is_in_project_of(target):
+        return 404
+    is_change = method in {"PATCH", "DELETE"} and not rule.endswith("/pin")
+    return 403 if is_change and Permission.VIEW_MANAGE not in caller.permissions else None
 
 
 def refusal_of_user(caller, rule, method, target):

@@ -12,6 +12,7 @@ from app.models.daily_log.task_log import TaskLog
 from app.models.imports.task_import import TaskImport
 from app.models.login.api_token import TokenScope
 from app.models.people.user import Role
+from app.models.views import ViewVisibility
 from tests.client import Client
 from tests.guards.access.routes import MEMBER
 
@@ -22,7 +23,8 @@ class Target(StrEnum):
     OWN = "own"
     SAME_PROJECT = "same project"
     OTHER_PROJECT = "other project"
-    # In the caller's project. A user has been made up by an import, a session has ended, a token is revoked.
+    # In the caller's project. A user has been made up by an import, a session has ended, a token is revoked. A view is
+    # another user's own.
     DELETED = "deleted"
 
 
@@ -102,6 +104,7 @@ class World:
         clock.advance(seconds=1)
         self._admin.delete(f"/api/v1/tasks/{self.tasks[Target.DELETED].id}")
         self.imports = {target: self._import(target) for target in Target}
+        self.views = {target: self._make_view(target).id for target in Target}
         self._make_sessions_and_tokens()
         self.client = self._client_of(caller, client)
 
@@ -117,6 +120,16 @@ class World:
             title=f"Task, {target}",
             external_ref=f"X-{target.name}",
             revised_at=now,
+        )
+
+    def _make_view(self, target: Target):
+        """Shared with a project, except one's own and that of the user who was made up."""
+        if target in {Target.OWN, Target.DELETED}:
+            return self._factories.SavedView(owner_id=self.users[target].id)
+        return self._factories.SavedView(
+            owner_id=self.users[target].id,
+            visibility=ViewVisibility.PROJECT,
+            project_id=self.projects[target].id,
         )
 
     def _log_the_day(self) -> None:
@@ -163,6 +176,7 @@ class World:
             "username": self.users[target].username,
             "session_id": self.sessions[target],
             "token_id": self.tokens[target],
+            "view_id": self.views[target],
         }
         if rule.startswith("/api/v1/auth/") and target is Target.DELETED:
             values["token_id"] = self.own_revoked_token

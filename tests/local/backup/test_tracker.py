@@ -201,7 +201,10 @@ def list_logged(tracker):
 
 
 def fill(api):
-    """Leave tasks in every state, comments, an import with errors, people, a token, a kept answer and a logged day."""
+    """Leave tasks in every state, comments, an import with errors, people, a token, a kept answer and a logged day.
+
+    Also an archived project, a task that has left it, and a pinned view.
+    """
     api.call("POST", "/api/v1/projects", {"key": "OPS", "name": "Operations"}, key="once")
     person = {"username": "ina", "email": "ina@example.org", "password": "a password of Ina's", "role": "user"}
     ina = api.call("POST", "/api/v1/users", person)
@@ -209,6 +212,12 @@ def fill(api):
     api.call("POST", "/api/v1/auth/tokens", {"name": "Report", "scopes": ["tasks:read"]})
     api.call("PUT", "/api/v1/projects/OPS/members/ina", {})
     api.call("PUT", "/api/v1/projects/OPS/import-mapping", {"status_map": {"This week": "todo"}})
+    api.call("POST", "/api/v1/projects", {"key": "OLD", "name": "Ended"})
+    moved = api.call("POST", "/api/v1/tasks", {"title": "Moved", "project": "OLD"})
+    api.call("PATCH", f"/api/v1/tasks/{moved['id']}", {"project": "OPS"})
+    api.call("POST", "/api/v1/projects/OLD/archive")
+    view = api.call("POST", "/api/v1/views", {"name": "Mine", "query": {"assignee": "me"}})
+    api.call("PUT", f"/api/v1/views/{view['id']}/pin", {})
     ids = [api.call("POST", "/api/v1/tasks", {"title": f"Task {number}"})["id"] for number in range(TASKS)]
     for task_id in ids[: TASKS // 2]:
         api.call("PATCH", f"/api/v1/tasks/{task_id}/status", {"status": "done"})

@@ -67,7 +67,8 @@ class TestRef:
         new_ref = as_member.patch(f"{TASKS}/ops-1", {"project": "gen"}).json["ref"]
 
         assert as_member.get(f"{TASKS}/{new_ref}").json["id"] == task.id
-        assert as_member.get(f"{TASKS}/OPS-1").status_code == 404
+        moved = as_member.get(f"{TASKS}/ops-1?fields=id,title")
+        assert (moved.status_code, moved.headers["Location"]) == (301, f"{TASKS}/{new_ref}?fields=id,title")
 
     @pytest.mark.parametrize("ref", ["OPS-2", "OPT-1", "GEN-1", "OPS-0", "OPS-" + "9" * 18])
     def test_an_unknown_ref_is_not_found(self, as_member, task, ref):

@@ -1,5 +1,6 @@
 """Each number of a report equals the tasks that it links to, after weeks of random work."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 from app.composition.resources import Resources
 from app.composition.services import serving
 from app.database.engine import make_session_factory
+from app.errors import ProjectArchivedError
 from app.models.people.user import Role
 from app.models.tasks.fields import ACTIVE_STATUSES, TaskStatus
 from tests import factories, servers
@@ -82,18 +84,33 @@ class Weeks:
         mia = factories.User(username="mia", role=Role.MANAGER)
         factories.ProjectMember(project_id=ops.id, user_id=mia.id)
         viewer = factories.User(role=Role.VIEWER)
-        self.mia, self.viewer = self.actors = [actor_of(session, user) for user in (mia, viewer)]
+        boss = actor_of(session, factories.User(role=Role.ADMIN))
+        self.mia = actor_of(session, mia)
         chance = Random(20260309)  # noqa: S311 - no secret
+        chance_to_archive = Random(20260310)  # noqa: S311 - no secret
         self.first = (clock() - DAY).date()
         ids = []
-        for _ in range(150):
+        for _ in range(200):
             clock.advance(minutes=chance.randrange(1, 400))
             if chance.random() < 0.2:
                 local = clock().astimezone(zone)
                 midnight = datetime.combine(local.date() + DAY, datetime.min.time(), tzinfo=zone).astimezone(UTC)
                 clock.now = midnight - chance.choice([INSTANT, timedelta(0)])
-            self._take_a_step(chance, ids, clock())
+            is_archived = chance_to_archive.random() < 0.15
+            (services.projects.archive if is_archived else services.projects.restore)(boss, "OPS")
+            with suppress(ProjectArchivedError):
+                self._take_a_step(chance, ids, clock())
         clock.advance(hours=3)
+        for project in ("GEN", "OPS"):
+            services.projects.restore(boss, "OPS")
+            ended = services.tasks.create(
+                self.mia, {"title": "One", "project": project, "status": TaskStatus.IN_PROGRESS}
+            )
+            services.tasks.change(self.mia, ended.id, {"status": TaskStatus.DONE})
+        # In one of the zones, the project is archived in the end.
+        (services.projects.archive if zone.key.startswith("Pacific") else services.projects.restore)(boss, "OPS")
+        clock.advance(minutes=1)
+        self.mia, self.viewer = self.actors = [actor_of(session, user) for user in (mia, viewer)]
         self.last = clock().astimezone(zone).date()
 
     def _take_a_step(self, chance, ids, now):
