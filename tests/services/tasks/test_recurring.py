@@ -75,6 +75,17 @@ class TestRepeatDue:
 
         assert services.recurring_tasks.repeat_due() == 0
 
+    def test_a_task_of_an_archived_project_waits_until_it_is_restored(self, services, factories, session, boss, clock):
+        project = factories.Project(key="OPS")
+        task = recurring(factories, project_id=project.id, status=TaskStatus.DONE)
+        services.projects.archive(boss, "OPS")
+
+        assert services.recurring_tasks.repeat_due() == 0
+
+        services.projects.restore(boss, "OPS")
+        assert services.recurring_tasks.repeat_due() == 1
+        assert len(others(session, task)) == 1
+
     def test_a_rule_that_has_ended_makes_no_task(self, services, factories, session, user):
         task = recurring(factories, recurrence="FREQ=WEEKLY;COUNT=1")
         services.tasks.change(user, task.id, {"status": TaskStatus.DONE})
