@@ -163,6 +163,12 @@ class TestTasks:
 
         assert as_ann.patch(one, {"title": "New"}, headers={"If-Match": tag}).status_code == 200
 
+    @pytest.mark.parametrize("tag", ['""', '"', ",", "W/", "x", '"1"', '"1.1.1.1', '"."'])
+    def test_an_odd_tag_holds_for_no_version(self, as_ann, task, tag):
+        answer = as_ann.patch(f"{TASKS}/{task.id}", {"title": "New"}, headers={"If-Match": tag})
+
+        assert answer.status_code == 412
+
     def test_lists_show_the_count_at_once(self, as_ann, path):
         def counted():
             return as_ann.get(f"{TASKS}?fields=comment_count&project=OPS").json["items"]
