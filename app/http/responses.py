@@ -86,7 +86,7 @@ def precondition() -> Precondition | None:
         return None
     etags = request.if_match
     # A tag may have a third part, which says how fresh the answer was beside the row's own version.
-    versions = {".".join(tag.split(".")[:2]) for tag in etags.as_set()}
+    versions = {".".join(tag.split(".")[:2]) for tag in etags.as_set() if tag}
     return lambda row_id, version: etags.star_tag or _tag(row_id, version) in versions
 
 

@@ -1,4 +1,4 @@
-"""/api/v1/tasks/{task_id}/comments: what people write about a task."""
+"""/api/v1/tasks/{task_id}/comments and /api/v1/comments: what people write about tasks."""
 
 from dataclasses import asdict
 from typing import Any
@@ -8,18 +8,41 @@ from flask import Response
 from app.auth.permissions import Permission
 from app.composition.services import services
 from app.errors import ForbiddenError, ProjectArchivedError
+from app.http.downloads import csv_response
+from app.http.file_answers import CSV
 from app.http.identity.access import current_actor, requires
 from app.http.openapi import LOCATION, Blueprint, raises, versioned
 from app.http.responses import items_response, no_content, page_response, precondition, versioned_response
 from app.queries.comments import CommentQuery
 from app.queries.tasks import TaskKey
 from app.schemas.base import PageQuery
-from app.schemas.comments import Comment, CommentInput, CommentListQuery, CommentPage, CommentVersionPage
+from app.schemas.comments import (
+    Comment,
+    CommentExportQuery,
+    CommentInput,
+    CommentListQuery,
+    CommentPage,
+    CommentVersionPage,
+)
 
-blueprint = Blueprint("comments", __name__, url_prefix="/api/v1/tasks", description="What people write about tasks")
+blueprint = Blueprint("comments", __name__, url_prefix="/api/v1", description="What people write about tasks")
 
 
-@blueprint.get("/<task:task_id>/comments")
+@blueprint.get("/comments/export")
+@requires(Permission.TASK_READ)
+@blueprint.arguments(CommentExportQuery, location="query")
+@blueprint.response(200)
+@blueprint.doc(responses={"200": {"description": "OK", "content": CSV}})
+def export_comments(query: dict[str, Any]) -> Response:
+    """Export the comments that you can see, as CSV in the order of ids.
+
+    The columns are the task's ref, its `external_ref`, the author, the time and the body. Deleted comments and those of
+    deleted tasks are left out. A body that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
+    return csv_response(services().comment_export.write(current_actor(), projects=query["project"]), "comments.csv")
+
+
+@blueprint.get("/tasks/<task:task_id>/comments")
 @requires(Permission.TASK_READ)
 @blueprint.arguments(CommentListQuery, location="query")
 @blueprint.response(200, CommentPage)
@@ -32,7 +55,7 @@ def list_comments(query: CommentQuery, task_id: TaskKey) -> Response:
     return page_response(services().comment_views.list_page(current_actor(), task_id, query))
 
 
-@blueprint.post("/<task:task_id>/comments")
+@blueprint.post("/tasks/<task:task_id>/comments")
 @requires(Permission.COMMENT_WRITE)
 @blueprint.arguments(CommentInput)
 @blueprint.response(201, Comment, headers=LOCATION)
@@ -51,7 +74,7 @@ def create_comment(values: dict[str, Any], task_id: TaskKey) -> Response:
     return versioned_response(comment, 201, {"Location": location})
 
 
-@blueprint.get("/<task:task_id>/comments/<id:comment_id>")
+@blueprint.get("/tasks/<task:task_id>/comments/<id:comment_id>")
 @requires(Permission.TASK_READ)
 @blueprint.response(200, Comment)
 @versioned
@@ -60,7 +83,7 @@ def show_comment(task_id: TaskKey, comment_id: int) -> Response:
     return versioned_response(services().comment_views.get(current_actor(), task_id, comment_id))
 
 
-@blueprint.patch("/<task:task_id>/comments/<id:comment_id>")
+@blueprint.patch("/tasks/<task:task_id>/comments/<id:comment_id>")
 @requires(Permission.COMMENT_WRITE)
 @blueprint.arguments(CommentInput)
 @blueprint.response(200, Comment)
@@ -76,7 +99,7 @@ def edit_comment(values: dict[str, Any], task_id: TaskKey, comment_id: int) -> R
     return versioned_response(comment)
 
 
-@blueprint.delete("/<task:task_id>/comments/<id:comment_id>")
+@blueprint.delete("/tasks/<task:task_id>/comments/<id:comment_id>")
 @requires(Permission.COMMENT_WRITE)
 @blueprint.response(204)
 @raises(ForbiddenError, ProjectArchivedError)
@@ -90,7 +113,7 @@ def delete_comment(task_id: TaskKey, comment_id: int) -> Response:
     return no_content()
 
 
-@blueprint.post("/<task:task_id>/comments/<id:comment_id>/restore")
+@blueprint.post("/tasks/<task:task_id>/comments/<id:comment_id>/restore")
 @requires(Permission.COMMENT_MODERATE)
 @blueprint.response(200, Comment)
 @raises(ProjectArchivedError)
@@ -103,7 +126,7 @@ def restore_comment(task_id: TaskKey, comment_id: int) -> Response:
     return versioned_response(services().comments.restore(current_actor(), task_id, comment_id))
 
 
-@blueprint.get("/<task:task_id>/comments/<id:comment_id>/versions")
+@blueprint.get("/tasks/<task:task_id>/comments/<id:comment_id>/versions")
 @requires(Permission.TASK_READ)
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, CommentVersionPage)

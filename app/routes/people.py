@@ -169,9 +169,9 @@ def reassign_tasks_of_user(values: dict[str, Any], user_id: int) -> Response:
 def merge_user(values: dict[str, Any], user_id: int) -> Response:
     """Merge an account that an import created into the account of the person. Admins only.
 
-    The person takes over all tasks and projects. Later imports that name the merged account mean the person. The
-    account stays, inactive for good, because past days and the history name it. An account that ever had a password,
-    and a service account, cannot be merged.
+    The person takes over all tasks, projects and comments, and follows what the account follows. Later imports that
+    name the merged account mean the person. The account stays, inactive for good, because past days and the history
+    name it. An account that ever had a password, and a service account, cannot be merged.
     """
     return value_response({"task_count": services().handover.merge(current_actor(), me_or(user_id), **values)})
 

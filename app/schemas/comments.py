@@ -7,7 +7,9 @@ from marshmallow import Schema, fields, post_load, validate
 
 from app.models.comments.comment import MAX_BODY_LENGTH, MAX_MENTIONS
 from app.queries.comments import COMMENT_SORTS, CommentQuery
-from app.schemas.base import Moment, PageQuery, StrictSchema, page_schema
+from app.schemas.base import DelimitedList, Moment, PageQuery, StrictSchema, page_schema
+from app.schemas.projects import ProjectKey
+from app.schemas.tasks.queries import MAX_FILTER_VALUES
 from app.services.comments.read import CommentEvent
 
 
@@ -53,6 +55,15 @@ class CommentListQuery(PageQuery):
     @post_load
     def _query(self, values: dict[str, Any], **_kwargs: Any) -> CommentQuery:
         return CommentQuery(**values)
+
+
+class CommentExportQuery(StrictSchema):
+    project = DelimitedList(
+        ProjectKey(),
+        max_length=MAX_FILTER_VALUES,
+        load_default=(),
+        metadata={"description": "one or more, separated by commas"},
+    )
 
 
 def _html_field() -> fields.String:

@@ -1,8 +1,16 @@
+import time
+
 import pytest
 
 from app.markdown import MAX_LINKS_TRIED, Markdown
 from tests.markdown.html import Reader
 
+WIDE_TABLE = "a|" * 600 + "\n" + "-|" * 600 + "\n" + "x\n" * 8_000
+# A comment of nothing else took the parser alone up to a second, or takes it longer than others.
+PATTERNS = [
+    *("[", "![", "[]", "[a](", "]", "<", "<![CDATA[", "://", "https://@", "@a.", "&#", "> ", "- a\n", "[a]: b\n"),
+    *("*a_ **b__ ", "***a", "~~a", "`a``", "|a", "a|b\n-|-\nc|d\n\n", WIDE_TABLE),
+]
 REL = 'rel="nofollow noopener noreferrer"'
 
 
@@ -124,6 +132,17 @@ class TestBounds:
 
         assert "table" in Reader(Markdown(wide + "x\n" * 20).to_html()).tags
         assert "table" not in Reader(Markdown(wide + "x\n" * 200).to_html()).tags
+
+    @pytest.mark.parametrize("pattern", PATTERNS)
+    def test_no_pattern_takes_long(self, pattern):
+        """Without the bounds, several of them take a second or more."""
+        source = (pattern * 20_000)[:20_000]
+        started = time.process_time()
+
+        text = Markdown(source)
+        text.to_html(text.names)
+
+        assert time.process_time() - started < 0.5
 
     def test_quotations_are_nested_only_so_deep(self):
         assert Reader(Markdown(">" * 20_000).to_html()).tags.count("blockquote") < 50

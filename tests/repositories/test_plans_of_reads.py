@@ -18,6 +18,7 @@ from app.queries.comments import CommentQuery
 from app.queries.daily_log import NumberedLogQuery, TaskLogQuery
 from app.queries.pages import Position, Shape, encode_cursor
 from app.queries.tasks import SORT_NAMES, TaskQuery
+from app.repositories.comments.export import CommentExportRepository
 from app.repositories.comments.read import CommentViewRepository
 from app.repositories.daily_log.days import TaskLogRepository
 from app.repositories.daily_log.export import TaskLogExportRepository
@@ -274,6 +275,15 @@ class TestComments:
 
         assert len(seen) == 3
         assert seen.problems(10) == []
+
+    @pytest.mark.parametrize("actor", ACTORS_WITH_MANY_TASKS)
+    @pytest.mark.parametrize("projects", [(), ("P7",)])
+    def test_a_slice_of_the_export(self, session, plans, actor, projects):
+        """Comments have no index by project. For a small one, PostgreSQL reads them all, in one slice."""
+        with plans() as seen:
+            CommentExportRepository(session).list_page(actor, projects=projects, after_id=500, limit=100)
+
+        assert seen.scans() == []
 
     def test_the_followers_of_a_task(self, session, plans):
         with plans() as seen:

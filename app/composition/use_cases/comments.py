@@ -3,9 +3,11 @@
 from functools import cached_property
 
 from app.composition.use_cases.base import UseCases
+from app.repositories.comments.export import CommentExportRepository
 from app.repositories.comments.read import CommentViewRepository
 from app.repositories.comments.write import CommentRepository
 from app.repositories.projects import ProjectRepository
+from app.services.comments.export import CommentExportService
 from app.services.comments.read import CommentViewService
 from app.services.comments.write import CommentService
 
@@ -24,3 +26,7 @@ class CommentUseCases(UseCases):
     @cached_property
     def comment_views(self) -> CommentViewService:
         return CommentViewService(self._uow, CommentViewRepository(self._session), self._resources.clock)
+
+    @cached_property
+    def comment_export(self) -> CommentExportService:
+        return CommentExportService(self._uow, CommentExportRepository(self._session))

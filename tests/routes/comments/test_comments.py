@@ -163,6 +163,12 @@ class TestTasks:
 
         assert as_ann.patch(one, {"title": "New"}, headers={"If-Match": tag}).status_code == 200
 
+    @pytest.mark.parametrize("tag", ['""', '"', ",", "W/", "x", '"1"', '"1.1.1.1', '"."'])
+    def test_an_odd_tag_holds_for_no_version(self, as_ann, task, tag):
+        answer = as_ann.patch(f"{TASKS}/{task.id}", {"title": "New"}, headers={"If-Match": tag})
+
+        assert answer.status_code == 412
+
     def test_lists_show_the_count_at_once(self, as_ann, path):
         def counted():
             return as_ann.get(f"{TASKS}?fields=comment_count&project=OPS").json["items"]
@@ -181,3 +187,18 @@ class TestTasks:
 
         assert "comment" not in as_ann.get(f"{TASKS}/export").text
         assert len(as_ann.get(f"{TASKS}/{task.id}/history").json["items"]) == 1
+
+
+class TestExport:
+    def test_is_a_file(self, as_ann, commented):
+        answer = as_ann.get("/api/v1/comments/export?project=ops,gen")
+
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="comments.csv"'
+        assert answer.headers["X-Row-Count"] == "1"
+        assert answer.text.splitlines()[1].endswith(",One")
+
+    def test_refusals(self, client, as_ann, as_user, commented):
+        assert client.get("/api/v1/comments/export").status_code == 401
+        assert as_user.get("/api/v1/comments/export").headers["X-Row-Count"] == "0"
+        for query in ("project=?", "task=1", "deleted=true"):
+            assert as_ann.get(f"/api/v1/comments/export?{query}").status_code == 422

@@ -1,7 +1,6 @@
 """Comments written at the same moment. Each test has a database of its own, where transactions commit."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, text
@@ -120,15 +119,16 @@ class TestEdit:
                 if step % 4 == 3:
                     services.comments.delete(world.boss, world.task_id, ids.pop(0))
                 page = services.comment_views.list_page(world.boss, world.task_id, CommentQuery())
-                snapshots.append((self._now(own_resources), [item["body"] for item in page.items]))
+                snapshots.append((now_of(own_resources), [item["body"] for item in page.items]))
             for instant, bodies in snapshots:
                 page = services.comment_views.list_page(world.boss, world.task_id, CommentQuery(as_of=instant))
                 assert [item["body"] for item in page.items] == bodies
 
-    @staticmethod
-    def _now(resources):
-        with resources.new_session() as session:
-            return session.scalar(text("SELECT clock_timestamp()")) + timedelta(0)
+
+def now_of(resources):
+    """The present by the clock that dates the versions."""
+    with resources.new_session() as session:
+        return session.scalar(text("SELECT clock_timestamp()"))
 
 
 @dataclass(frozen=True)
