@@ -62,13 +62,12 @@ class SavedViewRepository:
         return self._session.scalar(statement.execution_options(populate_existing=True))
 
     def get_row(self, actor: Actor, view_id: int) -> VersionedRow | None:
-        return self._row(SavedView.id == view_id, _is_visible_to(actor))
+        row = self._session.execute(_ROW.where(SavedView.id == view_id, _is_visible_to(actor))).one_or_none()
+        return None if row is None else _versioned(row)
 
     def get_changed_row(self, view: SavedView) -> VersionedRow:
         """The view as it is now. Whoever has changed it may no longer see it."""
-        row = self._row(SavedView.id == view.id)
-        assert row is not None  # noqa: S101 - it is locked
-        return row
+        return _versioned(self._session.execute(_ROW.where(SavedView.id == view.id)).one())
 
     def find_query(self, actor: Actor, view_id: int) -> Mapping[str, Any] | None:
         """The stored parameters of a view that the actor may see."""
@@ -118,11 +117,6 @@ class SavedViewRepository:
             ]
             self._session.execute(insert(ViewPin).values(rows))
 
-    def _row(self, *conditions: ColumnElement[bool]) -> VersionedRow | None:
-        statement = _with_names(select(json_text(VIEW_FIELDS), SavedView.id, SavedView.version)).where(*conditions)
-        row = self._session.execute(statement).one_or_none()
-        return None if row is None else VersionedRow(row[0].encode(), row.id, row.version)
-
 
 def _is_visible_to(actor: Actor) -> ColumnElement[bool]:
     """The condition of every query of views, so that none can show a view to an actor who may not see it."""
@@ -160,3 +154,10 @@ def _with_names(statement: AnySelect) -> AnySelect:
     return statement.join_from(SavedView, User, User.id == SavedView.owner_id).outerjoin(
         Project, Project.id == SavedView.project_id
     )
+
+
+_ROW = _with_names(select(json_text(VIEW_FIELDS).label("json"), SavedView.id, SavedView.version))
+
+
+def _versioned(row: Any) -> VersionedRow:
+    return VersionedRow(row.json.encode(), row.id, row.version)
