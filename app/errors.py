@@ -155,6 +155,12 @@ class AccountMergedError(ConflictError):
     code = "account_merged"
 
 
+class StatusChangedError(ConflictError):
+    """The task does not have the status that the client expected it to have."""
+
+    code = "status_changed"
+
+
 class TooManyTokensError(ConflictError):
     code = "too_many_tokens"
 

@@ -62,6 +62,12 @@ def versioned(view: View) -> View:
     return view
 
 
+def conditional(view: View) -> View:
+    """Mark a POST that heeds If-Match. No setting requires the header of it."""
+    view.is_conditional = True  # type: ignore[attr-defined]
+    return view
+
+
 def raises(*errors: type[TaskTrackerError]) -> Decorator:
     """Name the errors of a route that do not follow from its permission, its path or its arguments."""
 

@@ -8,11 +8,13 @@ from app.repositories.projects import ProjectRepository
 from app.repositories.tasks.export import TaskExportRepository
 from app.repositories.tasks.handover import HandoverRepository
 from app.repositories.tasks.history import TaskHistoryRepository
+from app.repositories.tasks.order import OrderRepository
 from app.repositories.tasks.read import TaskListRepository
 from app.repositories.tasks.write import TaskRepository
 from app.services.tasks.export import TaskExportService
 from app.services.tasks.handover import HandoverService
 from app.services.tasks.history import TaskHistoryService
+from app.services.tasks.order import Mover, OrderService
 from app.services.tasks.read import TaskViewService
 from app.services.tasks.write import TaskService
 
@@ -26,6 +28,12 @@ class TaskUseCases(UseCases):
             ProjectRepository(self._session),
             UserRepository(self._session),
             self._calendar,
+        )
+
+    @cached_property
+    def task_order(self) -> OrderService:
+        return OrderService(
+            self._uow, TaskRepository(self._session), Mover(OrderRepository(self._session)), self._calendar
         )
 
     @cached_property

@@ -48,6 +48,15 @@ class Task(VersionedColumns, Base):
     # Every UPDATE names the version that it was made from, so no update can be lost silently.
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
     __table_args__ = (
+        # For the columns of the board, and for the neighbours of a place in a column.
+        Index(
+            "ix_tasks_project_id_status_position",
+            "project_id",
+            "status",
+            "position",
+            "id",
+            postgresql_where=_PRESENT,
+        ),
         # For finding a task by its ref, such as OPS-42.
         Index("uq_tasks_project_id_number", "project_id", "number", unique=True),
         # For the default list, newest change first.

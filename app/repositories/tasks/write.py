@@ -1,17 +1,19 @@
 """The SQL of single tasks: finding, locking and adding them, and reading them as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, insert, inspect, select, update
+from sqlalchemy import BigInteger, Text, any_, cast, func, insert, inspect, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.orm.attributes import set_committed_value
 
 from app.auth.actor import Actor
 from app.database.engine import ensure_signed
 from app.database.prepared import DIALECT, PlannedOnce, Prepared, parameter
+from app.models.projects.project import Project
 from app.models.tasks.fields import ACTIVE_STATUSES, FIELDS, VERSIONED_COLUMNS
 from app.models.tasks.task import Task
 from app.queries.pages import Shape
@@ -21,9 +23,11 @@ from app.repositories.scope import anybody_like, scope_parameters
 from app.repositories.tasks.rows import (
     TASK_FIELDS,
     TaskEntity,
+    ids_of_refs,
     is_deleted,
     is_task,
     key_parameters,
+    keys_parameters,
     task_fields,
     visible_to,
     with_names,
@@ -47,6 +51,17 @@ class TaskRepository:
         values = {**key_parameters(key), **scope_parameters(actor)}
         rows = _locked(anybody_like(actor), deleted, isinstance(key, str)).rows(self._session, values)
         return _task_of(rows[0]) if rows else None
+
+    def list_for_update(self, actor: Actor, keys: Sequence[TaskKey]) -> Mapping[TaskKey, Task]:
+        """Each of these tasks under its id and its ref, deleted ones too, with current values.
+
+        They are locked in the order of their ids, until the commit. A task that the actor may not see is absent.
+        """
+        values = {**keys_parameters(keys), **scope_parameters(actor)}
+        locked: dict[TaskKey, Task] = {}
+        for row in _all_locked(anybody_like(actor)).rows(self._session, values):
+            locked[row.id] = locked[row.ref] = _task_of(row[: len(_LOCKED)])
+        return locked
 
     def add(self, task: Task) -> TaskView:
         return self._write(_INSERT, {name: getattr(task, name) for name in _INSERTED})
@@ -107,6 +122,15 @@ _CONVERSIONS = {
 def _locked(actor: Actor, deleted: bool, by_ref: bool) -> PlannedOnce:
     statement = select(*(_COLUMNS[name] for name in _LOCKED)).where(is_task(by_ref=by_ref), visible_to(actor))
     return PlannedOnce(statement.where(is_deleted(deleted)).with_for_update())
+
+
+@cache
+def _all_locked(actor: Actor) -> Prepared:
+    ids = func.array_cat(parameter("ids", ARRAY(BigInteger)), func.array(ids_of_refs().scalar_subquery()))
+    key = select(Project.key).where(Project.id == Task.project_id).scalar_subquery()
+    statement = select(*(_COLUMNS[name] for name in _LOCKED), (key + "-" + cast(Task.number, Text)).label("ref"))
+    statement = statement.where(Task.id == any_(ids), visible_to(actor))
+    return Prepared(statement.order_by(Task.id).with_for_update())
 
 
 def _task_of(row: Sequence[Any]) -> Task:

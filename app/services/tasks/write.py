@@ -163,6 +163,8 @@ class TaskService:
         if has_moved:
             task.number = self._projects.take_task_numbers(project.id, 1) + 1
             task.project_id = project.id
+            # Like a new task: at the bottom of its column.
+            task.position = changes.get("position", float(task.number))
 
     def _deadline_of(self, written: date | None) -> datetime | None:
         return None if written is None else deadline_from(written, self._calendar.time_zone)
