@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from app.models.tasks.fields import TaskPriority, TaskStatus
-from app.queries.pages import DEFAULT_PAGE_SIZE, VersionedRow
+from app.queries.pages import DEFAULT_PAGE_SIZE, Page, VersionedRow
 
 # A task's id, or its ref in capital letters.
 TaskKey = int | str
@@ -65,6 +65,14 @@ class TaskQuery:
     limit: int = DEFAULT_PAGE_SIZE
     include_total: bool = False
     selection: Selection = WHOLE_TASK
+
+
+@dataclass(frozen=True, slots=True)
+class BoardColumn:
+    """The first tasks of a column of the board. Its `next_cursor` continues the list of this status by position."""
+
+    status: TaskStatus
+    page: Page
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,14 @@ from functools import cached_property
 from app.composition.use_cases.base import UseCases
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
+from app.repositories.tasks.board import BoardRepository
 from app.repositories.tasks.export import TaskExportRepository
 from app.repositories.tasks.handover import HandoverRepository
 from app.repositories.tasks.history import TaskHistoryRepository
 from app.repositories.tasks.order import OrderRepository
 from app.repositories.tasks.read import TaskListRepository
 from app.repositories.tasks.write import TaskRepository
+from app.services.tasks.board import BoardService
 from app.services.tasks.export import TaskExportService
 from app.services.tasks.handover import HandoverService
 from app.services.tasks.history import TaskHistoryService
@@ -29,6 +31,10 @@ class TaskUseCases(UseCases):
             UserRepository(self._session),
             self._calendar,
         )
+
+    @cached_property
+    def board(self) -> BoardService:
+        return BoardService(self._uow, BoardRepository(self._session), self._cache, self._calendar)
 
     @cached_property
     def task_order(self) -> OrderService:

@@ -22,8 +22,8 @@ from app.repositories.tasks.rows import keys_parameters
 # With the hash of a column, the advisory lock that every move into the column holds until its commit.
 COLUMN_LOCK = 7_203_117
 
-# In the order of the hashes, so that two transactions cannot wait for each other's columns. Therefore a transaction must
-# take all of its locks with one statement.
+# Takes the locks in the order of the hashes, so that two transactions cannot wait for each other's columns. Each of them
+# takes all of its column locks with one statement.
 _LOCK = Prepared(
     text("""
     WITH moving AS (
