@@ -13,6 +13,13 @@ class TaskChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TasksChanged:
+    """Several tasks were changed by one request."""
+
+    task_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class TasksReassigned:
     """Tasks of one user were given to another."""
 
@@ -80,6 +87,7 @@ class ProjectChanged:
 
 Event = (
     TaskChanged
+    | TasksChanged
     | TasksReassigned
     | TasksImported
     | ImportWaiting

@@ -12,6 +12,7 @@ from app.events import (
     ProjectChanged,
     SessionEnded,
     TaskChanged,
+    TasksChanged,
     TasksImported,
     TasksReassigned,
     TokenRevoked,
@@ -27,7 +28,7 @@ def react_to(resources: Resources, cache: CacheView, event: Event, *, request_id
     """React to an event after its commit. An error in a reaction is logged, since it can undo nothing any more."""
     try:
         match event:
-            case TaskChanged() | TasksReassigned() | TasksImported():
+            case TaskChanged() | TasksChanged() | TasksReassigned() | TasksImported():
                 cache.forget(Space.TASKS)
             case ImportWaiting():
                 resources.job_queue.enqueue(JobName.RUN_IMPORTS, request_id=request_id)

@@ -38,6 +38,10 @@ class Problem(Schema):
         fields.Nested(Schema.from_dict({"pointer": fields.String(), "detail": fields.String()}, name="FieldProblem")),
         metadata={"description": "the first 20"},
     )
+    items = fields.List(
+        fields.Dict(),
+        metadata={"description": "with `bulk_refused`: each item of the request, and what is wrong with it"},
+    )
     error_count = fields.Integer(metadata={"description": "how many there are in all; with `errors`"})
 
 

@@ -128,5 +128,10 @@ def cache_status(was_cached: bool) -> str:
     return "hit" if was_cached else "miss"
 
 
+def etag_of(row_id: int, version: int) -> str:
+    """The ETag of a version as the header has it, with its quotation marks."""
+    return f'"{_tag(row_id, version)}"'
+
+
 def _tag(row_id: int, version: int) -> str:
     return f"{row_id}.{version}"

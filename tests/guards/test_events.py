@@ -18,6 +18,7 @@ from app.events import (
     ProjectChanged,
     SessionEnded,
     TaskChanged,
+    TasksChanged,
     TasksImported,
     TasksReassigned,
     TokenRevoked,
@@ -33,6 +34,7 @@ SESSION_ID = UUID("0e7a9b8a-6f3c-4b57-9d0a-3a2f1c5d7e90")
 # The spaces of the cache that each event clears, and the jobs for which it wakes a worker.
 REACTIONS = {
     TaskChanged(task_id=1): {Space.TASKS},
+    TasksChanged(task_count=2): {Space.TASKS},
     TasksReassigned(from_id=1, to_id=2, task_count=3): {Space.TASKS},
     TasksImported(import_id=1, task_count=2): {Space.TASKS},
     ImportWaiting(import_id=1): {JobName.RUN_IMPORTS},

@@ -6,6 +6,7 @@ from app.composition.use_cases.base import UseCases
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
 from app.repositories.tasks.board import BoardRepository
+from app.repositories.tasks.bulk import BulkRepository, LoadedProjects, LoadedUsers
 from app.repositories.tasks.export import TaskExportRepository
 from app.repositories.tasks.handover import HandoverRepository
 from app.repositories.tasks.history import TaskHistoryRepository
@@ -13,6 +14,7 @@ from app.repositories.tasks.order import OrderRepository
 from app.repositories.tasks.read import TaskListRepository
 from app.repositories.tasks.write import TaskRepository
 from app.services.tasks.board import BoardService
+from app.services.tasks.bulk import BulkService
 from app.services.tasks.export import TaskExportService
 from app.services.tasks.handover import HandoverService
 from app.services.tasks.history import TaskHistoryService
@@ -35,6 +37,18 @@ class TaskUseCases(UseCases):
     @cached_property
     def board(self) -> BoardService:
         return BoardService(self._uow, BoardRepository(self._session), self._cache, self._calendar)
+
+    @cached_property
+    def task_bulk(self) -> BulkService:
+        return BulkService(
+            self._uow,
+            TaskRepository(self._session),
+            BulkRepository(self._session),
+            LoadedProjects(self._session),
+            LoadedUsers(self._session),
+            Mover(OrderRepository(self._session)),
+            self._calendar,
+        )
 
     @cached_property
     def task_order(self) -> OrderService:

@@ -22,8 +22,8 @@ from app.repositories.tasks.rows import keys_parameters
 # With the hash of a column, the advisory lock that every move into the column holds until its commit.
 COLUMN_LOCK = 7_203_117
 
-# Takes the locks in the order of the hashes, so that two transactions cannot wait for each other's columns. Each of them
-# takes all of its column locks with one statement.
+# Takes the locks in the order of the hashes, so that two transactions cannot wait for each other's columns, and
+# therefore takes all of them at once.
 _LOCK = Prepared(
     text("""
     WITH moving AS (
