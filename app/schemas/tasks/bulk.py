@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from app.models.people.user import MAX_EMAIL_LENGTH
-from app.schemas.base import BoundedList, StrictSchema, Text
+from app.schemas.base import BoundedList, Flag, StrictSchema, Text
 from app.schemas.tasks.inputs import Labels, TaskPatch
 from app.schemas.tasks.order import TaskKeyField, TaskMove
 from app.services.tasks import bulk
@@ -14,10 +14,8 @@ MAX_ITEMS = 500
 MAX_IF_MATCH_LENGTH = 1_000
 
 
-def _only_true(description: str) -> fields.Boolean:
-    return fields.Boolean(
-        truthy={True}, falsy={False}, validate=validate.Equal(True), metadata={"description": description}
-    )
+def _only_true(description: str) -> Flag:
+    return Flag(validate=validate.Equal(True), metadata={"enum": [True], "description": description})
 
 
 class BulkItem(StrictSchema):
@@ -57,9 +55,7 @@ class BulkItem(StrictSchema):
 
 
 class BulkChange(StrictSchema):
-    atomic = fields.Boolean(
-        truthy={True},
-        falsy={False},
+    atomic = Flag(
         load_default=True,
         metadata={"description": "`true`: all items or none; `false`: each item for itself"},
     )

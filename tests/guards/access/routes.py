@@ -16,6 +16,9 @@ BODIES = {
     ("PATCH", "/api/v1/tasks/<task:task_id>"): {"title": "One"},
     ("PUT", "/api/v1/tasks/<task:task_id>/status"): {"status": "done"},
     ("PATCH", "/api/v1/tasks/<task:task_id>/status"): {"status": "done"},
+    ("POST", "/api/v1/tasks/<task:task_id>/move"): {"status": "done"},
+    # An item of its own is refused for a task that the caller may not change, and the answer is still a 200.
+    ("POST", "/api/v1/tasks/bulk"): {"items": [{"task": 1, "assign": None}], "atomic": False},
     ("POST", "/api/v1/projects"): {"key": "WEB", "name": "Web"},
     ("PATCH", "/api/v1/projects/<key>"): {"name": "Web"},
     ("PATCH", "/api/v1/users/<user:user_id>"): {"time_zone": "UTC"},

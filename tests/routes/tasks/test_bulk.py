@@ -114,6 +114,7 @@ class TestRefusals:
             ({"task": 1, "delete": True, "restore": True}, ""),
             ({"task": 1, "delete": False}, "/delete"),
             ({"task": 1, "delete": "true"}, "/delete"),
+            ({"task": 1, "delete": 1}, "/delete"),
             ({"task": 1, "patch": {}}, "/patch"),
             ({"task": 1, "patch": {"title": ""}}, "/patch/title"),
             ({"task": 1, "patch": []}, "/patch"),
@@ -141,6 +142,13 @@ class TestRefusals:
 
         assert response.status_code == 422
         assert all(problem["pointer"].startswith("/items") for problem in response.json["errors"])
+
+    @pytest.mark.parametrize("atomic", [0, 1, "true", None])
+    def test_what_is_neither_true_nor_false(self, as_user, atomic):
+        response = as_user.post(BULK, {"items": [{"task": 1, "assign": None}], "atomic": atomic})
+
+        assert response.status_code == 422
+        assert [problem["pointer"] for problem in response.json["errors"]] == ["/atomic"]
 
     def test_a_task_that_is_named_twice(self, as_user, task):
         items = [{"task": task.id, "assign": None}, {"task": f"GEN-{task.number}", "assign": None}]
