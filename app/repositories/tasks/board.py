@@ -20,13 +20,15 @@ from app.queries.pages import MAX_TOTAL
 from app.queries.tasks import BoardColumn, Selection, TaskQuery
 from app.repositories.pages import AnySelect, counted_up_to_max, json_text, page_of, total_of
 from app.repositories.scope import anybody_like, is_in_scope, scope_parameters
-from app.repositories.tasks.filters import filter_values
+from app.repositories.tasks.filters import FILTERS, filter_values
 from app.repositories.tasks.read import MAX_SHAPES, conditions_of, task_as_of
-from app.repositories.tasks.rows import TaskEntity, task_fields, with_names
+from app.repositories.tasks.rows import TaskEntity, is_deleted, task_fields, with_names
 
 # A column is a list by position, so its cursor continues that list.
 SORT = "position"
 _STATUS = Task.__table__.c.status.type
+# The filters that choose the projects, and not the tasks in them.
+_OF_PROJECTS = ("project", "projects")
 _COLUMNS = ("id", "updated_at", *VERSIONED_COLUMNS)
 
 
@@ -71,29 +73,34 @@ def _column(status: TaskStatus, rows: Sequence[Any], limit: int) -> BoardColumn:
 
 @lru_cache(maxsize=MAX_SHAPES)
 def _columns(shape: _Shape) -> Prepared:
-    """Each column is read by its index. If it has tasks of several projects, each project's tasks are read by it."""
+    """The tasks of each project are read by the index of columns, and then put together."""
     statuses = func.unnest(parameter("columns", ARRAY(_STATUS)))
-    column = statuses.table_valued("status", name="board").render_derived()
-    conditions = [*conditions_of(shape.actor, shape.filters, deleted=False), Task.status == column.c.status]
-    tasks: AnySelect = select(*(getattr(Task, name) for name in _COLUMNS)).where(*conditions).correlate(column)
-    if "project" not in shape.filters:
-        project = select(Project.id).where(is_in_scope(shape.actor, Project.id), *_named(shape)).subquery("project")
-        of_project = _first(tasks.where(Task.project_id == project.c.id).correlate(column, project), Task)
-        near = of_project.lateral("of_project")
-        tasks = select(near).select_from(project).join(near, true())
-        first = _first(tasks, near.c)
-    else:
-        first = _first(tasks, Task)
-    row: TaskEntity = aliased(Task, first.lateral("first"), adapt_on_names=True)
-    shown = _shown(row, shape).lateral("shown")
-    count = counted_up_to_max(select(Task.id).where(*conditions).correlate(column)).lateral("counted")
+    board = statuses.table_valued("status", name="board").render_derived()
+    projects = select(Project.id).where(is_in_scope(shape.actor, Project.id), *_named(shape)).subquery("project")
+    rows = parameter("rows", BigInteger)
+    in_column = (Task.project_id == projects.c.id, Task.status == board.c.status)
+    # Only the index of columns has all that is read here, so PostgreSQL does not walk the positions of all projects.
+    in_order = _passing(shape, Task.id, Task.position).where(*in_column).order_by(Task.position, Task.id)
+    near = in_order.correlate(projects, board).limit(rows).lateral("near")
+    first = select(near).select_from(projects).join(near, true()).order_by(near.c.position, near.c.id).limit(rows)
+    first_ids = first.lateral("first")
+    shown = _shown(Task, shape).join(first_ids, first_ids.c.id == Task.id).lateral("shown")
+    # OFFSET keeps PostgreSQL from joining all tasks with all projects. Counting stops at the limit.
+    each = _passing(shape, Task.id).where(*in_column).correlate(projects, board).offset(0).lateral("each")
+    count = counted_up_to_max(select(each.c.id).select_from(projects).join(each, true())).lateral("counted")
     statement = (
-        select(column.c.status, count.c[0].label("task_count"), shown.c.json, shown.c.key, shown.c.id)
-        .select_from(column)
+        select(board.c.status, count.c[0].label("task_count"), shown.c.json, shown.c.key, shown.c.id)
+        .select_from(board)
         .join(count, true())
         .outerjoin(shown, true())
     )
-    return Prepared(statement.order_by(column.c.status, shown.c.position, shown.c.id))
+    return Prepared(statement.order_by(board.c.status, shown.c.position, shown.c.id))
+
+
+def _passing(shape: _Shape, *columns: Any) -> AnySelect:
+    """The tasks that pass the filters, without those filters that choose the projects."""
+    filters = [FILTERS[name].condition(Task) for name in shape.filters if name in FILTERS and name not in _OF_PROJECTS]
+    return select(*columns).where(is_deleted(False), *filters)
 
 
 @lru_cache(maxsize=MAX_SHAPES)
@@ -112,11 +119,12 @@ def _columns_as_of(shape: _Shape) -> Prepared:
 
 
 def _named(shape: _Shape) -> list[Any]:
-    return [is_among(Project.id, "projects")] if "projects" in shape.filters else []
-
-
-def _first(tasks: AnySelect, columns: Any) -> AnySelect:
-    return tasks.order_by(columns.position, columns.id).limit(parameter("rows", BigInteger))
+    """The projects that the query names, as `filter_values` finds them."""
+    conditions = {
+        "project": Project.id == parameter("project", BigInteger),
+        "projects": is_among(Project.id, "projects"),
+    }
+    return [conditions[name] for name in _OF_PROJECTS if name in shape.filters]
 
 
 def _shown(row: TaskEntity, shape: _Shape) -> AnySelect:

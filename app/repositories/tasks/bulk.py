@@ -139,8 +139,8 @@ class BulkRepository:
 
 
 def _changed_in(task: Task) -> set[str]:
-    state = inspect(task)
-    return {name for name in state.committed_state if state.attrs[name].history.has_changes()}
+    before = inspect(task).committed_state
+    return {name for name, value in before.items() if value != getattr(task, name)}
 
 
 @lru_cache(maxsize=MAX_UPDATES)

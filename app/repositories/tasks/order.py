@@ -44,7 +44,8 @@ _LOCK = Prepared(
 """)
 )
 # For each place: the tasks above and below it, and the one that it is next to. Without that one, the place is the
-# beginning or the end of its column.
+# beginning or the end of its column. Project and status are compared together with the position, so that only the index
+# of columns can be used. With `=`, PostgreSQL may search the positions of all projects, and at an end it finds none.
 _NEIGHBOURS = Prepared(
     text("""
     WITH place AS (
@@ -65,18 +66,22 @@ _NEIGHBOURS = Prepared(
       JOIN projects AS p ON p.id = place.project_id
       LEFT JOIN LATERAL (
           (SELECT -1 AS side, t.position, t.id FROM tasks AS t
-            WHERE t.project_id = place.project_id AND t.status = place.status AND t.deleted_at IS NULL
-              AND t.id <> ALL (CAST(:moving AS bigint[]))
-              AND (t.position, t.id) < (place.edge_position, coalesce(place.edge_id, 0))
-            ORDER BY t.position DESC, t.id DESC LIMIT :count)
+            WHERE t.deleted_at IS NULL AND t.id <> ALL (CAST(:moving AS bigint[]))
+              AND (t.project_id, t.status, t.position, t.id)
+                  < (place.project_id, place.status, place.edge_position, coalesce(place.edge_id, 0))
+              AND (t.project_id, t.status, t.position, t.id)
+                  >= (place.project_id, place.status, float '-Infinity', 0)
+            ORDER BY t.project_id DESC, t.status DESC, t.position DESC, t.id DESC LIMIT :count)
           UNION ALL
           (SELECT 0, place.edge_position, place.edge_id WHERE place.edge_id IS NOT NULL)
           UNION ALL
           (SELECT 1, t.position, t.id FROM tasks AS t
-            WHERE t.project_id = place.project_id AND t.status = place.status AND t.deleted_at IS NULL
-              AND t.id <> ALL (CAST(:moving AS bigint[]))
-              AND (t.position, t.id) > (place.edge_position, coalesce(place.edge_id, 0))
-            ORDER BY t.position, t.id LIMIT :count)
+            WHERE t.deleted_at IS NULL AND t.id <> ALL (CAST(:moving AS bigint[]))
+              AND (t.project_id, t.status, t.position, t.id)
+                  > (place.project_id, place.status, place.edge_position, coalesce(place.edge_id, 0))
+              AND (t.project_id, t.status, t.position, t.id)
+                  < (place.project_id, place.status, float 'Infinity', 0)
+            ORDER BY t.project_id, t.status, t.position, t.id LIMIT :count)
       ) AS near ON true
 """)
 )

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Text, any_, cast, func, insert, inspect, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, aliased
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.attributes import instance_dict
 
 from app.auth.actor import Actor
 from app.database.engine import ensure_signed
@@ -136,8 +136,11 @@ def _all_locked(actor: Actor) -> Prepared:
 def _task_of(row: Sequence[Any]) -> Task:
     """A task that belongs to no session, and knows which of its values change from now on."""
     task = Task()
-    for name, value in zip(_LOCKED, row, strict=True):
-        set_committed_value(task, name, _CONVERSIONS[name](value) if name in _CONVERSIONS else value)
+    # SQLAlchemy takes what stands here for what was loaded. Its `set_committed_value` takes ten times as long.
+    values = instance_dict(task)
+    values.update(zip(_LOCKED, row, strict=True))
+    for name, convert in _CONVERSIONS.items():
+        values[name] = convert(values[name])
     return task
 
 

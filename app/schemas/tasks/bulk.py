@@ -1,8 +1,9 @@
 """The shape of changing many tasks at once."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validate, validates_schema
 
 from app.models.people.user import MAX_EMAIL_LENGTH
 from app.schemas.base import BoundedList, Flag, StrictSchema, Text
@@ -39,6 +40,16 @@ class BulkItem(StrictSchema):
         allow_none=True,
         metadata={"description": "the assignee, by username or email address; null for none"},
     )
+
+    def _deserialize(self, *args: Any, **kwargs: Any) -> Any:
+        """Pass over the fields that are absent, here and in the patch: they take most of the time of 500 items."""
+        return super()._deserialize(*args, **kwargs | {"partial": True})
+
+    @pre_load
+    def _names_a_task(self, values: Any, **_kwargs: Any) -> Any:
+        if isinstance(values, Mapping) and "task" not in values:
+            raise ValidationError(self.fields["task"].error_messages["required"], "task")
+        return values
 
     @validates_schema
     def _has_one_verb(self, values: dict[str, Any], **_kwargs: Any) -> None:

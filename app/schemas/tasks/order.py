@@ -19,9 +19,8 @@ class TaskKeyField(fields.Field[TaskKey]):
     """A task, by its id as a number or by its ref in any case."""
 
     def __init__(self, *, description: str, **kwargs: Any) -> None:
-        # `oneOf` would make generated clients complain: each of the two has a name of its own there.
         types = ["integer", "string", *(["null"] if kwargs.get("allow_none") else [])]
-        super().__init__(metadata={"type": types, "description": description}, **kwargs)
+        super().__init__(metadata={"anyOf": [{"type": each} for each in types], "description": description}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> TaskKey:
         key: object = super()._deserialize(value, attr, data, **kwargs)
