@@ -1,6 +1,6 @@
 """The errors of the domain. `http/error_handlers.py` maps each base to a status."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Self
 
@@ -169,6 +169,30 @@ class OpenSubtasksError(ConflictError):
 
 class HasSubtasksError(ConflictError):
     code = "has_subtasks"
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedItem:
+    """An item of a request that was refused as a whole. `error` is None if it could have been done."""
+
+    named: Mapping[str, object]
+    error: TaskTrackerError | None
+
+
+class BulkRefusedError(ConflictError):
+    """Some items of a request cannot be done, so none was."""
+
+    code = "bulk_refused"
+
+    def __init__(self, detail: str, items: Sequence[RefusedItem]) -> None:
+        super().__init__(detail)
+        self.items = items
+
+
+class StatusChangedError(ConflictError):
+    """The task does not have the status that the client expected it to have."""
+
+    code = "status_changed"
 
 
 class TooManyTokensError(ConflictError):

@@ -13,6 +13,13 @@ class TaskChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TasksChanged:
+    """Several tasks were changed by one request."""
+
+    task_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecurringTaskEnded:
     """A task that recurs has ended, so the next one is due."""
 
@@ -97,6 +104,7 @@ Event = (
     TaskChanged
     | RecurringTaskEnded
     | CommentChanged
+    | TasksChanged
     | TasksReassigned
     | TasksImported
     | ImportWaiting

@@ -46,12 +46,30 @@ from app.log_lines import init_logging
 from app.memory import give_memory_back
 from app.metrics import Metrics
 from app.release import VERSION
-from app.routes import classic, comments, daily_log, health, imports, login, people, projects, reports, tasks, views
+from app.routes import classic, comments, daily_log, health, imports, login, people, projects, reports, views
+from app.routes.tasks import board, bulk, order, tasks
 from app.schemas.classic import CLASSIC_NAMES
 from app.settings import Settings, read_settings
 from app.web import documentation
 
-BLUEPRINTS = (login, people, projects, tasks, comments, views, daily_log, reports, imports, classic, health)
+BLUEPRINTS = (
+    *(
+        login,
+        people,
+        projects,
+        tasks,
+        board,
+        order,
+        bulk,
+        comments,
+        views,
+        daily_log,
+        reports,
+        imports,
+        classic,
+        health,
+    ),
+)
 
 
 def create_app(

@@ -2,29 +2,17 @@
 
 import io
 import os
-import threading
 import time
 from typing import Any
 
 import orjson
-import psycopg2
 from flask import Flask, Response, request
 from redis import Redis
 
 from app.auth.passwords import is_password
 from app.settings import Settings
+from bench.board_floors import LIST, Connections, add_board_floors, connect, rows_of
 
-LIST = """
-    SELECT t.id, p.key || '-' || t.number, p.key, t.title, t.description, t.status, t.priority, t.labels, c.username,
-           a.username, t.due_at, t.position, t.created_at, t.updated_at, t.started_at, t.completed_at,
-           t.deleted_at, t.version
-      FROM tasks t JOIN projects p ON p.id = t.project_id JOIN users c ON c.id = t.creator_id
-      LEFT JOIN users a ON a.id = t.assignee_id
-"""
-NAMES = (
-    *("id", "ref", "project", "title", "description", "status", "priority", "labels", "creator", "assignee", "due_at"),
-    *("position", "created_at", "updated_at", "started_at", "completed_at", "deleted_at", "version"),
-)
 COMMENTS = """
     SELECT c.id, c.task_id, p.key || '-' || t.number, u.username, c.body, c.body_html,
            ARRAY(SELECT m.username FROM comment_mentions cm JOIN users m ON m.id = cm.user_id
@@ -47,12 +35,14 @@ def floor_app(database_url: str, redis_url: str, *, password_hash: str | None = 
     app = Flask("floors")
     connections = Connections(database_url)
     redis = Redis.from_url(redis_url)
-    first_page = _rows(connections.current(), f"{LIST} WHERE t.deleted_at IS NULL ORDER BY t.updated_at DESC LIMIT 50")
+    first_page = rows_of(
+        connections.current(), f"{LIST} WHERE t.deleted_at IS NULL ORDER BY t.updated_at DESC LIMIT 50"
+    )
     redis.set("bench:page", orjson.dumps({"items": first_page}))
 
     @app.get("/ping")
     def ping() -> Response:
-        return _as_json({"message": "pong!"})
+        return as_json({"message": "pong!"})
 
     @app.get("/cached")
     def cached() -> Response:
@@ -62,11 +52,11 @@ def floor_app(database_url: str, redis_url: str, *, password_hash: str | None = 
     @app.get("/list")
     def listed() -> Response:
         where = "WHERE t.deleted_at IS NULL AND t.updated_at >= %s ORDER BY t.updated_at DESC, t.id DESC LIMIT 51"
-        return _as_json({"items": _rows(connections.current(), f"{LIST} {where}", (request.args["updated_since"],))})
+        return as_json({"items": rows_of(connections.current(), f"{LIST} {where}", (request.args["updated_since"],))})
 
     @app.get("/tasks/<int:task_id>")
     def one(task_id: int) -> Response:
-        return _as_json(_rows(connections.current(), f"{LIST} WHERE t.id = %s", (task_id,))[0])
+        return as_json(rows_of(connections.current(), f"{LIST} WHERE t.id = %s", (task_id,))[0])
 
     @app.post("/tasks")
     def create() -> Response:
@@ -84,7 +74,7 @@ def floor_app(database_url: str, redis_url: str, *, password_hash: str | None = 
             )
             task_id = cursor.fetchone()[0]
         connection.commit()
-        return _as_json({"id": task_id, "title": title})
+        return as_json({"id": task_id, "title": title})
 
     @app.patch("/tasks/<int:task_id>")
     def change(task_id: int) -> Response:
@@ -95,14 +85,15 @@ def floor_app(database_url: str, redis_url: str, *, password_hash: str | None = 
             cursor.fetchone()
             cursor.execute("UPDATE tasks SET title = %s WHERE id = %s", (title, task_id))
         connection.commit()
-        return _as_json({"id": task_id, "title": title})
+        return as_json({"id": task_id, "title": title})
 
     _add_comments(app, connections)
 
     @app.post("/login")
     def log_in() -> Response:
-        return _as_json({"is_right": is_password(orjson.loads(request.get_data())["password"], password_hash)})
+        return as_json({"is_right": is_password(orjson.loads(request.get_data())["password"], password_hash)})
 
+    add_board_floors(app, connections)
     return app
 
 
@@ -111,7 +102,7 @@ def _add_comments(app: Flask, connections: "Connections") -> None:
 
     @app.get("/tasks/<int:task_id>/comments")
     def comments(task_id: int) -> Response:
-        return _as_json({"items": _rows(connections.current(), COMMENTS, (task_id,), COMMENT_NAMES)})
+        return as_json({"items": rows_of(connections.current(), COMMENTS, (task_id,), COMMENT_NAMES)})
 
     @app.post("/tasks/<int:task_id>/comments")
     def comment(task_id: int) -> Response:
@@ -124,25 +115,12 @@ def _add_comments(app: Flask, connections: "Connections") -> None:
             )
             comment_id = cursor.fetchone()[0]
         connection.commit()
-        return _as_json({"id": comment_id, "body": body})
+        return as_json({"id": comment_id, "body": body})
 
 
 def served_floor() -> Flask:
     """The floors as an HTTP server runs them, with the servers that the environment names."""
     return floor_app(os.environ["DATABASE_URL"], os.environ["REDIS_URL"])
-
-
-class Connections:
-    """One connection to PostgreSQL for each thread, opened on first use."""
-
-    def __init__(self, database_url: str) -> None:
-        self._url = database_url
-        self._local = threading.local()
-
-    def current(self) -> Any:
-        if not hasattr(self._local, "connection"):
-            self._local.connection = connect(self._url)
-        return self._local.connection
 
 
 def bare_copy(settings: Settings, count: int) -> float:
@@ -186,20 +164,5 @@ def bare_log(settings: Settings) -> float:
     return seconds
 
 
-def connect(database_url: str) -> Any:
-    """A connection without a statement timeout."""
-    return psycopg2.connect(database_url.replace("postgresql+psycopg2://", "postgresql://"))
-
-
-def _rows(
-    connection: Any, statement: str, arguments: tuple[Any, ...] = (), names: tuple[str, ...] = NAMES
-) -> list[dict[str, Any]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, arguments)
-        rows = cursor.fetchall()
-    connection.rollback()
-    return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def _as_json(value: Any) -> Response:
+def as_json(value: Any) -> Response:
     return Response(orjson.dumps(value), content_type="application/json")

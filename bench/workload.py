@@ -21,7 +21,7 @@ from app.composition.resources import Resources
 from app.composition.services import serving
 from app.http.identity.bearer import bearer_tokens
 from app.models.people.user import Role
-from bench.floors import connect
+from bench.board_floors import connect
 
 PASSWORD = "measured well"
 BATCH_ROWS = 50_000
@@ -192,6 +192,19 @@ class Workload:
         """The median seconds for an uncached first page."""
         filters = {"project": project, "as_of": _month_ago() if as_of else None}
         path = "/api/v1/tasks?" + urlencode({name: value for name, value in filters.items() if value is not None})
+        return self._time_of(path, calls)
+
+    def time_of_board(self, calls: int, *, project: str) -> float:
+        """The median seconds for an uncached board, whose tasks are spread over the columns."""
+        self._execute(
+            "UPDATE tasks SET status = (enum_range(NULL::task_status))[1 + number %% 5]"
+            " WHERE project_id = (SELECT id FROM projects WHERE key = %s) AND status = 'todo' AND number %% 5 > 0",
+            project,
+        )
+        self._execute("VACUUM ANALYZE tasks")
+        return self._time_of(f"/api/v1/board?project={project}", calls)
+
+    def _time_of(self, path: str, calls: int) -> float:
         call = self.caller(self.app, Request("GET", path))
         taken = []
         for _ in range(WARM_UP_CALLS + calls):

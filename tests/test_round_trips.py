@@ -101,6 +101,28 @@ class TestRoundTrips:
     def test_of_the_followers_of_a_task(self, trips):
         assert trips(Request("GET", f"{TASK}/followers")) == Trips(postgres=2, redis=1)
 
+    def test_of_a_moved_task(self, trips):
+        moves = itertools.cycle([{"status": "done"}, {"status": "todo"}])
+
+        # The column is locked before the task, and its neighbours are read after both.
+        assert trips(Request("POST", f"{TASK}/move", lambda: next(moves))) == Trips(postgres=7, redis=2)
+
+    @pytest.mark.parametrize("count", [1, 500])
+    def test_of_many_changed_tasks(self, trips, many_tasks, count):
+        numbers = itertools.count()
+
+        def change():
+            title = f"Title {next(numbers)}"
+            return {"items": [{"task": task_id, "patch": {"title": title}} for task_id in many_tasks[:count]]}
+
+        # BEGIN, the signature, all tasks at once, all changes at once, COMMIT.
+        assert trips(Request("POST", "/api/v1/tasks/bulk", change)) == Trips(postgres=5, redis=2)
+
+    def test_of_a_board(self, trips):
+        numbers = itertools.count()
+
+        assert trips(Request("GET", lambda: f"/api/v1/board?q=word{next(numbers)}")) == Trips(postgres=1, redis=1)
+
     def test_of_a_log_in(self, trips):
         log_in = Request("POST", "/api/v1/auth/login", {"username": "admin", "password": PASSWORD})
 
@@ -115,6 +137,14 @@ def least_trips(counted, call):
     """The least of several, because cached entries expire."""
     each = [counted.count(call, warm_up=1, calls=1) for _ in range(5)]
     return Trips(min(trips.postgres for trips in each), min(trips.redis for trips in each))
+
+
+@pytest.fixture(scope="module")
+def many_tasks(resources, work):
+    """The ids of 500 tasks, as many as one request may change."""
+    admin = Actor(1, "admin", Role.ADMIN, frozenset())
+    with serving(resources) as services:
+        return [services.tasks.create(admin, {"title": "One of many"}).id for _ in range(500)]
 
 
 @pytest.fixture

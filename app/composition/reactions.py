@@ -14,6 +14,7 @@ from app.events import (
     RecurringTaskEnded,
     SessionEnded,
     TaskChanged,
+    TasksChanged,
     TasksImported,
     TasksReassigned,
     TokenRevoked,
@@ -30,7 +31,7 @@ def react_to(resources: Resources, cache: CacheView, event: Event, *, request_id
     try:
         match event:
             # Tasks show how many comments they have.
-            case TaskChanged() | CommentChanged() | TasksReassigned() | TasksImported():
+            case TaskChanged() | TasksChanged() | CommentChanged() | TasksReassigned() | TasksImported():
                 cache.forget(Space.TASKS)
             case RecurringTaskEnded():
                 resources.job_queue.enqueue(JobName.REPEAT_TASKS, request_id=request_id)

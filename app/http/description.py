@@ -68,6 +68,11 @@ class _Route:
     @property
     def is_conditional(self) -> bool:
         """True if the route heeds If-Match."""
+        return self.is_change_of_version or hasattr(self.view, "is_conditional")
+
+    @property
+    def is_change_of_version(self) -> bool:
+        """True if a setting may require If-Match of the route."""
         return hasattr(self.view, "is_versioned") and self.method in {"PUT", "PATCH", "DELETE"}
 
     @property
@@ -108,6 +113,7 @@ class _Route:
             yield HTTPStatus.UNPROCESSABLE_ENTITY
         if self.is_conditional:
             yield HTTPStatus.PRECONDITION_FAILED
+        if self.is_change_of_version:
             yield HTTPStatus.PRECONDITION_REQUIRED
 
     def codes_of(self, status: HTTPStatus) -> list[str]:

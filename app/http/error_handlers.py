@@ -10,6 +10,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from app.errors import (
+    BulkRefusedError,
     ConflictError,
     FieldProblem,
     ForbiddenError,
@@ -80,18 +81,21 @@ def init_error_handlers(app: Flask, *, classic_blueprint: str, classic_names: Ma
         detail: str,
         problems: Sequence[FieldProblem] = (),
         headers: Mapping[str, str] = {},
+        **extra: object,
     ) -> Response:
         if request.path.split("/")[1] in classic_roots:
             message = _summary(problems, classic_names) or detail
             body, content_type = orjson.dumps({"error": message}), "application/json"
         else:
-            body, content_type = _problem(status, code, detail, problems), "application/problem+json"
+            body, content_type = _problem(status, code, detail, problems, **extra), "application/problem+json"
         return Response(body, status, dict(headers), content_type=content_type)
 
     @app.errorhandler(TaskTrackerError)
     def domain_error(error: TaskTrackerError) -> Response:
-        status = next(STATUS_OF[base] for base in type(error).__mro__ if base in STATUS_OF)
-        return answer(status, error.code, _shortened(error.detail), error.problems, _headers_of(error))
+        extra = {"items": _refused_items(error)} if isinstance(error, BulkRefusedError) else {}
+        return answer(
+            _status_of(error), error.code, _shortened(error.detail), error.problems, _headers_of(error), **extra
+        )
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
@@ -123,7 +127,32 @@ def _headers_of(error: TaskTrackerError) -> dict[str, str]:
     return {}
 
 
-def _problem(status: int, code: str, detail: str, problems: Sequence[FieldProblem]) -> bytes:
+def refused_item(named: Mapping[str, object], error: TaskTrackerError | None) -> dict[str, object]:
+    """An item of a request with many: what names it, and why it was refused. None means that others are the reason."""
+    if error is None:
+        return {**named, "status": int(HTTPStatus.FAILED_DEPENDENCY)}
+    problem: dict[str, object] = {"code": error.code, "detail": _shortened(error.detail)}
+    if error.problems:
+        problem["errors"] = _listed(error.problems)
+    return {**named, "status": int(_status_of(error)), "problem": problem}
+
+
+def _refused_items(error: BulkRefusedError) -> list[dict[str, object]]:
+    return [refused_item(item.named, item.error) for item in error.items]
+
+
+def _status_of(error: TaskTrackerError) -> HTTPStatus:
+    return next(STATUS_OF[base] for base in type(error).__mro__ if base in STATUS_OF)
+
+
+def _listed(problems: Sequence[FieldProblem]) -> list[dict[str, str]]:
+    return [
+        {"pointer": _shortened(problem.pointer), "detail": _shortened(problem.detail)}
+        for problem in problems[:MAX_LISTED_PROBLEMS]
+    ]
+
+
+def _problem(status: int, code: str, detail: str, problems: Sequence[FieldProblem], **extra: object) -> bytes:
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -131,12 +160,10 @@ def _problem(status: int, code: str, detail: str, problems: Sequence[FieldProble
         "detail": detail,
         "code": code,
         "request_id": current_request_id(),
+        **extra,
     }
     if problems:
-        body["errors"] = [
-            {"pointer": _shortened(problem.pointer), "detail": _shortened(problem.detail)}
-            for problem in problems[:MAX_LISTED_PROBLEMS]
-        ]
+        body["errors"] = _listed(problems)
         body["error_count"] = len(problems)
     return orjson.dumps(body)
 

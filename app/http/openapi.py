@@ -38,6 +38,10 @@ class Problem(Schema):
         fields.Nested(Schema.from_dict({"pointer": fields.String(), "detail": fields.String()}, name="FieldProblem")),
         metadata={"description": "the first 20"},
     )
+    items = fields.List(
+        fields.Dict(),
+        metadata={"description": "with `bulk_refused`: each item of the request, and what is wrong with it"},
+    )
     error_count = fields.Integer(metadata={"description": "how many there are in all; with `errors`"})
 
 
@@ -59,6 +63,12 @@ class Decorator(Protocol):
 def versioned(view: View) -> View:
     """Mark a route whose ETag is a version: GET heeds If-None-Match, and PUT, PATCH and DELETE heed If-Match."""
     view.is_versioned = True  # type: ignore[attr-defined]
+    return view
+
+
+def conditional(view: View) -> View:
+    """Mark a POST that heeds If-Match. No setting requires the header of it."""
+    view.is_conditional = True  # type: ignore[attr-defined]
     return view
 
 

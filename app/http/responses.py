@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 import orjson
 from flask import Flask, Response, current_app, request
 from flask.json.provider import JSONProvider
+from werkzeug.http import parse_etags
 
 from app.errors import PreconditionRequiredError
 from app.queries.pages import JsonRow, Page, Precondition, VersionedRow
@@ -75,16 +76,21 @@ def init_preconditions(app: Flask, settings: Settings) -> None:
     app.config["REQUIRE_IF_MATCH"] = settings.require_if_match
 
 
-def precondition() -> Precondition | None:
+def precondition(*, may_be_required: bool = True) -> Precondition | None:
     """The condition that If-Match sets (RFC 9110 §13.1.1). None when the request sets none.
 
     Raises PreconditionRequiredError when it must set one (RFC 6585 §3).
     """
     if "If-Match" not in request.headers:
-        if current_app.config["REQUIRE_IF_MATCH"]:
+        if may_be_required and current_app.config["REQUIRE_IF_MATCH"]:
             raise PreconditionRequiredError("send If-Match with the ETag that you have read")
         return None
-    etags = request.if_match
+    return precondition_of(request.headers["If-Match"])
+
+
+def precondition_of(header: str) -> Precondition:
+    """The condition that this text sets as If-Match."""
+    etags = parse_etags(header)
     # A tag may have a third part, which says how fresh the answer was beside the row's own version.
     versions = {".".join(tag.split(".")[:2]) for tag in etags.as_set() if tag}
     return lambda row_id, version: etags.star_tag or _tag(row_id, version) in versions
@@ -134,6 +140,11 @@ def _print_time(value: object) -> str:
 def cache_status(was_cached: bool) -> str:
     """The value of `X-Cache`."""
     return "hit" if was_cached else "miss"
+
+
+def etag_of(row_id: int, version: int) -> str:
+    """The ETag of a version as the header has it, with its quotation marks."""
+    return f'"{_tag(row_id, version)}"'
 
 
 def _tag(row_id: int, version: int) -> str:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from app.models.tasks.fields import TaskPriority, TaskStatus
-from app.queries.pages import DEFAULT_PAGE_SIZE, VersionedRow
+from app.queries.pages import DEFAULT_PAGE_SIZE, Page, VersionedRow
 
 # A task's id, or its ref in capital letters.
 TaskKey = int | str
@@ -93,6 +93,14 @@ class TaskQuery:
     def hides_archived(self) -> bool:
         names_some = bool(self.projects or self.refs)
         return self.archived is False or (self.archived is None and not names_some)
+
+
+@dataclass(frozen=True, slots=True)
+class BoardColumn:
+    """The first tasks of a column of the board. Its `next_cursor` continues the list of this status by position."""
+
+    status: TaskStatus
+    page: Page
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,10 @@ from tests.fakes import FakeJobQueue
 
 SMALL = 10_000
 COMMENTS = 60
-REQUEST_NAMES = ("list", "task", "create", "change", "comments", "comment", "classic", "login", "ping")
+REQUEST_NAMES = (
+    *("list", "board", "task", "create", "change", "move", "bulk", "comments", "comment", "classic", "login", "ping"),
+)
+BULK_ITEMS = 500
 # A log-in may take this much longer than its Argon2.
 LOG_IN_MS = 3.0
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -72,6 +75,14 @@ def pairs_of(work: Workload) -> list[Pair]:
     def another_title() -> dict[str, str]:
         return {"title": f"Title {next(counter)}"}
 
+    def another_neighbour() -> dict[str, int]:
+        """Another task of the column each time, so that the task really moves."""
+        return {"after": task_id + 2 + next(counter) * 7 % 1000}
+
+    def many_titles() -> dict[str, list[dict[str, object]]]:
+        title = another_title()
+        return {"items": [{"task": task_id + n, "patch": title} for n in range(BULK_ITEMS)]}
+
     title, comment = {"title": "Measured"}, {"body": "Measured, as **usual**."}
     log_in = {"username": "admin", "password": PASSWORD}
     cached = Request("GET", "/cached")
@@ -80,6 +91,9 @@ def pairs_of(work: Workload) -> list[Pair]:
         Pair("list", "list page of 50, not in the cache", "psycopg2, orjson",
              Request("GET", lambda: f"/api/v1/tasks?updated_since={another_since()}"),
              Request("GET", lambda: f"/list?updated_since={another_since()}"), 0.6),
+        Pair("board", "board of 10,000 tasks, not in the cache", "psycopg2, orjson",
+             Request("GET", lambda: f"/api/v1/board?project=SMALL&updated_since={another_since()}"),
+             Request("GET", lambda: f"/board?updated_since={another_since()}"), 0.5),
         Pair("task", "one task by id", "psycopg2, orjson",
              Request("GET", f"/api/v1/tasks/{task_id}"), Request("GET", f"/tasks/{task_id}"), 0.5),
         Pair("create", "create one task", "UPDATE, INSERT, COMMIT",
@@ -92,6 +106,11 @@ def pairs_of(work: Workload) -> list[Pair]:
         Pair("comment", "write a comment", "INSERT, COMMIT",
              Request("POST", f"/api/v1/tasks/{task_id + 1}/comments", comment),
              Request("POST", f"/tasks/{task_id + 2}/comments", comment)),
+        Pair("move", "move one task on the board", "lock, SELECT, SELECT FOR UPDATE, UPDATE, COMMIT",
+             Request("POST", f"/api/v1/tasks/{task_id}/move", another_neighbour),
+             Request("POST", f"/tasks/{task_id + 1}/move", another_neighbour), 0.5),
+        Pair("bulk", f"change {BULK_ITEMS} titles at once", "SELECT FOR UPDATE, UPDATE, COMMIT",
+             Request("POST", "/api/v1/tasks/bulk", many_titles), Request("POST", "/tasks/bulk", many_titles), 0.5),
         Pair("classic", "GET /tasks?date=, cached", "one Redis GET",
              Request("GET", f"/tasks?date={work.last_logged_day()}"), cached, 0.5),
         Pair("login", "log-in without its Argon2", "",

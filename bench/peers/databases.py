@@ -9,7 +9,7 @@ from uuid import uuid4
 from psycopg2 import sql
 from sqlalchemy.engine import make_url
 
-from bench.floors import connect
+from bench.board_floors import connect
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from app.events import (
     RecurringTaskEnded,
     SessionEnded,
     TaskChanged,
+    TasksChanged,
     TasksImported,
     TasksReassigned,
     TokenRevoked,
@@ -36,6 +37,7 @@ SESSION_ID = UUID("0e7a9b8a-6f3c-4b57-9d0a-3a2f1c5d7e90")
 REACTIONS = {
     TaskChanged(task_id=1): {Space.TASKS},
     CommentChanged(comment_id=1, task_id=2): {Space.TASKS},
+    TasksChanged(task_count=2): {Space.TASKS},
     TasksReassigned(from_id=1, to_id=2, task_count=3): {Space.TASKS},
     TasksImported(import_id=1, task_count=2): {Space.TASKS},
     RecurringTaskEnded(task_id=1): {JobName.REPEAT_TASKS},

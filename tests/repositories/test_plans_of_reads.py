@@ -16,7 +16,7 @@ from app.models.people.user import Role
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.queries.comments import CommentQuery
 from app.queries.daily_log import NumberedLogQuery, TaskLogQuery
-from app.queries.pages import Position, Shape, encode_cursor
+from app.queries.pages import MAX_TOTAL, Position, Shape, encode_cursor
 from app.queries.tasks import SORT_NAMES, TaskQuery
 from app.repositories.comments.export import CommentExportRepository
 from app.repositories.comments.read import CommentViewRepository
@@ -26,12 +26,14 @@ from app.repositories.daily_log.numbered import NumberedLogRepository
 from app.repositories.daily_log.reports import TaskLogReportRepository
 from app.repositories.health.checks import HealthRepository
 from app.repositories.reports import ReportRepository
+from app.repositories.tasks.board import BoardRepository
 from app.repositories.tasks.export import TaskExportRepository
 from app.repositories.tasks.filters import FILTERS
 from app.repositories.tasks.followers import FollowerRepository
 from app.repositories.tasks.handover import HandoverRepository
 from app.repositories.tasks.history import TaskHistoryRepository
 from app.repositories.tasks.history_clock import HistoryClockRepository
+from app.repositories.tasks.order import ColumnKey, OrderRepository, Place
 from app.repositories.tasks.read import TaskListRepository
 from app.repositories.tasks.recurring import RecurringTaskRepository
 from app.repositories.tasks.tree import TaskTreeRepository
@@ -42,6 +44,8 @@ from tests.repositories.large_database import DAY_ROWS, NOW, large_database
 
 TODAY, YESTERDAY = date(2026, 3, 11), date(2026, 3, 10)
 ID = Shape.of(id="id")
+# The tasks of the project with the id 50.
+HUNDRED_TASKS = 100
 
 ADMIN = Actor(1, "person-1", Role.ADMIN, frozenset())
 # Members of one project: with two fifths of all tasks, and with a hundred.
@@ -62,6 +66,7 @@ def some_cursor(query):
 
 
 FILTERED = {
+    "status": TaskQuery(statuses=(TaskStatus.BLOCKED,)),
     "statuses": TaskQuery(statuses=(TaskStatus.TODO, TaskStatus.BLOCKED)),
     "priorities": TaskQuery(priorities=(TaskPriority.HIGH,)),
     "project": TaskQuery(projects=("P3",)),
@@ -223,6 +228,58 @@ class TestViews:
 
         assert len(seen) == 6
         assert seen.problems() == []
+
+
+class TestBoard:
+    @pytest.mark.parametrize("actor", ACTORS)
+    @pytest.mark.parametrize("projects", [(), ("P7",), ("P50",), ("P7", "P50")])
+    def test_reads_its_first_tasks_and_counts_up_to_a_limit(self, session, plans, actor, projects):
+        query = TaskQuery(projects=projects, sort=("position",))
+
+        with plans() as seen:
+            columns = BoardRepository(session).list_columns(actor, query, now=NOW)
+
+        assert len(columns) == len(TaskStatus)
+        assert len(seen) == (2 if projects else 1)
+        assert seen.problems(len(TaskStatus) * (MAX_TOTAL + 1)) == []
+
+    def test_of_a_small_project_does_not_read_the_tasks_of_others(self, session, plans):
+        with plans() as seen:
+            for actor, projects in ((ADMIN, ("P50",)), (NEWCOMER, ())):
+                BoardRepository(session).list_columns(actor, TaskQuery(projects=projects), now=NOW)
+
+        assert seen.problems(4 * HUNDRED_TASKS) == []
+
+    def test_the_next_tasks_of_a_column(self, session, plans):
+        (column, *_) = BoardRepository(session).list_columns(ADMIN, TaskQuery(projects=("P7",)), now=NOW)
+        query = TaskQuery(
+            projects=("P7",), statuses=(column.status,), sort=("position",), cursor=column.page.next_cursor
+        )
+
+        with plans() as seen:
+            TaskListRepository(session).list_page(ADMIN, query, now=NOW)
+
+        assert seen.problems() == []
+
+    @pytest.mark.parametrize(
+        "query",
+        [TaskQuery(assignee="17"), TaskQuery(labels=("rare",)), TaskQuery(projects=("P7",), q='"word77"')],
+        ids=["assignee", "label", "words"],
+    )
+    def test_with_a_filter_that_few_tasks_pass(self, session, plans, query):
+        with plans() as seen:
+            BoardRepository(session).list_columns(ADMIN, query, now=NOW)
+
+        assert seen.scans() == []
+
+    def test_the_neighbours_of_a_place_are_read_by_the_index(self, session, plans):
+        column = ColumnKey(7, TaskStatus.TODO)
+        places = [Place(column), Place(column, is_end=True), Place(column, 500), Place(column, "P7-300")]
+
+        with plans() as seen:
+            OrderRepository(session).list_surroundings(places, moving=[1], count=8)
+
+        assert seen.problems(len(places) * 20) == []
 
 
 class TestSingleTask:

@@ -53,6 +53,15 @@ class Task(VersionedColumns, Base):
     # Every UPDATE names the version that it was made from, so no update can be lost silently.
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
     __table_args__ = (
+        # For the columns of the board, and for the neighbours of a place in a column.
+        Index(
+            "ix_tasks_project_id_status_position",
+            "project_id",
+            "status",
+            "position",
+            "id",
+            postgresql_where=_PRESENT,
+        ),
         # For finding a task by its ref, such as OPS-42.
         Index("uq_tasks_project_id_number", "project_id", "number", unique=True),
         # For the default list, newest change first.
@@ -130,6 +139,11 @@ class Task(VersionedColumns, Base):
     @property
     def is_active(self) -> bool:
         return self.status in ACTIVE_STATUSES and self.deleted_at is None
+
+    @property
+    def has_ended_recurring(self) -> bool:
+        """True if the next task of a series is due."""
+        return self.recurrence is not None and not self.is_active and self.deleted_at is None
 
     def change_status(self, status: TaskStatus, *, at: datetime) -> None:
         """Set the status and the times that depend on it: a start is set once, and reopening a task clears its end."""

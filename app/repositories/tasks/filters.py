@@ -109,6 +109,20 @@ def _is_overdue(task: TaskEntity) -> ColumnElement[bool]:
     return (due_key(task) < parameter("now", Task.due_at.type)) & task.status.in_(ACTIVE_STATUSES)
 
 
+def _of_statuses() -> dict[str, _Filter]:
+    """One status has a condition of its own, as one project has: the two together are a column of the board."""
+    return {
+        "status": _Filter(
+            lambda query: query.statuses[0] if len(query.statuses) == 1 else None,
+            lambda task: task.status == parameter("status", task.status.type),
+        ),
+        "statuses": _Filter(
+            lambda query: list(query.statuses) if len(query.statuses) > 1 else None,
+            lambda task: is_among(task.status, "statuses"),
+        ),
+    }
+
+
 def _of_projects() -> dict[str, _Filter]:
     """One project has a condition of its own: an index returns its tasks in order, but not those of several."""
     of_key = select(Project.id).where(Project.key == parameter("project", Text))
@@ -210,7 +224,7 @@ def _of_parent() -> dict[str, _Filter]:
 
 FILTERS = MappingProxyType(
     {
-        "statuses": _Filter(lambda query: list(query.statuses) or None, lambda task: is_among(task.status, "statuses")),
+        **_of_statuses(),
         "priorities": _Filter(
             lambda query: list(query.priorities) or None, lambda task: is_among(task.priority, "priorities")
         ),

@@ -1,5 +1,6 @@
 """A task as clients see it, in SQL: its fields, the tables that they come from, and which tasks an actor may see."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
@@ -16,6 +17,7 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
 from sqlalchemy.orm.util import AliasedClass
 
@@ -103,8 +105,30 @@ def _id_of_ref(ref: ColumnElement[str]) -> ColumnElement[int]:
     return func.coalesce(now.scalar_subquery(), before.scalar_subquery())
 
 
+def ids_of_refs() -> AnySelect:
+    """The ids of the tasks with the refs in a parameter. A null among them has none."""
+    named = func.unnest(parameter("refs", ARRAY(Text))).table_valued("ref", name="named").render_derived()
+    number = cast(func.split_part(named.c.ref, "-", 2), BigInteger)
+    return (
+        select(Task.id)
+        .select_from(named)
+        .join(Project, Project.key == func.split_part(named.c.ref, "-", 1))
+        .join(Task, (Task.project_id == Project.id) & (Task.number == number))
+        .correlate(None)
+    )
+
+
 def key_parameters(key: TaskKey) -> dict[str, Any]:
     return {"ref": key} if isinstance(key, str) else {"task_id": key}
+
+
+def keys_parameters(keys: Iterable[TaskKey | None]) -> dict[str, list[Any]]:
+    """The keys as two arrays of the same length: an id or a ref at each place, or neither."""
+    listed = list(keys)
+    return {
+        "ids": [key if isinstance(key, int) else None for key in listed],
+        "refs": [key if isinstance(key, str) else None for key in listed],
+    }
 
 
 def visible_to(actor: Actor, task: TaskEntity = Task) -> ColumnElement[bool]:

@@ -1,14 +1,17 @@
 """The SQL of subtasks: a parent, and everything below a task."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import BigInteger, select, text
+from sqlalchemy import BigInteger, select, text, union_all
 from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
-from app.database.prepared import PlannedOnce, Prepared, parameter
+from app.database.prepared import PlannedOnce, Prepared, is_among, parameter
+from app.models.tasks.fields import ACTIVE_STATUSES
 from app.models.tasks.task import Task
 from app.queries.tasks import TaskKey
 from app.repositories.scope import anybody_like, scope_parameters
@@ -18,6 +21,16 @@ from app.repositories.tasks.write import LOCKED_COLUMNS, TaskRepository, locked_
 # The triggers that keep a tree in one project check each statement, and a move takes several.
 _DEFER_CHECK = text("SET CONSTRAINTS check_task_tree DEFERRED")
 _CHECK = text("SET CONSTRAINTS check_task_tree IMMEDIATE")
+
+
+@dataclass(frozen=True, slots=True)
+class SubtaskRow:
+    """A task below another one, as it is read without a lock."""
+
+    id: int
+    project_id: int
+    number: int
+    is_active: bool
 
 
 class TaskTreeRepository:
@@ -36,6 +49,14 @@ class TaskTreeRepository:
         rows = _below(include_deleted).rows(self._session, {"task_id": task_id})
         return [locked_task(row) for row in rows]
 
+    def list_below(self, task_ids: Collection[int]) -> Mapping[int, Sequence[SubtaskRow]]:
+        """What is below each of these tasks, on all levels, and not deleted."""
+        below: dict[int, list[SubtaskRow]] = defaultdict(list)
+        for row in _ALL_BELOW.rows(self._session, {"task_ids": [*task_ids]}):
+            is_active = row.status in ACTIVE_STATUSES
+            below[row.head_id].append(SubtaskRow(row.id, row.project_id, row.number, is_active))
+        return below
+
     def save(self, tasks: Sequence[Task], *, at: datetime) -> None:
         for task in tasks:
             self._tasks.save_if_changed(task, at=at)
@@ -51,6 +72,23 @@ class TaskTreeRepository:
 def _parent(actor: Actor, by_ref: bool) -> PlannedOnce:
     statement = select(Task.id).where(is_task(by_ref=by_ref), visible_to(actor), is_deleted(False))
     return PlannedOnce(statement.where(Task.project_id == parameter("project_id", BigInteger)))
+
+
+def _all_below() -> Prepared:
+    child, grandchild = aliased(Task), aliased(Task)
+    columns = ("id", "project_id", "number", "status")
+    is_head = is_among(child.parent_id, "task_ids")
+    children = select(child.parent_id.label("head_id"), *(getattr(child, name) for name in columns))
+    grandchildren = select(child.parent_id.label("head_id"), *(getattr(grandchild, name) for name in columns))
+    grandchildren = grandchildren.join(child, child.id == grandchild.parent_id)
+    below = union_all(
+        children.where(is_head, child.deleted_at.is_(None)),
+        grandchildren.where(is_head, grandchild.deleted_at.is_(None)),
+    ).subquery("below")
+    return Prepared(select(below).order_by(below.c.head_id, below.c.id))
+
+
+_ALL_BELOW = _all_below()
 
 
 @cache

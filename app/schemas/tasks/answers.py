@@ -7,6 +7,7 @@ from marshmallow import Schema, fields, validate
 
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.models.tasks.follower import FollowReason
+from app.queries.pages import MAX_TOTAL
 from app.schemas.base import page_schema
 from app.services.tasks.history import TaskEvent
 
@@ -91,6 +92,22 @@ def _shown_fields() -> dict[str, fields.Field[Any]]:
 
 ShownTask = Schema.from_dict(_shown_fields(), name="ShownTask")
 TaskPage = page_schema(ShownTask, "TaskPage")
+
+
+class BoardColumn(Schema):
+    status = fields.Enum(TaskStatus, by_value=True, required=True)
+    count = fields.Integer(required=True, metadata={"description": f"the tasks of the column; {MAX_TOTAL} if more"})
+    count_is_capped = fields.Boolean(required=True, metadata={"description": "true if there are more than `count`"})
+    items = fields.List(fields.Nested(ShownTask), required=True, metadata={"description": "the first tasks"})
+    next_cursor = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "the next tasks: `GET /api/v1/tasks?status=…&sort=position&cursor=…`, same filters"},
+    )
+
+
+class Board(Schema):
+    columns = fields.List(fields.Nested(BoardColumn), required=True)
 
 
 class FieldChange(Schema):

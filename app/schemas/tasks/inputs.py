@@ -63,9 +63,9 @@ class Priority(fields.String):
 class Labels(BoundedList):
     """Each label once, in the order of first appearance."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, min_length: int = 0, **kwargs: Any) -> None:
         label = Text(min_length=1, max_length=MAX_LABEL_LENGTH)
-        super().__init__(label, max_length=MAX_LABELS, **kwargs)
+        super().__init__(label, min_length=min_length, max_length=MAX_LABELS, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
         return list(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs)))

@@ -134,7 +134,7 @@ def _named(names: Sequence[str], **kwargs: Any) -> DelimitedList:
     return DelimitedList(name, min_length=1, max_length=len(names), **kwargs)
 
 
-class _SelectionFields(StrictSchema):
+class SelectionFields(StrictSchema):
     # A schema has an attribute `fields` of its own.
     shown = _named(FIELD_NAMES, data_key="fields", metadata={"description": "only these fields, separated by commas"})
     expand = _named(
@@ -157,7 +157,7 @@ def _selection(values: dict[str, Any]) -> Selection:
     )
 
 
-class TaskSelection(_SelectionFields):
+class TaskSelection(SelectionFields):
     """Which fields of a single task the answer has."""
 
     @post_load
@@ -165,7 +165,7 @@ class TaskSelection(_SelectionFields):
         return _selection(values)
 
 
-class TaskListQuery(TaskFilters, _SelectionFields, PageQuery):
+class TaskListQuery(TaskFilters, SelectionFields, PageQuery):
     as_of = Moment(metadata={"description": "the list as it was at this time"})
     sort = Sort()
     include_total = fields.Boolean(load_default=False)

@@ -26,10 +26,13 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 def resolved(actor: Actor, query: TaskQuery, calendar: Calendar) -> TaskQuery:
     """Replace `me`, days and what is said about archived projects in the query.
 
-    Raises ForbiddenError if it asks for deleted tasks and the actor may not see them.
+    Raises ForbiddenError if it asks for deleted tasks and the actor may not see them, and InvalidError if it asks for
+    the future.
     """
     if query.view is not None:
         raise RuntimeError("the query names a view that was not opened")
+    if query.as_of is not None and query.as_of > calendar.now() + CLOCK_TOLERANCE:
+        raise InvalidError.of("as_of", "is in the future")
     if query.deleted:
         ensure_may(actor, Permission.TASK_RESTORE)
     if MYSELF in {query.assignee, query.creator}:
@@ -80,8 +83,6 @@ class TaskViewService:
     def list_page(self, actor: Actor, query: TaskQuery) -> tuple[Page, bool]:
         """The page, and whether it came from the cache."""
         query = resolved(actor, query, self._calendar)
-        if query.as_of is not None and query.as_of > self._calendar.now() + CLOCK_TOLERANCE:
-            raise InvalidError.of("as_of", "is in the future")
         cached = self._cache.remember(
             (Space.TASKS,),
             # Another release caches pages in another format under `tasks|`, and two releases run during an upgrade.

@@ -1,6 +1,6 @@
 """What becomes of the tasks below a task that is closed, deleted or moved to another project? See docs/adr/033."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from app.auth.actor import Actor
@@ -9,7 +9,7 @@ from app.models.projects.project import Project
 from app.models.tasks.task import Task
 from app.queries.tasks import TaskKey
 from app.repositories.projects import ProjectRepository
-from app.repositories.tasks.tree import TaskTreeRepository
+from app.repositories.tasks.tree import SubtaskRow, TaskTreeRepository
 
 # A message names as many subtasks.
 MAX_NAMED = 10
@@ -21,9 +21,13 @@ class TaskTree:
     def __init__(self, tree: TaskTreeRepository, projects: ProjectRepository) -> None:
         self._tree = tree
         self._projects = projects
+        self._parent_ids: dict[tuple[TaskKey, int], int | None] = {}
 
     def find_parent_id(self, actor: Actor, key: TaskKey, project: Project) -> int:
-        parent_id = self._tree.find_parent_id(actor, key, project.id)
+        """Raises InvalidError if there is no such task. Many tasks of a request often have one parent."""
+        if (key, project.id) not in self._parent_ids:
+            self._parent_ids[key, project.id] = self._tree.find_parent_id(actor, key, project.id)
+        parent_id = self._parent_ids[key, project.id]
         if parent_id is None:
             raise InvalidError.of("parent", f"there is no task {key} in {project.key}")
         return parent_id
@@ -54,6 +58,24 @@ class TaskTree:
             each.delete(at=at)
         self._tree.save(below, at=at)
 
+    def ensure_may_close(self, below: Sequence[SubtaskRow], done_with: Collection[int]) -> None:
+        """Raises OpenSubtasksError unless all open tasks below are among those that the same request closes."""
+        open_tasks = [each for each in below if each.is_active and each.id not in done_with]
+        if open_tasks:
+            raise OpenSubtasksError(f"{self._names(open_tasks)} still open; close them first, or in the same request")
+
+    def ensure_may_delete(self, below: Sequence[SubtaskRow], done_with: Collection[int]) -> None:
+        """Raises HasSubtasksError unless all tasks below are among those that the same request deletes."""
+        left = [each for each in below if each.id not in done_with]
+        if left:
+            raise HasSubtasksError(
+                f"{self._names(left)} below this task; move them first, or delete them in the same request"
+            )
+
+    def list_below(self, tasks: Sequence[Task]) -> Mapping[int, Sequence[SubtaskRow]]:
+        """What is below each of these tasks and not deleted, in one statement."""
+        return self._tree.list_below([task.id for task in tasks])
+
     def begin_move(self, task: Task, project: Project) -> Sequence[Task]:
         """Take everything below a task, also what is deleted, along to its new project. Return the tasks.
 
@@ -72,7 +94,7 @@ class TaskTree:
             self._tree.save(below, at=at)
             self._tree.check()
 
-    def _names(self, tasks: Sequence[Task]) -> str:
+    def _names(self, tasks: Sequence[Task | SubtaskRow]) -> str:
         """The refs of tasks, as the subject of a sentence about them."""
         key = self._projects.get_by_id(tasks[0].project_id).key
         refs = [f"{key}-{task.number}" for task in tasks[:MAX_NAMED]]

@@ -94,7 +94,7 @@ class TaskService:
             task.change_status(_status_of(values, task), at=now)
             view = self._tasks.add(task)
             task.id = view.id
-            self._publish_change(task)
+            publish_change(self._uow, task)
         return view
 
     def change(
@@ -117,13 +117,13 @@ class TaskService:
             now = self._calendar.now()
             if was_active and not task.is_active:
                 for closed in self._tree.close_below(task, cascade=cascade, at=now):
-                    self._publish_change(closed)
+                    publish_change(self._uow, closed)
             below = self._begin_move(task) if task.project_id != project_id else ()
             view = self._tasks.save_if_changed(task, at=now)
             if view is None:
                 return self._tasks.get_view(actor, task.id, include_deleted=False) or not_found("task", key)
             self._tree.end_move(below, at=now)
-            self._publish_change(task)
+            publish_change(self._uow, task)
             return view
 
     def delete(
@@ -200,6 +200,8 @@ class TaskService:
                 raise InvalidError.of("project", "the task is a subtask; set its parent to null to move it alone")
             task.number = self._projects.take_task_numbers(project.id, 1) + 1
             task.project_id = project.id
+            # Like a new task: at the bottom of its column.
+            task.position = changes.get("position", float(task.number))
 
     def _begin_move(self, task: Task) -> Sequence[Task]:
         """Take the tasks below along. Refuse if one has an assignee who may not be assigned in the new project."""
@@ -212,11 +214,6 @@ class TaskService:
                     "project", f"the assignee {user.username} of a subtask is not an active user in {project.key}"
                 )
         return below
-
-    def _publish_change(self, task: Task) -> None:
-        self._uow.publish(TaskChanged(task.id))
-        if task.recurrence is not None and not task.is_active:
-            self._uow.publish(RecurringTaskEnded(task.id))
 
     def _find_parent_id(self, actor: Actor, key: TaskKey, project_id: int) -> int:
         return self._tree.find_parent_id(actor, key, self._projects.get_by_id(project_id))
@@ -247,6 +244,12 @@ class TaskService:
 
     def _may_be_assigned(self, user: User, project: Project) -> bool:
         return user.is_active and self._projects.is_in(project, user)
+
+
+def publish_change(uow: UnitOfWork, task: Task) -> None:
+    uow.publish(TaskChanged(task.id))
+    if task.has_ended_recurring:
+        uow.publish(RecurringTaskEnded(task.id))
 
 
 def _ensure_due_to_recur(recurrence: str | None, due_at: datetime | None) -> None:

@@ -18,6 +18,9 @@ BODIES = {
     ("PATCH", "/api/v1/tasks/<task:task_id>/status"): {"status": "done"},
     ("POST", "/api/v1/tasks/<task:task_id>/comments"): {"body": "One"},
     ("PATCH", "/api/v1/tasks/<task:task_id>/comments/<id:comment_id>"): {"body": "Two"},
+    ("POST", "/api/v1/tasks/<task:task_id>/move"): {"status": "done"},
+    # An item of its own is refused for a task that the caller may not change, and the answer is still a 200.
+    ("POST", "/api/v1/tasks/bulk"): {"items": [{"task": 1, "assign": None}], "atomic": False},
     ("POST", "/api/v1/projects"): {"key": "WEB", "name": "Web"},
     ("PATCH", "/api/v1/projects/<key>"): {"name": "Web"},
     ("POST", "/api/v1/projects/<key>/members"): {"members": [MEMBER]},

@@ -95,6 +95,48 @@ class TestEveryCell:
         assert fingerprint_of(connection) == before
 
 
+class TestBulk:
+    """One route changes many tasks, so each item has cells of its own."""
+
+    VERBS = (
+        {"patch": {"title": "New"}},
+        {"move": {"status": "done"}},
+        {"delete": True},
+        {"restore": True},
+        {"add_labels": ["new"]},
+        {"remove_labels": ["new"]},
+        {"assign": None},
+    )
+
+    @pytest.mark.parametrize("caller", CALLERS, ids=str)
+    def test_an_item_is_answered_like_a_request_for_its_task_alone(self, connection, redis, world_of, caller):
+        if Permission.TASK_UPDATE not in caller.permissions:
+            pytest.skip("refused as a whole")
+        world = world_of(caller)
+        hidden, wrong = hidden_tasks(connection, world), {}
+        for target in Target:
+            for verb in self.VERBS:
+                item = {"task": world.tasks[target].id, **verb}
+                with connection.begin_nested() as moment:
+                    answer = world.client.post("/api/v1/tasks/bulk", {"items": [item], "atomic": False})
+                    has_changed = hidden_tasks(connection, world) != hidden
+                    moment.rollback()
+                redis.flushdb()
+                (outcome,) = answer.json["items"]
+                if outcome["status"] != self.status_of(caller, verb, target) or has_changed:
+                    wrong[f"{verb} ({target})"] = f"{outcome}" + ", changed" * has_changed
+
+        assert wrong == {}
+
+    @staticmethod
+    def status_of(caller, verb, target):
+        permission = {"delete": Permission.TASK_DELETE, "restore": Permission.TASK_RESTORE}.get(*verb)
+        if permission is not None and permission not in caller.permissions:
+            return 403
+        is_there = (target is Target.DELETED) is ("restore" in verb)
+        return 200 if is_there and caller.is_in_project_of(target) else 404
+
+
 class TestLogIns:
     @pytest.mark.parametrize("path", ["/login", "/api/v1/auth/login"])
     def test_a_refused_log_in_changes_nothing_but_its_count(self, client, connection, world_of, path):
@@ -149,7 +191,8 @@ def refusal_of_task(caller, rule, method, target):
     is_deleted, restores = target is Target.DELETED, rule.endswith("/restore")
     if not caller.is_in_project_of(target):
         return 404
-    if restores or method in CHANGES_A_TASK or (method == "POST" and rule.endswith("/comments")):
+    is_written = method in CHANGES_A_TASK or (method == "POST" and rule.endswith(("/comments", "/move")))
+    if restores or is_written:
         return None if is_deleted is restores else 404
     return 404 if is_deleted and Permission.TASK_RESTORE not in caller.permissions else None
 

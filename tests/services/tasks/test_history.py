@@ -17,7 +17,7 @@ from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.models.tasks.task import Task
 from app.queries.pages import Position, encode_cursor
 from app.queries.tasks import TaskQuery
-from app.routes.tasks import as_json
+from app.routes.tasks.tasks import as_json
 from app.schemas.tasks.answers import TaskVersionPage
 from app.services.imports.imports import ImportOptions
 from app.services.tasks.history import SORT
