@@ -53,22 +53,8 @@ from app.settings import Settings, read_settings
 from app.web import documentation
 
 BLUEPRINTS = (
-    *(
-        login,
-        people,
-        projects,
-        tasks,
-        board,
-        order,
-        bulk,
-        comments,
-        views,
-        daily_log,
-        reports,
-        imports,
-        classic,
-        health,
-    ),
+    *(login, people, projects, tasks, board, order, bulk, comments, views),
+    *(daily_log, reports, imports, classic, health),
 )
 
 

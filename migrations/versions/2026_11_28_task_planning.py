@@ -38,7 +38,7 @@ DECLARE
     levels_above int;
     levels_below int;
 BEGIN
-    PERFORM pg_advisory_xact_lock(7203118, (NEW.project_id % 2147483647)::int);
+    PERFORM pg_advisory_xact_lock(7203120, (NEW.project_id % 2147483647)::int);
     IF EXISTS (SELECT FROM tasks WHERE parent_id = NEW.id AND project_id <> NEW.project_id)
        OR EXISTS (SELECT FROM tasks WHERE id = NEW.parent_id AND project_id <> NEW.project_id) THEN
         RAISE EXCEPTION 'task % and its subtasks are in different projects', NEW.id

@@ -22,14 +22,14 @@ from app.repositories.pages import AnySelect, counted_up_to_max, json_text, page
 from app.repositories.scope import anybody_like, is_in_scope, scope_parameters
 from app.repositories.tasks.filters import FILTERS, filter_values
 from app.repositories.tasks.read import MAX_SHAPES, conditions_of, task_as_of
-from app.repositories.tasks.rows import TaskEntity, is_deleted, task_fields, with_names
+from app.repositories.tasks.rows import AS_OF, TaskEntity, is_deleted, task_fields, with_names, with_subtasks
 
 # A column is a list by position, so its cursor continues that list.
 SORT = "position"
 _STATUS = Task.__table__.c.status.type
 # The filters that choose the projects, and not the tasks in them.
 _OF_PROJECTS = ("project", "projects")
-_COLUMNS = ("id", "updated_at", *VERSIONED_COLUMNS)
+_COLUMNS = ("id", "updated_at", "comment_count", *VERSIONED_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _passing(shape: _Shape, *columns: Any) -> AnySelect:
 @lru_cache(maxsize=MAX_SHAPES)
 def _columns_as_of(shape: _Shape) -> Prepared:
     """The history has no index by column, so all tasks of that time are numbered."""
-    task = task_as_of(shape.actor, parameter("as_of", Task.updated_at.type))
+    task = task_as_of(shape.actor, AS_OF)
     conditions = conditions_of(shape.actor, shape.filters, task, deleted=False)
     place = func.row_number().over(partition_by=task.status, order_by=[task.position, task.id])
     count = func.least(func.count().over(partition_by=task.status), MAX_TOTAL + 1)
@@ -114,7 +114,7 @@ def _columns_as_of(shape: _Shape) -> Prepared:
     numbered = select(*columns).where(*conditions, is_among(task.status, "columns")).subquery("numbered")
     first = select(numbered).where(numbered.c.place <= parameter("rows", BigInteger)).subquery("first")
     row: TaskEntity = aliased(Task, first, adapt_on_names=True)
-    statement = _shown(row, shape).add_columns(row.status.label("status"), first.c.task_count)
+    statement = _shown(row, shape, is_as_of=True).add_columns(row.status.label("status"), first.c.task_count)
     return Prepared(statement.order_by(row.status, row.position, row.id))
 
 
@@ -127,7 +127,8 @@ def _named(shape: _Shape) -> list[Any]:
     return [conditions[name] for name in _OF_PROJECTS if name in shape.filters]
 
 
-def _shown(row: TaskEntity, shape: _Shape) -> AnySelect:
+def _shown(row: TaskEntity, shape: _Shape, *, is_as_of: bool = False) -> AnySelect:
     """The tasks as JSON. Names are joined to these few tasks only."""
     json = json_text(task_fields(row, shape.selection)).label("json")
-    return with_names(select(json, cast(row.position, Text).label("key"), row.id, row.position), row)
+    shown = select(json, cast(row.position, Text).label("key"), row.id, row.position)
+    return with_subtasks(with_names(shown, row, is_as_of=is_as_of), row, shape.selection, is_as_of=is_as_of)

@@ -20,7 +20,7 @@ from app.repositories.scope import scope_parameters
 from app.repositories.tasks.rows import keys_parameters
 
 # With the hash of a column, the advisory lock that every move into the column holds until its commit.
-COLUMN_LOCK = 7_203_117
+COLUMN_LOCK = 7_203_119
 
 # Takes the locks in the order of the hashes, so that two transactions cannot wait for each other's columns, and
 # therefore takes all of them at once.
