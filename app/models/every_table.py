@@ -4,7 +4,7 @@ from app.models import idempotency
 from app.models.base import Base
 from app.models.daily_log import task_log
 from app.models.health import sighting
-from app.models.imports import mapping, task_import
+from app.models.imports import link, mapping, task_import
 from app.models.login import api_token, attempt, network, password_reset, session, wait
 from app.models.people import user
 from app.models.projects import project
@@ -14,6 +14,7 @@ __all__ = [
     "api_token",
     "attempt",
     "idempotency",
+    "link",
     "mapping",
     "metadata",
     "network",
