@@ -1,6 +1,7 @@
 """The parents that the rows of a file name, and how far an import is with setting them.
 
-The release before this one passes over the column of parents.
+The release before this one passes over the column of parents. Each row of the table is updated once or twice, so its
+pages have room for that.
 """
 
 from alembic import op
@@ -24,7 +25,7 @@ CREATE TABLE import_links (
     parent_node bigint,
     problem text,
     CONSTRAINT pk_import_links PRIMARY KEY (import_id, row_number)
-);
+) WITH (fillfactor = 70);
 CREATE INDEX ix_import_links_ref ON import_links (import_id, ref, node);
 CREATE INDEX ix_import_links_external_ref ON import_links (import_id, external_ref, node);
 CREATE INDEX ix_import_links_level ON import_links (import_id, level, row_number);

@@ -1,4 +1,8 @@
-"""The statements that `links` runs. A *node* is explained in `models/imports/link.py`."""
+"""The statements that `links` runs. A *node* is explained in `models/imports/link.py`.
+
+The planner knows little about tables that have just been filled. It might read all rows of an import, or all tasks of a
+project, once for each row. A LIMIT or OFFSET that changes nothing else keeps it from that.
+"""
 
 from sqlalchemy import text
 
@@ -10,6 +14,9 @@ MAKE_NAMES = text("""
         (row_number bigint, is_good boolean, ref text, external_ref text, parent text, level bigint) ON COMMIT DROP
 """)
 FILL_NAMES = "COPY import_names (row_number, is_good, ref, external_ref, parent, level) FROM STDIN"
+
+# The table has just been filled. Its statistics may be those of an earlier import, or of none.
+ANALYZE = text("ANALYZE import_links")
 
 _NOTE = """
     INSERT INTO import_links
@@ -61,12 +68,12 @@ _IN_BLOCK = "c.import_id = :import_id AND c.row_number BETWEEN :first AND :last"
 
 
 def _file_row(place: int, column: str, name: str) -> str:
-    """The rows of the file that have this name: the lowest and the highest node, and whether a row was refused."""
+    """The rows of the file with this name: their lowest and their highest node. Both are null if all were refused."""
     rows = f"FROM import_links AS f WHERE f.import_id = c.import_id AND f.{column} = {name}"
     return f"""
-        SELECT {place} AS place, (SELECT min(f.node) {rows}) AS lowest, (SELECT max(f.node) {rows}) AS highest,
-               EXISTS (SELECT {rows} AND f.node IS NULL) AS is_refused
-         WHERE c.level IS NULL
+        (SELECT {place} AS place, f.node AS lowest, (SELECT max(f.node) {rows}) AS highest
+        {rows} AND c.level IS NULL
+          ORDER BY f.node LIMIT 1)
     """
 
 
@@ -77,7 +84,7 @@ FIND_PARENTS = text(f"""
       FROM (
         SELECT c.row_number,
                CASE WHEN m.lowest = m.highest AND m.lowest <> c.node THEN m.lowest END AS node,
-               CASE WHEN m.lowest IS NULL AND m.is_refused THEN '{LinkProblem.REFUSED}'
+               CASE WHEN m.lowest IS NULL AND m.place IS NOT NULL THEN '{LinkProblem.REFUSED}'
                     WHEN m.lowest IS NULL THEN '{LinkProblem.UNKNOWN}'
                     WHEN m.lowest <> m.highest THEN '{LinkProblem.AMBIGUOUS}'
                     WHEN m.lowest = c.node THEN '{LinkProblem.ITSELF}' END AS problem
@@ -85,7 +92,7 @@ FIND_PARENTS = text(f"""
           JOIN projects AS p ON p.id = :project_id
           LEFT JOIN LATERAL (
             SELECT * FROM (
-                (SELECT 0 AS place, f.node AS lowest, f.node AS highest, f.node IS NULL AS is_refused
+                (SELECT 0 AS place, f.node AS lowest, f.node AS highest
                    FROM generate_series(1, c.level - 1) AS above (level)
                   CROSS JOIN LATERAL (
                       SELECT f.node, f.row_number FROM import_links AS f
@@ -96,27 +103,33 @@ FIND_PARENTS = text(f"""
                 UNION ALL {_file_row(1, "ref", "upper(c.parent)")}
                 UNION ALL {_file_row(2, "external_ref", "c.parent")}
                 UNION ALL
-                SELECT 3, t.id, t.id, false FROM tasks AS t
-                 WHERE c.level IS NULL AND t.project_id = :project_id AND t.deleted_at IS NULL
-                   AND t.number = CASE WHEN upper(c.parent) ~ ('^' || p.key || '-[0-9]{{1,18}}$')
-                                       THEN CAST(substr(c.parent, length(p.key) + 2) AS bigint) END
+                SELECT 3, t.id, t.id
+                  FROM (SELECT t.id, t.deleted_at FROM tasks AS t
+                         WHERE c.level IS NULL AND t.project_id = :project_id
+                           AND t.number = CASE WHEN upper(c.parent) ~ ('^' || p.key || '-[0-9]{{1,18}}$')
+                                               THEN CAST(substr(c.parent, length(p.key) + 2) AS bigint) END
+                        OFFSET 0) AS t
+                 WHERE t.deleted_at IS NULL
                 UNION ALL
-                SELECT 4, min(few.id), max(few.id), false
+                SELECT 4, min(few.id), max(few.id)
                   FROM (SELECT t.id FROM tasks AS t
                          WHERE c.level IS NULL AND t.project_id = :project_id AND t.external_ref = c.parent
                            AND t.deleted_at IS NULL LIMIT 2) AS few
-            ) AS place
-             WHERE place.lowest IS NOT NULL OR place.is_refused
-             ORDER BY place.place LIMIT 1
+                HAVING count(*) > 0
+            ) AS meant
+             ORDER BY meant.place LIMIT 1
           ) AS m ON true
          WHERE {_IN_BLOCK} AND c.parent IS NOT NULL AND c.node IS NOT NULL AND c.may_decide
       ) AS named
-     WHERE l.import_id = :import_id AND l.row_number = named.row_number
+     WHERE l.import_id = :import_id AND l.row_number BETWEEN :first AND :last AND l.row_number = named.row_number
 """)  # noqa: S608 - of constants
 
 # The last row that has a say in its task's parent decides.
-_DECIDES = """NOT EXISTS (SELECT FROM import_links AS d WHERE d.import_id = c.import_id AND d.node = c.node
-                             AND d.row_number > c.row_number AND d.may_decide)"""
+_DECIDES = """
+    (SELECT d.row_number FROM import_links AS d
+      WHERE d.import_id = c.import_id AND d.node = c.node AND d.row_number > c.row_number AND d.may_decide
+      LIMIT 1) IS NULL
+"""
 # The parent that a node would have after the import. A task whose row names a parent that was not found keeps its own.
 _PARENT_OF = """
     SELECT CASE WHEN d.row_number IS NULL THEN t.parent_id ELSE d.parent_node END AS node
@@ -128,8 +141,15 @@ _PARENT_OF = """
       ) AS d ON d.parent IS NULL OR d.parent_node IS NOT NULL
       LEFT JOIN tasks AS t ON t.id = a.node
 """
-_STAYS = """NOT EXISTS (SELECT FROM import_links AS d WHERE d.import_id = :import_id AND d.node = t.id AND d.may_decide
-                           AND (d.parent IS NULL OR d.parent_node IS NOT NULL))"""
+# The subtasks that no row of the file moves.
+_STAYING = """
+    SELECT t.id FROM tasks AS t
+     WHERE t.parent_id = {}
+       AND (SELECT d.row_number FROM import_links AS d
+             WHERE d.import_id = :import_id AND d.node = t.id AND d.may_decide
+               AND (d.parent IS NULL OR d.parent_node IS NOT NULL) LIMIT 1) IS NULL
+    OFFSET 0
+"""
 # Every row is judged by what the whole file says, as if all other rows were good. A parent that is left out makes a new
 # tree lower, so the others stay good. (An existing task then stays where it was. If another row of the file moves that
 # place further down, the triggers of the tree may still refuse a parent when it is set.) Above a row, the walk follows
@@ -145,21 +165,22 @@ JUDGE = text(f"""
           FROM above AS a CROSS JOIN LATERAL ({_PARENT_OF}) AS p
          WHERE p.node IS NOT NULL AND a.node <> a.first AND a.level <= {MAX_LEVELS}
     ), below AS (
-        SELECT j.row_number, t.id, 1 AS level FROM judged AS j JOIN tasks AS t ON t.parent_id = j.node
-         WHERE {_STAYS}
+        SELECT j.row_number, t.id, 1 AS level FROM judged AS j CROSS JOIN LATERAL ({_STAYING.format("j.node")}) AS t
         UNION ALL
-        SELECT b.row_number, t.id, b.level + 1 FROM below AS b JOIN tasks AS t ON t.parent_id = b.id
-         WHERE {_STAYS} AND b.level <= {MAX_LEVELS}
+        SELECT b.row_number, t.id, b.level + 1 FROM below AS b CROSS JOIN LATERAL ({_STAYING.format("b.id")}) AS t
+         WHERE b.level <= {MAX_LEVELS}
     ), placed AS (
-        SELECT a.row_number, bool_or(a.node = a.first) AS is_circle,
-               max(a.level) + 1
-               + coalesce((SELECT max(b.level) FROM below AS b WHERE b.row_number = a.row_number), 0) AS levels
-          FROM above AS a GROUP BY a.row_number
+        SELECT a.row_number, a.is_circle, a.levels + 1 + coalesce(b.levels, 0) AS levels
+          FROM (SELECT row_number, bool_or(node = first) AS is_circle, max(level) AS levels
+                  FROM above GROUP BY row_number) AS a
+          LEFT JOIN (SELECT row_number, max(level) AS levels FROM below GROUP BY row_number) AS b
+                 ON b.row_number = a.row_number
     )
     UPDATE import_links AS l
        SET problem = CASE WHEN p.is_circle THEN '{LinkProblem.CIRCLE}' ELSE '{LinkProblem.TOO_DEEP}' END
       FROM placed AS p
-     WHERE l.import_id = :import_id AND l.row_number = p.row_number AND (p.is_circle OR p.levels > {MAX_LEVELS})
+     WHERE l.import_id = :import_id AND l.row_number BETWEEN :first AND :last AND l.row_number = p.row_number
+       AND (p.is_circle OR p.levels > {MAX_LEVELS})
 """)  # noqa: S608 - of constants
 
 # The rows that were not counted yet, and name another parent than the row before left to the task.
@@ -211,7 +232,8 @@ MARK_VANISHED = f"""
                1 + CAST(c.parent_node IS NOT NULL AS int) AS needed_count
           {_WISHED}
       ) AS wished
-     WHERE l.import_id = :import_id AND l.row_number = wished.row_number AND wished.found_count < wished.needed_count
+     WHERE l.import_id = :import_id AND l.row_number BETWEEN :first AND :last AND l.row_number = wished.row_number
+       AND wished.found_count < wished.needed_count
 """  # noqa: S608 - of constants
 MARK_CHANGED = text(f"""
     UPDATE import_links AS c SET problem = '{LinkProblem.CHANGED}' WHERE {_IN_BLOCK}

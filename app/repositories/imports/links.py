@@ -18,6 +18,7 @@ from app.models.imports.link import LinkProblem
 from app.models.imports.task_import import DuplicatePolicy, ImportState, TaskImport
 from app.repositories.copy_text import copy_from, copy_line
 from app.repositories.imports.link_statements import (
+    ANALYZE,
     CHANGES,
     FILL_NAMES,
     FIND_PARENTS,
@@ -82,6 +83,10 @@ class ImportLinkRepository:
             "is_update": task_import.on_duplicate is DuplicatePolicy.UPDATE,
         }
         self._session.execute(statement, values)
+
+    def prepare(self) -> None:
+        """Call it once all rows have been noted, in a short transaction: another import waits until it ends."""
+        self._session.execute(ANALYZE)
 
     def find_parents(self, task_import: TaskImport, rows: RowRange) -> None:
         """Find the task that each row names as its parent. All blocks must have been noted."""

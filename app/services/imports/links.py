@@ -65,6 +65,9 @@ class ImportLinkService:
         bad: list[BadLink] = []
         match number_of_pass:
             case 0:
+                is_whole = task_import.state is ImportState.LOADING and task_import.mode is ImportMode.ALL_OR_NOTHING
+                if number == 0 and not is_whole:
+                    self._links.prepare()
                 self._links.find_parents(task_import, rows)
             case 1:
                 bad = self._judge(task_import, rows)
