@@ -30,6 +30,9 @@ from app.settings import psycopg2_url
 from tests.servers import ROOT, own_user, running, wait_for
 
 ROWS = 50_000
+# The first three quarters of these rows are below rows of the last quarter.
+ROWS_OF_TREE = 20_000
+KILLS_OF_LINKS = 6
 KILLS = 10
 SECONDS_TO_GO_ON = 30.0
 
@@ -63,6 +66,35 @@ class TestKilledWorkers:
             (ROWS, ROWS, 1, ROWS)
         ]
         assert stage.ask("SELECT count(*) FROM import_blocks") == [(0,)]
+
+    def test_every_parent_is_set_once(self, stage):
+        import_id = stage.upload_tree()
+        stage.start_worker()
+
+        step = 0
+        for _ in range(KILLS_OF_LINKS):
+            step = stage.wait_for_link_step(import_id, after=step)
+            stage.kill_worker()
+            assert not stage.is_finished(import_id), "the file is too small to be killed so often"
+            stage.end_claim(import_id)
+            stage.start_worker()
+
+        assert wait_for(lambda: stage.is_finished(import_id), seconds=60)
+        assert stage.ask("SELECT state, created_count, error_count, failure FROM imports") == [
+            ("finished", ROWS_OF_TREE, 0, None)
+        ]
+        children = ROWS_OF_TREE * 3 // 4
+        assert stage.ask(
+            """
+            SELECT count(*), count(*) FILTER (WHERE p.title = 'Row ' || (%s + substr(c.title, 5)::int %% %s))
+              FROM tasks AS c JOIN tasks AS p ON p.id = c.parent_id
+            """,
+            children,
+            ROWS_OF_TREE - children,
+        ) == [(children, children)]
+        # No parent was set twice.
+        assert stage.ask("SELECT count(*) FROM task_history") == [(ROWS_OF_TREE + children,)]
+        assert stage.ask("SELECT count(*) FROM import_links") == [(0,)]
 
 
 @pytest.mark.deep
@@ -124,7 +156,19 @@ class Stage:
 
     def upload(self, rows: int, *, filename: str = "rows.csv", mode: ImportMode = ImportMode.SKIP_BAD) -> int:
         lines = "".join(f"Row {number},{'what it is about ' * 40},todo,ada\n" for number in range(rows))
-        file = io.BytesIO(f"title,description,status,assignee\n{lines}".encode())
+        return self._send(f"title,description,status,assignee\n{lines}", filename, mode)
+
+    def upload_tree(self) -> int:
+        first_parent = ROWS_OF_TREE * 3 // 4
+        lines = [
+            f"Row {number},OLD-{number}," + (f"OLD-{first_parent + number % (ROWS_OF_TREE - first_parent)}\n")
+            for number in range(first_parent)
+        ]
+        lines += [f"Row {number},OLD-{number},\n" for number in range(first_parent, ROWS_OF_TREE)]
+        return self._send(f"title,ref,parent\n{''.join(lines)}", "tree.csv", ImportMode.SKIP_BAD)
+
+    def _send(self, content: str, filename: str, mode: ImportMode) -> int:
+        file = io.BytesIO(content.encode())
         (admin_id,) = self.ask("SELECT id FROM users WHERE username = 'admin'")[0]
         with serving(self._resources) as services:
             grant = services.login.log_in(login="admin", password="long enough for an admin", address="127.0.0.1")
@@ -166,6 +210,13 @@ class Stage:
             assert wait_for(lambda: self.ask(state, import_id)[0][1] > next_block)
             self._block_seconds = time.monotonic() - started
         return self._block_seconds
+
+    def wait_for_link_step(self, import_id: int, *, after: int) -> int:
+        statement = "SELECT next_link_step FROM imports WHERE id = %s"
+        assert wait_for(lambda: self.ask(statement, import_id)[0][0] > after, seconds=SECONDS_TO_GO_ON)
+        step = self.ask(statement, import_id)[0][0]
+        assert isinstance(step, int)
+        return step
 
     def restart_postgres(self) -> None:
         self._postgres_stack.close()

@@ -22,6 +22,7 @@ from app.models.tasks.fields import (
     MAX_EXTERNAL_REF_LENGTH,
     MAX_LABEL_LENGTH,
     MAX_LABELS,
+    MAX_LEVELS,
     MAX_TITLE_LENGTH,
     TaskPriority,
     TaskStatus,
@@ -34,6 +35,8 @@ _DEFUSED = re.compile(r"'+[=+\-@\t\r\n]")
 # A label in quotes, with doubled quotes inside, or a label without quotes and separators.
 _LABEL = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*(?=[,;]|$)|([^,;]*))(?:[,;]|$)')
 _NEEDS_QUOTES = re.compile(r'[,;]|^"')
+# An indent with more digits is a mistake.
+MAX_INDENT_DIGITS = 3
 _NUMBERED_PERSON = re.compile(r"(.*?)\s*\(\d+\)", re.DOTALL)
 
 # With a decimal comma too. Before three digits, a comma may separate thousands.
@@ -111,6 +114,10 @@ class CellReaders:
             "one_member": self._one_member,
             "numbered_person": self._numbered_person,
             "external_ref": _external_ref,
+            "parent": _external_ref,
+            "jira_parent": _jira_parent,
+            "indent": _indent,
+            "ref": _row_name,
             "only_tasks": _only_tasks,
         }
 
@@ -289,6 +296,26 @@ def _name(cell: str) -> str | None:
 
 def _external_ref(cell: str) -> str | None:
     return _text(cell, MAX_EXTERNAL_REF_LENGTH) or None
+
+
+def _jira_parent(cells: str) -> str | None:
+    """Jira names a parent by its key, its id or both."""
+    return next((_external_ref(cell) for cell in parts_of(cells, 3) if cell), None)
+
+
+def _indent(cell: str) -> int:
+    """The level of a row of Todoist. A row below our last level counts as one on that level."""
+    if not cell:
+        return 1
+    if not (cell.isascii() and cell.isdigit() and len(cell) <= MAX_INDENT_DIGITS and int(cell) > 0):
+        raise CellError(f"{shown(cell)} is not a level such as 1 or 2")
+    return min(int(cell), MAX_LEVELS)
+
+
+def _row_name(cell: str) -> str | None:
+    """The name by which other rows refer to a row. No row can name a longer one, so that one is no name."""
+    name = restored(cell)
+    return name if 0 < len(name) <= MAX_EXTERNAL_REF_LENGTH and "\x00" not in name else None
 
 
 def _only_tasks(cell: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from app.errors import UnreadableCsvError
-from app.models.tasks.fields import FIELDS, IMPORTED, TaskPriority
+from app.models.tasks.fields import FIELDS, READ_FROM_FILES, TaskPriority
 
 # A header this similar to a known name is a misspelling. Ignoring its column would lose its contents.
 MISSPELLING_SIMILARITY = 0.88
@@ -19,8 +19,9 @@ class Tracker:
     """How one tracker's export differs from everybody else's.
 
     `reads_as` maps a header to the reader in `cells` that reads its column, and `also` to one that reads it a second
-    time. `together` maps a reader to the headers whose cells it reads together, of which some may be absent. A file
-    with all headers in `marks` comes from this tracker.
+    time. `together` maps a reader to the headers whose cells it reads together, of which some may be absent. The column
+    `names_rows` holds the names by which other rows of the file refer to a row. A file with all headers in `marks`
+    comes from this tracker.
     """
 
     marks: frozenset[str]
@@ -28,6 +29,7 @@ class Tracker:
     also: dict[str, str] = field(default_factory=dict)
     together: dict[str, tuple[str, ...]] = field(default_factory=dict)
     priorities: dict[str, TaskPriority] = field(default_factory=dict)
+    names_rows: str = "ref"
 
     def without(self, names: Collection[str]) -> "Tracker":
         """Leave out these columns, which mean something else. Others are not read together with them."""
@@ -41,14 +43,24 @@ class Tracker:
 
 # The names of columns. Case does not matter, and spaces and hyphens count as underscores.
 EVERYBODYS: dict[str, str] = {
-    **{header: field.name for field in FIELDS if field.name in IMPORTED for header in (field.name, *field.headers)},
+    **{
+        header: field.name
+        for field in FIELDS
+        if field.name in READ_FROM_FILES
+        for header in (field.name, *field.headers)
+    },
     "assignees": "one_member",
 }
 TRACKERS: dict[str, Tracker] = {
     "jira": Tracker(
         frozenset({"summary", "issue_key"}),
         {"issue_key": "external_ref", "resolved": "completed_at", "due_date": "due_on"},
-        together={"jira_status": ("status", "status_category")},
+        together={
+            "jira_status": ("status", "status_category"),
+            # The newest releases write all three, and older ones the id alone.
+            "jira_parent": ("parent_key", "parent", "parent_id"),
+        },
+        names_rows="issue_id",
     ),
     "trello": Tracker(
         frozenset({"card_id", "card_name"}),
@@ -62,7 +74,7 @@ TRACKERS: dict[str, Tracker] = {
     ),
     "todoist": Tracker(
         frozenset({"type", "content", "indent"}),
-        {"type": "only_tasks", "content": "content", "responsible": "numbered_person"},
+        {"type": "only_tasks", "content": "content", "responsible": "numbered_person", "indent": "indent"},
         also={"content": "labels_in_content"},
         together={
             "todoist_due_at": ("date", "deadline", "timezone"),
@@ -94,12 +106,13 @@ TRACKERS: dict[str, Tracker] = {
 }
 # The field that each cell reader fills. `only_tasks` fills none: it says which rows are skipped.
 FIELD_OF = {
-    **{name: name for name in IMPORTED},
+    **{name: name for name in READ_FROM_FILES},
     "content": "title",
     "todoist_description": "description",
     **dict.fromkeys(("is_done", "jira_status", "trello_status", "kanboard_status"), "status"),
     **dict.fromkeys(("one_member", "numbered_person"), "assignee"),
     **dict.fromkeys(("due_on", "set_due_at", "todoist_due_at"), "due_at"),
+    **dict.fromkeys(("jira_parent", "indent"), "parent"),
     "set_created_at": "created_at",
     "set_completed_at": "completed_at",
     "labels_in_content": "labels",
@@ -167,6 +180,11 @@ def layout_of(header: Sequence[str], column_map: Mapping[str, str | None] | None
     known = ", ".join(sorted(set(FIELD_OF.values()) | {"task_name", "assigned_user"}))
     filled = [FIELD_OF.get(column.reader, column.reader) for column in columns]
     read = PASSED_OVER.union(reads_as, *tracker.together.values())
+    if "parent" in filled and tracker.names_rows in folded and tracker.names_rows not in mapped:
+        # Only parents refer to rows.
+        place = folded.index(tracker.names_rows)
+        columns = (*columns, Column(place, "ref", _shown(header[place])))
+        read |= {tracker.names_rows}
     ignored = [index for index, name in enumerate(folded) if name not in read]
     for index in ignored:
         if folded[index] in mapped:

@@ -22,7 +22,13 @@ from app.models.tasks.fields import IMPORTED
 # The cells of most columns repeat a few values, and each value is read once.
 MAX_REMEMBERED_CELLS = 20_000
 # The cells of these columns differ in every row, so remembering them would only cost time.
-UNREPEATED = frozenset({"title", "content", "labels_in_content", "description", "todoist_description", "external_ref"})
+UNREPEATED = frozenset(
+    {"title", "content", "labels_in_content", "description", "todoist_description", "external_ref", "ref"}
+)
+
+_EXTERNAL_REF = IMPORTED.index("external_ref")
+# Where a row's parent stands in a file that has parents: after the row's own ref.
+_PARENT = len(IMPORTED) + 1
 
 
 def _named_tuple(names: Sequence[str]) -> Any:
@@ -33,6 +39,19 @@ class ImportedRow(_named_tuple(("row_number", *IMPORTED))):  # type: ignore[misc
     """A good row of the file: its number, and a value for each field that an import reads."""
 
     __slots__ = ()
+
+
+class RowNames(NamedTuple):
+    """The names by which other rows refer to a row, and the parent that it names itself.
+
+    In a file that indents its tasks, `level` says how deep the row stands, and the parent is the last row above it that
+    stands less deep. `parent` is None for a task without a parent.
+    """
+
+    ref: str | None
+    external_ref: str | None
+    parent: str | None
+    level: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +71,8 @@ class RefusedRow:
     sheet_row: int | None
     cells: list[str]
     problems: tuple[RowProblem, ...]
+    # None if the file has no column for parents, or the row has too many cells or too few.
+    names: RowNames | None = None
 
 
 class ReadRow(NamedTuple):
@@ -61,6 +82,8 @@ class ReadRow(NamedTuple):
     line_number: int
     sheet_row: int | None
     cells: list[str]
+    # None if the file has no column for parents.
+    names: RowNames | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +125,9 @@ class RowReader:
         of_field |= {FIELD_OF[column.reader]: column for column in self._together}
         # A field without a column gets its default, by reading an empty cell that is added to each row.
         self._may_skip = "only_tasks" in of_field
-        named = (*IMPORTED, *(("only_tasks",) if self._may_skip else ()))
+        self._has_parents = "parent" in of_field
+        links = ("ref", "parent") if self._has_parents else ()
+        named = (*IMPORTED, *links, *(("only_tasks",) if self._may_skip else ()))
         self._columns = [of_field.get(field, Column(layout.width, field, field)) for field in named]
         self._pick = itemgetter(*(column.index for column in self._columns))
         self._values = [
@@ -121,6 +146,11 @@ class RowReader:
     @property
     def assignee_column(self) -> str:
         return self._columns[IMPORTED.index("assignee")].name
+
+    @property
+    def parent_column(self) -> str | None:
+        """The name of the file's column for parents. None if it has none."""
+        return self._columns[_PARENT].name if self._has_parents else None
 
     def read(self, text: str, *, first_row: int, first_line: int, first_sheet_row: int | None) -> Iterator[AnyRow]:
         """Read the rows in the order of the file. The text is valid CSV: that was checked when blocks were cut."""
@@ -149,9 +179,19 @@ class RowReader:
         values = [values_of[cell] for values_of, cell in zip(self._values, picked, strict=True)]
         if self._may_skip and values[-1] is False:
             return SkippedRow(row_number)
+        names = self._names_in(values) if self._has_parents else None
         if _Refusal in map(type, values):
-            return RefusedRow(row_number, line_number, sheet_row, cells, tuple(self._problems(picked, values)))
-        return ReadRow(ImportedRow(row_number, *values[: len(IMPORTED)]), line_number, sheet_row, cells)
+            return RefusedRow(row_number, line_number, sheet_row, cells, tuple(self._problems(picked, values)), names)
+        return ReadRow(ImportedRow(row_number, *values[: len(IMPORTED)]), line_number, sheet_row, cells, names)
+
+    def _names_in(self, values: Sequence[Any]) -> RowNames:
+        ref, external_ref, parent = (
+            None if isinstance(value, _Refusal) else value
+            for value in (values[_PARENT - 1], values[_EXTERNAL_REF], values[_PARENT])
+        )
+        if isinstance(parent, int):
+            return RowNames(ref, external_ref, str(parent) if parent > 1 else None, parent)
+        return RowNames(ref, external_ref, parent)
 
     def _joined_cells(self, cells: list[str]) -> Iterator[str]:
         for column in self._together:

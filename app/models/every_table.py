@@ -6,7 +6,7 @@ from app.models.comments import comment
 from app.models.comments import version as comment_version
 from app.models.daily_log import task_log
 from app.models.health import sighting
-from app.models.imports import mapping, task_import
+from app.models.imports import link, mapping, task_import
 from app.models.login import api_token, attempt, network, password_reset, session, wait
 from app.models.people import user
 from app.models.projects import project
@@ -20,6 +20,7 @@ __all__ = [
     "follower",
     "former_ref",
     "idempotency",
+    "link",
     "mapping",
     "metadata",
     "network",

@@ -6,6 +6,9 @@ from datetime import date, datetime
 from types import NoneType
 from typing import Any
 
+from psycopg2.errors import QueryCanceled
+from sqlalchemy.orm import Session
+
 from app.models.tasks.fields import TaskPriority, TaskStatus
 
 NULL = r"\N"
@@ -45,8 +48,22 @@ class CopySource:
         return whole[:size]
 
 
+def copy_from(session: Session, statement: str, lines: Iterator[str]) -> None:
+    """Run a COPY statement with these lines."""
+    connection: Any = session.connection().connection
+    with connection.cursor() as cursor:
+        source = CopySource(lines)
+        try:
+            cursor.copy_expert(statement, source)
+        except QueryCanceled:
+            # psycopg2 raises this when the source raised. The caller needs the source's own error.
+            if source.error is not None:
+                raise source.error from None
+            raise
+
+
 def copy_line(values: Iterable[Any]) -> str:
-    """Return the line of one row. A value is None, text, a number, an instant, a day or a list of text.
+    """Return the line of one row. A value is None, text, a number, a truth value, an instant, a day or a list of text.
 
     It must be fast, because an import calls it for each row.
     """
@@ -73,6 +90,7 @@ def array_literal(values: Sequence[str]) -> str:
 _FORMATS: dict[type, Callable[[Any], str]] = {
     NoneType: lambda _: NULL,
     int: str,
+    bool: lambda value: "t" if value else "f",
     float: repr,
     datetime: datetime.isoformat,
     date: date.isoformat,

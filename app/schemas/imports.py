@@ -14,7 +14,7 @@ from app.csv_files.words import OWN_PRIORITIES, OWN_STATUSES, key_of
 from app.models.imports.task_import import DateFormat, DuplicatePolicy, ImportMode, ImportState
 from app.models.people.user import MAX_EMAIL_LENGTH
 from app.models.projects.project import DEFAULT_PROJECT_KEY
-from app.models.tasks.fields import IMPORTED, TaskPriority, TaskStatus
+from app.models.tasks.fields import READ_FROM_FILES, TaskPriority, TaskStatus
 from app.schemas.base import Format, PageOrFileQuery, StrictSchema, Text, page_schema
 from app.schemas.projects import ProjectKey
 from app.schemas.tasks.inputs import Priority, Status
@@ -101,7 +101,7 @@ def _person() -> Text:
 
 
 def _field() -> fields.String:
-    return fields.String(validate=validate.OneOf(sorted(IMPORTED)), allow_none=True)
+    return fields.String(validate=validate.OneOf(sorted(READ_FROM_FILES)), allow_none=True)
 
 
 class ImportForm(StrictSchema):

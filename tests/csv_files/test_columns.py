@@ -99,8 +99,8 @@ class TestWithoutATitle:
 
         assert caught.value.detail == (
             "the first line names no task_name or title column; it must name the columns, such as: assigned_user, "
-            "assignee, completed_at, created_at, description, due_at, estimate, external_ref, labels, priority, "
-            "recurrence, start_on, started_at, status, task_name, title; for other names, set column_map"
+            "assignee, completed_at, created_at, description, due_at, estimate, external_ref, labels, parent, "
+            "priority, recurrence, start_on, started_at, status, task_name, title; for other names, set column_map"
         )
 
 
@@ -214,6 +214,9 @@ class TestJira:
         assert fields == {
             "Summary": "title",
             "Issue key": "external_ref",
+            # The name by which rows refer to an issue.
+            "Issue id": None,
+            "Parent": "parent",
             "Status": "status",
             "Priority": "priority",
             "Assignee": "assignee",
@@ -262,6 +265,7 @@ class TestTodoist:
             "CONTENT": "labels",
             "DESCRIPTION": "description",
             "PRIORITY": "priority",
+            "INDENT": "parent",
             "RESPONSIBLE": "assignee",
             "DATE": "due_at",
         }
@@ -270,8 +274,7 @@ class TestTodoist:
         layout = exported_by(TODOIST + ",DURATION,DURATION_UNIT,DEADLINE,DEADLINE_LANG")
 
         assert fields_by_name(layout)["DATE"] == "due_at"
-        assert {"TIMEZONE", "DEADLINE"}.isdisjoint(layout.ignored)
-        assert "INDENT" in layout.ignored
+        assert {"TIMEZONE", "DEADLINE", "INDENT"}.isdisjoint(layout.ignored)
 
     def test_its_priorities_count_downwards(self):
         assert exported_by(TODOIST).priorities == {
@@ -351,10 +354,12 @@ class TestNames:
                 for tracker in TRACKERS.values()
                 for reader in (*tracker.reads_as.values(), *tracker.also.values(), *tracker.together)
             ),
+            # Of the column that names rows for their subtasks.
+            "ref",
         }
 
         assert named == set(readers)
-        assert named - set(FIELD_OF) == {"only_tasks"}
+        assert named - set(FIELD_OF) == {"only_tasks", "ref"}
 
     def test_no_tracker_is_recognised_by_a_name_that_is_skipped(self):
         for tracker in TRACKERS.values():

@@ -37,7 +37,8 @@ class TestExport:
         line = value_rows([task()]).content
 
         assert (
-            line == b"OPS-1,OPS,Paint,Green,in_progress,high,red,ada,,,3,,2026-03-09T12:00:00.000000+00:00,,,JIRA-7\r\n"
+            line
+            == b"OPS-1,OPS,Paint,Green,in_progress,high,red,ada,,,3,,,2026-03-09T12:00:00.000000+00:00,,,JIRA-7\r\n"
         )
 
     def test_none_becomes_an_empty_cell(self):
@@ -51,6 +52,7 @@ class TestExport:
             "start_on",
             "due_at",
             "recurrence",
+            "parent",
             "started_at",
             "completed_at",
             "external_ref",
@@ -236,6 +238,7 @@ def task(**fields):
         "due_at": None,
         "estimate": 3.0,
         "recurrence": None,
+        "parent": None,
         "created_at": NOON,
         "started_at": None,
         "completed_at": None,

@@ -59,7 +59,8 @@ class Stage:
             """
             SET session_replication_role = replica;
             DELETE FROM task_history; DELETE FROM task_logs; DELETE FROM log_runs; DELETE FROM log_requests;
-            DELETE FROM imports; DELETE FROM import_blocks; DELETE FROM import_drafts; DELETE FROM tasks;
+            DELETE FROM imports; DELETE FROM import_blocks; DELETE FROM import_drafts; DELETE FROM import_links;
+            DELETE FROM tasks;
             UPDATE record_boundary SET closed_until = '-infinity';
             UPDATE projects SET last_task_number = 0;
             SET session_replication_role = origin;

@@ -5,13 +5,17 @@ from functools import cached_property
 from app.composition.use_cases.base import UseCases
 from app.repositories.imports.batches import ImportBatchRepository
 from app.repositories.imports.imports import ImportRepository
+from app.repositories.imports.links import ImportLinkRepository
 from app.repositories.imports.people import ImportPeopleRepository
 from app.repositories.imports.queue import ImportQueueRepository
 from app.repositories.projects import ProjectRepository
 from app.services.imports.blocks import ImportBlockService
 from app.services.imports.imports import ImportService
+from app.services.imports.links import ImportLinkService
 from app.services.imports.mappings import ImportMappingService
+from app.services.imports.report import ImportReport
 from app.services.imports.runs import ImportRunService
+from app.services.imports.steps import ImportSteps
 from app.services.imports.uploads import ImportUploadService
 
 
@@ -47,18 +51,38 @@ class ImportUseCases(UseCases):
             ImportRepository(self._session),
             ImportQueueRepository(self._session),
             ProjectRepository(self._session),
-            self._import_blocks,
+            self._import_steps,
             self._calendar,
             self._settings.csv_limits.cell_characters,
+        )
+
+    @cached_property
+    def _import_steps(self) -> ImportSteps:
+        return ImportSteps(
+            self._uow,
+            ImportQueueRepository(self._session),
+            ImportPeopleRepository(self._session),
+            self._import_blocks,
+            self._import_links,
+        )
+
+    @cached_property
+    def _import_links(self) -> ImportLinkService:
+        return ImportLinkService(
+            self._uow,
+            ImportReport(ImportRepository(self._session)),
+            ImportQueueRepository(self._session),
+            ImportLinkRepository(self._session),
+            self._calendar,
         )
 
     @cached_property
     def _import_blocks(self) -> ImportBlockService:
         return ImportBlockService(
             self._uow,
-            ImportRepository(self._session),
-            ImportQueueRepository(self._session),
+            ImportReport(ImportRepository(self._session)),
             ImportBatchRepository(self._session),
+            ImportLinkRepository(self._session),
             ImportPeopleRepository(self._session),
             ProjectRepository(self._session),
             self._calendar,

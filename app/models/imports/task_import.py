@@ -97,6 +97,8 @@ class TaskImport(WordColumns, Base):
 
     block_count: Mapped[int] = mapped_column(server_default=text("0"))
     next_block: Mapped[int] = mapped_column(server_default=text("0"))
+    # Parents are set after the last block, in steps of their own.
+    next_link_step: Mapped[int] = mapped_column(server_default=text("0"))
     # If task numbers were reserved for the whole file: the number last used, and the last one reserved.
     last_task_number: Mapped[int | None]
     last_reserved_number: Mapped[int | None]

@@ -96,6 +96,8 @@ class CsvUse(Enum):
     READ = auto()
     # An import sets it together with the status that it belongs to, and never changes it by itself.
     DATES_STATUS = auto()
+    # It names another task, which may be a row of the same file. An import sets it after it has read all rows.
+    LINKS = auto()
 
 
 class _NoDefault(Enum):
@@ -146,7 +148,7 @@ FIELDS = (
     TaskField("due_at", default=None, is_plain=True, csv=CsvUse.READ, headers=("due", "due_date", "deadline")),
     TaskField("estimate", default=None, is_plain=True, csv=CsvUse.READ, headers=("story_points",)),
     TaskField("recurrence", default=None, is_plain=True, csv=CsvUse.READ),
-    TaskField("parent", "parent_id", default=None),
+    TaskField("parent", "parent_id", default=None, csv=CsvUse.LINKS, headers=("parent_ref",)),
     TaskField("subtask_count", is_in_history=False),
     TaskField("subtasks_done", is_in_history=False),
     TaskField("progress", is_in_history=False),
@@ -175,8 +177,12 @@ PLAIN = tuple(field.name for field in FIELDS if field.is_plain)
 # The columns of CSV files that we write. `external_ref` stands last, because people do not read it.
 EXPORTED = tuple(sorted((field.name for field in FIELDS if field.csv), key=lambda name: name == "external_ref"))
 _BY_NAME = {field.name: field for field in FIELDS}
-# Maps each field that an import reads to its column of tasks, in the order of EXPORTED.
-IMPORTED_COLUMNS = {name: _BY_NAME[name].column_name for name in EXPORTED if _BY_NAME[name].csv is not CsvUse.WRITTEN}
+# The fields that an import reads.
+READ_FROM_FILES = tuple(name for name in EXPORTED if _BY_NAME[name].csv is not CsvUse.WRITTEN)
+# Those of them that a row sets by itself, each with its column of tasks.
+IMPORTED_COLUMNS = {
+    name: _BY_NAME[name].column_name for name in READ_FROM_FILES if _BY_NAME[name].csv is not CsvUse.LINKS
+}
 IMPORTED = tuple(IMPORTED_COLUMNS)
 # The fields that an import changes if a row's task exists already.
 UPDATED = tuple(name for name in IMPORTED if _BY_NAME[name].csv is CsvUse.READ)

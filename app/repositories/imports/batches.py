@@ -9,14 +9,13 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from psycopg2.errors import QueryCanceled
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.csv_files.rows import ImportedRow
 from app.models.imports.task_import import DuplicatePolicy, TaskImport
 from app.models.tasks.fields import IMPORTED, IMPORTED_COLUMNS
-from app.repositories.copy_text import CopySource, copy_line
+from app.repositories.copy_text import copy_from, copy_line
 from app.repositories.imports.matching import (
     COUNT_MATCHES,
     CREATING_ROWS,
@@ -84,16 +83,7 @@ class ImportBatchRepository:
         """COPY the rows into an empty batch. `people` has the person of each assignee cell."""
         self._session.execute(_MAKE_BATCH)
         self._session.execute(text("TRUNCATE import_batch"))
-        connection: Any = self._session.connection().connection
-        with connection.cursor() as cursor:
-            source = CopySource(_copy_line(row, people) for row in rows)
-            try:
-                cursor.copy_expert(_FILL_BATCH, source)
-            except QueryCanceled:
-                # psycopg2 raises this when the source raised. The caller needs the source's own error.
-                if source.error is not None:
-                    raise source.error from None
-                raise
+        copy_from(self._session, _FILL_BATCH, (_copy_line(row, people) for row in rows))
 
     def match(self, task_import: TaskImport, columns: frozenset[str], zone: ZoneInfo) -> BatchOutcome:
         """Find the task that each row of the batch means. Count the rows that create a task or change one."""

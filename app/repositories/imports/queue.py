@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select, text
 from sqlalchemy.orm import Session
 
+from app.models.imports.link import ImportLink
 from app.models.imports.task_import import ImportBlock, ImportDraft, ImportState, TaskImport
 
 # Held while a claim is made, so that no other import of the project starts meanwhile.
@@ -44,6 +45,17 @@ class Claim:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class RowRange:
+    """Rows of a file, by their numbers."""
+
+    first: int
+    last: int
+
+
+ALL_ROWS = RowRange(1, 2**63 - 1)
+
+
 class ImportQueueRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -66,12 +78,23 @@ class ImportQueueRepository:
         self._session.expunge(block)
         return block
 
+    def get_rows_of_block(self, import_id: int, number: int) -> RowRange:
+        statement = (
+            select(ImportBlock.first_row)
+            .where(ImportBlock.import_id == import_id, ImportBlock.number.in_((number, number + 1)))
+            .order_by(ImportBlock.number)
+        )
+        first, *next_first = self._session.scalars(statement)
+        return RowRange(first, next_first[0] - 1 if next_first else ALL_ROWS.last)
+
     def drop_staged(self, import_id: int) -> None:
         self._session.execute(delete(ImportBlock).where(ImportBlock.import_id == import_id))
-        self.drop_drafts(import_id)
+        self.drop_checked(import_id)
 
-    def drop_drafts(self, import_id: int) -> None:
+    def drop_checked(self, import_id: int) -> None:
+        """Drop what was written down of the rows, such as their drafts."""
         self._session.execute(delete(ImportDraft).where(ImportDraft.import_id == import_id))
+        self._session.execute(delete(ImportLink).where(ImportLink.import_id == import_id))
 
     def get_for_update(self, import_id: int) -> TaskImport | None:
         return self._session.get(TaskImport, import_id, with_for_update=True, populate_existing=True)

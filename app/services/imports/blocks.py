@@ -1,27 +1,18 @@
 """How a block of a staged file becomes tasks, or is only checked."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from app.clock import Calendar
-from app.csv_files.problems import with_refused
-from app.csv_files.rows import ReadAhead, ReadRow, RefusedRow, RowProblem, RowReader
+from app.csv_files.rows import AnyRow, ReadRow, RefusedRow, RowProblem, RowReader
 from app.database.unit_of_work import UnitOfWork
 from app.events import TasksImported
-from app.models.imports.task_import import DuplicatePolicy, ImportMode, ImportState, TaskImport
+from app.models.imports.task_import import DuplicatePolicy, ImportState, TaskImport
 from app.models.people.user import MAX_USERNAME_LENGTH
 from app.repositories.imports.batches import ImportBatchRepository, Person
-from app.repositories.imports.imports import ImportRepository
+from app.repositories.imports.links import ImportLinkRepository, NamedRow
 from app.repositories.imports.people import ImportPeopleRepository
-from app.repositories.imports.queue import ImportQueueRepository
 from app.repositories.projects import ProjectRepository
-from app.services.imports.rights import objection_to
-
-MAX_STORED_ERRORS = 10_000
-
-
-class ImportStoppedError(Exception):
-    """Fails the import and rolls back this step. The message is the reason that the report shows."""
+from app.services.imports.report import ImportReport
 
 
 class ImportBlockService:
@@ -30,42 +21,26 @@ class ImportBlockService:
     def __init__(
         self,
         uow: UnitOfWork,
-        imports: ImportRepository,
-        queue: ImportQueueRepository,
+        report: ImportReport,
         batches: ImportBatchRepository,
+        links: ImportLinkRepository,
         people: ImportPeopleRepository,
         projects: ProjectRepository,
         calendar: Calendar,
     ) -> None:
         self._uow = uow
-        self._imports = imports
-        self._queue = queue
+        self._report = report
         self._batches = batches
+        self._links = links
         self._people = people
         self._projects = projects
         self._calendar = calendar
 
-    def objection_to(self, task_import: TaskImport) -> str | None:
-        """The reason why the import's owner may no longer import; None if they may."""
-        project_id = task_import.project_id
-        return objection_to(self._people.get_importer(task_import.creator_id, project_id), project_id)
+    def take(self, task_import: TaskImport, reader: RowReader, rows: Sequence[AnyRow]) -> bool:
+        """Import the rows of a block, or check them. True if the project has new members.
 
-    def take_next(self, task_import: TaskImport, ahead: ReadAhead) -> bool:
-        """Import the next block, or check it. True if the project has new members, which its version does not show yet.
-
-        Raises ImportStoppedError when the owner may no longer import, or when a bad row turns up while an
-        all-or-nothing file is loaded.
+        Its version does not show them yet. Raises what `ImportReport.refuse` raises.
         """
-        objection = self.objection_to(task_import)
-        if objection is not None:
-            raise ImportStoppedError(objection)
-        self._uow.sign(task_import.creator_id, request_id=task_import.request_id)
-        number = task_import.next_block
-        if not ahead.is_at(number):
-            ahead.begin(self._queue.get_block(task_import.id, number))
-        rows = ahead.rows()
-        if number + 1 < task_import.block_count:
-            ahead.begin(self._queue.get_block(task_import.id, number + 1))
         good = [row for row in rows if isinstance(row, ReadRow)]
         refused = [row for row in rows if isinstance(row, RefusedRow)]
         task_import.skipped_count += len(rows) - len(good) - len(refused)
@@ -74,11 +49,15 @@ class ImportBlockService:
             row for row in good if row.row.assignee is not None and not people[row.row.assignee].may_be_assigned
         ]
         if strangers:
-            refused.extend(_refuse_strangers(task_import, strangers, people, ahead.reader.assignee_column))
+            refused.extend(_refuse_strangers(task_import, strangers, people, reader.assignee_column))
             refused.sort(key=lambda row: row.row_number)
             good = [row for row in good if row.row.assignee is None or people[row.row.assignee].may_be_assigned]
-        self._refuse(task_import, refused)
-        self._apply(task_import, ahead.reader, good, people)
+        self._report.refuse(task_import, refused)
+        last_number = self._apply(task_import, reader, good, people)
+        if reader.parent_column is not None:
+            named = [NamedRow(row.row.row_number, True, row.names) for row in good if row.names is not None]
+            named += [NamedRow(row.row_number, False, row.names) for row in refused if row.names is not None]
+            self._links.note(task_import, named, has_batch=bool(good), last_number=last_number)
         return has_new_members
 
     def _people_of(self, task_import: TaskImport, rows: Sequence[ReadRow]) -> tuple[dict[str, Person], bool]:
@@ -115,22 +94,13 @@ class ImportBlockService:
             )
         return people, has_new_members
 
-    def _refuse(self, task_import: TaskImport, refused: Sequence[RefusedRow]) -> None:
-        if not refused:
-            return
-        if task_import.state is ImportState.LOADING and task_import.mode is ImportMode.ALL_OR_NOTHING:
-            first = refused[0]
-            raise ImportStoppedError(f"line {first.line_number}: {first.problems[0].reason}; nothing was imported")
-        room = MAX_STORED_ERRORS - task_import.error_count
-        self._imports.add_refused(task_import.id, _up_to(room, refused))
-        task_import.refused_count += len(refused)
-        task_import.error_count += sum(len(row.problems) for row in refused)
-        task_import.problem_groups = with_refused(task_import.problem_groups, refused)
-
     def _apply(
         self, task_import: TaskImport, reader: RowReader, good: Sequence[ReadRow], people: dict[str, Person]
-    ) -> None:
-        """Create and update tasks from the good rows, or only count what would be created and updated."""
+    ) -> int | None:
+        """Create and update tasks from the good rows, or only count what would be created and updated.
+
+        Return the number before that of the first new task, or None if there is none.
+        """
         is_check = task_import.state is ImportState.CHECKING
         created, updated = len(good), 0
         is_matched = task_import.on_duplicate is not DuplicatePolicy.CREATE
@@ -145,9 +115,10 @@ class ImportBlockService:
         task_import.updated_count += updated
         task_import.skipped_count += len(good) - created - updated
         if is_check:
-            return
+            return None
         if updated:
             self._batches.lock_matched()
+        last_number = None
         if created:
             last_number = self._numbers_for(task_import, created)
             create = self._batches.create_unmatched if is_matched else self._batches.create_all
@@ -157,6 +128,7 @@ class ImportBlockService:
             self._batches.update_matched(reader.fields, now=self._calendar.now())
         if created or updated:
             self._uow.publish(TasksImported(task_import.id, created + updated))
+        return last_number
 
     def _numbers_for(self, task_import: TaskImport, count: int) -> int:
         """Take numbers for `count` tasks, and return the number before the first of them."""
@@ -178,13 +150,4 @@ def _refuse_strangers(
         if person.looks_like_another:
             reason = "looks like the name of somebody else"
         problem = RowProblem(column, row.row.assignee, reason)
-        yield RefusedRow(row.row.row_number, row.line_number, row.sheet_row, row.cells, (problem,))
-
-
-def _up_to(room: int, refused: Sequence[RefusedRow]) -> Iterator[RefusedRow]:
-    """The rows whose problems fit into `room`; the last row may lose some of its problems."""
-    for row in refused:
-        if room <= 0:
-            return
-        yield replace(row, problems=row.problems[:room])
-        room -= len(row.problems)
+        yield RefusedRow(row.row.row_number, row.line_number, row.sheet_row, row.cells, (problem,), row.names)

@@ -20,7 +20,8 @@ from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.repositories.imports.imports import ImportRepository
 from app.repositories.imports.queue import Claim, ImportQueueRepository
 from app.repositories.projects import ProjectRepository
-from app.services.imports.blocks import ImportBlockService, ImportStoppedError
+from app.services.imports.report import ImportStoppedError
+from app.services.imports.steps import ImportSteps
 from app.services.imports.uploads import UPLOAD_LEASE
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class ImportRunService:
         imports: ImportRepository,
         queue: ImportQueueRepository,
         projects: ProjectRepository,
-        blocks: ImportBlockService,
+        steps: ImportSteps,
         calendar: Calendar,
         max_cell_characters: int,
     ) -> None:
@@ -53,7 +54,7 @@ class ImportRunService:
         self._imports = imports
         self._queue = queue
         self._projects = projects
-        self._blocks = blocks
+        self._steps = steps
         self._calendar = calendar
         self._max_cell_characters = max_cell_characters
 
@@ -90,7 +91,7 @@ class ImportRunService:
     def _reason_to_give_up(self, task_import: TaskImport) -> str | None:
         if task_import.failed_attempts >= MAX_FAILED_ATTEMPTS:
             return f"{MAX_FAILED_ATTEMPTS} attempts to go on from row {_reached(task_import) + 1} broke off"
-        return self._blocks.objection_to(task_import)
+        return self._steps.objection_to(task_import)
 
     def work_on(self, claim: Claim, *, until: datetime) -> None:
         """Work until the import is finished, the claim is lost or the time is over.
@@ -165,12 +166,11 @@ class ImportRunService:
         self._imports.flush()
 
     def _advance(self, task_import: TaskImport, ahead: ReadAhead) -> bool:
-        """Take the next block, and decide or finish after the last one. True if the project has new members."""
+        """Take the next step, and decide or finish after the last one. True if the project has new members."""
         has_new_members = False
-        if task_import.next_block < task_import.block_count:
-            has_new_members = self._blocks.take_next(task_import, ahead)
-            task_import.next_block += 1
-        if task_import.next_block < task_import.block_count:
+        if self._steps.are_left(task_import, ahead.reader):
+            has_new_members = self._steps.take_next(task_import, ahead)
+        if self._steps.are_left(task_import, ahead.reader):
             return has_new_members
         if task_import.state is ImportState.CHECKING and task_import.mode is ImportMode.ALL_OR_NOTHING:
             self._decide(task_import)
@@ -192,7 +192,7 @@ class ImportRunService:
         created = task_import.created_count
         task_import.last_task_number = self._projects.take_task_numbers(task_import.project_id, created)
         task_import.last_reserved_number = task_import.last_task_number + created
-        self._queue.drop_drafts(task_import.id)
+        self._queue.drop_checked(task_import.id)
         _start_over(task_import)
         task_import.state = ImportState.LOADING
 
@@ -236,7 +236,7 @@ class ImportRunService:
 
 
 def _start_over(task_import: TaskImport) -> None:
-    task_import.next_block = 0
+    task_import.next_block = task_import.next_link_step = 0
     task_import.created_count = task_import.updated_count = task_import.skipped_count = 0
 
 

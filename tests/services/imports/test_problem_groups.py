@@ -39,7 +39,7 @@ class TestProblemGroups:
         assert groups[0]["message"] == "900 \N{MULTIPLICATION SIGN} status 'This week'"
 
     def test_are_counted_beyond_the_problems_that_are_kept(self, service, manager, monkeypatch, show_import):
-        monkeypatch.setattr("app.services.imports.blocks.MAX_STORED_ERRORS", 5)
+        monkeypatch.setattr("app.services.imports.report.MAX_STORED_ERRORS", 5)
 
         outcome = upload(service, manager, "task_name,status", *["One,maybe"] * 1171)
 

@@ -87,7 +87,7 @@ class TestReport:
 
     @pytest.mark.parametrize("block_rows", [3, 100])
     def test_keeps_a_limited_number_of_problems_and_counts_all(self, service, manager, monkeypatch, block_rows):
-        monkeypatch.setattr("app.services.imports.blocks.MAX_STORED_ERRORS", 5)
+        monkeypatch.setattr("app.services.imports.report.MAX_STORED_ERRORS", 5)
         monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", block_rows)
 
         outcome = upload(service, manager, "task_name,status,priority", *["One,maybe,asap"] * 10)

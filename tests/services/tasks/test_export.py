@@ -181,6 +181,7 @@ class TestWrite:
             "due_at": "2026-03-10T12:00:00.000000+00:00",
             "estimate": "2.5",
             "recurrence": "FREQ=DAILY",
+            "parent": "",
             "created_at": "2026-03-09T12:00:00.000000+00:00",
             "started_at": "2026-03-10T00:00:00.000000+00:00",
             "completed_at": "",
@@ -207,7 +208,7 @@ class TestWrite:
         empty = {name for name, cell in zip(header, row, strict=True) if not cell}
         assert empty == {
             *("description", "labels", "assignee", "start_on", "due_at", "estimate", "recurrence"),
-            *("started_at", "completed_at", "external_ref"),
+            *("parent", "started_at", "completed_at", "external_ref"),
         }
 
     def test_without_tasks_it_is_a_header(self, services, boss):
