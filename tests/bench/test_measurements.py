@@ -44,7 +44,7 @@ class TestChooseGroups:
         assert choose_groups("http, create") == ["http", "create"]
 
     def test_an_unknown_name_is_refused_with_the_names_that_exist(self):
-        with pytest.raises(ValueError, match=r"no group is named lists; the groups are requests, http, .*list, task"):
+        with pytest.raises(ValueError, match=r"no group is named lists; the groups are requests, http, .*list, board"):
             choose_groups("lists,http")
 
 

@@ -72,7 +72,8 @@ def next_date(rule: str, *, due_at: datetime, now: datetime, zone: ZoneInfo) -> 
     until = _until_of(parts["UNTIL"], zone) if "UNTIL" in parts else datetime.max  # noqa: DTZ901 - a local time
     passed = max(start, _local(now, zone))
     dates = _dates(parts, start)
-    skipped = sum(1 for _each in takewhile(lambda each: each <= passed, dates.xafter(start)))
+    # Counting takes time, and only a rule with a COUNT needs it.
+    skipped = sum(1 for _each in takewhile(lambda each: each <= passed, dates.xafter(start))) if "COUNT" in parts else 0
     following = dates.after(passed)
     left = int(parts.get("COUNT", MAX_COUNT)) - skipped - 1
     if following is None or following > until or following.year > MAX_YEAR or left < 1:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import orjson
 from sqlalchemy import BigInteger, Text, any_, cast, func, inspect, null, or_, select, text, union_all
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -99,6 +99,8 @@ class LoadedProjects(ProjectRepository):
 
     def reserve_numbers(self, counts: Mapping[int, int]) -> None:
         """Take this many numbers of each project. Those that nobody needs then stay unused."""
+        # The lock of `ensure_projects_are_open` comes before that of the projects' rows, as for everybody else.
+        self._session.execute(select(func.ensure_projects_are_open(array(sorted(counts), type_=BigInteger))))
         values = {"ids": [*counts], "counts": [*counts.values()]}
         rows = _TAKE_NUMBERS.write(self._session, values)
         self._last_numbers = {row.id: row.last_number for row in rows}

@@ -203,10 +203,6 @@ def _of_parent() -> dict[str, _Filter]:
     def value(query: TaskQuery, kind: type) -> Any:
         return query.parent if isinstance(query.parent, kind) and query.parent != "none" else None
 
-    ref = parameter("parent_ref", Text)
-    number = cast(func.split_part(ref, "-", 2), BigInteger)
-    of_ref = select(Task.id).join(Project, Project.id == Task.project_id)
-    of_ref = of_ref.where(Project.key == func.split_part(ref, "-", 1), Task.number == number)
     return {
         "parent_none": _Filter(
             lambda query: True if query.parent == "none" else None, lambda task: task.parent_id.is_(None)
@@ -217,7 +213,7 @@ def _of_parent() -> dict[str, _Filter]:
         "parent_ref": _Filter(
             lambda query: value(query, str),
             lambda task: task.parent_id == parameter("parent_ref", BigInteger),
-            of_ref.scalar_subquery(),
+            select(func.id_of_ref(parameter("parent_ref", Text))).scalar_subquery(),
         ),
     }
 

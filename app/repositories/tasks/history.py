@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Text, and_, cast, func, select
 from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
@@ -18,7 +18,7 @@ from app.repositories.tasks.rows import is_task, key_parameters
 
 Assignee = aliased(User, name="version_assignee")
 Author = aliased(User, name="version_author")
-Parent = aliased(Task, name="version_parent")
+Parent = aliased(TaskVersion, name="version_parent")
 
 _NAMES = {"assignee": Assignee.username, "parent": Project.key + "-" + cast(Parent.number, Text)}
 
@@ -71,7 +71,7 @@ class TaskHistoryRepository:
             )
             .join_from(TaskVersion, Project, Project.id == TaskVersion.project_id, isouter=True)
             .outerjoin(Assignee, Assignee.id == TaskVersion.assignee_id)
-            .outerjoin(Parent, Parent.id == TaskVersion.parent_id)
+            .outerjoin(Parent, _is_parent_then())
             .outerjoin(Author, Author.id == TaskVersion.actor_id)
             .where(TaskVersion.task_id == task_id)
         )
@@ -80,3 +80,9 @@ class TaskHistoryRepository:
         if before_revision is not None:
             statement = statement.where(TaskVersion.revision < before_revision)
         return self._session.execute(statement.order_by(TaskVersion.revision.desc()).limit(limit)).mappings().all()
+
+
+def _is_parent_then() -> ColumnElement[bool]:
+    """The version of the parent when the version began, for the ref that it had then."""
+    began = TaskVersion.valid_from
+    return and_(Parent.task_id == TaskVersion.parent_id, Parent.valid_from <= began, Parent.valid_to > began)

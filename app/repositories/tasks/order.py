@@ -28,10 +28,7 @@ _LOCK = Prepared(
     text("""
     WITH moving AS (
         SELECT target,
-               CASE WHEN ref IS NULL THEN id ELSE (
-                   SELECT t.id FROM tasks AS t JOIN projects AS p ON p.id = t.project_id
-                    WHERE p.key = split_part(ref, '-', 1)
-                      AND t.number = CAST(split_part(ref, '-', 2) AS bigint)) END AS id
+               CASE WHEN ref IS NULL THEN id ELSE id_of_ref(ref) END AS id
           FROM unnest(CAST(:ids AS bigint[]), CAST(:refs AS text[]), CAST(:targets AS task_status[]))
                AS each (id, ref, target)),
     columns AS (
@@ -56,10 +53,7 @@ _NEIGHBOURS = Prepared(
                       CAST(:edge_refs AS text[]), CAST(:is_end AS boolean[]))
                WITH ORDINALITY AS each (project_id, status, edge_id, edge_ref, is_end, number)
           LEFT JOIN tasks AS edge
-            ON edge.id = CASE WHEN edge_ref IS NULL THEN each.edge_id ELSE (
-                   SELECT t.id FROM tasks AS t JOIN projects AS p ON p.id = t.project_id
-                    WHERE p.key = split_part(edge_ref, '-', 1)
-                      AND t.number = CAST(split_part(edge_ref, '-', 2) AS bigint)) END
+            ON edge.id = CASE WHEN edge_ref IS NULL THEN each.edge_id ELSE id_of_ref(edge_ref) END
            AND edge.project_id = each.project_id AND edge.status = each.status AND edge.deleted_at IS NULL)
     SELECT place.number - 1 AS number, p.last_task_number + 1 AS limit, place.edge_id, near.side, near.position, near.id
       FROM place

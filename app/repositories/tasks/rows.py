@@ -8,6 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     ScalarSelect,
+    Subquery,
     Text,
     and_,
     case,
@@ -105,17 +106,11 @@ def _id_of_ref(ref: ColumnElement[str]) -> ColumnElement[int]:
     return func.coalesce(now.scalar_subquery(), before.scalar_subquery())
 
 
-def ids_of_refs() -> AnySelect:
-    """The ids of the tasks with the refs in a parameter. A null among them has none."""
+def named_by_refs() -> Subquery:
+    """The ids of the tasks with the refs in a parameter, each with those of the refs that name it."""
     named = func.unnest(parameter("refs", ARRAY(Text))).table_valued("ref", name="named").render_derived()
-    number = cast(func.split_part(named.c.ref, "-", 2), BigInteger)
-    return (
-        select(Task.id)
-        .select_from(named)
-        .join(Project, Project.key == func.split_part(named.c.ref, "-", 1))
-        .join(Task, (Task.project_id == Project.id) & (Task.number == number))
-        .correlate(None)
-    )
+    each = select(named.c.ref, func.id_of_ref(named.c.ref, type_=BigInteger).label("id")).subquery("each_ref")
+    return select(each.c.id, func.array_agg(each.c.ref).label("refs")).group_by(each.c.id).subquery("by_ref")
 
 
 def key_parameters(key: TaskKey) -> dict[str, Any]:

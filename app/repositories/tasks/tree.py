@@ -16,7 +16,7 @@ from app.models.tasks.task import Task
 from app.queries.tasks import TaskKey
 from app.repositories.scope import anybody_like, scope_parameters
 from app.repositories.tasks.rows import is_deleted, is_task, key_parameters, visible_to
-from app.repositories.tasks.write import LOCKED_COLUMNS, TaskRepository, locked_task
+from app.repositories.tasks.write import LOCKED_COLUMNS, TaskRepository, locked_task, tree_problems
 
 # The triggers that keep a tree in one project check each statement, and a move takes several.
 _DEFER_CHECK = text("SET CONSTRAINTS check_task_tree DEFERRED")
@@ -31,6 +31,7 @@ class SubtaskRow:
     project_id: int
     number: int
     is_active: bool
+    is_deleted: bool
 
 
 class TaskTreeRepository:
@@ -50,11 +51,12 @@ class TaskTreeRepository:
         return [locked_task(row) for row in rows]
 
     def list_below(self, task_ids: Collection[int]) -> Mapping[int, Sequence[SubtaskRow]]:
-        """What is below each of these tasks, on all levels, and not deleted."""
+        """What is below each of these tasks, on all levels, also what is deleted."""
         below: dict[int, list[SubtaskRow]] = defaultdict(list)
         for row in _ALL_BELOW.rows(self._session, {"task_ids": [*task_ids]}):
-            is_active = row.status in ACTIVE_STATUSES
-            below[row.head_id].append(SubtaskRow(row.id, row.project_id, row.number, is_active))
+            is_deleted = row.deleted_at is not None
+            is_active = row.status in ACTIVE_STATUSES and not is_deleted
+            below[row.head_id].append(SubtaskRow(row.id, row.project_id, row.number, is_active, is_deleted))
         return below
 
     def save(self, tasks: Sequence[Task], *, at: datetime) -> None:
@@ -65,7 +67,9 @@ class TaskTreeRepository:
         self._session.execute(_DEFER_CHECK)
 
     def check(self) -> None:
-        self._session.execute(_CHECK)
+        """Raises InvalidError for a parent that one of the tasks cannot have."""
+        with tree_problems():
+            self._session.execute(_CHECK)
 
 
 @cache
@@ -76,14 +80,14 @@ def _parent(actor: Actor, by_ref: bool) -> PlannedOnce:
 
 def _all_below() -> Prepared:
     child, grandchild = aliased(Task), aliased(Task)
-    columns = ("id", "project_id", "number", "status")
+    columns = ("id", "project_id", "number", "status", "deleted_at")
     is_head = is_among(child.parent_id, "task_ids")
     children = select(child.parent_id.label("head_id"), *(getattr(child, name) for name in columns))
     grandchildren = select(child.parent_id.label("head_id"), *(getattr(grandchild, name) for name in columns))
     grandchildren = grandchildren.join(child, child.id == grandchild.parent_id)
     below = union_all(
-        children.where(is_head, child.deleted_at.is_(None)),
-        grandchildren.where(is_head, grandchild.deleted_at.is_(None)),
+        children.where(is_head),
+        grandchildren.where(is_head),
     ).subquery("below")
     return Prepared(select(below).order_by(below.c.head_id, below.c.id))
 

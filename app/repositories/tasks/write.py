@@ -1,6 +1,7 @@
 """The SQL of single tasks: finding, locking and adding them, and reading them as JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
@@ -26,11 +27,11 @@ from app.repositories.tasks.rows import (
     TASK_FIELDS,
     TaskEntity,
     counts_of,
-    ids_of_refs,
     is_deleted,
     is_task,
     key_parameters,
     keys_parameters,
+    named_by_refs,
     ref_of,
     task_fields,
     visible_to,
@@ -53,6 +54,18 @@ MAX_UPDATES = 128
 MAX_SELECTIONS = 128
 
 
+@contextmanager
+def tree_problems() -> Iterator[None]:
+    """Translate what the triggers of trees refuse. Raises InvalidError for a parent that a task cannot have."""
+    try:
+        yield
+    except IntegrityError as error:
+        problem = TREE_PROBLEMS.get(violated_constraint(error) or "")
+        if problem is None:
+            raise
+        raise InvalidError.of("parent", problem) from error
+
+
 class TaskRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -71,7 +84,9 @@ class TaskRepository:
         values = {**keys_parameters(keys), **scope_parameters(actor)}
         locked: dict[TaskKey, Task] = {}
         for row in _all_locked(anybody_like(actor)).rows(self._session, values):
-            locked[row.id] = locked[row.ref] = locked_task(row[: len(_LOCKED)])
+            task = locked_task(row[: len(_LOCKED)])
+            # The present ref comes last: whoever looks for the ref of a task takes that one.
+            locked |= dict.fromkeys((row.id, *(row.named or ()), row.ref), task)
         return locked
 
     def add(self, task: Task) -> TaskView:
@@ -92,13 +107,8 @@ class TaskRepository:
         Raises InvalidError for a parent that a task cannot have.
         """
         ensure_signed(self._session)
-        try:
+        with tree_problems():
             (row,) = statement.write(self._session, values)
-        except IntegrityError as error:
-            problem = TREE_PROBLEMS.get(violated_constraint(error) or "")
-            if problem is None:
-                raise
-            raise InvalidError.of("parent", problem) from error
         return _view_of(row)
 
     def get_view(
@@ -154,10 +164,13 @@ def _locked(actor: Actor, deleted: bool, by_ref: bool) -> PlannedOnce:
 
 @cache
 def _all_locked(actor: Actor) -> Prepared:
-    ids = func.array_cat(parameter("ids", ARRAY(BigInteger)), func.array(ids_of_refs().scalar_subquery()))
+    by_ref = named_by_refs()
+    ids = parameter("ids", ARRAY(BigInteger))
     key = select(Project.key).where(Project.id == Task.project_id).scalar_subquery()
-    statement = select(*LOCKED_COLUMNS, (key + "-" + cast(Task.number, Text)).label("ref"))
-    statement = statement.where(Task.id == any_(ids), visible_to(actor))
+    present = (key + "-" + cast(Task.number, Text)).label("ref")
+    named = select(by_ref.c.refs).where(by_ref.c.id == Task.id).correlate(Task).scalar_subquery().label("named")
+    all_ids = func.array_cat(ids, func.array(select(by_ref.c.id).scalar_subquery()))
+    statement = select(*LOCKED_COLUMNS, present, named).where(Task.id == any_(all_ids), visible_to(actor))
     return Prepared(statement.order_by(Task.id).with_for_update(key_share=True))
 
 

@@ -29,7 +29,8 @@ def show_board(query: TaskQuery) -> Response:
     `GET /api/v1/tasks` with the same filters, this one `status` and `sort=position`. `as_of` shows the board as it was
     at that time. Moving a task within its column makes no revision, so the order inside a past column is approximate.
     """
-    columns, was_cached = services().board.open(current_actor(), query)
+    query = services().saved_views.opened(current_actor(), query)
+    columns, was_cached = services().board.open(current_actor(), replace(query, deleted=False))
     body = b'{"columns":[%s]}' % b",".join(map(_printed, columns))
     return json_response(body, headers={"X-Cache": cache_status(was_cached)})
 

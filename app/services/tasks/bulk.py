@@ -25,6 +25,7 @@ from app.models.tasks.task import Task
 from app.queries.pages import Precondition, ensure_unchanged
 from app.queries.tasks import TaskKey
 from app.repositories.tasks.bulk import BulkRepository, Loaded
+from app.repositories.tasks.tree import SubtaskRow
 from app.repositories.tasks.write import TaskRepository
 from app.services.tasks.order import Mover, Moving
 from app.services.tasks.tree import TaskTree
@@ -76,8 +77,17 @@ class Outcome:
         return self.task is not None and self.was_active and not self.task.is_active and self.task.deleted_at is None
 
     @property
-    def has_left_project(self) -> bool:
+    def has_moved(self) -> bool:
+        """True if the task is in another project."""
         return self.task is not None and self.task.project_id != self.project_id
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.item.verb is Verb.DELETE
+
+    @property
+    def has_new_parent(self) -> bool:
+        return self.item.verb is Verb.PATCH and self.item.value.get("parent") is not None
 
 
 class BulkService(TaskService):
@@ -159,6 +169,7 @@ class BulkService(TaskService):
             if "project" in named
             and (target := self._projects.get(actor, named["project"])) is not None
             and target.id != task.project_id
+            and target.archived_at is None
         ]
         if targets:
             self._loaded_projects.reserve_numbers(Counter(targets))
@@ -192,25 +203,38 @@ class BulkService(TaskService):
 
     def _ensure_tree(self, outcomes: Sequence[Outcome]) -> None:
         """Refuse what the tasks below a task do not allow, unless the same request sees to them."""
-        tasks = {each.task.id: each for each in outcomes if each.task is not None}
-        closed = {task_id for task_id, each in tasks.items() if each.has_closed}
-        deleted = {task_id for task_id, each in tasks.items() if each.item.verb is Verb.DELETE}
-        moved = {task_id for task_id, each in tasks.items() if each.has_left_project}
-        heads = [each.task for task_id, each in tasks.items() if each.task and task_id in closed | deleted | moved]
+        heads = [each.task for each in outcomes if each.task and (each.has_closed or each.is_deleted or each.has_moved)]
         if not heads:
             return
-        below = self._tree.list_below(heads)
-        for task in heads:
-            outcome, of_task = tasks[task.id], below.get(task.id, ())
-            try:
-                if task.id in deleted:
-                    self._tree.ensure_may_delete(of_task, deleted)
-                if task.id in closed:
-                    self._tree.ensure_may_close(of_task, closed | deleted)
-                if task.id in moved and of_task:
-                    raise InvalidError.of("project", "there are tasks below; move it alone, and they come along")
-            except TaskTrackerError as error:
-                outcome.error = _within(outcome.item, error)
+        below, is_settled = self._tree.list_below(heads), False
+        while not is_settled:
+            # An item that is refused no longer sees to the tasks above it.
+            done = [each for each in outcomes if each.error is None]
+            closed = {each.task.id for each in done if each.task and each.has_closed}
+            deleted = {each.task.id for each in done if each.task and each.is_deleted}
+            for outcome in done:
+                outcome.error = self._refusal_by_tree(outcome, below, closed, deleted)
+            is_settled = all(outcome.error is None for outcome in done)
+
+    def _refusal_by_tree(
+        self, outcome: Outcome, below: Mapping[int, Sequence[SubtaskRow]], closed: set[int], deleted: set[int]
+    ) -> TaskTrackerError | None:
+        task = outcome.task
+        assert task is not None  # noqa: S101 - of `_refusal`
+        of_task = below.get(task.id, ())
+        present = [each for each in of_task if not each.is_deleted]
+        try:
+            if outcome.is_deleted:
+                self._tree.ensure_may_delete(present, deleted)
+            if outcome.has_closed:
+                self._tree.ensure_may_close(present, closed | deleted)
+            if outcome.has_moved and of_task:
+                raise InvalidError.of("project", "there are tasks below; move it alone, and they come along")
+            if task.parent_id in deleted and not outcome.is_deleted and outcome.has_new_parent:
+                raise InvalidError.of("parent", "is deleted by the same request")
+        except TaskTrackerError as error:
+            return _within(outcome.item, error)
+        return None
 
     def _save(self, outcomes: Sequence[Outcome], tasks: Mapping[TaskKey, Task]) -> None:
         done = [each for each in outcomes if each.error is None and each.task is not None]

@@ -1,7 +1,7 @@
 """How the next task of a recurring one is made, exactly once. See docs/adr/034."""
 
 import logging
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from time import monotonic
 
 from app.clock import Calendar
@@ -94,10 +94,18 @@ class RecurringTaskService:
             **{name: getattr(task, name) for name in _SAME},
             number=number,
             status=TaskStatus.TODO,
-            start_on=None if task.start_on is None else task.start_on + days,
+            start_on=None if task.start_on is None else _later(task.start_on, days),
             due_at=following.due_at,
             recurrence=following.rule,
             position=float(number),
             created_at=now,
             updated_at=now,
         )
+
+
+def _later(day: date, by: timedelta) -> date | None:
+    """None for a day beyond the years that can be kept."""
+    try:
+        return day + by
+    except OverflowError:
+        return None

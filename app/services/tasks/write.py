@@ -185,6 +185,8 @@ class TaskService:
         if "project" in changes:
             target = self._find_project(actor, changes["project"])
             has_moved = target.id != project.id
+            if has_moved:
+                target.ensure_open()
             project = target
         user = self._users.get(task.assignee_id) if task.assignee_id is not None else None
         if "assignee" in changes:
@@ -207,8 +209,9 @@ class TaskService:
         """Take the tasks below along. Refuse if one has an assignee who may not be assigned in the new project."""
         project = self._projects.get_by_id(task.project_id)
         below = self._tree.begin_move(task, project)
-        for assignee_id in {each.assignee_id for each in below if each.assignee_id is not None}:
-            user = self._users.get(assignee_id)
+        assignee_ids = {each.assignee_id for each in below if each.deleted_at is None}
+        for assignee_id in assignee_ids - {None}:
+            user = None if assignee_id is None else self._users.get(assignee_id)
             if user is not None and not self._may_be_assigned(user, project):
                 raise InvalidError.of(
                     "project", f"the assignee {user.username} of a subtask is not an active user in {project.key}"

@@ -56,3 +56,16 @@ class TestBoard:
 
     def test_needs_a_token(self, client):
         assert client.get(BOARD).status_code == 401
+
+
+class TestView:
+    def test_is_opened_as_a_board(self, as_user, factories):
+        view = as_user.post("/api/v1/views", json={"name": "Done", "query": {"label": "x"}, "layout": "board"})
+        factories.Task(labels=["x"])
+        factories.Task()
+
+        board = as_user.get(f"/api/v1/board?view={view.json['id']}")
+
+        assert (view.status_code, board.status_code) == (201, 200)
+        assert sum(column["count"] for column in board.json["columns"]) == 1
+        assert as_user.get("/api/v1/board?view=999999").status_code == 422

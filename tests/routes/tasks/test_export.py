@@ -11,7 +11,7 @@ from app.models.tasks.task import Task
 EXPORT = "/api/v1/tasks/export"
 HEADER = (
     "ref,project,title,description,status,priority,labels,assignee,"
-    "start_on,due_at,estimate,recurrence,created_at,started_at,completed_at,external_ref"
+    "start_on,due_at,estimate,recurrence,parent,created_at,started_at,completed_at,external_ref"
 )
 
 
@@ -27,7 +27,7 @@ class TestExport:
         assert response.headers["Cache-Control"] == "private, no-store"
         assert response.get_data(as_text=True).splitlines() == [
             HEADER,
-            f"GEN-{task.number},GEN,Paint,,todo,medium,,,,,,,2026-03-09T12:00:00.000000+00:00,,,",
+            f"GEN-{task.number},GEN,Paint,,todo,medium,,,,,,,,2026-03-09T12:00:00.000000+00:00,,,",
         ]
 
     def test_no_tasks_make_a_header_alone(self, as_viewer):

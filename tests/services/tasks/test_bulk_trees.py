@@ -5,6 +5,7 @@ import pytest
 from app.errors import BulkRefusedError, HasSubtasksError, InvalidError, OpenSubtasksError, ProjectArchivedError
 from app.job_queue import JobName
 from app.models.tasks.fields import TaskStatus
+from app.queries.tasks import TaskQuery
 from app.services.tasks.bulk import BulkItem, Verb
 
 DONE = TaskStatus.DONE
@@ -57,6 +58,51 @@ class TestDeleting:
             session.refresh(task)
         assert all(task.deleted_at is not None for task in chain)
 
+    def test_what_is_refused_no_longer_sees_to_the_tasks_above(self, change, boss, session, factories, chain):
+        top, middle, _low = chain
+
+        outcomes = change(
+            boss, (top.id, Verb.PATCH, {"status": DONE}), (middle.id, Verb.PATCH, {"status": DONE}), is_atomic=False
+        )
+
+        assert [type(outcome.error) for outcome in outcomes] == [OpenSubtasksError] * 2
+
+    def test_nothing_is_put_below_a_task_that_is_deleted(self, change, boss, factories):
+        task, parent = factories.Task(), factories.Task()
+
+        refused, deleted = change(
+            boss, (task.id, Verb.PATCH, {"parent": parent.id}), (parent.id, Verb.DELETE, True), is_atomic=False
+        )
+
+        assert isinstance(refused.error, InvalidError)
+        assert deleted.error is None
+
+
+class TestFormerRefs:
+    def test_name_tasks_of_many_changes_and_of_moves(self, change, services, boss, factories, session):
+        factories.Project(key="WEB")
+        tasks = [factories.Task() for _ in range(2)]
+        refs = [f"GEN-{task.number}" for task in tasks]
+        for task in tasks:
+            services.tasks.change(boss, task.id, {"project": "WEB"})
+
+        (outcome,) = change(boss, (refs[0], Verb.PATCH, {"title": "Found"}))
+        moved = services.task_order.move(boss, refs[0], {"after": refs[1]})
+
+        assert outcome.ref == moved.ref
+        assert outcome.ref.startswith("WEB-")
+
+    def test_name_parents_in_lists(self, services, boss, factories):
+        factories.Project(key="WEB")
+        parent = factories.Task()
+        ref = f"GEN-{parent.number}"
+        child = factories.Task(parent_id=parent.id)
+        services.tasks.change(boss, parent.id, {"project": "WEB"})
+
+        (page, _was_cached) = services.task_views.list_page(boss, TaskQuery(parent=ref))
+
+        assert [item["id"] for item in page.items] == [child.id]
+
 
 class TestParents:
     def test_many_tasks_get_one_parent(self, change, boss, session, factories):
@@ -94,6 +140,20 @@ class TestRecurring:
 
 
 class TestArchivedProject:
+    def test_nothing_moves_into_it(self, change, services, factories, boss, acting_as, admin):
+        factories.Project(key="OLD")
+        services.projects.archive(boss, "OLD")
+        first, second = factories.Task(), factories.Task()
+
+        outcomes = change(
+            acting_as(admin),
+            (first.id, Verb.PATCH, {"project": "OLD"}),
+            (second.id, Verb.PATCH, {"title": "New"}),
+            is_atomic=False,
+        )
+
+        assert [type(outcome.error) for outcome in outcomes] == [ProjectArchivedError, type(None)]
+
     def test_only_its_items_are_refused(self, change, services, session, factories, boss, acting_as, admin):
         project = factories.Project(key="OLD")
         old, task = factories.Task(project_id=project.id), factories.Task()

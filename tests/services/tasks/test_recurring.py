@@ -113,6 +113,14 @@ class TestRepeatDue:
         (created,) = services.task_history.list_page(user, following.id, cursor=None, limit=5).items
         assert created.actor == session.get_one(User, task.creator_id).username
 
+    def test_a_start_beyond_the_last_year_is_left_out(self, services, factories, session):
+        task = recurring(
+            factories, status=TaskStatus.DONE, start_on=date(9998, 12, 31), recurrence="FREQ=YEARLY;INTERVAL=9"
+        )
+
+        assert services.recurring_tasks.repeat_due() == 1
+        assert [each.start_on for each in others(session, task)] == [None]
+
     def test_every_way_to_complete_a_task_counts(self, services, factories, session, clock):
         task = recurring(factories, status=TaskStatus.DONE)
 

@@ -171,6 +171,30 @@ class TestMoving:
         assert view.values["ref"] == f"OPS-{chain[0].number}"
         assert len({task.number for task in chain}) == 3
 
+    def test_a_tree_that_would_be_too_deep_stays(self, service, boss, factories, chain):
+        project = factories.Project(key="OPS")
+        above = factories.Task(project_id=project.id)
+
+        with pytest.raises(InvalidError, match="more than 3 levels"):
+            service.change(boss, chain[0].id, {"project": "OPS", "parent": above.id})
+
+    def test_a_deleted_subtask_is_in_nobodys_way(self, service, boss, factories):
+        parent = factories.Task()
+        factories.Task(parent_id=parent.id, deleted_at="2026-03-09T12:00:00Z", assignee_id=factories.User().id)
+        factories.Project(key="OPS")
+
+        assert service.change(boss, parent.id, {"project": "OPS"}).values["project"] == "OPS"
+
+    def test_the_history_keeps_the_refs_of_then(self, services, boss, factories, chain):
+        factories.Project(key="OPS")
+        before = f"GEN-{chain[1].number}"
+
+        services.tasks.change(boss, chain[0].id, {"project": "OPS"})
+
+        newest, *_older, created = services.task_history.list_page(boss, chain[2].id, cursor=None, limit=5).items
+        assert next(each.after for each in created.changes if each.field == "parent") == before
+        assert next(each.after for each in newest.changes if each.field == "parent").startswith("OPS-")
+
     def test_a_subtask_moves_alone_only_without_its_parent(self, service, boss, session, factories, chain):
         factories.Project(key="OPS")
 

@@ -9,8 +9,8 @@ from tests.routes.imports.hostile.rows import MAX_ROWS, lines
 
 NO_TITLE = (
     "the first line names no task_name or title column; it must name the columns, such as: assigned_user, assignee, "
-    "completed_at, created_at, description, due_at, estimate, external_ref, labels, priority, recurrence, start_on, "
-    "started_at, status, task_name, title; for other names, set column_map"
+    "completed_at, created_at, description, due_at, estimate, external_ref, labels, parent, priority, recurrence, "
+    "start_on, started_at, status, task_name, title; for other names, set column_map"
 )
 BINARY = "the file is not a CSV: it holds binary data"
 ENDLESS = "the row is longer than 1048576 characters; is a quote opened and never closed?"
