@@ -8,7 +8,6 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     ScalarSelect,
-    Subquery,
     Text,
     and_,
     case,
@@ -106,11 +105,17 @@ def _id_of_ref(ref: ColumnElement[str]) -> ColumnElement[int]:
     return func.coalesce(now.scalar_subquery(), before.scalar_subquery())
 
 
-def named_by_refs() -> Subquery:
-    """The ids of the tasks with the refs in a parameter, each with those of the refs that name it."""
+def ids_of_refs() -> AnySelect:
+    """The ids of the tasks that have the refs in a parameter now. A null among them has none."""
     named = func.unnest(parameter("refs", ARRAY(Text))).table_valued("ref", name="named").render_derived()
-    each = select(named.c.ref, func.id_of_ref(named.c.ref, type_=BigInteger).label("id")).subquery("each_ref")
-    return select(each.c.id, func.array_agg(each.c.ref).label("refs")).group_by(each.c.id).subquery("by_ref")
+    number = cast(func.split_part(named.c.ref, "-", 2), BigInteger)
+    return (
+        select(Task.id)
+        .select_from(named)
+        .join(Project, Project.key == func.split_part(named.c.ref, "-", 1))
+        .join(Task, (Task.project_id == Project.id) & (Task.number == number))
+        .correlate(None)
+    )
 
 
 def key_parameters(key: TaskKey) -> dict[str, Any]:

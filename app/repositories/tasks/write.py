@@ -27,11 +27,11 @@ from app.repositories.tasks.rows import (
     TASK_FIELDS,
     TaskEntity,
     counts_of,
+    ids_of_refs,
     is_deleted,
     is_task,
     key_parameters,
     keys_parameters,
-    named_by_refs,
     ref_of,
     task_fields,
     visible_to,
@@ -84,9 +84,7 @@ class TaskRepository:
         values = {**keys_parameters(keys), **scope_parameters(actor)}
         locked: dict[TaskKey, Task] = {}
         for row in _all_locked(anybody_like(actor)).rows(self._session, values):
-            task = locked_task(row[: len(_LOCKED)])
-            # The present ref comes last: whoever looks for the ref of a task takes that one.
-            locked |= dict.fromkeys((row.id, *(row.named or ()), row.ref), task)
+            locked[row.id] = locked[row.ref] = locked_task(row[: len(_LOCKED)])
         return locked
 
     def add(self, task: Task) -> TaskView:
@@ -164,13 +162,10 @@ def _locked(actor: Actor, deleted: bool, by_ref: bool) -> PlannedOnce:
 
 @cache
 def _all_locked(actor: Actor) -> Prepared:
-    by_ref = named_by_refs()
-    ids = parameter("ids", ARRAY(BigInteger))
+    ids = func.array_cat(parameter("ids", ARRAY(BigInteger)), func.array(ids_of_refs().scalar_subquery()))
     key = select(Project.key).where(Project.id == Task.project_id).scalar_subquery()
-    present = (key + "-" + cast(Task.number, Text)).label("ref")
-    named = select(by_ref.c.refs).where(by_ref.c.id == Task.id).correlate(Task).scalar_subquery().label("named")
-    all_ids = func.array_cat(ids, func.array(select(by_ref.c.id).scalar_subquery()))
-    statement = select(*LOCKED_COLUMNS, present, named).where(Task.id == any_(all_ids), visible_to(actor))
+    statement = select(*LOCKED_COLUMNS, (key + "-" + cast(Task.number, Text)).label("ref"))
+    statement = statement.where(Task.id == any_(ids), visible_to(actor))
     return Prepared(statement.order_by(Task.id).with_for_update(key_share=True))
 
 
