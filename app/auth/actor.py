@@ -23,7 +23,7 @@ class Actor:
     # The API token that the actor uses, and what it is limited to. Both are None for an actor without a token.
     token_id: int | None = None
     scopes: frozenset[TokenScope] | None = None
-    # Of the projects that the actor sees, those that are archived.
+    # The archived ones among the projects that the actor sees.
     archived_project_ids: frozenset[int] = frozenset()
 
     @property

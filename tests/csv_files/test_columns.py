@@ -354,7 +354,7 @@ class TestNames:
                 for tracker in TRACKERS.values()
                 for reader in (*tracker.reads_as.values(), *tracker.also.values(), *tracker.together)
             ),
-            # Of the column that names rows for their subtasks.
+            # The column names rows, so that subtasks can refer to them.
             "ref",
         }
 

@@ -51,7 +51,7 @@ class TaskTreeRepository:
         return [locked_task(row) for row in rows]
 
     def list_below(self, task_ids: Collection[int]) -> Mapping[int, Sequence[SubtaskRow]]:
-        """What is below each of these tasks, on all levels, also what is deleted."""
+        """List the tasks on all levels below each of these tasks, including deleted ones."""
         below: dict[int, list[SubtaskRow]] = defaultdict(list)
         for row in _ALL_BELOW.rows(self._session, {"task_ids": [*task_ids]}):
             is_deleted = row.deleted_at is not None

@@ -73,7 +73,7 @@ class TaskTree:
             )
 
     def list_below(self, tasks: Sequence[Task]) -> Mapping[int, Sequence[SubtaskRow]]:
-        """What is below each of these tasks, also what is deleted, in one statement."""
+        """List the tasks below each of these tasks, including deleted ones, in one statement."""
         return self._tree.list_below([task.id for task in tasks])
 
     def begin_move(self, task: Task, project: Project) -> Sequence[Task]:

@@ -429,7 +429,7 @@ class Place:
         values = {
             "user_id": lambda: "me",
             "task_id": lambda: self._factories.Task(project_id=self.project.id).id,
-            # Of another task, so that it is not found.
+            # The comment belongs to another task, so it is not found.
             "comment_id": lambda: self._factories.Comment(task_id=self.task.id, author_id=self.user.id).id,
             "log_id": lambda: self.log_id,
             "logger_id": lambda: self.log_id,
