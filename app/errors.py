@@ -40,6 +40,12 @@ class ConflictError(TaskTrackerError):
     code = "conflict"
 
 
+class GoneError(TaskTrackerError):
+    """It was there once, and does not come back."""
+
+    code = "gone"
+
+
 class PreconditionFailedError(TaskTrackerError):
     code = "precondition_failed"
 
@@ -131,6 +137,12 @@ class EmailTakenError(ConflictError):
 
 class ProjectKeyTakenError(ConflictError):
     code = "project_key_taken"
+
+
+class EventsExpiredError(GoneError):
+    """The feed has deleted the events after the cursor, or the database was restored since."""
+
+    code = "events_expired"
 
 
 class ProjectArchivedError(ConflictError):

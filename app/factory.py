@@ -35,6 +35,7 @@ from app.http.slow_clients import SlowClients
 from app.http.steps import Exchange, Steps
 from app.job_queue import CeleryJobQueue, JobQueue
 from app.jobs import daily_log as daily_log_jobs
+from app.jobs import events as event_jobs
 from app.jobs import health as health_jobs
 from app.jobs import idempotency as idempotency_jobs
 from app.jobs import imports as import_jobs
@@ -46,7 +47,7 @@ from app.log_lines import init_logging
 from app.memory import give_memory_back
 from app.metrics import Metrics
 from app.release import VERSION
-from app.routes import classic, comments, daily_log, health, imports, login, people, projects, reports, views
+from app.routes import classic, comments, daily_log, events, health, imports, login, people, projects, reports, views
 from app.routes.tasks import board, bulk, order, tasks
 from app.schemas.classic import CLASSIC_NAMES
 from app.settings import Settings, read_settings
@@ -54,7 +55,7 @@ from app.web import documentation
 
 BLUEPRINTS = (
     *(login, people, projects, tasks, board, order, bulk, comments, views),
-    *(daily_log, reports, imports, classic, health),
+    *(daily_log, reports, imports, events, classic, health),
 )
 
 
@@ -143,7 +144,7 @@ def create_celery(settings: Settings | None = None) -> Celery:
     celery_app = make_celery(settings)
     resources = Resources(settings, job_queue=CeleryJobQueue(celery_app), timeouts=JOB_TIMEOUTS)
     serve_each_job(celery_app, resources)
-    for module in (login_jobs, idempotency_jobs, task_jobs, daily_log_jobs, import_jobs, health_jobs):
+    for module in (login_jobs, idempotency_jobs, task_jobs, daily_log_jobs, import_jobs, event_jobs, health_jobs):
         module.register(celery_app)
     name_jobs_in_the_log()
     watch_worker(resources)

@@ -35,6 +35,8 @@ class JobName(StrEnum):
     RUN_IMPORTS = "imports.run_waiting"
     SWEEP_SESSIONS = "authentication.sweep"
     SWEEP_KEPT_ANSWERS = "idempotency.sweep"
+    NUMBER_EVENTS = "events.number"
+    SWEEP_EVENTS = "events.sweep"
     REFRESH_STATISTICS = "statistics.refresh"
 
 

@@ -7,6 +7,7 @@ from app.cache import Glance
 from app.composition.resources import Resources
 from app.composition.use_cases.comments import CommentUseCases
 from app.composition.use_cases.daily_log import DailyLogUseCases
+from app.composition.use_cases.events import EventUseCases
 from app.composition.use_cases.health import HealthUseCases
 from app.composition.use_cases.idempotency import IdempotencyUseCases
 from app.composition.use_cases.imports import ImportUseCases
@@ -21,6 +22,7 @@ from app.composition.use_cases.views import ViewUseCases
 class Services(
     HealthUseCases,
     ReportUseCases,
+    EventUseCases,
     ImportUseCases,
     DailyLogUseCases,
     ViewUseCases,

@@ -46,6 +46,7 @@ ERRORS: Mapping[HTTPStatus, tuple[str, tuple[str, ...]]] = {
         "The present state does not allow this. With Retry-After, it may do so soon.",
         ("Retry-After",),
     ),
+    HTTPStatus.GONE: ("It was there once, and does not come back.", ()),
     HTTPStatus.PRECONDITION_FAILED: ("The version is not the one that If-Match names.", ()),
     HTTPStatus.PRECONDITION_REQUIRED: ("This tracker requires If-Match (the setting REQUIRE_IF_MATCH).", ()),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("The body is too large.", ()),

@@ -33,6 +33,9 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "run waiting imports": _every(5, JobName.RUN_IMPORTS),
     # Until the statistics are fresh, lists of newly imported tasks take several times as long.
     "refresh statistics": _every(10, JobName.REFRESH_STATISTICS),
+    # Readers number events themselves. Without readers the outbox stays short all the same.
+    "number events": _every(2, JobName.NUMBER_EVENTS),
+    "sweep events": _every(3600, JobName.SWEEP_EVENTS),
     "sweep sessions": _every(3600, JobName.SWEEP_SESSIONS),
     "sweep kept answers": _every(3600, JobName.SWEEP_KEPT_ANSWERS),
 }

@@ -5,6 +5,7 @@ from app.models.base import Base
 from app.models.comments import comment
 from app.models.comments import version as comment_version
 from app.models.daily_log import task_log
+from app.models.events import event, head, outbox
 from app.models.health import sighting
 from app.models.imports import link, mapping, task_import
 from app.models.login import api_token, attempt, network, password_reset, session, wait
@@ -17,13 +18,16 @@ __all__ = [
     "attempt",
     "comment",
     "comment_version",
+    "event",
     "follower",
     "former_ref",
+    "head",
     "idempotency",
     "link",
     "mapping",
     "metadata",
     "network",
+    "outbox",
     "password_reset",
     "project",
     "session",

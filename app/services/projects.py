@@ -36,7 +36,7 @@ class ProjectService:
     def create(self, actor: Actor, *, key: str, **details: Unpack[ProjectDetails]) -> VersionedRow:
         """Create a project, whose first member is the actor."""
         ensure_may(actor, Permission.PROJECT_CREATE)
-        with self._uow.transaction():
+        with self._uow.transaction(by=actor):
             project = Project(key=key, **details)
             self._projects.add(project, member_id=actor.user_id)
             self._uow.publish(ProjectChanged(project.id))
@@ -54,7 +54,7 @@ class ProjectService:
         self, actor: Actor, key: str, *, may_overwrite: Precondition | None = None, **details: Unpack[ProjectDetails]
     ) -> VersionedRow:
         """Change only these details. An absent one stays as it is."""
-        with self._uow.transaction():
+        with self._uow.transaction(by=actor):
             project = self._get_open_for_update(actor, key, may_overwrite)
             for name, value in details.items():
                 setattr(project, name, value)
@@ -65,7 +65,7 @@ class ProjectService:
 
     def archive(self, actor: Actor, key: str) -> VersionedRow:
         """Archive a project: it and its tasks are read-only from then on. Archiving it again changes nothing."""
-        with self._uow.transaction():
+        with self._uow.transaction(by=actor):
             project = self._get(actor, key)
             self._ensure_may_update(actor, project)
             if project.includes_everyone:
@@ -78,7 +78,7 @@ class ProjectService:
 
     def restore(self, actor: Actor, key: str) -> VersionedRow:
         """End the archiving of a project. For a project that is not archived, this changes nothing."""
-        with self._uow.transaction():
+        with self._uow.transaction(by=actor):
             project = self._get_for_update(actor, key, None)
             if project.archived_at is not None:
                 self._set_archived_at(project, None)
@@ -94,14 +94,14 @@ class ProjectService:
             return self._projects.list_members(self._get(actor, key).id, cursor=cursor, limit=limit)
 
     def add_member(self, actor: Actor, key: str, *, username: str, may_overwrite: Precondition | None = None) -> None:
-        with self._uow.transaction():
+        with self._uow.transaction(by=actor):
             project, user = self._get_with_user(actor, key, username, may_overwrite)
             if self._projects.add_member(project.id, user.id, at=self._now()):
                 self._uow.publish(ProjectChanged(project.id))
 
     def add_members(self, actor: Actor, key: str, *, names: Sequence[str]) -> VersionedRow:
         """Add all users with these usernames or email addresses, or none if one of them is unknown."""
-        with self._uow.transaction():
+        with self._uow.transaction(by=actor):
             ids = self._users.find_ids(names)
             # The users are locked before the project, as for a single member.
             self._users.lock_shared(ids.values())
@@ -115,7 +115,7 @@ class ProjectService:
     def remove_member(
         self, actor: Actor, key: str, *, username: str, may_overwrite: Precondition | None = None
     ) -> None:
-        with self._uow.transaction():
+        with self._uow.transaction(by=actor):
             project, user = self._get_with_user(actor, key, username, may_overwrite)
             if self._projects.remove_member(project.id, user.id, at=self._now()):
                 self._uow.publish(ProjectChanged(project.id))
