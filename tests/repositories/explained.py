@@ -26,6 +26,10 @@ class Plans(list):
         """The growing tables that are read from beginning to end."""
         return [f"scan of {node['Relation Name']}" for node in self._readers() if node["Node Type"] == "Seq Scan"]
 
+    def rows_of(self, table):
+        """How many rows of a growing table are read in all."""
+        return sum(rows_read(node) for node in self._readers() if node["Relation Name"] == table)
+
     def _many_rows(self, most_rows):
         counted = [(node["Relation Name"], rows_read(node)) for node in self._readers()]
         return [f"{count:,.0f} rows of {name}" for name, count in counted if count > most_rows]

@@ -5,7 +5,7 @@ everything and are not here: the flow reads the whole history, and the ages of t
 """
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -16,7 +16,7 @@ from app.models.people.user import Role
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.queries.comments import CommentQuery
 from app.queries.daily_log import NumberedLogQuery, TaskLogQuery
-from app.queries.pages import MAX_TOTAL, Position, Shape, encode_cursor
+from app.queries.pages import MAX_PAGE_SIZE, MAX_TOTAL, Position, Shape, encode_cursor
 from app.queries.tasks import SORT_NAMES, TaskQuery
 from app.repositories.comments.export import CommentExportRepository
 from app.repositories.comments.read import CommentViewRepository
@@ -44,6 +44,7 @@ from tests.repositories.large_database import DAY_ROWS, NOW, large_database
 
 TODAY, YESTERDAY = date(2026, 3, 11), date(2026, 3, 10)
 ID = Shape.of(id="id")
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 # The tasks of the project with the id 50.
 HUNDRED_TASKS = 100
 
@@ -271,6 +272,25 @@ class TestBoard:
             BoardRepository(session).list_columns(ADMIN, query, now=NOW)
 
         assert seen.scans() == []
+
+    def test_with_a_filter_reads_each_task_of_a_small_board_once_to_choose_it_and_once_to_show_it(self, session, plans):
+        query = TaskQuery(projects=("P50",), updated_since=LONG_AGO, limit=MAX_PAGE_SIZE)
+
+        with plans() as seen:
+            columns = BoardRepository(session).list_columns(ADMIN, query, now=NOW)
+
+        assert sum(column.page.total.count for column in columns) == HUNDRED_TASKS
+        assert seen.rows_of("tasks") == 2 * HUNDRED_TASKS
+
+    @pytest.mark.parametrize("actor", ACTORS)
+    @pytest.mark.parametrize("projects", [(), ("P3",), ("P7",), ("P7", "P50")])
+    def test_is_the_same_with_a_filter_that_every_task_passes(self, session, actor, projects):
+        """A filtered board is read at once if it has few tasks, and otherwise column by column."""
+        query, board = TaskQuery(projects=projects), BoardRepository(session)
+
+        every = board.list_columns(actor, query, now=NOW)
+
+        assert board.list_columns(actor, replace(query, updated_since=LONG_AGO), now=NOW) == every
 
     def test_the_neighbours_of_a_place_are_read_by_the_index(self, session, plans):
         column = ColumnKey(7, TaskStatus.TODO)
