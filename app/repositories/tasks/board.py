@@ -164,6 +164,6 @@ def _columns_as_of(shape: _Shape) -> Prepared:
 
 def _shown(row: TaskEntity, shape: _Shape, *, is_as_of: bool = False) -> AnySelect:
     """The tasks as JSON. Names are joined to these few tasks only."""
-    json = json_text(task_fields(row, shape.selection)).label("json")
+    json = json_text(task_fields(row, shape.selection, is_as_of=is_as_of)).label("json")
     shown = select(json, cast(row.position, Text).label("key"), row.id, row.position)
-    return with_subtasks(with_names(shown, row, is_as_of=is_as_of), row, shape.selection, is_as_of=is_as_of)
+    return with_subtasks(with_names(shown, row), row, shape.selection, is_as_of=is_as_of)

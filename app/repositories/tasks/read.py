@@ -120,8 +120,8 @@ def _page(shape: _Shape) -> Prepared:
     page = chosen.limit(parameter("rows", BigInteger)).subquery("page")
     row: TaskEntity = aliased(Task, page, adapt_on_names=True)
     keys_of_page = [page.c[name] for name in keys]
-    statement = select(json_text(task_fields(row, shape.selection)), _printed(keys_of_page), page.c.id)
-    statement = with_names(statement, row, is_as_of=shape.is_as_of)
+    fields = task_fields(row, shape.selection, is_as_of=shape.is_as_of)
+    statement = with_names(select(json_text(fields), _printed(keys_of_page), page.c.id), row)
     statement = with_subtasks(statement, row, shape.selection, is_as_of=shape.is_as_of)
     return Prepared(statement.order_by(*_ordered([*keys_of_page, page.c.id], steps)))
 
