@@ -36,6 +36,28 @@ def member(factories, acting_as, ops):
 
 
 @pytest.fixture
+def ann(member):
+    return member("ann", Role.USER)
+
+
+@pytest.fixture
+def bob(member):
+    return member("bob", Role.USER)
+
+
+@pytest.fixture
+def chief(member):
+    """A manager in OPS."""
+    return member("chief", Role.MANAGER)
+
+
+@pytest.fixture
+def vera(member):
+    """A viewer in OPS."""
+    return member("vera", Role.VIEWER)
+
+
+@pytest.fixture
 def own_resources(base_settings, postgres_url, job_queue, redis):
     """Resources with a database of the test's own, where transactions commit."""
     with servers.migrated_database(postgres_url) as url:
