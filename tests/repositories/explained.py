@@ -60,8 +60,10 @@ def explained(connection):
     def explain(_connection, cursor, statement, parameters, _context, _executemany):
         if statement.startswith("SET"):
             return
-        analyze = "" if CHANGE.search(statement) else "ANALYZE, TIMING OFF, "
-        cursor.execute(f"EXPLAIN ({analyze}FORMAT JSON) {statement}", parameters)
+        # The first one of two takes locks.
+        last = statement.rpartition(";")[2]
+        analyze = "" if CHANGE.search(last) else "ANALYZE, TIMING OFF, "
+        cursor.execute(f"EXPLAIN ({analyze}FORMAT JSON) {last}", parameters)
         seen.append(cursor.fetchone()[0][0]["Plan"])
 
     event.listen(connection, "before_cursor_execute", explain)

@@ -25,6 +25,7 @@ from app.repositories.daily_log.export import TaskLogExportRepository
 from app.repositories.daily_log.numbered import NumberedLogRepository
 from app.repositories.daily_log.reports import TaskLogReportRepository
 from app.repositories.health.checks import HealthRepository
+from app.repositories.projects import ProjectRepository
 from app.repositories.reports import ReportRepository
 from app.repositories.tasks.board import BoardRepository
 from app.repositories.tasks.export import TaskExportRepository
@@ -512,6 +513,32 @@ class TestJobs:
             TaskTreeRepository(session).lock_below(6)
 
         assert len(seen) == 2
+        assert seen.problems() == []
+
+    @pytest.mark.parametrize("actor", [ADMIN, MEMBER], ids=["admin", "member"])
+    def test_locking_many_tasks_by_ids_present_and_former_refs(self, session, plans, actor):
+        keys = [*range(1, 200), *(f"P7-{n}" for n in range(1, 150)), *(f"P3-{1_000_000 + n}" for n in range(10, 1500))]
+
+        with plans() as seen:
+            TaskRepository(session).list_for_update(actor, keys)
+
+        assert len(seen) == 2
+        assert seen.problems() == []
+
+    def test_a_project_counts_its_tasks_up_to_a_bound(self, session, plans):
+        with plans() as seen:
+            view = ProjectRepository(session).get_view(7)
+
+        assert min(view.task_counts) > 5_000
+        assert len(seen) == 1
+        assert seen.problems(most_rows=MAX_TOTAL + 1) == []
+
+    def test_the_trees_of_many_tasks(self, session, plans):
+        with plans() as seen:
+            rows = TaskTreeRepository(session).list_around(range(2000, 2500), range(2400, 2600), locking=[1, 7])
+
+        assert len(rows) > 600
+        assert len(seen) == 1
         assert seen.problems() == []
 
     def test_logging_a_day_reads_every_task_but_not_the_whole_history(self, session, plans):

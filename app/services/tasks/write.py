@@ -139,10 +139,14 @@ class TaskService:
             self._tree.delete_below(task, cascade=cascade, at=now)
             task.delete(at=now)
             self._tasks.save_if_changed(task, at=now)
+            self._tree.end_deletion()
             self._uow.publish(TaskChanged(task.id))
 
     def restore(self, actor: Actor, key: TaskKey) -> TaskView:
-        """Restore a deleted task. Raises NotFoundError for a task that is not deleted."""
+        """Restore a deleted task.
+
+        Raises NotFoundError for a task that is not deleted, and ParentDeletedError if the task above it is.
+        """
         ensure_may(actor, Permission.TASK_RESTORE)
         with self._uow.transaction(by=actor):
             task = self._tasks.get_for_update(actor, key, deleted=True) or not_found("deleted task", key)
