@@ -183,6 +183,12 @@ class HasSubtasksError(ConflictError):
     code = "has_subtasks"
 
 
+class ParentDeletedError(ConflictError):
+    """A task that is not deleted cannot be below one that is."""
+
+    code = "parent_deleted"
+
+
 @dataclass(frozen=True, slots=True)
 class RefusedItem:
     """An item of a request that was refused as a whole. `error` is None if it could have been done."""

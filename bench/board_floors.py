@@ -7,17 +7,21 @@ import orjson
 import psycopg2
 from flask import Flask, Response, request
 
+from app.models.tasks.fields import FIELD_NAMES
+from app.queries.pages import MAX_TOTAL
+
+# The columns are those of FIELD_NAMES, in the same order.
 LIST = """
     SELECT t.id, p.key || '-' || t.number, p.key, t.title, t.description, t.status, t.priority, t.labels, c.username,
-           a.username, t.due_at, t.position, t.created_at, t.updated_at, t.started_at, t.completed_at,
-           t.deleted_at, t.version
+           a.username, t.start_on, t.due_at, t.estimate, t.recurrence, p.key || '-' || above.number, below.count,
+           below.done, 100 * below.done / nullif(below.count, 0), t.external_ref, t.position, t.comment_count,
+           t.created_at, t.updated_at, t.started_at, t.completed_at, t.deleted_at, t.version
       FROM tasks t JOIN projects p ON p.id = t.project_id JOIN users c ON c.id = t.creator_id
-      LEFT JOIN users a ON a.id = t.assignee_id
+      LEFT JOIN users a ON a.id = t.assignee_id LEFT JOIN tasks above ON above.id = t.parent_id
+     CROSS JOIN LATERAL (
+           SELECT count(*), count(*) FILTER (WHERE s.status = 'done') FROM tasks s
+            WHERE s.parent_id = t.id AND s.deleted_at IS NULL AND s.status <> 'cancelled') AS below (count, done)
 """
-NAMES = (
-    *("id", "ref", "project", "title", "description", "status", "priority", "labels", "creator", "assignee", "due_at"),
-    *("position", "created_at", "updated_at", "started_at", "completed_at", "deleted_at", "version"),
-)
 
 
 def add_board_floors(app: Flask, connections: "Connections") -> None:
@@ -31,7 +35,8 @@ def add_board_floors(app: Flask, connections: "Connections") -> None:
         connection, since = connections.current(), request.args["updated_since"]
         where = "project_id = (SELECT id FROM projects WHERE key = 'SMALL') AND deleted_at IS NULL AND updated_at >= %s"
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT status, count(*) FROM tasks WHERE {where} GROUP BY status", (since,))
+            counting = f"SELECT status, least(count(*), {MAX_TOTAL + 1}) FROM tasks WHERE {where} GROUP BY status"
+            cursor.execute(counting, (since,))
             counts = dict(cursor.fetchall())
         columns = {}
         for status, count in counts.items():
@@ -103,7 +108,7 @@ def connect(database_url: str) -> Any:
 
 
 def rows_of(
-    connection: Any, statement: str, arguments: tuple[Any, ...] = (), names: tuple[str, ...] = NAMES
+    connection: Any, statement: str, arguments: tuple[Any, ...] = (), names: tuple[str, ...] = FIELD_NAMES
 ) -> list[dict[str, Any]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, arguments)

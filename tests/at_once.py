@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TypeVar
 
+from sqlalchemy import Engine, text
+
 from app.composition.resources import Resources
 from app.composition.services import Services, serving
 
@@ -22,3 +24,11 @@ def at_once(resources: Resources, do: Callable[[Services, int], Answer], *, coun
 
     with ThreadPoolExecutor(count) as threads:
         return list(threads.map(run, range(count)))
+
+
+def is_waiting(engine: Engine) -> bool:
+    """True while exactly one connection to the database waits for a lock."""
+    # Other tests have databases on the same server, and wait for locks there.
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with engine.connect() as connection:
+        return connection.scalar(text(waiting)) == 1

@@ -91,7 +91,7 @@ class TaskQuery:
 
     @property
     def hides_archived(self) -> bool:
-        names_some = bool(self.projects or self.refs)
+        names_some = bool(self.projects or self.refs or self.parent not in {None, "none"})
         return self.archived is False or (self.archived is None and not names_some)
 
 

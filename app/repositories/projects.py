@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Text, cast, delete, func, select, text, update
+from sqlalchemy import BigInteger, ColumnElement, Text, cast, delete, func, select, text, true, update
 from sqlalchemy.dialects.postgresql import array, insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -15,12 +15,13 @@ from app.database.engine import violated_constraint
 from app.database.prepared import PlannedOnce, Prepared, parameter
 from app.errors import ProjectKeyTakenError
 from app.models.people.user import Role, User
-from app.models.projects.project import Project, ProjectMember, in_capitals
-from app.queries.pages import Page, VersionedRow, decode_cursor, is_integer
-from app.repositories.pages import AnySelect, json_text, page_of
+from app.models.projects.project import LIMITED_STATUSES, Project, ProjectMember, in_capitals
+from app.models.tasks.task import Task
+from app.queries.pages import Page, decode_cursor, is_integer
+from app.queries.projects import ProjectView
+from app.repositories.pages import AnySelect, counted_up_to_max, json_object, json_text, page_of
 from app.repositories.scope import anybody_like, is_in_scope, scope_parameters
 
-# A list leaves out the descriptions, which may be long.
 PROJECT_SUMMARY_FIELDS: dict[str, Any] = {
     "id": Project.id,
     "key": Project.key,
@@ -33,10 +34,25 @@ PROJECT_SUMMARY_FIELDS: dict[str, Any] = {
     "updated_at": Project.updated_at,
     "version": Project.version,
 }
+
+
+def _count_of(status: str) -> ColumnElement[int]:
+    """The number of a project's tasks with this status, by the index of the board."""
+    tasks = select(Task.id).where(Task.project_id == Project.id, Task.status == status, Task.deleted_at.is_(None))
+    return counted_up_to_max(tasks.correlate(Project)).scalar_subquery()
+
+
+# Without the OFFSET, PostgreSQL would count once for the field and once for the column.
+_COUNTS = select(*(_count_of(status).label(status) for status in LIMITED_STATUSES)).offset(0).lateral("counts")
+# The fields that a single project has beside those of a list. Descriptions may be long, and counting takes time.
+_FURTHER_FIELDS: dict[str, dict[str, Any]] = {
+    "name": {"description": Project.description},
+    "wip_limits": {"task_counts": json_object(dict(_COUNTS.c))},
+}
 PROJECT_FIELDS: dict[str, Any] = {
     name: column
     for field, of_list in PROJECT_SUMMARY_FIELDS.items()
-    for name, column in [(field, of_list), *([("description", Project.description)] if field == "name" else [])]
+    for name, column in {field: of_list, **_FURTHER_FIELDS.get(field, {})}.items()
 }
 MEMBER_FIELDS: dict[str, Any] = {
     "id": User.id,
@@ -219,10 +235,12 @@ class ProjectRepository:
         self._session.execute(statement.execution_options(synchronize_session=False))
         return True
 
-    def get_row(self, project_id: int) -> VersionedRow:
-        statement = select(json_text(PROJECT_FIELDS), Project.id, Project.version).where(Project.id == project_id)
-        row = self._session.execute(statement).one()
-        return VersionedRow(row[0].encode(), row.id, row.version)
+    def get_view(self, project_id: int) -> ProjectView:
+        statement = select(json_text(PROJECT_FIELDS), Project.id, Project.version, *_COUNTS.c)
+        json, id_, version, *counts = self._session.execute(
+            statement.join_from(Project, _COUNTS, true()).where(Project.id == project_id)
+        ).one()
+        return ProjectView(json.encode(), id_, version, tuple(counts))
 
     def list_page(self, actor: Actor, *, archived: bool, cursor: str | None, limit: int) -> Page:
         """A page of the archived projects, or of the others."""

@@ -141,8 +141,12 @@ def make_password_reset(user_id: int) -> Response:
 @blueprint.arguments(AssignedTaskListQuery, location="query")
 @blueprint.response(200, TaskPage, headers=X_CACHE)
 def list_tasks_of_user(query: TaskQuery, user_id: int) -> Response:
-    """List the tasks that are assigned to a user, as far as you can see them."""
-    page, was_cached = services().task_views.list_page(current_actor(), replace(query, assignee=str(me_or(user_id))))
+    """List the tasks that are assigned to a user, as far as you can see them.
+
+    `view` opens a saved view, as in the list of all tasks. The assignee of the view does not matter.
+    """
+    query = replace(services().saved_views.opened(current_actor(), query), assignee=str(me_or(user_id)))
+    page, was_cached = services().task_views.list_page(current_actor(), query)
     return page_response(page, was_cached=was_cached)
 
 

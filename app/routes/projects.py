@@ -31,7 +31,8 @@ blueprint = Blueprint("projects", __name__, url_prefix="/api/v1/projects", descr
 def list_projects(query: dict[str, Any]) -> Response:
     """List the projects that you are a member of. Admins see all projects.
 
-    Archived projects have a list of their own, with `archived=true`. A single project also shows its `description`.
+    Archived projects have a list of their own, with `archived=true`. A single project also shows its `description`
+    and `task_counts`.
     """
     return page_response(services().projects.list_page(current_actor(), **query))
 
@@ -52,7 +53,11 @@ def create_project(values: dict[str, Any]) -> Response:
 @blueprint.response(200, Project)
 @versioned
 def show_project(key: str) -> Response:
-    """Show a project."""
+    """Show a project.
+
+    `task_counts` stands beside `wip_limits`: a status with more tasks than its limit is over it. That is only a
+    warning, and nothing is refused. The `ETag` changes with the counts, but `If-Match` looks at the project alone.
+    """
     return versioned_response(services().projects.get(current_actor(), key))
 
 

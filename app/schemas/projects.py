@@ -15,6 +15,7 @@ from app.models.projects.project import (
     PROJECT_KEY_PATTERN,
     in_capitals,
 )
+from app.queries.pages import MAX_TOTAL
 from app.schemas.base import BoundedList, PageQuery, SomeOf, StrictSchema, Text, WholeRegexp, page_schema
 
 MAX_MEMBERS_AT_ONCE = 500
@@ -119,8 +120,25 @@ class ProjectSummary(Schema):
     )
 
 
+class TaskCounts(Schema):
+    """The tasks with each status that may have a limit, without deleted ones."""
+
+
+CountsOfStatuses = TaskCounts.from_dict(
+    {status: fields.Integer(required=True) for status in LIMITED_STATUSES}, name="TaskCounts"
+)
+
+
 class Project(ProjectSummary):
     description = fields.String(required=True, metadata={"description": "in Markdown"})
+    task_counts = fields.Nested(
+        CountsOfStatuses,
+        required=True,
+        metadata={
+            "description": "how many tasks have each status that may have a limit; counted up to "
+            f"{MAX_TOTAL + 1:,}, which means more than {MAX_TOTAL:,}"
+        },
+    )
 
 
 class Member(Schema):

@@ -12,7 +12,8 @@ from app.errors import ConflictError, FieldProblem, ForbiddenError, InvalidError
 from app.events import ProjectChanged
 from app.models.people.user import User
 from app.models.projects.project import Project
-from app.queries.pages import Page, Precondition, VersionedRow, ensure_unchanged
+from app.queries.pages import Page, Precondition, ensure_unchanged
+from app.queries.projects import ProjectView
 from app.repositories.people import UserRepository
 from app.repositories.projects import ProjectRepository
 
@@ -33,18 +34,18 @@ class ProjectService:
         self._users = users
         self._now = clock
 
-    def create(self, actor: Actor, *, key: str, **details: Unpack[ProjectDetails]) -> VersionedRow:
+    def create(self, actor: Actor, *, key: str, **details: Unpack[ProjectDetails]) -> ProjectView:
         """Create a project, whose first member is the actor."""
         ensure_may(actor, Permission.PROJECT_CREATE)
         with self._uow.transaction(by=actor):
             project = Project(key=key, **details)
             self._projects.add(project, member_id=actor.user_id)
             self._uow.publish(ProjectChanged(project.id))
-            return self._projects.get_row(project.id)
+            return self._projects.get_view(project.id)
 
-    def get(self, actor: Actor, key: str) -> VersionedRow:
+    def get(self, actor: Actor, key: str) -> ProjectView:
         with self._uow.transaction():
-            return self._projects.get_row(self._get(actor, key).id)
+            return self._projects.get_view(self._get(actor, key).id)
 
     def list_page(self, actor: Actor, *, archived: bool = False, cursor: str | None, limit: int) -> Page:
         with self._uow.transaction():
@@ -52,7 +53,7 @@ class ProjectService:
 
     def change(
         self, actor: Actor, key: str, *, may_overwrite: Precondition | None = None, **details: Unpack[ProjectDetails]
-    ) -> VersionedRow:
+    ) -> ProjectView:
         """Change only these details. An absent one stays as it is."""
         with self._uow.transaction(by=actor):
             project = self._get_open_for_update(actor, key, may_overwrite)
@@ -61,9 +62,9 @@ class ProjectService:
             project.updated_at = self._now()
             self._projects.flush()
             self._uow.publish(ProjectChanged(project.id))
-            return self._projects.get_row(project.id)
+            return self._projects.get_view(project.id)
 
-    def archive(self, actor: Actor, key: str) -> VersionedRow:
+    def archive(self, actor: Actor, key: str) -> ProjectView:
         """Archive a project: it and its tasks are read-only from then on. Archiving it again changes nothing."""
         with self._uow.transaction(by=actor):
             project = self._get(actor, key)
@@ -74,15 +75,15 @@ class ProjectService:
             project = self._get_for_update(actor, key, None)
             if project.archived_at is None:
                 self._set_archived_at(project, self._now())
-            return self._projects.get_row(project.id)
+            return self._projects.get_view(project.id)
 
-    def restore(self, actor: Actor, key: str) -> VersionedRow:
+    def restore(self, actor: Actor, key: str) -> ProjectView:
         """End the archiving of a project. For a project that is not archived, this changes nothing."""
         with self._uow.transaction(by=actor):
             project = self._get_for_update(actor, key, None)
             if project.archived_at is not None:
                 self._set_archived_at(project, None)
-            return self._projects.get_row(project.id)
+            return self._projects.get_view(project.id)
 
     def _set_archived_at(self, project: Project, archived_at: datetime | None) -> None:
         project.archived_at, project.updated_at = archived_at, self._now()
@@ -99,7 +100,7 @@ class ProjectService:
             if self._projects.add_member(project.id, user.id, at=self._now()):
                 self._uow.publish(ProjectChanged(project.id))
 
-    def add_members(self, actor: Actor, key: str, *, names: Sequence[str]) -> VersionedRow:
+    def add_members(self, actor: Actor, key: str, *, names: Sequence[str]) -> ProjectView:
         """Add all users with these usernames or email addresses, or none if one of them is unknown."""
         with self._uow.transaction(by=actor):
             ids = self._users.find_ids(names)
@@ -110,7 +111,7 @@ class ProjectService:
             _ensure_all_known(names, ids)
             if self._projects.add_members(project.id, ids.values(), at=self._now()):
                 self._uow.publish(ProjectChanged(project.id))
-            return self._projects.get_row(project.id)
+            return self._projects.get_view(project.id)
 
     def remove_member(
         self, actor: Actor, key: str, *, username: str, may_overwrite: Precondition | None = None

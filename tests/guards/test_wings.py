@@ -34,6 +34,8 @@ EXCEPTIONS = {
     ("app.routes.people", "app.schemas.tasks.handover"),
     # The routes of a user's API tokens lie below that of the user.
     ("app.routes.people", "app.schemas.login"),
+    # A project shows how many tasks it has beside its limits.
+    ("app.repositories.projects", "app.models.tasks.task"),
     # A new password and a deactivation end the user's sessions and API tokens in the same transaction.
     ("app.services.people", "app.repositories.login.api_tokens"),
     ("app.services.people", "app.repositories.login.attempts"),

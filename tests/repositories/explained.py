@@ -26,6 +26,10 @@ class Plans(list):
         """The growing tables that are read from beginning to end."""
         return [f"scan of {node['Relation Name']}" for node in self._readers() if node["Node Type"] == "Seq Scan"]
 
+    def rows_of(self, table):
+        """How many rows of a growing table are read in all."""
+        return sum(rows_read(node) for node in self._readers() if node["Relation Name"] == table)
+
     def _many_rows(self, most_rows):
         counted = [(node["Relation Name"], rows_read(node)) for node in self._readers()]
         return [f"{count:,.0f} rows of {name}" for name, count in counted if count > most_rows]
@@ -56,8 +60,10 @@ def explained(connection):
     def explain(_connection, cursor, statement, parameters, _context, _executemany):
         if statement.startswith("SET"):
             return
-        analyze = "" if CHANGE.search(statement) else "ANALYZE, TIMING OFF, "
-        cursor.execute(f"EXPLAIN ({analyze}FORMAT JSON) {statement}", parameters)
+        # The first one of two takes locks.
+        last = statement.rpartition(";")[2]
+        analyze = "" if CHANGE.search(last) else "ANALYZE, TIMING OFF, "
+        cursor.execute(f"EXPLAIN ({analyze}FORMAT JSON) {last}", parameters)
         seen.append(cursor.fetchone()[0][0]["Plan"])
 
     event.listen(connection, "before_cursor_execute", explain)

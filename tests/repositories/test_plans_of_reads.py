@@ -5,7 +5,7 @@ everything and are not here: the flow reads the whole history, and the ages of t
 """
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -16,7 +16,7 @@ from app.models.people.user import Role
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.queries.comments import CommentQuery
 from app.queries.daily_log import NumberedLogQuery, TaskLogQuery
-from app.queries.pages import MAX_TOTAL, Position, Shape, encode_cursor
+from app.queries.pages import MAX_PAGE_SIZE, MAX_TOTAL, Position, Shape, encode_cursor
 from app.queries.tasks import SORT_NAMES, TaskQuery
 from app.repositories.comments.export import CommentExportRepository
 from app.repositories.comments.read import CommentViewRepository
@@ -25,6 +25,7 @@ from app.repositories.daily_log.export import TaskLogExportRepository
 from app.repositories.daily_log.numbered import NumberedLogRepository
 from app.repositories.daily_log.reports import TaskLogReportRepository
 from app.repositories.health.checks import HealthRepository
+from app.repositories.projects import ProjectRepository
 from app.repositories.reports import ReportRepository
 from app.repositories.tasks.board import BoardRepository
 from app.repositories.tasks.export import TaskExportRepository
@@ -44,6 +45,7 @@ from tests.repositories.large_database import DAY_ROWS, NOW, large_database
 
 TODAY, YESTERDAY = date(2026, 3, 11), date(2026, 3, 10)
 ID = Shape.of(id="id")
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 # The tasks of the project with the id 50.
 HUNDRED_TASKS = 100
 
@@ -272,6 +274,25 @@ class TestBoard:
 
         assert seen.scans() == []
 
+    def test_with_a_filter_reads_each_task_of_a_small_board_once_to_choose_it_and_once_to_show_it(self, session, plans):
+        query = TaskQuery(projects=("P50",), updated_since=LONG_AGO, limit=MAX_PAGE_SIZE)
+
+        with plans() as seen:
+            columns = BoardRepository(session).list_columns(ADMIN, query, now=NOW)
+
+        assert sum(column.page.total.count for column in columns) == HUNDRED_TASKS
+        assert seen.rows_of("tasks") == 2 * HUNDRED_TASKS
+
+    @pytest.mark.parametrize("actor", ACTORS)
+    @pytest.mark.parametrize("projects", [(), ("P3",), ("P7",), ("P7", "P50")])
+    def test_is_the_same_with_a_filter_that_every_task_passes(self, session, actor, projects):
+        """A filtered board is read at once if it has few tasks, and otherwise column by column."""
+        query, board = TaskQuery(projects=projects), BoardRepository(session)
+
+        every = board.list_columns(actor, query, now=NOW)
+
+        assert board.list_columns(actor, replace(query, updated_since=LONG_AGO), now=NOW) == every
+
     def test_the_neighbours_of_a_place_are_read_by_the_index(self, session, plans):
         column = ColumnKey(7, TaskStatus.TODO)
         places = [Place(column), Place(column, is_end=True), Place(column, 500), Place(column, "P7-300")]
@@ -492,6 +513,32 @@ class TestJobs:
             TaskTreeRepository(session).lock_below(6)
 
         assert len(seen) == 2
+        assert seen.problems() == []
+
+    @pytest.mark.parametrize("actor", [ADMIN, MEMBER], ids=["admin", "member"])
+    def test_locking_many_tasks_by_ids_present_and_former_refs(self, session, plans, actor):
+        keys = [*range(1, 200), *(f"P7-{n}" for n in range(1, 150)), *(f"P3-{1_000_000 + n}" for n in range(10, 1500))]
+
+        with plans() as seen:
+            TaskRepository(session).list_for_update(actor, keys)
+
+        assert len(seen) == 2
+        assert seen.problems() == []
+
+    def test_a_project_counts_its_tasks_up_to_a_bound(self, session, plans):
+        with plans() as seen:
+            view = ProjectRepository(session).get_view(7)
+
+        assert min(view.task_counts) > 5_000
+        assert len(seen) == 1
+        assert seen.problems(most_rows=MAX_TOTAL + 1) == []
+
+    def test_the_trees_of_many_tasks(self, session, plans):
+        with plans() as seen:
+            rows = TaskTreeRepository(session).list_around(range(2000, 2500), range(2400, 2600), locking=[1, 7])
+
+        assert len(rows) > 600
+        assert len(seen) == 1
         assert seen.problems() == []
 
     def test_logging_a_day_reads_every_task_but_not_the_whole_history(self, session, plans):

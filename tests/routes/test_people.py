@@ -362,6 +362,19 @@ class TestTasksOfUser:
         next_page = client.acting_as(user).get(response.headers["Link"].partition(">")[0].removeprefix("<"))
         assert [task["title"] for task in next_page.json["items"]] == ["Two"]
 
+    def test_a_view_applies_except_for_its_assignee(self, client, factories, user):
+        for title, status in (("One", "todo"), ("Two", "done")):
+            factories.Task(title=title, status=status, assignee_id=user.id)
+        factories.Task(title="Of another", status="todo", assignee_id=factories.User(username="grace").id)
+        as_user = client.acting_as(user)
+        query = {"status": "todo", "assignee": "grace", "fields": "title", "sort": "title"}
+        view_id = as_user.post("/api/v1/views", {"name": "Open", "query": query}).json["id"]
+
+        assert as_user.get(f"{USERS}/me/tasks?view={view_id}").json["items"] == [{"title": "One"}]
+        assert as_user.get(f"{USERS}/me/tasks?view={view_id}&status=done").json["items"] == [{"title": "Two"}]
+        unseen = as_user.get(f"{USERS}/me/tasks?view=999999")
+        assert (unseen.status_code, unseen.json["errors"][0]["pointer"]) == (422, "/view")
+
     @pytest.mark.parametrize("unknown", [999_999_999, 2**63])
     def test_an_unknown_user_has_no_tasks(self, manager, factories, unknown):
         factories.Task()

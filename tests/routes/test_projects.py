@@ -15,7 +15,7 @@ SUMMARY_FIELDS = {
     "updated_at",
     "version",
 }
-FIELDS = {*SUMMARY_FIELDS, "description"}
+FIELDS = {*SUMMARY_FIELDS, "description", "task_counts"}
 
 
 class TestList:

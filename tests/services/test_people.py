@@ -1,4 +1,3 @@
-from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -7,7 +6,6 @@ from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
 from app.auth.passwords import is_password
-from app.composition.resources import Resources
 from app.composition.services import serving
 from app.errors import (
     CannotLogInError,
@@ -21,7 +19,6 @@ from app.errors import (
 )
 from app.models.people.user import Role, User
 from tests import factories as all_factories
-from tests import servers
 from tests.at_once import at_once
 from tests.factories import PASSWORD
 
@@ -382,11 +379,3 @@ def count_admins(resources):
 @pytest.fixture
 def service(services):
     return services.people
-
-
-@pytest.fixture
-def own_resources(base_settings, postgres_url, job_queue, redis):
-    with servers.migrated_database(postgres_url) as url:
-        resources = Resources(replace(base_settings, database_url=url), job_queue=job_queue)
-        yield resources
-        resources.engine.dispose()

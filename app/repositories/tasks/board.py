@@ -7,8 +7,8 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, cast, func, select, true
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import CTE, BigInteger, ColumnElement, Integer, Text, any_, case, cast, func, select, true
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
@@ -27,8 +27,10 @@ from app.repositories.tasks.rows import AS_OF, TaskEntity, is_deleted, task_fiel
 # A column is a list by position, so its cursor continues that list.
 SORT = "position"
 _STATUS = Task.__table__.c.status.type
+_IDS = ARRAY(BigInteger)
+_ONE_PROJECT = "project"
 # The filters that choose the projects, and not the tasks in them.
-_OF_PROJECTS = ("project", "projects")
+_OF_PROJECTS = (_ONE_PROJECT, "projects", "hidden_projects", "archived_projects")
 _COLUMNS = ("id", "updated_at", "comment_count", *VERSIONED_COLUMNS)
 
 
@@ -73,34 +75,76 @@ def _column(status: TaskStatus, rows: Sequence[Any], limit: int) -> BoardColumn:
 
 @lru_cache(maxsize=MAX_SHAPES)
 def _columns(shape: _Shape) -> Prepared:
-    """The tasks of each project are read by the index of columns, and then put together."""
+    """Count the tasks of each column, choose the first ones by their ids alone, and then read these."""
     statuses = func.unnest(parameter("columns", ARRAY(_STATUS)))
     board = statuses.table_valued("status", name="board").render_derived()
-    projects = select(Project.id).where(is_in_scope(shape.actor, Project.id), *_named(shape)).subquery("project")
-    rows = parameter("rows", BigInteger)
-    in_column = (Task.project_id == projects.c.id, Task.status == board.c.status)
-    # Only the index of columns has all that is read here, so PostgreSQL does not walk the positions of all projects.
-    in_order = _passing(shape, Task.id, Task.position).where(*in_column).order_by(Task.position, Task.id)
-    near = in_order.correlate(projects, board).limit(rows).lateral("near")
-    first = select(near).select_from(projects).join(near, true()).order_by(near.c.position, near.c.id).limit(rows)
-    first_ids = first.lateral("first")
-    shown = _shown(Task, shape).join(first_ids, first_ids.c.id == Task.id).lateral("shown")
-    # OFFSET keeps PostgreSQL from joining all tasks with all projects. Counting stops at the limit.
-    each = _passing(shape, Task.id).where(*in_column).correlate(projects, board).offset(0).lateral("each")
-    count = counted_up_to_max(select(each.c.id).select_from(projects).join(each, true())).lateral("counted")
-    statement = (
-        select(board.c.status, count.c[0].label("task_count"), shown.c.json, shown.c.key, shown.c.id)
-        .select_from(board)
-        .join(count, true())
-        .outerjoin(shown, true())
-    )
-    return Prepared(statement.order_by(board.c.status, shown.c.position, shown.c.id))
+    task_count, first_ids = _in_column(shape, board)
+    columns = select(board.c.status).select_from(board)
+    if _filters_of_tasks(shape):
+        few = _few(shape)
+        size = select((func.coalesce(func.sum(few.c.task_count), 0) > MAX_TOTAL).label("is_large")).cte("size")
+        columns = columns.join(size, true()).outerjoin(few, few.c.status == board.c.status)
+        # A query within CASE runs only in its own case.
+        task_count = case((size.c.is_large, task_count), else_=func.coalesce(few.c.task_count, 0))
+        first_ids = case((size.c.is_large, first_ids), else_=few.c.first_ids)
+    columns = columns.add_columns(task_count.label("task_count"), first_ids.label("first_ids"))
+    each = columns.cte("columns").prefix_with("MATERIALIZED")
+    # OFFSET keeps PostgreSQL from weighing every order of the joins, which takes longer than the joins themselves.
+    shown = _shown(Task, shape).where(Task.id == any_(each.c.first_ids)).offset(0).lateral("shown")
+    statement = select(each.c.status, each.c.task_count, shown.c.json, shown.c.key, shown.c.id).outerjoin(shown, true())
+    return Prepared(statement.order_by(each.c.status, shown.c.position, shown.c.id))
 
 
-def _passing(shape: _Shape, *columns: Any) -> AnySelect:
-    """The tasks that pass the filters, without those filters that choose the projects."""
-    filters = [FILTERS[name].condition(Task) for name in shape.filters if name in FILTERS and name not in _OF_PROJECTS]
-    return select(*columns).where(is_deleted(False), *filters)
+def _few(shape: _Shape) -> CTE:
+    """The columns of a board that has at most MAX_TOTAL tasks, read at once by the index that suits the filters.
+
+    Column by column, PostgreSQL would read the same tasks five times to find out which of them pass the filters.
+    """
+    conditions = conditions_of(shape.actor, shape.filters, deleted=False)
+    tasks = select(Task.status, Task.position, Task.id).where(*conditions, is_among(Task.status, "columns"))
+    if _ONE_PROJECT in shape.filters:
+        # The index of columns gives the tasks of one project in this order. Others give them in no useful order.
+        tasks = tasks.order_by(Task.status, Task.position, Task.id)
+    task = tasks.limit(MAX_TOTAL + 1).subquery("task")
+    ids = func.array_agg(aggregate_order_by(task.c.id, task.c.position, task.c.id), type_=_IDS)
+    first_ids = ids[1 : parameter("rows", Integer)]
+    counted = select(task.c.status, func.count().label("task_count"), first_ids.label("first_ids"))
+    return counted.group_by(task.c.status).cte("few")
+
+
+def _in_column(shape: _Shape, board: Any) -> tuple[ColumnElement[int], ColumnElement[Any]]:
+    """The number of tasks in a column, and the ids of the first ones. Each project is read by itself."""
+    projects, filters = _projects(shape), [FILTERS[name].condition(Task) for name in _filters_of_tasks(shape)]
+    in_projects = select(Task.id, Task.position).where(is_deleted(False), *filters, Task.project_id == projects.c.id)
+    tasks: AnySelect = in_projects.where(Task.status == board.c.status).correlate(projects, board)
+    in_order = tasks.order_by(Task.position, Task.id)
+    if _ONE_PROJECT in shape.filters and "q" not in shape.filters:
+        # In this order, PostgreSQL uses the index of columns, and stops early. It knows how many tasks one project has,
+        # but not how many have a word, and could sort very many.
+        each = in_order.limit(MAX_TOTAL + 1).lateral("each")
+    else:
+        # OFFSET keeps PostgreSQL from joining all tasks with all projects.
+        each = tasks.offset(0).lateral("each")
+    near = in_order.limit(parameter("rows", BigInteger)).lateral("near")
+    count = counted_up_to_max(select(each.c.id).select_from(projects).join(each, true()).correlate(board))
+    first = select(near.c.id).select_from(projects).join(near, true()).correlate(board)
+    first = first.order_by(near.c.position, near.c.id).limit(parameter("rows", BigInteger))
+    return count.scalar_subquery(), func.array(first.scalar_subquery(), type_=_IDS)
+
+
+def _projects(shape: _Shape) -> Any:
+    """The ids of the projects on the board. The filters that choose them need nothing else of a task."""
+    # PostgreSQL knows how many tasks a project has if the project is a value.
+    is_one = _ONE_PROJECT in shape.filters
+    project_id = cast(parameter(_ONE_PROJECT, BigInteger), BigInteger) if is_one else Project.id
+    every: Any = select(project_id.label("project_id")).subquery("every_project")
+    chosen = [FILTERS[name].condition(every.c) for name in shape.filters if name in _OF_PROJECTS]
+    in_scope = is_in_scope(shape.actor, every.c.project_id)
+    return select(every.c.project_id.label("id")).where(in_scope, *chosen).subquery("project")
+
+
+def _filters_of_tasks(shape: _Shape) -> list[str]:
+    return [name for name in shape.filters if name in FILTERS and name not in _OF_PROJECTS]
 
 
 @lru_cache(maxsize=MAX_SHAPES)
@@ -116,15 +160,6 @@ def _columns_as_of(shape: _Shape) -> Prepared:
     row: TaskEntity = aliased(Task, first, adapt_on_names=True)
     statement = _shown(row, shape, is_as_of=True).add_columns(row.status.label("status"), first.c.task_count)
     return Prepared(statement.order_by(row.status, row.position, row.id))
-
-
-def _named(shape: _Shape) -> list[Any]:
-    """The projects that the query names, as `filter_values` finds them."""
-    conditions = {
-        "project": Project.id == parameter("project", BigInteger),
-        "projects": is_among(Project.id, "projects"),
-    }
-    return [conditions[name] for name in _OF_PROJECTS if name in shape.filters]
 
 
 def _shown(row: TaskEntity, shape: _Shape, *, is_as_of: bool = False) -> AnySelect:

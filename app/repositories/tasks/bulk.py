@@ -8,20 +8,18 @@ from functools import lru_cache
 import orjson
 from sqlalchemy import BigInteger, Text, any_, cast, func, inspect, null, or_, select, text, union_all
 from sqlalchemy.dialects.postgresql import ARRAY, array
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
-from app.database.engine import ensure_signed, violated_constraint
+from app.database.engine import ensure_signed
 from app.database.prepared import Prepared, is_among, parameter
-from app.errors import InvalidError
 from app.models.people.user import Role, User
 from app.models.projects.project import Project, ProjectMember, in_capitals
 from app.models.tasks.task import Task
 from app.repositories.people import UserRepository, id_of_name
 from app.repositories.projects import ProjectRepository
 from app.repositories.scope import is_in_scope
-from app.repositories.tasks.write import MAX_UPDATES, TREE_PROBLEMS
+from app.repositories.tasks.write import MAX_UPDATES, tree_problems
 
 # Locks the projects in the order of their ids, so that two transactions cannot wait for each other.
 _TAKE_NUMBERS = Prepared(
@@ -136,7 +134,7 @@ class BulkRepository:
     def save_changed(self, tasks: Sequence[Task], *, at: datetime) -> Mapping[int, Saved]:
         """Save what has changed in locked tasks. A task in which nothing has changed is absent from the answer.
 
-        Raises InvalidError for a parent that one of the tasks cannot have.
+        Raises what `tree_problems` raises, about all of them.
         """
         changed_in = {task.id: changed for task in tasks if (changed := _changed_in(task))}
         if not changed_in:
@@ -149,13 +147,8 @@ class BulkRepository:
             if task.id in changed_in
         ]
         values = {"rows": orjson.dumps(rows).decode(), "at": at}
-        try:
+        with tree_problems():
             saved = _update(tuple(columns)).write(self._session, values)
-        except IntegrityError as error:
-            if violated_constraint(error) not in TREE_PROBLEMS:
-                raise
-            # The message names the task.
-            raise InvalidError.of("items", str(error.orig).partition("\n")[0]) from error
         return {row.id: Saved(row.ref, row.version) for row in saved}
 
 

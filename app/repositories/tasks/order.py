@@ -6,6 +6,7 @@ A column is the tasks of one project that have one status and are not deleted, b
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import text
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
 from app.database.engine import ensure_signed
-from app.database.prepared import Prepared
+from app.database.prepared import PlannedOnce, Prepared
 from app.models.tasks.fields import TaskStatus
 from app.queries.tasks import TaskKey
 from app.repositories.scope import scope_parameters
@@ -22,15 +23,38 @@ from app.repositories.tasks.rows import keys_parameters
 # With the hash of a column, the advisory lock that every move into the column holds until its commit.
 COLUMN_LOCK = 7_203_119
 
-# Takes the locks in the order of the hashes, so that two transactions cannot wait for each other's columns, and
-# therefore takes all of them at once.
-_LOCK = Prepared(
-    text("""
+# A statement for one move is planned once. One for many moves is planned each time, for their number.
+_ONE_MOVE = """(
+    SELECT (CAST(:ids AS bigint[]))[1], (CAST(:refs AS text[]))[1],
+           CAST((CAST(:targets AS text[]))[1] AS task_status)) AS each (id, ref, target)
+"""
+_MOVES = """
+    unnest(CAST(:ids AS bigint[]), CAST(:refs AS text[]), CAST(:targets AS task_status[])) AS each (id, ref, target)
+"""
+_ONE_PLACE = """(
+    SELECT (CAST(:project_ids AS bigint[]))[1], CAST((CAST(:statuses AS text[]))[1] AS task_status),
+           (CAST(:edge_ids AS bigint[]))[1], (CAST(:edge_refs AS text[]))[1], (CAST(:is_end AS boolean[]))[1], 1)
+        AS each (project_id, status, edge_id, edge_ref, is_end, number)
+"""
+_PLACES = """
+    unnest(CAST(:project_ids AS bigint[]), CAST(:statuses AS task_status[]), CAST(:edge_ids AS bigint[]),
+           CAST(:edge_refs AS text[]), CAST(:is_end AS boolean[]))
+        WITH ORDINALITY AS each (project_id, status, edge_id, edge_ref, is_end, number)
+"""
+
+
+@cache
+def _lock(*, is_one: bool) -> Prepared:
+    """Takes the locks in the order of the hashes, so that two transactions cannot wait for each other's columns.
+
+    It therefore takes all of them at once.
+    """
+    return (PlannedOnce if is_one else Prepared)(
+        text(f"""
     WITH moving AS (
         SELECT target,
                CASE WHEN ref IS NULL THEN id ELSE id_of_ref(ref) END AS id
-          FROM unnest(CAST(:ids AS bigint[]), CAST(:refs AS text[]), CAST(:targets AS task_status[]))
-               AS each (id, ref, target)),
+          FROM {_ONE_MOVE if is_one else _MOVES}),
     columns AS (
         SELECT DISTINCT t.project_id, coalesce(target, t.status) AS status,
                hashtext(t.project_id || ' ' || coalesce(target, t.status)) AS hash
@@ -38,20 +62,26 @@ _LOCK = Prepared(
          WHERE :sees_everything OR t.project_id = ANY (CAST(:project_ids AS bigint[]))
          ORDER BY hash)
     SELECT project_id, status, pg_advisory_xact_lock(:space, hash) FROM (SELECT * FROM columns OFFSET 0) AS sorted
-""")
-)
-# For each place: the tasks above and below it, and the one that it is next to. Without that one, the place is the
-# beginning or the end of its column. Project and status are compared together with the position, so that only the index
-# of columns can be used. With `=`, PostgreSQL may search the positions of all projects, and at an end it finds none.
-_NEIGHBOURS = Prepared(
-    text("""
+""")  # noqa: S608 - of constants
+    )
+
+
+@cache
+def _neighbours(*, count: int, is_one: bool) -> Prepared:
+    """For each place: the `count` tasks above and below it, and the one that it is next to.
+
+    Without that one, the place is the beginning or the end of its column. Project and status are compared together with
+    the position, so that only the index of columns can be used. With `=`, PostgreSQL may search the positions of all
+    projects, and at an end it finds none. It plans once only what it expects to cost no more than with known values, so
+    the count is part of the text.
+    """
+    return (PlannedOnce if is_one else Prepared)(
+        text(f"""
     WITH place AS (
         SELECT each.number, each.project_id, each.status, edge.id AS edge_id,
                coalesce(edge.position, CAST(CASE WHEN is_end THEN 'Infinity' ELSE '-Infinity' END AS float))
                    AS edge_position
-          FROM unnest(CAST(:project_ids AS bigint[]), CAST(:statuses AS task_status[]), CAST(:edge_ids AS bigint[]),
-                      CAST(:edge_refs AS text[]), CAST(:is_end AS boolean[]))
-               WITH ORDINALITY AS each (project_id, status, edge_id, edge_ref, is_end, number)
+          FROM {_ONE_PLACE if is_one else _PLACES}
           LEFT JOIN tasks AS edge
             ON edge.id = CASE WHEN edge_ref IS NULL THEN each.edge_id ELSE id_of_ref(edge_ref) END
            AND edge.project_id = each.project_id AND edge.status = each.status AND edge.deleted_at IS NULL)
@@ -65,7 +95,7 @@ _NEIGHBOURS = Prepared(
                   < (place.project_id, place.status, place.edge_position, coalesce(place.edge_id, 0))
               AND (t.project_id, t.status, t.position, t.id)
                   >= (place.project_id, place.status, float '-Infinity', 0)
-            ORDER BY t.project_id DESC, t.status DESC, t.position DESC, t.id DESC LIMIT :count)
+            ORDER BY t.project_id DESC, t.status DESC, t.position DESC, t.id DESC LIMIT {count})
           UNION ALL
           (SELECT 0, place.edge_position, place.edge_id WHERE place.edge_id IS NOT NULL)
           UNION ALL
@@ -75,10 +105,12 @@ _NEIGHBOURS = Prepared(
                   > (place.project_id, place.status, place.edge_position, coalesce(place.edge_id, 0))
               AND (t.project_id, t.status, t.position, t.id)
                   < (place.project_id, place.status, float 'Infinity', 0)
-            ORDER BY t.project_id, t.status, t.position, t.id LIMIT :count)
+            ORDER BY t.project_id, t.status, t.position, t.id LIMIT {count})
       ) AS near ON true
-""")
-)
+""")  # noqa: S608 - of constants and a number
+    )
+
+
 # The tasks of the column that must make room, in the order of their ids.
 _LOCK_NEIGHBOURS = Prepared(
     text("""
@@ -140,7 +172,7 @@ class OrderRepository:
             "targets": [None if status is None else status.value for _, status in targets],
             "space": COLUMN_LOCK,
         }
-        rows = _LOCK.rows(self._session, values)
+        rows = _lock(is_one=len(targets) == 1).rows(self._session, values)
         return {ColumnKey(row.project_id, TaskStatus(row.status)) for row in rows}
 
     def list_surroundings(
@@ -155,11 +187,11 @@ class OrderRepository:
             "edge_refs": edges["refs"],
             "is_end": [place.is_end for place in places],
             "moving": list(moving),
-            "count": count,
         }
         sides: dict[int, dict[int, list[tuple[float, int]]]] = defaultdict(lambda: defaultdict(list))
         limits: dict[int, float] = {}
-        for row in _NEIGHBOURS.rows(self._session, values):
+        statement = _neighbours(count=count, is_one=len(places) == 1)
+        for row in statement.rows(self._session, values):
             limits[row.number] = float(row.limit)
             if row.side is not None:
                 sides[row.number][row.side].append((row.position, row.id))

@@ -1,16 +1,15 @@
 """The SQL of subtasks: a parent, and everything below a task."""
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import BigInteger, select, text, union_all
+from sqlalchemy import BigInteger, select, text
 from sqlalchemy.orm import Session, aliased
 
 from app.auth.actor import Actor
-from app.database.prepared import PlannedOnce, Prepared, is_among, parameter
+from app.database.prepared import PlannedOnce, Prepared, parameter
 from app.models.tasks.fields import ACTIVE_STATUSES
 from app.models.tasks.task import Task
 from app.queries.tasks import TaskKey
@@ -21,13 +20,15 @@ from app.repositories.tasks.write import LOCKED_COLUMNS, TaskRepository, locked_
 # The triggers that keep a tree in one project check each statement, and a move takes several.
 _DEFER_CHECK = text("SET CONSTRAINTS check_task_tree DEFERRED")
 _CHECK = text("SET CONSTRAINTS check_task_tree IMMEDIATE")
+_CHECK_DELETIONS = text("SET CONSTRAINTS check_deleted_task IMMEDIATE")
 
 
 @dataclass(frozen=True, slots=True)
-class SubtaskRow:
-    """A task below another one, as it is read without a lock."""
+class TreeRow:
+    """A task above or below another one, as it is read without a lock."""
 
     id: int
+    parent_id: int | None
     project_id: int
     number: int
     is_active: bool
@@ -50,24 +51,41 @@ class TaskTreeRepository:
         rows = _below(include_deleted).rows(self._session, {"task_id": task_id})
         return [locked_task(row) for row in rows]
 
-    def list_below(self, task_ids: Collection[int]) -> Mapping[int, Sequence[SubtaskRow]]:
-        """List the tasks on all levels below each of these tasks, including deleted ones."""
-        below: dict[int, list[SubtaskRow]] = defaultdict(list)
-        for row in _ALL_BELOW.rows(self._session, {"task_ids": [*task_ids]}):
-            is_deleted = row.deleted_at is not None
-            is_active = row.status in ACTIVE_STATUSES and not is_deleted
-            below[row.head_id].append(SubtaskRow(row.id, row.project_id, row.number, is_active, is_deleted))
-        return below
+    def list_around(
+        self, task_ids: Collection[int], heads: Collection[int], *, locking: Collection[int]
+    ) -> Sequence[TreeRow]:
+        """List these tasks and those above them, and the heads and all tasks below those. Deleted ones count too.
+
+        Before it looks, it locks the trees of the projects `locking` until the commit. The triggers take the same locks
+        one after the other, so whoever needs several takes them here first, in order.
+        """
+        values = {"ids": [*task_ids, *heads], "heads": [*heads], "locking": [*locking]}
+        return [
+            TreeRow(
+                row.id,
+                row.parent_id,
+                row.project_id,
+                row.number,
+                row.status in ACTIVE_STATUSES and row.deleted_at is None,
+                row.deleted_at is not None,
+            )
+            for row in self._session.execute(_AROUND, values)
+        ]
 
     def save(self, tasks: Sequence[Task], *, at: datetime) -> None:
         for task in tasks:
             self._tasks.save_if_changed(task, at=at)
 
+    def check_deletions(self) -> None:
+        """Raises ChangesCollidedError if somebody has put a task below one that was deleted. Call it at the end."""
+        with tree_problems():
+            self._session.execute(_CHECK_DELETIONS)
+
     def defer_check(self) -> None:
         self._session.execute(_DEFER_CHECK)
 
     def check(self) -> None:
-        """Raises InvalidError for a parent that one of the tasks cannot have."""
+        """Raises what `tree_problems` raises."""
         with tree_problems():
             self._session.execute(_CHECK)
 
@@ -78,21 +96,23 @@ def _parent(actor: Actor, by_ref: bool) -> PlannedOnce:
     return PlannedOnce(statement.where(Task.project_id == parameter("project_id", BigInteger)))
 
 
-def _all_below() -> Prepared:
-    child, grandchild = aliased(Task), aliased(Task)
-    columns = ("id", "project_id", "number", "status", "deleted_at")
-    is_head = is_among(child.parent_id, "task_ids")
-    children = select(child.parent_id.label("head_id"), *(getattr(child, name) for name in columns))
-    grandchildren = select(child.parent_id.label("head_id"), *(getattr(grandchild, name) for name in columns))
-    grandchildren = grandchildren.join(child, child.id == grandchild.parent_id)
-    below = union_all(
-        children.where(is_head),
-        grandchildren.where(is_head),
-    ).subquery("below")
-    return Prepared(select(below).order_by(below.c.head_id, below.c.id))
-
-
-_ALL_BELOW = _all_below()
+# Two statements in one round trip: the second one sees what was committed until the first one had the locks. A tree has
+# three levels. With arrays of ids, PostgreSQL looks up each task by an index, however many there are.
+_AROUND = text("""
+    SELECT lock_trees(CAST(:locking AS bigint[]));
+    WITH near AS (
+        SELECT ARRAY(SELECT parent_id FROM tasks WHERE id = ANY (CAST(:ids AS bigint[])) AND parent_id IS NOT NULL)
+                   AS parents,
+               ARRAY(SELECT id FROM tasks WHERE parent_id = ANY (CAST(:heads AS bigint[]))) AS children
+    ), far AS (
+        SELECT ARRAY(SELECT parent_id FROM tasks WHERE id = ANY (parents) AND parent_id IS NOT NULL) AS grandparents,
+               ARRAY(SELECT id FROM tasks WHERE parent_id = ANY (children)) AS grandchildren
+          FROM near
+    )
+    SELECT id, parent_id, project_id, number, status, deleted_at FROM tasks
+     WHERE id = ANY (CAST(:ids AS bigint[])
+                     || (SELECT parents || children || grandparents || grandchildren FROM near, far))
+""")
 
 
 @cache

@@ -1,6 +1,6 @@
 """The SQL of single tasks: finding, locking and adding them, and reading them as JSON."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache, lru_cache
@@ -15,7 +15,7 @@ from sqlalchemy.orm.attributes import instance_dict
 from app.auth.actor import Actor
 from app.database.engine import ensure_signed, violated_constraint
 from app.database.prepared import DIALECT, PlannedOnce, Prepared, parameter
-from app.errors import InvalidError
+from app.errors import ChangesCollidedError, InvalidError, ParentDeletedError, TaskTrackerError
 from app.models.projects.project import Project
 from app.models.tasks.fields import ACTIVE_STATUSES, FIELDS, MAX_LEVELS, VERSIONED_COLUMNS
 from app.models.tasks.task import Task
@@ -43,10 +43,18 @@ from app.repositories.tasks.rows import (
 _JOINLESS_FIELDS = {field.name: TASK_FIELDS[field.name] for field in FIELDS if not field.column}
 
 
-# The constraints of a trigger.
-TREE_PROBLEMS = {
-    "ck_tasks_tree_levels": f"would put the task below itself, or have more than {MAX_LEVELS} levels",
-    "ck_tasks_tree_project": "is in another project",
+TOO_MANY_LEVELS = f"would put the task below itself, or have more than {MAX_LEVELS} levels"
+OTHER_PROJECT = "is in another project"
+PARENT_DELETED = "the task above is deleted; restore it first, or name another parent"
+RETRY_AFTER_SECONDS = 1
+# The constraints of the triggers of trees.
+_TREE_ERRORS: dict[str, Callable[[], TaskTrackerError]] = {
+    "ck_tasks_tree_levels": lambda: InvalidError.of("parent", TOO_MANY_LEVELS),
+    "ck_tasks_tree_project": lambda: InvalidError.of("parent", OTHER_PROJECT),
+    "ck_tasks_tree_parent": lambda: ParentDeletedError(PARENT_DELETED),
+    "ck_tasks_tree_children": lambda: ChangesCollidedError(
+        "somebody else has put a task below one that is deleted; try again", retry_after_seconds=RETRY_AFTER_SECONDS
+    ),
 }
 
 # The statements that a process keeps: one for each set of changed columns, and one for each selection of fields.
@@ -56,14 +64,18 @@ MAX_SELECTIONS = 128
 
 @contextmanager
 def tree_problems() -> Iterator[None]:
-    """Translate what the triggers of trees refuse. Raises InvalidError for a parent that a task cannot have."""
+    """Translate what the triggers of trees refuse.
+
+    Raises InvalidError for a parent that a task cannot have, ParentDeletedError for one that is deleted, and
+    ChangesCollidedError if a task has been put below one that this transaction deletes.
+    """
     try:
         yield
     except IntegrityError as error:
-        problem = TREE_PROBLEMS.get(violated_constraint(error) or "")
+        problem = _TREE_ERRORS.get(violated_constraint(error) or "")
         if problem is None:
             raise
-        raise InvalidError.of("parent", problem) from error
+        raise problem() from error
 
 
 class TaskRepository:
@@ -80,11 +92,20 @@ class TaskRepository:
         """Each of these tasks under its id and its ref, deleted ones too, with current values.
 
         They are locked in the order of their ids, until the commit. A task that the actor may not see is absent.
+        Refs that no task has now are looked for among the former ones. A task that was found by one stands under that,
+        too, after its present ref. It is locked after the others, because most requests name no former ref.
         """
-        values = {**keys_parameters(keys), **scope_parameters(actor)}
+        scope = scope_parameters(actor)
         locked: dict[TaskKey, Task] = {}
-        for row in _all_locked(anybody_like(actor)).rows(self._session, values):
+        for row in _all_locked(anybody_like(actor)).rows(self._session, {**keys_parameters(keys), **scope}):
             locked[row.id] = locked[row.ref] = locked_task(row[: len(_LOCKED)])
+        missing = [key for key in keys if isinstance(key, str) and key not in locked]
+        if missing:
+            for row in _former_locked(anybody_like(actor)).rows(self._session, {"refs": missing, **scope}):
+                task = locked.get(row.id) or locked_task(row[: len(_LOCKED)])
+                locked[row.id] = task
+                locked.setdefault(row.ref, task)
+                locked[row.former_ref] = task
         return locked
 
     def add(self, task: Task) -> TaskView:
@@ -102,7 +123,7 @@ class TaskRepository:
     def _write(self, statement: PlannedOnce, values: dict[str, Any]) -> TaskView:
         """Run a statement that writes a task. As for a flush, the transaction must have an actor.
 
-        Raises InvalidError for a parent that a task cannot have.
+        Raises what `tree_problems` raises.
         """
         ensure_signed(self._session)
         with tree_problems():
@@ -147,6 +168,8 @@ def _view_of(row: Any) -> TaskView:
 _COLUMNS = inspect(Task).columns
 _LOCKED = ("id", "updated_at", *VERSIONED_COLUMNS)
 LOCKED_COLUMNS = tuple(_COLUMNS[name] for name in _LOCKED)
+_KEY = select(Project.key).where(Project.id == Task.project_id).scalar_subquery()
+_PRESENT_REF = (_KEY + "-" + cast(Task.number, Text)).label("ref")
 # How values of the driver become values of the model, where the two differ.
 _CONVERSIONS = {
     name: convert for name in _LOCKED if (convert := _COLUMNS[name].type.result_processor(DIALECT, None)) is not None
@@ -163,10 +186,17 @@ def _locked(actor: Actor, deleted: bool, by_ref: bool) -> PlannedOnce:
 @cache
 def _all_locked(actor: Actor) -> Prepared:
     ids = func.array_cat(parameter("ids", ARRAY(BigInteger)), func.array(ids_of_refs().scalar_subquery()))
-    key = select(Project.key).where(Project.id == Task.project_id).scalar_subquery()
-    statement = select(*LOCKED_COLUMNS, (key + "-" + cast(Task.number, Text)).label("ref"))
-    statement = statement.where(Task.id == any_(ids), visible_to(actor))
+    statement = select(*LOCKED_COLUMNS, _PRESENT_REF).where(Task.id == any_(ids), visible_to(actor))
     return Prepared(statement.order_by(Task.id).with_for_update(key_share=True))
+
+
+@cache
+def _former_locked(actor: Actor) -> Prepared:
+    named = func.unnest(parameter("refs", ARRAY(Text))).table_valued("former_ref", name="named").render_derived()
+    former_ref = named.c.former_ref
+    statement = select(*LOCKED_COLUMNS, _PRESENT_REF, former_ref).select_from(named)
+    statement = statement.join(Task, Task.id == func.id_of_ref(former_ref))
+    return Prepared(statement.where(visible_to(actor)).order_by(Task.id).with_for_update(key_share=True, of=Task))
 
 
 def locked_task(row: Sequence[Any]) -> Task:

@@ -12,7 +12,7 @@ from app.http.identity.access import current_actor, requires
 from app.http.openapi import Blueprint, raises
 from app.http.responses import etag_of, precondition_of, value_response
 from app.schemas.tasks.bulk import BulkChange, BulkResult
-from app.services.tasks.bulk import BulkItem, Outcome
+from app.services.tasks.bulk_items import BulkItem, Outcome
 
 blueprint = Blueprint("bulk", __name__, url_prefix="/api/v1/tasks/bulk", description="Changing many tasks at once")
 

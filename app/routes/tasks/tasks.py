@@ -7,7 +7,7 @@ from flask import Response
 
 from app.auth.permissions import Permission
 from app.composition.services import services
-from app.errors import HasSubtasksError, OpenSubtasksError, ProjectArchivedError
+from app.errors import HasSubtasksError, OpenSubtasksError, ParentDeletedError, ProjectArchivedError
 from app.http.downloads import csv_response
 from app.http.file_answers import CSV
 from app.http.identity.access import current_actor, requires
@@ -71,7 +71,7 @@ def export_tasks(query: TaskQuery) -> Response:
 @requires(Permission.TASK_CREATE)
 @blueprint.arguments(TaskInput)
 @blueprint.response(201, Task, headers=LOCATION)
-@raises(ProjectArchivedError)
+@raises(ParentDeletedError, ProjectArchivedError)
 @versioned
 def create_task(values: TaskChanges) -> Response:
     """Create a task."""
@@ -117,7 +117,7 @@ def list_task_history(query: dict[str, Any], task_id: TaskKey) -> Response:
 @blueprint.arguments(TaskReplacement)
 @blueprint.arguments(Cascade, location="query")
 @blueprint.response(200, Task)
-@raises(OpenSubtasksError, ProjectArchivedError)
+@raises(OpenSubtasksError, ParentDeletedError, ProjectArchivedError)
 @versioned
 def replace_task(values: TaskChanges, query: dict[str, bool], task_id: TaskKey) -> Response:
     """Replace a task. With `If-Match`, the answer is 412 if the task has changed since you read it.
@@ -133,7 +133,7 @@ def replace_task(values: TaskChanges, query: dict[str, bool], task_id: TaskKey) 
 @blueprint.arguments(TaskPatch)
 @blueprint.arguments(Cascade, location="query")
 @blueprint.response(200, Task)
-@raises(OpenSubtasksError, ProjectArchivedError)
+@raises(OpenSubtasksError, ParentDeletedError, ProjectArchivedError)
 @versioned
 def change_task(values: TaskChanges, query: dict[str, bool], task_id: TaskKey) -> Response:
     """Change some fields of a task. With `If-Match`, the answer is 412 if the task has changed since you read it.
@@ -182,12 +182,12 @@ def delete_task(query: dict[str, bool], task_id: TaskKey) -> Response:
 @blueprint.post("/<task:task_id>/restore")
 @requires(Permission.TASK_RESTORE)
 @blueprint.response(200, Task)
-@raises(ProjectArchivedError)
+@raises(ParentDeletedError, ProjectArchivedError)
 @versioned
 def restore_task(task_id: TaskKey) -> Response:
     """Restore a deleted task. Managers and admins only.
 
-    If the task is not deleted, the answer is 404.
+    If the task is not deleted, the answer is 404. A task below a deleted one is not restored before that (409).
     """
     return versioned_response(services().tasks.restore(current_actor(), task_id))
 

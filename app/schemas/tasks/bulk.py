@@ -10,7 +10,7 @@ from app.schemas.base import BoundedList, Flag, StrictSchema, Text
 from app.schemas.tasks.inputs import Labels, TaskPatch
 from app.schemas.tasks.keys import TaskReference
 from app.schemas.tasks.order import TaskMove
-from app.services.tasks import bulk
+from app.services.tasks import bulk_items
 
 MAX_ITEMS = 500
 MAX_IF_MATCH_LENGTH = 1_000
@@ -54,16 +54,16 @@ class BulkItem(StrictSchema):
 
     @validates_schema
     def _has_one_verb(self, values: dict[str, Any], **_kwargs: Any) -> None:
-        verbs = [verb for verb in bulk.Verb if verb in values]
+        verbs = [verb for verb in bulk_items.Verb if verb in values]
         if not verbs:
-            raise ValidationError(f"Name one of: {', '.join(bulk.Verb)}.")
+            raise ValidationError(f"Name one of: {', '.join(bulk_items.Verb)}.")
         if len(verbs) > 1:
             raise ValidationError(f"Only one of {', '.join(verbs)} can be done in an item.")
 
     @post_load
-    def _item(self, values: dict[str, Any], **_kwargs: Any) -> bulk.BulkItem:
-        verb = next(verb for verb in bulk.Verb if verb in values)
-        return bulk.BulkItem(values["task"], verb, values[verb], values.get("if_match"))
+    def _item(self, values: dict[str, Any], **_kwargs: Any) -> bulk_items.BulkItem:
+        verb = next(verb for verb in bulk_items.Verb if verb in values)
+        return bulk_items.BulkItem(values["task"], verb, values[verb], values.get("if_match"))
 
 
 class BulkChange(StrictSchema):

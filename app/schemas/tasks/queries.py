@@ -99,7 +99,7 @@ class TaskFilters(StrictSchema):
     archived = fields.Boolean(
         metadata={
             "description": "`true`: only tasks of archived projects; `false`: only others; absent: only others, unless "
-            "`project` or `ref` names some"
+            "`project`, `ref` or `parent` names some"
         }
     )
 
@@ -172,8 +172,8 @@ class TaskListQuery(TaskFilters, SelectionFields, PageQuery):
 
 
 class AssignedTaskListQuery(TaskListQuery):
-    """The tasks of one assignee, whom the path names already."""
+    """The tasks of one assignee, whom the path names. It leaves out the assignee of a view."""
 
     class Meta:  # noqa: D106
         unknown = RAISE
-        exclude = ("assignee", "view")
+        exclude = ("assignee",)

@@ -2,8 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from app.auth.actor import Actor
@@ -25,69 +23,14 @@ from app.models.tasks.task import Task
 from app.queries.pages import Precondition, ensure_unchanged
 from app.queries.tasks import TaskKey
 from app.repositories.tasks.bulk import BulkRepository, Loaded
-from app.repositories.tasks.tree import SubtaskRow
 from app.repositories.tasks.write import TaskRepository
+from app.services.tasks.bulk_items import BulkItem, Outcome, Verb, within
+from app.services.tasks.bulk_trees import BulkTrees
 from app.services.tasks.order import Mover, Moving
 from app.services.tasks.tree import TaskTree
 from app.services.tasks.write import TaskChanges, TaskService
 
-
-class Verb(StrEnum):
-    """What happens to a task. The value is the name of the field that says it."""
-
-    PATCH = "patch"
-    MOVE = "move"
-    DELETE = "delete"
-    RESTORE = "restore"
-    ADD_LABELS = "add_labels"
-    REMOVE_LABELS = "remove_labels"
-    ASSIGN = "assign"
-
-
 PERMISSIONS = {Verb.DELETE: Permission.TASK_DELETE, Verb.RESTORE: Permission.TASK_RESTORE}
-
-
-@dataclass(frozen=True, slots=True)
-class BulkItem:
-    """One task and what happens to it: the changes of a patch, a move, labels, or the name of an assignee."""
-
-    key: TaskKey
-    verb: Verb
-    value: Any = None
-    # The text of If-Match for this task.
-    if_match: str | None = None
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What has become of an item: the task's ref and version, or the error that refused it."""
-
-    item: BulkItem
-    task: Task | None = None
-    was_active: bool = False
-    # The project that the task was in.
-    project_id: int = 0
-    error: TaskTrackerError | None = None
-    ref: str = ""
-    version: int = 0
-    is_changed: bool = False
-
-    @property
-    def has_closed(self) -> bool:
-        return self.task is not None and self.was_active and not self.task.is_active and self.task.deleted_at is None
-
-    @property
-    def has_moved(self) -> bool:
-        """True if the task is in another project."""
-        return self.task is not None and self.task.project_id != self.project_id
-
-    @property
-    def is_deleted(self) -> bool:
-        return self.item.verb is Verb.DELETE
-
-    @property
-    def has_new_parent(self) -> bool:
-        return self.item.verb is Verb.PATCH and self.item.value.get("parent") is not None
 
 
 class BulkService(TaskService):
@@ -107,6 +50,7 @@ class BulkService(TaskService):
         self._bulk = bulk
         self._loaded_projects = loaded.projects
         self._loaded_users = loaded.users
+        self._trees = BulkTrees(tree)
         self._mover = mover
 
     def change_all(
@@ -137,7 +81,7 @@ class BulkService(TaskService):
             self._move(
                 [each for each in outcomes if each.item.verb is Verb.MOVE and each.error is None], columns, tasks
             )
-            self._ensure_tree([outcome for outcome in outcomes if outcome.error is None])
+            self._trees.refuse_what_breaks_them([outcome for outcome in outcomes if outcome.error is None])
             refused = [outcome for outcome in outcomes if outcome.error is not None]
             if refused and is_atomic:
                 raise BulkRefusedError(
@@ -191,7 +135,7 @@ class BulkService(TaskService):
                 case _:
                     self._apply(actor, task, _changes_of(item))
         except TaskTrackerError as error:
-            return _within(item, error)
+            return within(item, error)
         return None
 
     def _move(self, outcomes: Sequence[Outcome], columns: Collection[Any], tasks: Mapping[TaskKey, Task]) -> None:
@@ -199,47 +143,16 @@ class BulkService(TaskService):
         if moves:
             self._mover.move(moves, columns, tasks=tasks, at=self._calendar.now())
         for outcome, moving in zip(outcomes, moves, strict=True):
-            outcome.error = None if moving.error is None else _within(outcome.item, moving.error)
-
-    def _ensure_tree(self, outcomes: Sequence[Outcome]) -> None:
-        """Refuse what the tasks below a task do not allow, unless the same request sees to them."""
-        heads = [each.task for each in outcomes if each.task and (each.has_closed or each.is_deleted or each.has_moved)]
-        if not heads:
-            return
-        below, is_settled = self._tree.list_below(heads), False
-        while not is_settled:
-            # An item that is refused no longer sees to the tasks above it.
-            done = [each for each in outcomes if each.error is None]
-            closed = {each.task.id for each in done if each.task and each.has_closed}
-            deleted = {each.task.id for each in done if each.task and each.is_deleted}
-            for outcome in done:
-                outcome.error = self._refusal_by_tree(outcome, below, closed, deleted)
-            is_settled = all(outcome.error is None for outcome in done)
-
-    def _refusal_by_tree(
-        self, outcome: Outcome, below: Mapping[int, Sequence[SubtaskRow]], closed: set[int], deleted: set[int]
-    ) -> TaskTrackerError | None:
-        task = outcome.task
-        assert task is not None  # noqa: S101 - of `_refusal`
-        of_task = below.get(task.id, ())
-        present = [each for each in of_task if not each.is_deleted]
-        try:
-            if outcome.is_deleted:
-                self._tree.ensure_may_delete(present, deleted)
-            if outcome.has_closed:
-                self._tree.ensure_may_close(present, closed | deleted)
-            if outcome.has_moved and of_task:
-                raise InvalidError.of("project", "there are tasks below; move it alone, and they come along")
-            if task.parent_id in deleted and not outcome.is_deleted and outcome.has_new_parent:
-                raise InvalidError.of("parent", "is deleted by the same request")
-        except TaskTrackerError as error:
-            return _within(outcome.item, error)
-        return None
+            outcome.error = None if moving.error is None else within(outcome.item, moving.error)
 
     def _save(self, outcomes: Sequence[Outcome], tasks: Mapping[TaskKey, Task]) -> None:
         done = [each for each in outcomes if each.error is None and each.task is not None]
         saved = self._bulk.save_changed([each.task for each in done if each.task], at=self._calendar.now())
-        refs = {id(task): key for key, task in tasks.items() if isinstance(key, str)}
+        refs: dict[int, str] = {}
+        for key, locked in tasks.items():
+            if isinstance(key, str):
+                # The present ref comes before a former one.
+                refs.setdefault(id(locked), key)
         for outcome in done:
             task = outcome.task
             assert task is not None  # noqa: S101
@@ -306,13 +219,3 @@ def _with_labels(task: Task, labels: Sequence[str]) -> list[str]:
     if len(all_labels) > MAX_LABELS:
         raise InvalidError.of("labels", f"a task has at most {MAX_LABELS} labels")
     return all_labels
-
-
-def _within(item: BulkItem, error: TaskTrackerError) -> TaskTrackerError:
-    """The error, with pointers into the item instead of its changes."""
-    has_fields = item.verb in {Verb.PATCH, Verb.MOVE}
-    error.problems = tuple(
-        FieldProblem(f"/{item.verb.value}{problem.pointer if has_fields else ''}", problem.detail)
-        for problem in error.problems
-    )
-    return error

@@ -1,6 +1,6 @@
 """What becomes of the tasks below a task that is closed, deleted or moved to another project? See docs/adr/033."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from app.auth.actor import Actor
@@ -9,7 +9,7 @@ from app.models.projects.project import Project
 from app.models.tasks.task import Task
 from app.queries.tasks import TaskKey
 from app.repositories.projects import ProjectRepository
-from app.repositories.tasks.tree import SubtaskRow, TaskTreeRepository
+from app.repositories.tasks.tree import TaskTreeRepository, TreeRow
 
 # A message names as many subtasks.
 MAX_NAMED = 10
@@ -58,13 +58,17 @@ class TaskTree:
             each.delete(at=at)
         self._tree.save(below, at=at)
 
-    def ensure_may_close(self, below: Sequence[SubtaskRow], done_with: Collection[int]) -> None:
+    def end_deletion(self) -> None:
+        """Raises ChangesCollidedError if somebody else has put a task below a deleted one. Save all tasks before."""
+        self._tree.check_deletions()
+
+    def ensure_may_close(self, below: Sequence[TreeRow], done_with: Collection[int]) -> None:
         """Raises OpenSubtasksError unless all open tasks below are among those that the same request closes."""
         open_tasks = [each for each in below if each.is_active and each.id not in done_with]
         if open_tasks:
             raise OpenSubtasksError(f"{self._names(open_tasks)} still open; close them first, or in the same request")
 
-    def ensure_may_delete(self, below: Sequence[SubtaskRow], done_with: Collection[int]) -> None:
+    def ensure_may_delete(self, below: Sequence[TreeRow], done_with: Collection[int]) -> None:
         """Raises HasSubtasksError unless all tasks below are among those that the same request deletes."""
         left = [each for each in below if each.id not in done_with]
         if left:
@@ -72,9 +76,15 @@ class TaskTree:
                 f"{self._names(left)} below this task; move them first, or delete them in the same request"
             )
 
-    def list_below(self, tasks: Sequence[Task]) -> Mapping[int, Sequence[SubtaskRow]]:
-        """List the tasks below each of these tasks, including deleted ones, in one statement."""
-        return self._tree.list_below([task.id for task in tasks])
+    def list_around(
+        self, task_ids: Collection[int], heads: Collection[int], *, locking: Collection[int]
+    ) -> Sequence[TreeRow]:
+        """List these tasks and those above them, and the heads and all tasks below those.
+
+        Before it looks, it keeps everybody else from changing the trees of the projects `locking`. Call it once, after
+        tasks and projects have been locked.
+        """
+        return self._tree.list_around(task_ids, heads, locking=locking)
 
     def begin_move(self, task: Task, project: Project) -> Sequence[Task]:
         """Take everything below a task, also what is deleted, along to its new project. Return the tasks.
@@ -94,7 +104,7 @@ class TaskTree:
             self._tree.save(below, at=at)
             self._tree.check()
 
-    def _names(self, tasks: Sequence[Task | SubtaskRow]) -> str:
+    def _names(self, tasks: Sequence[Task | TreeRow]) -> str:
         """The refs of tasks, as the subject of a sentence about them."""
         key = self._projects.get_by_id(tasks[0].project_id).key
         refs = [f"{key}-{task.number}" for task in tasks[:MAX_NAMED]]

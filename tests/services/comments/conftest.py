@@ -17,19 +17,9 @@ def views(services):
 
 
 @pytest.fixture
-def ann(member):
-    return member("ann", Role.USER)
-
-
-@pytest.fixture
 def bob(member):
+    """Somebody whom comments mention in small letters."""
     return member("Bob", Role.USER)
-
-
-@pytest.fixture
-def chief(member):
-    """A manager in OPS."""
-    return member("chief", Role.MANAGER)
 
 
 @pytest.fixture

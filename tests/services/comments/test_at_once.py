@@ -1,13 +1,12 @@
 """Comments written at the same moment. Each test has a database of its own, where transactions commit."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
-from app.composition.resources import Resources
 from app.composition.services import serving
 from app.errors import NotFoundError, PreconditionFailedError
 from app.models.comments.comment import Comment
@@ -16,7 +15,6 @@ from app.models.people.user import Role
 from app.models.tasks.task import Task
 from app.queries.comments import CommentQuery
 from tests import factories as all_factories
-from tests import servers
 from tests.at_once import at_once
 
 CALLERS = 4
@@ -146,11 +144,3 @@ def world(own_resources):
         task = all_factories.Task(creator_id=boss.id)
         session.commit()
         return World(Actor(boss.id, boss.username, Role.ADMIN, frozenset()), task.id)
-
-
-@pytest.fixture
-def own_resources(base_settings, postgres_url, job_queue, redis):
-    with servers.migrated_database(postgres_url) as url:
-        resources = Resources(replace(base_settings, database_url=url), job_queue=job_queue)
-        yield resources
-        resources.engine.dispose()

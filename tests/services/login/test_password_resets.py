@@ -7,7 +7,6 @@ from sqlalchemy.orm import Session
 
 from app.auth.passwords import is_password
 from app.auth.reset_tokens import digest_of_text
-from app.composition.resources import Resources
 from app.composition.services import serving
 from app.errors import (
     CannotLogInError,
@@ -25,7 +24,6 @@ from app.models.login.password_reset import PasswordReset
 from app.models.people.user import Role, User
 from app.settings import RateLimit
 from tests import factories as all_factories
-from tests import servers
 from tests.at_once import at_once
 from tests.factories import PASSWORD
 
@@ -212,13 +210,6 @@ class TestAtOnce:
         with serving(own_resources) as services:
             password = f"{NEW_PASSWORD} {spent.index(True)}"
             assert services.login.log_in(login="ada", password=password, address=HOME)
-
-    @pytest.fixture
-    def own_resources(self, base_settings, postgres_url, job_queue, redis):
-        with servers.migrated_database(postgres_url) as url:
-            resources = Resources(replace(base_settings, database_url=url), job_queue=job_queue)
-            yield resources
-            resources.engine.dispose()
 
 
 def spend(service, made, *, new_password=NEW_PASSWORD):

@@ -203,6 +203,30 @@ class TestLists:
         assert titles(services, reader, **filters) == expected
         assert sorted(exported(services, reader, **filters)) == expected
 
+    @pytest.mark.parametrize(
+        ("filters", "expected"),
+        [
+            ({"parent": "OPS-1"}, ["Below"]),
+            ({"parent": "id"}, ["Below"]),
+            ({"parent": "OPS-1", "archived": False}, []),
+            ({"parent": "none"}, ["Other"]),
+        ],
+    )
+    def test_a_parent_asks_for_the_tasks_below_it(
+        self, services, service, boss, factories, acting_as, ops, filters, expected
+    ):
+        parent = factories.Task(title="One", project_id=ops.id)
+        factories.Task(title="Below", project_id=ops.id, parent_id=parent.id)
+        factories.Task(title="Other")
+        service.archive(boss, "OPS")
+        reader = acting_as(factories.User(role=Role.ADMIN))
+        named = filters | ({"parent": parent.id} if filters["parent"] == "id" else {})
+
+        assert titles(services, reader, **named) == expected
+        assert exported(services, reader, **named) == expected
+        columns, _was_cached = services.board.open(reader, TaskQuery(**named))
+        assert [item["title"] for column in columns for item in column.page.items] == expected
+
     def test_of_active_tasks_leave_them_out(self, services, reader):
         (page,) = services.task_views.list_active(reader, Shape.of(title="title"))
 
@@ -240,6 +264,18 @@ class TestPast:
             ["One"],
         ]
         assert all(titles(services, boss, as_of=instant, projects=("OPS",)) == ["One"] for instant in instants)
+
+    def test_the_tasks_below_a_task_are_listed_as_of_a_time_when_it_was_archived(
+        self, services, service, boss, factories, ops, clock
+    ):
+        services.tasks.create(boss, {"title": "One", "project": "OPS"})
+        services.tasks.create(boss, {"title": "Below", "project": "OPS", "parent": "OPS-1"})
+        service.archive(boss, "OPS")
+        instant = clock()
+        clock.advance(hours=1)
+        service.restore(boss, "OPS")
+
+        assert titles(services, boss, as_of=instant, parent="OPS-1") == ["Below"]
 
     def test_the_history_of_a_task_gets_no_version(self, services, service, boss, archived_task):
         service.restore(boss, "OPS")

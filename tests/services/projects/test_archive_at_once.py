@@ -2,22 +2,20 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
-from app.composition.resources import Resources
 from app.composition.services import serving
 from app.errors import ProjectArchivedError
 from app.models.people.user import Role
 from app.models.projects.project import Project
 from app.models.tasks.task import Task
 from tests import factories as all_factories
-from tests import servers
-from tests.at_once import at_once
+from tests.at_once import at_once, is_waiting
 from tests.servers import wait_for
 
 CALLERS = 6
@@ -30,7 +28,7 @@ class TestArchive:
         with own_resources.new_session() as session, ThreadPoolExecutor(1) as thread:
             session.execute(UPDATE, {"task_id": stage.task_id})
             archiving = thread.submit(run_archive, own_resources, stage)
-            assert wait_for(lambda: is_waiting(own_resources))
+            assert wait_for(lambda: is_waiting(own_resources.engine))
             session.commit()
 
             assert archiving.result(timeout=20)["archived_at"]
@@ -39,7 +37,7 @@ class TestArchive:
         with own_resources.new_session() as session, ThreadPoolExecutor(1) as thread:
             session.execute(text("UPDATE projects SET archived_at = now() WHERE key = 'OPS'"))
             writing = thread.submit(run_change, own_resources, stage)
-            assert wait_for(lambda: is_waiting(own_resources))
+            assert wait_for(lambda: is_waiting(own_resources.engine))
             session.commit()
 
             with pytest.raises(ProjectArchivedError):
@@ -78,14 +76,6 @@ def run_change(resources, stage):
         return services.tasks.change(stage.boss, stage.task_id, {"title": "Late"})
 
 
-def is_waiting(resources):
-    with resources.engine.connect() as connection:
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return connection.scalar(text(waiting)) == 1
-
-
 @dataclass(frozen=True)
 class Stage:
     boss: Actor
@@ -102,11 +92,3 @@ def stage(own_resources):
         task, moving = (all_factories.Task(project_id=project.id, creator_id=boss.id) for _ in range(2))
         session.commit()
         return Stage(Actor(boss.id, boss.username, Role.ADMIN, frozenset()), task.id, moving.id)
-
-
-@pytest.fixture
-def own_resources(base_settings, postgres_url, job_queue, redis):
-    with servers.migrated_database(postgres_url) as url:
-        resources = Resources(replace(base_settings, database_url=url), job_queue=job_queue)
-        yield resources
-        resources.engine.dispose()

@@ -27,10 +27,35 @@ class TestDetails:
     def test_a_list_leaves_out_descriptions(self, service, boss, ops):
         (_, summary) = service.list_page(boss, cursor=None, limit=9).items
 
-        assert set(service.get(boss, "OPS").values) - set(summary) == {"description"}
+        assert set(service.get(boss, "OPS").values) - set(summary) == {"description", "task_counts"}
 
     def test_limits_are_of_the_active_statuses(self):
         assert set(LIMITED_STATUSES) == set(ACTIVE_STATUSES)
+
+
+class TestCounts:
+    def test_stand_beside_the_limits(self, service, boss, ops, factories):
+        for status in ("todo", "todo", "blocked", "done"):
+            factories.Task(project_id=ops.id, status=status)
+        factories.Task(project_id=ops.id, deleted_at="2026-03-09T12:00:00Z")
+        factories.Task()
+
+        assert service.get(boss, "OPS").values["task_counts"] == {"todo": 2, "in_progress": 0, "blocked": 1}
+
+    def test_more_than_the_limit_is_refused_by_nothing(self, services, service, boss, ops):
+        service.change(boss, "OPS", wip_limits={"todo": 1})
+        for _ in range(2):
+            services.tasks.create(boss, {"title": "One", "project": "OPS"})
+
+        assert service.get(boss, "OPS").values["task_counts"]["todo"] == 2
+
+    def test_outdate_what_a_client_keeps_but_not_what_it_wants_to_overwrite(self, service, boss, ops, factories):
+        before = service.get(boss, "OPS")
+        factories.Task(project_id=ops.id)
+        after = service.get(boss, "OPS")
+
+        assert before.freshness != after.freshness
+        assert before.version == after.version
 
 
 class TestInput:

@@ -7,7 +7,7 @@ from app.errors import BulkRefusedError, ForbiddenError, InvalidError, NotFoundE
 from app.models.projects.project import Project
 from app.models.tasks.fields import MAX_LABELS, TaskPriority, TaskStatus
 from app.models.tasks.task import Task
-from app.services.tasks.bulk import BulkItem, Verb
+from app.services.tasks.bulk_items import BulkItem, Verb
 
 TODO, DONE = TaskStatus.TODO, TaskStatus.DONE
 PATCH, MOVE, DELETE, RESTORE = Verb.PATCH, Verb.MOVE, Verb.DELETE, Verb.RESTORE

@@ -1,19 +1,14 @@
 """Many tasks changed by several people at the same moment. Each test has a database of its own."""
 
-from dataclasses import replace
-
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.auth.actor import Actor
-from app.composition.resources import Resources
-from app.models.people.user import Role
+from app.errors import ChangesCollidedError
 from app.models.tasks.fields import TaskStatus
 from app.models.tasks.task import Task
-from app.services.tasks.bulk import BulkItem, Verb
+from app.services.tasks.bulk_items import BulkItem, Verb
 from tests import factories as all_factories
-from tests import servers
 from tests.at_once import at_once
 
 TASKS = 40
@@ -22,12 +17,12 @@ TURNS = 10
 
 
 class TestOppositeOrders:
-    def test_of_changes_wait_for_each_other_and_lose_nothing(self, own_resources, boss, task_ids):
+    def test_of_changes_wait_for_each_other_and_lose_nothing(self, own_resources, own_boss, task_ids):
         def act(services, number):
             for turn in range(TURNS):
                 in_order = task_ids if number % 2 else task_ids[::-1]
                 items = [BulkItem(task_id, Verb.PATCH, {"title": f"By {number}, {turn}"}) for task_id in in_order]
-                outcomes = services.task_bulk.change_all(boss, items, precondition_of=None, is_atomic=True)
+                outcomes = services.task_bulk.change_all(own_boss, items, precondition_of=None, is_atomic=True)
                 assert all(outcome.is_changed for outcome in outcomes)
 
         at_once(own_resources, act, count=CALLERS)
@@ -38,7 +33,7 @@ class TestOppositeOrders:
         assert len({row.title for row in rows}) == 1
         assert {row.version for row in rows} == {1 + CALLERS * TURNS}
 
-    def test_of_moves_between_columns(self, own_resources, boss, task_ids):
+    def test_of_moves_between_columns(self, own_resources, own_boss, task_ids):
         statuses = [TaskStatus.TODO, TaskStatus.DONE]
 
         def act(services, number):
@@ -48,7 +43,7 @@ class TestOppositeOrders:
                     BulkItem(task_id, Verb.MOVE, {"status": statuses[(index + turn) % 2], "after": None})
                     for index, task_id in enumerate(in_order)
                 ]
-                services.task_bulk.change_all(boss, items, precondition_of=None, is_atomic=True)
+                services.task_bulk.change_all(own_boss, items, precondition_of=None, is_atomic=True)
 
         at_once(own_resources, act, count=CALLERS)
 
@@ -57,27 +52,44 @@ class TestOppositeOrders:
         assert len(set(rows)) == TASKS
 
 
-@pytest.fixture
-def boss(own_resources):
-    with Session(own_resources.engine) as session:
-        all_factories.bind(session)
-        user = all_factories.User(role=Role.ADMIN)
-        session.commit()
-        return Actor(user.id, user.username, Role.ADMIN, frozenset())
+class TestTwoProjects:
+    def test_whose_trees_are_changed_in_opposite_orders_do_not_wait_in_a_circle(self, own_resources, own_boss):
+        with Session(own_resources.engine) as session:
+            all_factories.bind(session)
+            web = all_factories.Project(key="WEB")
+            projects = [1, web.id]
+            parents = {id_: all_factories.Task(creator_id=own_boss.user_id, project_id=id_).id for id_ in projects}
+            # Each caller has tasks of its own, and changes first those of one project and then those of the other.
+            tasks = [
+                [
+                    (all_factories.Task(creator_id=own_boss.user_id, project_id=id_).id, parents[id_])
+                    for id_ in order
+                    for _ in range(10)
+                ]
+                for order in (projects, projects[::-1])
+            ]
+            session.commit()
+
+        def act(services, number):
+            collisions = 0
+            for turn in range(TURNS * 3):
+                items = [
+                    BulkItem(task_id, Verb.PATCH, {"parent": parent_id if turn % 2 == 0 else None})
+                    for task_id, parent_id in tasks[number]
+                ]
+                try:
+                    services.task_bulk.change_all(own_boss, items, precondition_of=None, is_atomic=True)
+                except ChangesCollidedError:
+                    collisions += 1
+            return collisions
+
+        assert at_once(own_resources, act, count=2) == [0, 0]
 
 
 @pytest.fixture
-def task_ids(own_resources, boss):
+def task_ids(own_resources, own_boss):
     with Session(own_resources.engine) as session:
         all_factories.bind(session)
-        tasks = [all_factories.Task(creator_id=boss.user_id) for _ in range(TASKS)]
+        tasks = [all_factories.Task(creator_id=own_boss.user_id) for _ in range(TASKS)]
         session.commit()
         return [task.id for task in tasks]
-
-
-@pytest.fixture
-def own_resources(base_settings, postgres_url, job_queue, redis):
-    with servers.migrated_database(postgres_url) as url:
-        resources = Resources(replace(base_settings, database_url=url), job_queue=job_queue)
-        yield resources
-        resources.engine.dispose()

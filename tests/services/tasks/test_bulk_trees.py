@@ -1,12 +1,23 @@
 """Many changes at once, and a move, where there are tasks below, rules of recurrence and archived projects."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from app.errors import BulkRefusedError, HasSubtasksError, InvalidError, OpenSubtasksError, ProjectArchivedError
+from app.errors import (
+    BulkRefusedError,
+    FieldProblem,
+    HasSubtasksError,
+    InvalidError,
+    OpenSubtasksError,
+    ParentDeletedError,
+    ProjectArchivedError,
+)
 from app.job_queue import JobName
 from app.models.tasks.fields import TaskStatus
 from app.queries.tasks import TaskQuery
-from app.services.tasks.bulk import BulkItem, Verb
+from app.services.tasks.bulk_items import BulkItem, Verb
+from tests.unhurried import UNHURRIED
 
 DONE = TaskStatus.DONE
 
@@ -78,6 +89,27 @@ class TestDeleting:
         assert deleted.error is None
 
 
+class TestRestoring:
+    def test_waits_for_the_task_above(self, change, services, boss, session, chain):
+        services.tasks.delete(boss, chain[0].id, cascade=True)
+
+        outcomes = change(boss, *((task.id, Verb.RESTORE, True) for task in chain[1:]), is_atomic=False)
+        assert [type(outcome.error) for outcome in outcomes] == [ParentDeletedError] * 2
+
+        change(boss, *((task.id, Verb.RESTORE, True) for task in reversed(chain)))
+        for task in chain:
+            session.refresh(task)
+        assert [task.deleted_at for task in chain] == [None] * 3
+
+    def test_a_single_one_waits_too(self, services, boss, chain):
+        services.tasks.delete(boss, chain[0].id, cascade=True)
+
+        with pytest.raises(ParentDeletedError):
+            services.tasks.restore(boss, chain[1].id)
+        for task in chain:
+            services.tasks.restore(boss, task.id)
+
+
 class TestFormerRefs:
     def test_name_tasks_of_moves(self, services, boss, factories):
         factories.Project(key="WEB")
@@ -110,11 +142,113 @@ class TestParents:
             session.refresh(task)
         assert {task.parent_id for task in tasks} == {parent.id}
 
-    def test_a_circle_is_refused_and_named(self, change, boss, factories):
+    def test_of_a_circle_the_last_item_is_refused(self, change, boss, session, factories):
+        first, second, other = (factories.Task() for _ in range(3))
+
+        outcomes = change(
+            boss,
+            (first.id, Verb.PATCH, {"parent": second.id}),
+            (second.id, Verb.PATCH, {"parent": first.id, "title": "New"}),
+            (other.id, Verb.PATCH, {"title": "New"}),
+            is_atomic=False,
+        )
+
+        assert [type(outcome.error) for outcome in outcomes] == [type(None), InvalidError, type(None)]
+        assert outcomes[1].error.problems == (
+            FieldProblem("/patch/parent", "would put the task below itself, or have more than 3 levels"),
+        )
+        for task in (first, second, other):
+            session.refresh(task)
+        assert [(task.parent_id, task.title == "New") for task in (first, second, other)] == [
+            (second.id, False),
+            (None, False),
+            (None, True),
+        ]
+
+    def test_a_circle_refuses_all_if_all_are_wanted(self, change, boss, factories):
         first, second = factories.Task(), factories.Task()
 
-        with pytest.raises(InvalidError, match=rf"task ({first.id}|{second.id}) has its parent below itself"):
+        with pytest.raises(BulkRefusedError) as caught:
             change(boss, (first.id, Verb.PATCH, {"parent": second.id}), (second.id, Verb.PATCH, {"parent": first.id}))
+
+        assert [type(item.error) for item in caught.value.items] == [type(None), InvalidError]
+
+    def test_a_fourth_level_is_refused_item_by_item(self, change, boss, session, factories, chain):
+        tasks = [factories.Task() for _ in range(3)]
+        parents = [chain[2].id, chain[1].id, tasks[1].id]
+
+        outcomes = change(
+            boss,
+            *((task.id, Verb.PATCH, {"parent": parent}) for task, parent in zip(tasks, parents, strict=True)),
+            is_atomic=False,
+        )
+
+        assert [type(outcome.error) for outcome in outcomes] == [InvalidError, type(None), InvalidError]
+        for task in tasks:
+            session.refresh(task)
+        assert [task.parent_id for task in tasks] == [None, chain[1].id, None]
+
+    def test_only_the_end_counts(self, change, boss, session, factories, chain):
+        """By itself, the first item would make a fourth level."""
+        above = factories.Task()
+
+        change(
+            boss,
+            (chain[0].id, Verb.PATCH, {"parent": above.id}),
+            (chain[2].id, Verb.PATCH, {"parent": above.id}),
+        )
+
+        for task in chain:
+            session.refresh(task)
+        assert [task.parent_id for task in chain] == [above.id, chain[0].id, above.id]
+
+    def test_what_is_refused_makes_other_places_too_deep(self, change, boss, factories, chain):
+        """The second item can only be done if the last task leaves, and that task is refused."""
+        above, four = factories.Task(), factories.Task(parent_id=factories.Task(parent_id=factories.Task().id).id)
+
+        outcomes = change(
+            boss,
+            (chain[0].id, Verb.PATCH, {"parent": above.id}),
+            (chain[2].id, Verb.PATCH, {"parent": four.id}),
+            is_atomic=False,
+        )
+
+        assert [type(outcome.error) for outcome in outcomes] == [InvalidError] * 2
+
+    def test_a_parent_that_moves_away_in_the_same_request_is_refused(self, change, boss, factories):
+        factories.Project(key="WEB")
+        parent, task = factories.Task(), factories.Task()
+
+        moved, refused = change(
+            boss,
+            (parent.id, Verb.PATCH, {"project": "WEB"}),
+            (task.id, Verb.PATCH, {"parent": parent.id}),
+            is_atomic=False,
+        )
+
+        assert moved.error is None
+        assert refused.error.problems == (FieldProblem("/patch/parent", "is in another project"),)
+
+    @settings(UNHURRIED, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(moves=st.lists(st.tuples(st.integers(0, 7), st.integers(-1, 7)), max_size=8, unique_by=lambda move: move[0]))
+    def test_the_database_never_has_to_refuse(self, change, boss, session, factories, moves):
+        tasks = [factories.Task() for _ in range(8)]
+        for child, parent in ((1, 0), (2, 1), (4, 3), (5, 4), (6, 3)):
+            tasks[child].parent_id = tasks[parent].id
+        session.flush()
+        before = [task.parent_id for task in tasks]
+
+        outcomes = change(
+            boss,
+            *((tasks[n].id, Verb.PATCH, {"parent": None if to < 0 else tasks[to].id}) for n, to in moves),
+            is_atomic=False,
+        )
+
+        refused = {n for (n, _to), outcome in zip(moves, outcomes, strict=True) if outcome.error is not None}
+        wished = {n: None if to < 0 else tasks[to].id for n, to in moves if n not in refused}
+        for n, task in enumerate(tasks):
+            session.refresh(task)
+            assert task.parent_id == wished.get(n, before[n])
 
     def test_a_task_with_others_below_moves_to_another_project_by_itself(self, change, boss, factories, chain):
         factories.Project(key="WEB")

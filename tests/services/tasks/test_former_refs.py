@@ -7,11 +7,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select, text
 
-from app.errors import NotFoundError
+from app.errors import InvalidError, NotFoundError
 from app.models.people.user import Role
+from app.models.tasks.fields import TaskStatus
 from app.models.tasks.former_ref import FormerRef
 from app.models.tasks.task import Task
 from app.queries.tasks import TaskQuery
+from app.services.tasks.bulk_items import BulkItem, Verb
 from tests.servers import ROOT
 from tests.unhurried import UNHURRIED
 
@@ -54,6 +56,60 @@ class TestFormerRef:
 
         assert ids(services, boss, former) == [task.id]
         assert ids(services, boss, former, f"GEN-{task.number}", f"GEN-{other.number}") == [task.id, other.id]
+
+    def test_names_tasks_of_a_request_for_many(self, services, boss, moved, factories, session):
+        task, former = moved
+        other = factories.Task()
+        keys = [former, f"GEN-0{other.number}", "OPS-999"]
+
+        outcomes = change_many(services, boss, *(BulkItem(key, Verb.PATCH, {"title": "New"}) for key in keys))
+
+        assert [outcome.ref for outcome in outcomes] == [f"GEN-{task.number}", f"GEN-{other.number}", ""]
+        assert [type(outcome.error) for outcome in outcomes] == [type(None), type(None), NotFoundError]
+        for each in (task, other):
+            session.refresh(each)
+        assert (task.title, other.title) == ("New", "New")
+
+    def test_is_the_task_that_another_item_names_too(self, services, boss, moved):
+        task, former = moved
+
+        for key in (task.id, f"GEN-{task.number}"):
+            with pytest.raises(InvalidError, match="only once"):
+                change_many(services, boss, *(BulkItem(each, Verb.PATCH, {"title": "New"}) for each in (key, former)))
+
+    def test_answers_with_the_present_ref_even_if_nothing_changes(self, services, boss, moved):
+        task, former = moved
+
+        (outcome,) = change_many(services, boss, BulkItem(former, Verb.PATCH, {"title": task.title}))
+
+        assert (outcome.is_changed, outcome.ref) == (False, f"GEN-{task.number}")
+
+    def test_places_tasks_of_a_request_for_many(self, services, boss, moved, factories):
+        task, former = moved
+        others = [factories.Task() for _ in range(2)]
+
+        outcomes = change_many(
+            services,
+            boss,
+            BulkItem(former, Verb.MOVE, {"status": TaskStatus.DONE}),
+            *(BulkItem(other.id, Verb.MOVE, {"status": TaskStatus.DONE, "after": former}) for other in others),
+        )
+
+        assert [outcome.error for outcome in outcomes] == [None] * 3
+        page, _was_cached = services.task_views.list_page(
+            boss, TaskQuery(statuses=(TaskStatus.DONE,), sort=("position",))
+        )
+        assert [item["id"] for item in page.items] == [task.id, others[1].id, others[0].id]
+
+    def test_of_a_project_that_one_does_not_see_names_nothing_among_many(self, services, member, boss, factories, ops):
+        uwe = member("uwe", Role.USER)
+        task = factories.Task(project_id=ops.id)
+        former = f"OPS-{task.number}"
+        services.tasks.change(boss, task.id, {"project": factories.Project(key="SECRET").key})
+
+        (outcome,) = change_many(services, uwe, BulkItem(former, Verb.PATCH, {"title": "Seen"}))
+
+        assert isinstance(outcome.error, NotFoundError)
 
     def test_sql_cannot_forget_it(self, services, boss, session, factories, ops):
         tasks = [factories.Task(project_id=ops.id) for _ in range(3)]
@@ -103,6 +159,10 @@ class TestFormerRef:
         for task_id, of_task in refs.items():
             assert {services.task_views.get(boss, ref).id for ref in of_task} == {task_id}
             assert services.task_views.get(boss, of_task[0]).ref == of_task[-1]
+
+
+def change_many(services, actor, *items):
+    return services.task_bulk.change_all(actor, items, precondition_of=None, is_atomic=False)
 
 
 def ids(services, actor, *refs):

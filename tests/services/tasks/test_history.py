@@ -456,11 +456,6 @@ def service(services, clock):
 
 
 @pytest.fixture
-def ann(member):
-    return member("ann", Role.USER)
-
-
-@pytest.fixture
 def mia(member, ann):
     return member("mia", Role.MANAGER)
 

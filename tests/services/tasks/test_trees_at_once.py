@@ -1,20 +1,14 @@
 """Subtasks and recurring tasks beside other writers. Each test has a database of its own, where transactions commit."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
-import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from app.auth.actor import Actor
-from app.composition.resources import Resources
 from app.errors import ChangesCollidedError, InvalidError
-from app.models.people.user import Role
 from app.models.tasks.fields import TaskStatus
 from app.models.tasks.task import Task
 from tests import factories as all_factories
-from tests import servers
 from tests.at_once import at_once
 
 CALLERS = 4
@@ -29,10 +23,10 @@ LEVELS = text("""
 
 
 class TestTrees:
-    def test_changes_that_are_right_by_themselves_make_no_circle_and_no_fourth_level(self, own_resources, boss):
+    def test_changes_that_are_right_by_themselves_make_no_circle_and_no_fourth_level(self, own_resources, own_boss):
         with Session(own_resources.engine) as session:
             all_factories.bind(session)
-            ids = [all_factories.Task(creator_id=boss.user_id).id for _ in range(6)]
+            ids = [all_factories.Task(creator_id=own_boss.user_id).id for _ in range(6)]
             session.commit()
 
         def act(services, number):
@@ -40,7 +34,7 @@ class TestTrees:
             for turn in range(60):
                 task_id, parent_id = ids[(number + turn) % 6], ids[(number * 5 + turn * 7 + 1) % 6]
                 try:
-                    services.tasks.change(boss, task_id, {"parent": parent_id})
+                    services.tasks.change(own_boss, task_id, {"parent": parent_id})
                 except (InvalidError, ChangesCollidedError):
                     refused += 1
             return refused
@@ -55,13 +49,13 @@ class TestTrees:
 
 
 class TestRecurring:
-    def test_each_task_comes_again_once_however_many_workers_look(self, own_resources, boss):
+    def test_each_task_comes_again_once_however_many_workers_look(self, own_resources, own_boss):
         with Session(own_resources.engine) as session:
             all_factories.bind(session)
             for n in range(30):
                 all_factories.Task(
                     title=f"T{n}",
-                    creator_id=boss.user_id,
+                    creator_id=own_boss.user_id,
                     status=TaskStatus.DONE,
                     due_at=datetime(2026, 3, 9, tzinfo=UTC),
                     recurrence="FREQ=YEARLY;INTERVAL=500",
@@ -74,20 +68,3 @@ class TestRecurring:
         with own_resources.new_session() as session:
             per_title = session.execute(select(Task.title, func.count()).group_by(Task.title)).all()
         assert {count for _title, count in per_title} == {2}
-
-
-@pytest.fixture
-def boss(own_resources):
-    with Session(own_resources.engine) as session:
-        all_factories.bind(session)
-        user = all_factories.User(role=Role.ADMIN)
-        session.commit()
-        return Actor(user.id, user.username, Role.ADMIN, frozenset())
-
-
-@pytest.fixture
-def own_resources(base_settings, postgres_url, job_queue, redis):
-    with servers.migrated_database(postgres_url) as url:
-        resources = Resources(replace(base_settings, database_url=url), job_queue=job_queue)
-        yield resources
-        resources.engine.dispose()

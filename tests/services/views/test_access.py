@@ -9,11 +9,11 @@ from tests.services.views.keeping import EVERYONE, PRIVATE, PROJECT, keep, seen
 
 
 class TestSee:
-    def test_a_private_view_exists_for_its_owner_alone(self, service, uwe, mia, boss):
-        view_id = keep(service, uwe).id
+    def test_a_private_view_exists_for_its_owner_alone(self, service, ann, chief, boss):
+        view_id = keep(service, ann).id
 
-        assert service.get(uwe, view_id).values["owner"] == "uwe"
-        for other in (mia, boss):
+        assert service.get(ann, view_id).values["owner"] == "ann"
+        for other in (chief, boss):
             assert seen(service, other) == []
             for act in (service.get, service.delete, service.pin, service.unpin):
                 with pytest.raises(NotFoundError):
@@ -21,51 +21,51 @@ class TestSee:
             with pytest.raises(NotFoundError):
                 service.change(other, view_id, {"name": "Taken"})
 
-    def test_members_see_a_view_of_their_project(self, service, uwe, vera, boss, stranger):
-        view_id = keep(service, uwe, PROJECT).id
+    def test_members_see_a_view_of_their_project(self, service, ann, vera, boss, manager):
+        view_id = keep(service, ann, PROJECT).id
 
-        assert [seen(service, actor) for actor in (uwe, vera, boss, stranger)] == [[view_id]] * 3 + [[]]
+        assert [seen(service, actor) for actor in (ann, vera, boss, manager)] == [[view_id]] * 3 + [[]]
         with pytest.raises(NotFoundError):
-            service.get(stranger, view_id)
+            service.get(manager, view_id)
 
-    def test_everybody_sees_a_view_that_is_shared_with_everybody(self, service, mia, vera, boss, stranger):
-        view_id = keep(service, mia, EVERYONE).id
+    def test_everybody_sees_a_view_that_is_shared_with_everybody(self, service, chief, vera, boss, manager):
+        view_id = keep(service, chief, EVERYONE).id
 
-        assert [seen(service, actor) for actor in (mia, vera, boss, stranger)] == [[view_id]] * 4
+        assert [seen(service, actor) for actor in (chief, vera, boss, manager)] == [[view_id]] * 4
 
     def test_whoever_leaves_a_project_no_longer_sees_its_views(
-        self, services, service, uwe, vera, acting_as, session, boss
+        self, services, service, ann, vera, acting_as, session, boss
     ):
-        view_id = keep(service, uwe, PROJECT).id
-        own = keep(service, uwe).id
-        services.projects.remove_member(boss, "OPS", username="uwe")
+        view_id = keep(service, ann, PROJECT).id
+        own = keep(service, ann).id
+        services.projects.remove_member(boss, "OPS", username="ann")
 
-        former = acting_as(session.get_one(User, uwe.user_id))
+        former = acting_as(session.get_one(User, ann.user_id))
 
         assert seen(service, former) == [own]
         with pytest.raises(NotFoundError):
             service.change(former, view_id, {"name": "Still mine"})
         assert seen(service, vera) == [view_id]
 
-    def test_shared_views_of_a_deactivated_owner_stay(self, service, uwe, mia, boss, session):
-        view_id = keep(service, uwe, PROJECT).id
-        session.get_one(User, uwe.user_id).is_active = False
+    def test_shared_views_of_a_deactivated_owner_stay(self, service, ann, chief, boss, session):
+        view_id = keep(service, ann, PROJECT).id
+        session.get_one(User, ann.user_id).is_active = False
         session.flush()
 
-        assert service.change(mia, view_id, {"name": "Ours"}).values["name"] == "Ours"
-        assert service.get(boss, view_id).values["owner"] == "uwe"
+        assert service.change(chief, view_id, {"name": "Ours"}).values["name"] == "Ours"
+        assert service.get(boss, view_id).values["owner"] == "ann"
 
 
 class TestShare:
     @pytest.mark.parametrize(
-        ("who", "visibility"), [("vera", PRIVATE), ("uwe", PROJECT), ("mia", PROJECT), ("mia", EVERYONE)]
+        ("who", "visibility"), [("vera", PRIVATE), ("ann", PROJECT), ("chief", PROJECT), ("chief", EVERYONE)]
     )
     def test_who_may(self, request, service, who, visibility):
         view = keep(service, request.getfixturevalue(who), visibility).values
 
         assert (view["visibility"], view["project"]) == (visibility, "OPS" if visibility is PROJECT else None)
 
-    @pytest.mark.parametrize(("who", "visibility"), [("vera", PROJECT), ("vera", EVERYONE), ("uwe", EVERYONE)])
+    @pytest.mark.parametrize(("who", "visibility"), [("vera", PROJECT), ("vera", EVERYONE), ("ann", EVERYONE)])
     def test_who_may_not(self, request, service, who, visibility):
         actor = request.getfixturevalue(who)
         private = keep(service, actor).id
@@ -77,9 +77,9 @@ class TestShare:
                 actor, private, {"visibility": visibility, "project": "OPS" if visibility is PROJECT else None}
             )
 
-    def test_not_with_a_project_that_one_is_not_in(self, service, stranger, ops):
+    def test_not_with_a_project_that_one_is_not_in(self, service, manager, ops):
         with pytest.raises(InvalidError, match="there is no project OPS"):
-            keep(service, stranger, PROJECT)
+            keep(service, manager, PROJECT)
 
     @pytest.mark.parametrize(
         "values",
@@ -91,26 +91,26 @@ class TestShare:
             {"project": "OPS"},
         ],
     )
-    def test_a_project_belongs_to_one_visibility(self, service, mia, values):
+    def test_a_project_belongs_to_one_visibility(self, service, chief, values):
         with pytest.raises(InvalidError, match="project"):
-            service.create(mia, {"name": "Mine", **values})
+            service.create(chief, {"name": "Mine", **values})
 
-    def test_a_view_can_be_made_private_again(self, service, uwe, mia):
-        view_id = keep(service, uwe, PROJECT).id
+    def test_a_view_can_be_made_private_again(self, service, ann, chief):
+        view_id = keep(service, ann, PROJECT).id
 
-        assert service.change(uwe, view_id, {"visibility": PRIVATE}).values["project"] is None
-        assert seen(service, mia) == []
+        assert service.change(ann, view_id, {"visibility": PRIVATE}).values["project"] is None
+        assert seen(service, chief) == []
 
-    def test_only_its_owner_makes_a_view_private(self, service, uwe, mia, boss):
-        view_id = keep(service, uwe, PROJECT).id
+    def test_only_its_owner_makes_a_view_private(self, service, ann, chief, boss):
+        view_id = keep(service, ann, PROJECT).id
 
-        for other in (mia, boss):
+        for other in (chief, boss):
             with pytest.raises(ForbiddenError, match="only its owner"):
                 service.change(other, view_id, {"visibility": PRIVATE})
 
-    def test_an_owner_with_a_lower_role_still_changes_the_view(self, service, uwe, session, acting_as):
-        view_id = keep(service, uwe, PROJECT).id
-        user = session.get_one(User, uwe.user_id)
+    def test_an_owner_with_a_lower_role_still_changes_the_view(self, service, ann, session, acting_as):
+        view_id = keep(service, ann, PROJECT).id
+        user = session.get_one(User, ann.user_id)
         user.role = "viewer"
         session.flush()
 
@@ -121,22 +121,22 @@ class TestChange:
     @pytest.mark.parametrize(
         ("visibility", "who", "may"),
         [
-            (PROJECT, "uwe", True),
-            (PROJECT, "mia", True),
+            (PROJECT, "ann", True),
+            (PROJECT, "chief", True),
             (PROJECT, "boss", True),
             (PROJECT, "ben", False),
             (PROJECT, "vera", False),
             (EVERYONE, "boss", True),
-            (EVERYONE, "mia", False),
+            (EVERYONE, "chief", False),
             (EVERYONE, "ben", False),
-            (EVERYONE, "stranger", False),
+            (EVERYONE, "manager", False),
         ],
     )
     def test_who_may_change_and_delete_a_shared_view(
-        self, request, service, boss, uwe, factories, ops, visibility, who, may
+        self, request, service, boss, ann, factories, ops, visibility, who, may
     ):
         view = factories.SavedView(
-            owner_id=uwe.user_id, visibility=visibility, project_id=ops.id if visibility is PROJECT else None
+            owner_id=ann.user_id, visibility=visibility, project_id=ops.id if visibility is PROJECT else None
         )
         actor = request.getfixturevalue(who)
 
@@ -157,6 +157,6 @@ class TestChange:
         return acting_as(user)
 
 
-def test_a_membership_is_what_counts(session, uwe, ops):
+def test_a_membership_is_what_counts(session, ann, ops):
     """Otherwise the tests above would not show what a project hides."""
-    assert session.get(ProjectMember, (ops.id, uwe.user_id)) is not None
+    assert session.get(ProjectMember, (ops.id, ann.user_id)) is not None

@@ -1,32 +1,26 @@
 """Views that are kept, pinned and deleted at the same moment. The database is the test's own, where requests commit."""
 
 from contextlib import suppress
-from dataclasses import replace
 
-import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.auth.actor import Actor
-from app.composition.resources import Resources
 from app.errors import NotFoundError, TooManyPinsError, TooManyViewsError
-from app.models.people.user import Role
 from app.models.views import SavedView, ViewPin
 from app.services.views import MAX_PINS, MAX_VIEWS
 from tests import factories as all_factories
-from tests import servers
 from tests.at_once import at_once
 
 CALLERS = 4
 
 
 class TestAtOnce:
-    def test_nobody_passes_the_limit_of_views(self, own_resources, boss):
-        fill(own_resources, boss, MAX_VIEWS - 1)
+    def test_nobody_passes_the_limit_of_views(self, own_resources, own_boss):
+        fill(own_resources, own_boss, MAX_VIEWS - 1)
 
         def keep(services, _number):
             try:
-                return services.saved_views.create(boss, {"name": "One more"}).id
+                return services.saved_views.create(own_boss, {"name": "One more"}).id
             except TooManyViewsError:
                 return None
 
@@ -34,14 +28,14 @@ class TestAtOnce:
 
         assert len([view_id for view_id in made if view_id is not None]) == 1
 
-    def test_nobody_passes_the_limit_of_pins(self, own_resources, boss):
-        ids = fill(own_resources, boss, MAX_PINS + CALLERS - 1)
+    def test_nobody_passes_the_limit_of_pins(self, own_resources, own_boss):
+        ids = fill(own_resources, own_boss, MAX_PINS + CALLERS - 1)
 
         def pin(services, number):
             if number == 0:
-                services.saved_views.replace_pins(boss, ids[: MAX_PINS - 1])
+                services.saved_views.replace_pins(own_boss, ids[: MAX_PINS - 1])
             with suppress(TooManyPinsError):
-                services.saved_views.pin(boss, ids[MAX_PINS - 1 + number])
+                services.saved_views.pin(own_boss, ids[MAX_PINS - 1 + number])
 
         at_once(own_resources, pin, count=CALLERS)
 
@@ -50,12 +44,12 @@ class TestAtOnce:
         assert len(positions) <= MAX_PINS
         assert positions == list(range(1, len(positions) + 1))
 
-    def test_a_view_that_is_pinned_while_it_is_deleted_is_no_server_error(self, own_resources, boss):
-        for view_id in fill(own_resources, boss, 15):
+    def test_a_view_that_is_pinned_while_it_is_deleted_is_no_server_error(self, own_resources, own_boss):
+        for view_id in fill(own_resources, own_boss, 15):
 
             def act(services, number, view_id=view_id):
                 with suppress(NotFoundError):
-                    (services.saved_views.delete if number == 0 else services.saved_views.pin)(boss, view_id)
+                    (services.saved_views.delete if number == 0 else services.saved_views.pin)(own_boss, view_id)
 
             at_once(own_resources, act, count=2)
 
@@ -70,20 +64,3 @@ def fill(resources, actor, count):
         views = [all_factories.SavedView(owner_id=actor.user_id) for _ in range(count)]
         session.commit()
         return [view.id for view in views]
-
-
-@pytest.fixture
-def boss(own_resources):
-    with Session(own_resources.engine) as session:
-        all_factories.bind(session)
-        user = all_factories.User(role=Role.ADMIN)
-        session.commit()
-        return Actor(user.id, user.username, Role.ADMIN, frozenset())
-
-
-@pytest.fixture
-def own_resources(base_settings, postgres_url, job_queue, redis):
-    with servers.migrated_database(postgres_url) as url:
-        resources = Resources(replace(base_settings, database_url=url), job_queue=job_queue)
-        yield resources
-        resources.engine.dispose()

@@ -48,33 +48,33 @@ class TestOpened:
 
         assert TaskFilters().load({"view": "7"}).view.merged(stored) == TaskFilters().load(filters)
 
-    def test_me_is_whoever_opens_the_view(self, services, service, uwe, mia, factories, ops):
-        for actor in (uwe, mia):
+    def test_me_is_whoever_opens_the_view(self, services, service, ann, chief, factories, ops):
+        for actor in (ann, chief):
             factories.Task(title=f"Of {actor.username}", project_id=ops.id, assignee_id=actor.user_id)
-        view_id = keep(service, uwe, PROJECT, query={"assignee": "me"}).id
+        view_id = keep(service, ann, PROJECT, query={"assignee": "me"}).id
 
-        assert [titles(services, actor, view=view_id) for actor in (uwe, mia)] == [["Of uwe"], ["Of mia"]]
-        assert service.get(mia, view_id).values["query"] == {"assignee": "me"}
+        assert [titles(services, actor, view=view_id) for actor in (ann, chief)] == [["Of ann"], ["Of chief"]]
+        assert service.get(chief, view_id).values["query"] == {"assignee": "me"}
 
-    def test_a_sent_parameter_replaces_that_of_the_view(self, services, service, uwe, factories):
+    def test_a_sent_parameter_replaces_that_of_the_view(self, services, service, ann, factories):
         for status in (TaskStatus.TODO, TaskStatus.DONE):
             factories.Task(title=status.value, status=status)
-        view_id = keep(service, uwe, query={"status": "todo", "sort": "title"}).id
+        view_id = keep(service, ann, query={"status": "todo", "sort": "title"}).id
 
-        assert titles(services, uwe, view=view_id) == ["todo"]
-        assert titles(services, uwe, view=view_id, status="done") == ["done"]
-        assert titles(services, uwe, view=view_id, status="done,todo", sort="-title") == ["todo", "done"]
+        assert titles(services, ann, view=view_id) == ["todo"]
+        assert titles(services, ann, view=view_id, status="done") == ["done"]
+        assert titles(services, ann, view=view_id, status="done,todo", sort="-title") == ["todo", "done"]
 
     @pytest.mark.parametrize("stored", [{"status": "gone"}, {"former": "x"}, {"sort": "title,title"}, {"label": 7}])
-    def test_parameters_that_are_no_longer_valid_are_an_error_of_the_view(self, service, factories, uwe, stored):
-        view = factories.SavedView(owner_id=uwe.user_id, query=stored)
+    def test_parameters_that_are_no_longer_valid_are_an_error_of_the_view(self, service, factories, ann, stored):
+        view = factories.SavedView(owner_id=ann.user_id, query=stored)
         query = TaskListQuery().load({"view": view.id})
 
         if "former" in stored:
-            assert service.opened(uwe, query) == TaskListQuery().load({})
+            assert service.opened(ann, query) == TaskListQuery().load({})
         else:
             with pytest.raises(InvalidError, match="view"):
-                service.opened(uwe, query)
+                service.opened(ann, query)
 
     def test_a_project_that_was_archived_is_shown_if_the_view_names_it(self, services, service, boss, factories, ops):
         factories.Task(title="Old", project_id=ops.id)
@@ -83,24 +83,24 @@ class TestOpened:
 
         assert titles(services, boss, view=view_id) == ["Old"]
 
-    def test_a_view_that_one_cannot_see_is_refused_like_one_that_does_not_exist(self, service, uwe, mia):
-        for view_id in (keep(service, uwe).id, 999_999):
+    def test_a_view_that_one_cannot_see_is_refused_like_one_that_does_not_exist(self, service, ann, chief):
+        for view_id in (keep(service, ann).id, 999_999):
             with pytest.raises(InvalidError, match=f"there is no view {view_id}"):
-                service.opened(mia, TaskListQuery().load({"view": view_id}))
+                service.opened(chief, TaskListQuery().load({"view": view_id}))
 
-    def test_a_view_of_deleted_tasks_shows_them_to_nobody_else(self, services, service, mia, uwe):
-        view_id = keep(service, mia, EVERYONE, query={"deleted": "true"}).id
+    def test_a_view_of_deleted_tasks_shows_them_to_nobody_else(self, services, service, chief, ann):
+        view_id = keep(service, chief, EVERYONE, query={"deleted": "true"}).id
 
-        assert titles(services, mia, view=view_id) == []
+        assert titles(services, chief, view=view_id) == []
         with pytest.raises(ForbiddenError):
-            titles(services, uwe, view=view_id)
+            titles(services, ann, view=view_id)
 
-    def test_no_list_takes_a_view_that_was_not_opened(self, services, uwe):
+    def test_no_list_takes_a_view_that_was_not_opened(self, services, ann):
         query = TaskListQuery().load({"view": 7})
 
         for read in (services.task_views.list_page, services.task_export.write):
             with pytest.raises(RuntimeError, match="not opened"):
-                read(uwe, query)
+                read(ann, query)
 
 
 def titles(services, actor, **sent):

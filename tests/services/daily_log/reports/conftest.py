@@ -31,11 +31,6 @@ def log_day(services, clock, factories):
 
 
 @pytest.fixture
-def ann(member):
-    return member("ann", Role.USER)
-
-
-@pytest.fixture
 def mia(member, ann):
     return member("mia", Role.MANAGER)
 

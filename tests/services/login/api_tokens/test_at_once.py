@@ -1,6 +1,5 @@
 """API tokens in several transactions at once. Each test has a database of its own, where transactions commit."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -16,7 +15,6 @@ from app.models.login.api_token import ApiToken, TokenScope
 from app.models.people.user import Role
 from app.services.login.api_tokens import MAX_VALID_TOKENS
 from tests import factories as all_factories
-from tests import servers
 from tests.at_once import at_once
 
 CALLERS = 4
@@ -82,14 +80,6 @@ def make_owner_with_tokens(resources, count):
 def last_use(resources):
     with resources.new_session() as session:
         return session.scalars(select(ApiToken.last_used_at)).one()
-
-
-@pytest.fixture
-def own_resources(base_settings, postgres_url, job_queue, redis):
-    with servers.migrated_database(postgres_url) as url:
-        resources = Resources(replace(base_settings, database_url=url), job_queue=job_queue)
-        yield resources
-        resources.engine.dispose()
 
 
 @pytest.fixture

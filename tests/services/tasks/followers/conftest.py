@@ -16,16 +16,6 @@ def creator(member):
 
 
 @pytest.fixture
-def ann(member):
-    return member("ann", Role.USER)
-
-
-@pytest.fixture
-def bob(member):
-    return member("bob", Role.USER)
-
-
-@pytest.fixture
 def task(services, creator, ops):
     return services.tasks.create(creator, {"title": "Followed", "project": "OPS"})
 

@@ -1,22 +1,20 @@
 """A merge beside other writers. Each test has a database of its own, where transactions commit."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.auth.actor import Actor
-from app.composition.resources import Resources
 from app.composition.services import serving
 from app.errors import CannotBeMergedError
 from app.models.people.user import Role
 from app.models.tasks.task import Task
 from app.repositories.imports.people import ImportPeopleRepository
 from tests import factories as all_factories
-from tests import servers
-from tests.at_once import at_once
+from tests.at_once import at_once, is_waiting
 from tests.servers import wait_for
 
 TASKS = 12
@@ -56,7 +54,7 @@ class TestMerge:
             importing.lock_unclaimed(["GRACE"])
             found = importing.find(1, ["GRACE"])["GRACE"]
             merge = thread.submit(run_merge, own_resources, people)
-            assert wait_for(lambda: is_waiting(own_resources))
+            assert wait_for(lambda: is_waiting(own_resources.engine))
             session.execute(
                 text("""
                     INSERT INTO tasks (project_id, number, position, title, status, priority, creator_id, assignee_id)
@@ -80,7 +78,7 @@ class TestOrder:
             session.commit()
             session.execute(text("SELECT FROM tasks WHERE id = :id FOR UPDATE"), {"id": first_id})
             running = thread.submit({"merge": run_merge, "reassign": run_reassign}[how], own_resources, people)
-            assert wait_for(lambda: is_waiting(own_resources))
+            assert wait_for(lambda: is_waiting(own_resources.engine))
 
             session.execute(text("SELECT FROM tasks WHERE id = :id FOR UPDATE NOWAIT"), {"id": last_id})
             session.rollback()
@@ -96,14 +94,6 @@ def run_reassign(resources, people):
 def run_merge(resources, people):
     with serving(resources) as services:
         return services.handover.merge(people.boss, people.grace_id, into="ada")
-
-
-def is_waiting(resources):
-    with resources.engine.connect() as connection:
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return connection.scalar(text(waiting)) == 1
 
 
 @dataclass(frozen=True)
@@ -125,11 +115,3 @@ def people(own_resources):
         session.commit()
         actor = Actor(boss.id, boss.username, Role.ADMIN, frozenset())
         return People(actor, grace.id, ada.id, [task.id for task in tasks])
-
-
-@pytest.fixture
-def own_resources(base_settings, postgres_url, job_queue, redis):
-    with servers.migrated_database(postgres_url) as url:
-        resources = Resources(replace(base_settings, database_url=url), job_queue=job_queue)
-        yield resources
-        resources.engine.dispose()
