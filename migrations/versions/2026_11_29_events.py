@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "2026_11_29_events"
-down_revision = "2026_11_28_id_of_ref"
+down_revision = "2026_11_29_import_link_index"
 branch_labels = None
 depends_on = None
 
