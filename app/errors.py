@@ -43,8 +43,6 @@ class ConflictError(TaskTrackerError):
 class GoneError(TaskTrackerError):
     """It was there once, and does not come back."""
 
-    code = "gone"
-
 
 class PreconditionFailedError(TaskTrackerError):
     code = "precondition_failed"
