@@ -30,7 +30,7 @@ from app.settings import psycopg2_url
 from tests.servers import ROOT, own_user, running, wait_for
 
 ROWS = 50_000
-# The first three quarters of these rows are below rows of the last quarter.
+# The rows of the first four blocks are below rows of the fifth, so they get their parents after all have been created.
 ROWS_OF_TREE = 20_000
 KILLS_OF_LINKS = 6
 KILLS = 10
@@ -83,7 +83,7 @@ class TestKilledWorkers:
         assert stage.ask("SELECT state, created_count, error_count, failure FROM imports") == [
             ("finished", ROWS_OF_TREE, 0, None)
         ]
-        children = ROWS_OF_TREE * 3 // 4
+        children = ROWS_OF_TREE * 4 // 5
         assert stage.ask(
             """
             SELECT count(*), count(*) FILTER (WHERE p.title = 'Row ' || (%s + substr(c.title, 5)::int %% %s))
@@ -159,7 +159,7 @@ class Stage:
         return self._send(f"title,description,status,assignee\n{lines}", filename, mode)
 
     def upload_tree(self) -> int:
-        first_parent = ROWS_OF_TREE * 3 // 4
+        first_parent = ROWS_OF_TREE * 4 // 5
         lines = [
             f"Row {number},OLD-{number}," + (f"OLD-{first_parent + number % (ROWS_OF_TREE - first_parent)}\n")
             for number in range(first_parent)

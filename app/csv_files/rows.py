@@ -18,6 +18,7 @@ from app.csv_files.columns import FIELD_OF, Column, Layout
 from app.csv_files.words import FileWords
 from app.models.imports.task_import import DateFormat, ImportBlock
 from app.models.tasks.fields import IMPORTED
+from app.models.tasks.recurrence import NEEDS_DEADLINE
 
 # The cells of most columns repeat a few values, and each value is read once.
 MAX_REMEMBERED_CELLS = 20_000
@@ -27,6 +28,7 @@ UNREPEATED = frozenset(
 )
 
 _EXTERNAL_REF = IMPORTED.index("external_ref")
+_DEADLINE, _RECURRENCE = IMPORTED.index("due_at"), IMPORTED.index("recurrence")
 # Where a row's parent stands in a file that has parents: after the row's own ref.
 _PARENT = len(IMPORTED) + 1
 
@@ -97,7 +99,11 @@ AnyRow = ReadRow | RefusedRow | SkippedRow
 
 
 class RowReader:
-    """Reads the blocks of one file. Values that were read in one block are remembered for the next."""
+    """Reads the blocks of one file. Values that were read in one block are remembered for the next.
+
+    A row that sets a recurrence rule is refused without a deadline. If `updates_tasks`, a file without a column for
+    deadlines leaves them to the tasks.
+    """
 
     def __init__(
         self,
@@ -109,6 +115,7 @@ class RowReader:
         cell_characters: int,
         words: FileWords = FileWords(),  # noqa: B008 - it is frozen
         uploaded_on: date,
+        updates_tasks: bool = False,
     ) -> None:
         self._layout = layout
         self._delimiter = delimiter
@@ -126,6 +133,7 @@ class RowReader:
         # A field without a column gets its default, by reading an empty cell that is added to each row.
         self._may_skip = "only_tasks" in of_field
         self._has_parents = "parent" in of_field
+        self._may_lack_deadline = "recurrence" in of_field and ("due_at" in of_field or not updates_tasks)
         links = ("ref", "parent") if self._has_parents else ()
         named = (*IMPORTED, *links, *(("only_tasks",) if self._may_skip else ()))
         self._columns = [of_field.get(field, Column(layout.width, field, field)) for field in named]
@@ -143,9 +151,9 @@ class RowReader:
         """The fields that the file has columns for."""
         return self._layout.fields
 
-    @property
-    def assignee_column(self) -> str:
-        return self._columns[IMPORTED.index("assignee")].name
+    def column_of(self, field: str) -> str:
+        """The name of the file's column for an imported field."""
+        return self._columns[IMPORTED.index(field)].name
 
     @property
     def parent_column(self) -> str | None:
@@ -180,7 +188,7 @@ class RowReader:
         if self._may_skip and values[-1] is False:
             return SkippedRow(row_number)
         names = self._names_in(values) if self._has_parents else None
-        if _Refusal in map(type, values):
+        if _Refusal in map(type, values) or (self._may_lack_deadline and _lacks_deadline(values)):
             return RefusedRow(row_number, line_number, sheet_row, cells, tuple(self._problems(picked, values)), names)
         return ReadRow(ImportedRow(row_number, *values[: len(IMPORTED)]), line_number, sheet_row, cells, names)
 
@@ -217,6 +225,12 @@ class RowReader:
                     name = column.part_names[value.part]
                     shown_cell = parts_of(cell, len(column.together))[value.part]
                 yield RowProblem(name, shown_cell[:MAX_SHOWN_LENGTH], value.reason)
+        if self._may_lack_deadline and _lacks_deadline(values):
+            yield RowProblem(self.column_of("recurrence"), picked[_RECURRENCE][:MAX_SHOWN_LENGTH], NEEDS_DEADLINE)
+
+
+def _lacks_deadline(values: Sequence[Any]) -> bool:
+    return isinstance(values[_RECURRENCE], str) and values[_DEADLINE] is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -308,7 +308,7 @@ class TestReader:
         assert reader_of(opened(b"Summary,State,colour,Labels,Labels\n")).fields == {"title", "status", "labels"}
 
     def test_knows_the_files_name_for_the_assignee(self):
-        assert reader_of(opened(b"title, Assigned To \n")).assignee_column == "Assigned To"
+        assert reader_of(opened(b"title, Assigned To \n")).column_of("assignee") == "Assigned To"
 
     def test_reads_the_same_block_twice_with_the_same_result(self):
         file = opened(b"title,status,labels\nOne,todo,red\nTwo,maybe,red\n")

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -50,9 +50,15 @@ class ImportLink(Base):
 
     __table_args__ = (
         # For the tasks that a parent's name may mean, and whether they are more than one.
-        Index("ix_import_links_ref", "import_id", "ref", "node"),
-        Index("ix_import_links_external_ref", "import_id", "external_ref", "node"),
-        Index("ix_import_links_level", "import_id", "level", "row_number"),
+        Index("ix_import_links_ref", "import_id", "ref", "node", postgresql_where=text("ref IS NOT NULL")),
+        Index(
+            "ix_import_links_external_ref",
+            "import_id",
+            "external_ref",
+            "node",
+            postgresql_where=text("external_ref IS NOT NULL"),
+        ),
+        Index("ix_import_links_level", "import_id", "level", "row_number", postgresql_where=text("level IS NOT NULL")),
         # For the row that decides on a task's parent.
         Index("ix_import_links_node", "import_id", "node", "row_number"),
     )

@@ -45,6 +45,10 @@ _PARTS_OF = {
 }
 
 
+# The reason why a task cannot have a rule, as clients read it.
+NEEDS_DEADLINE = "needs a deadline, from which it counts"
+
+
 class RuleError(ValueError):
     """The reason why a rule is not understood."""
 

@@ -10,12 +10,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.csv_files.rows import ImportedRow
 from app.models.imports.task_import import DuplicatePolicy, TaskImport
 from app.models.tasks.fields import IMPORTED, IMPORTED_COLUMNS
 from app.repositories.copy_text import copy_from, copy_line
+from app.repositories.imports.link_statements import FORGET_ALL
+from app.repositories.imports.links import ensure_about_tree
 from app.repositories.imports.matching import (
     COUNT_MATCHES,
     CREATING_ROWS,
@@ -24,6 +27,7 @@ from app.repositories.imports.matching import (
     WRITE_DRAFTS,
     match_statement,
 )
+from app.repositories.imports.queue import RowRange
 from app.repositories.imports.times import TIMES_OF_NEW_TASK
 from app.repositories.imports.updatable_fields import updatable_fields
 
@@ -37,9 +41,10 @@ _MAKE_BATCH = text(f"""
 """)  # noqa: S608 - of constants
 _FILL_BATCH = f"COPY import_batch (row_number, {', '.join(_COLUMNS)}, assignee_name) FROM STDIN"
 _INSERT = f"""
-    INSERT INTO tasks (project_id, number, position, creator_id, updated_at, {", ".join(_COLUMNS)})
-    SELECT :project_id, :last_number + row_number() OVER by_row, :last_number + row_number() OVER by_row, :creator_id,
-           :now, {", ".join(TIMES_OF_NEW_TASK.get(column, column) for column in _COLUMNS)}
+    INSERT INTO tasks ({{noted}} project_id, number, position, creator_id, updated_at, {", ".join(_COLUMNS)})
+           OVERRIDING SYSTEM VALUE
+    SELECT {{noted}} :project_id, :last_number + row_number() OVER by_row, :last_number + row_number() OVER by_row,
+           :creator_id, :now, {", ".join(TIMES_OF_NEW_TASK.get(column, column) for column in _COLUMNS)}
       FROM import_batch {{chosen}}
     WINDOW by_row AS (ORDER BY row_number)
      ORDER BY row_number
@@ -53,9 +58,24 @@ _LOCK_MATCHED = text("""
            FOR NO KEY UPDATE OF t
     ) AS locked
 """)
+# Without a task, the row creates one.
+_TAKE_OUT_UNDUE = """
+    DELETE FROM import_batch AS b USING import_matches AS m LEFT JOIN tasks AS t ON t.id = m.task_id
+     WHERE m.row_number = b.row_number AND {recurrence} IS NOT NULL AND {due_at} IS NULL
+    RETURNING b.row_number
+"""
 _ASSIGNEE = 1 + IMPORTED.index("assignee")
-_INSERT_ALL = text(_INSERT.format(chosen=""))
-_INSERT_UNMATCHED = text(_INSERT.format(chosen=f"WHERE row_number IN ({CREATING_ROWS})"))
+_INSERT_ALL = text(_INSERT.format(noted="", chosen=""))
+_INSERT_UNMATCHED = text(_INSERT.format(noted="", chosen=f"WHERE row_number IN ({CREATING_ROWS})"))
+_INSERT_NOTED = text(
+    _INSERT.format(
+        noted="id, parent_id,",
+        chosen="""
+     CROSS JOIN LATERAL (SELECT l.node AS id, l.parent_node AS parent_id FROM import_links AS l
+                          WHERE l.import_id = :import_id AND l.row_number = import_batch.row_number LIMIT 1) AS noted
+""",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +115,16 @@ class ImportBatchRepository:
         created, changed = self._session.execute(COUNT_MATCHES).one()
         return BatchOutcome(created, changed if task_import.on_duplicate is DuplicatePolicy.UPDATE else 0)
 
+    def take_out_undue(self, columns: frozenset[str]) -> set[int]:
+        """Take out the rows whose tasks would have a recurrence rule and no deadline. Return their numbers.
+
+        Call it after `match`, which the rest of the batch needs again.
+        """
+        statement = _TAKE_OUT_UNDUE.format(
+            **{name: f"{'b' if name in columns else 't'}.{name}" for name in ("due_at", "recurrence")}
+        )
+        return set(self._session.scalars(text(statement)))
+
     def draft(self, task_import: TaskImport, zone: ZoneInfo, *, now: datetime) -> None:
         """Write down what this batch would have made, for the next batch of a file that is only checked."""
         is_update = task_import.on_duplicate is DuplicatePolicy.UPDATE
@@ -104,6 +134,21 @@ class ImportBatchRepository:
     def create_all(self, task_import: TaskImport, *, last_number: int, now: datetime) -> None:
         """Create a task for each row of the batch. Task numbers follow `last_number` in the order of the file."""
         self._session.execute(_INSERT_ALL, _insertion(task_import, last_number, now))
+
+    def create_noted(self, task_import: TaskImport, rows: RowRange, *, last_number: int, now: datetime) -> None:
+        """Create a task for each row of the batch, with the id of `note_new` and the parent of `choose_parents`.
+
+        If the tasks above them were changed meanwhile, and a parent is no longer possible, they get no parents yet.
+        """
+        values = _insertion(task_import, last_number, now) | {"import_id": task_import.id}
+        try:
+            with self._session.begin_nested():
+                self._session.execute(_INSERT_NOTED, values)
+        except IntegrityError as error:
+            ensure_about_tree(error)
+            of_block = {"import_id": task_import.id, "first": rows.first, "last": rows.last}
+            self._session.execute(FORGET_ALL, of_block)
+            self._session.execute(_INSERT_NOTED, values)
 
     def create_unmatched(self, task_import: TaskImport, *, last_number: int, now: datetime) -> None:
         """Create a task for each subject that `match` found no task for, from its first row.

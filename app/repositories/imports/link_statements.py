@@ -31,18 +31,13 @@ NOTE_UNSAVED = text(
         node="CASE WHEN n.is_good THEN -n.row_number END", may_decide="n.is_good", is_counted="n.is_good", joined=""
     )
 )
-# Each good row made a task. They got their numbers in the order of the file.
-NOTE_CREATED = text(
+# Each good row will make a task, whose id is chosen here.
+NOTE_NEW = text(
     _NOTE.format(
-        node="t.id",
+        node="CASE WHEN n.is_good THEN nextval((SELECT pg_get_serial_sequence('tasks', 'id'))::regclass) END",
         may_decide="n.is_good",
         is_counted="n.is_good",
-        joined="""
-      LEFT JOIN (SELECT row_number,
-                        CAST(:last_number AS bigint) + row_number() OVER (ORDER BY row_number) AS task_number
-                   FROM import_batch) AS c ON c.row_number = n.row_number
-      LEFT JOIN tasks AS t ON t.project_id = :project_id AND t.number = c.task_number
-""",
+        joined="",
     )
 )
 # Rows that mean one task share a node. If tasks are not updated, only the row that makes a task has a say.
@@ -69,16 +64,17 @@ _IN_BLOCK = "c.import_id = :import_id AND c.row_number BETWEEN :first AND :last"
 
 def _file_row(place: int, column: str, name: str) -> str:
     """The rows of the file with this name: their lowest and their highest node. Both are null if all were refused."""
-    rows = f"FROM import_links AS f WHERE f.import_id = c.import_id AND f.{column} = {name}"
     return f"""
-        (SELECT {place} AS place, f.node AS lowest, (SELECT max(f.node) {rows}) AS highest
-        {rows} AND c.level IS NULL
-          ORDER BY f.node LIMIT 1)
-    """
+        SELECT {place} AS place, min(named.node) AS lowest, max(named.node) AS highest
+          FROM (SELECT f.node FROM import_links AS f
+                 WHERE f.import_id = c.import_id AND f.{column} = {name} AND c.level IS NULL
+                OFFSET 0) AS named
+        HAVING count(*) > 0
+    """  # noqa: S608 - of constants
 
 
-# The first place that knows the name says which task it means. Tasks of the project come last: the refs in a file are
-# those that its tasks had where it was exported, and mean other tasks here.
+# A row that has its parent already keeps it. The first place that knows the name says which task it means. Tasks of the
+# project come last: the refs in a file are those that its tasks had where it was exported, and mean other tasks here.
 FIND_PARENTS = text(f"""
     UPDATE import_links AS l SET parent_node = named.node, problem = named.problem
       FROM (
@@ -119,9 +115,9 @@ FIND_PARENTS = text(f"""
             ) AS meant
              ORDER BY meant.place LIMIT 1
           ) AS m ON true
-         WHERE {_IN_BLOCK} AND c.parent IS NOT NULL AND c.node IS NOT NULL AND c.may_decide
+         WHERE {_IN_BLOCK} AND c.parent IS NOT NULL AND c.node IS NOT NULL AND c.may_decide AND c.parent_node IS NULL
       ) AS named
-     WHERE l.import_id = :import_id AND l.row_number BETWEEN :first AND :last AND l.row_number = named.row_number
+     WHERE l.import_id = :import_id AND l.row_number = named.row_number
 """)  # noqa: S608 - of constants
 
 # The last row that has a say in its task's parent decides.
@@ -179,9 +175,50 @@ JUDGE = text(f"""
     UPDATE import_links AS l
        SET problem = CASE WHEN p.is_circle THEN '{LinkProblem.CIRCLE}' ELSE '{LinkProblem.TOO_DEEP}' END
       FROM placed AS p
-     WHERE l.import_id = :import_id AND l.row_number BETWEEN :first AND :last AND l.row_number = p.row_number
+     WHERE l.import_id = :import_id AND l.row_number = p.row_number
        AND (p.is_circle OR p.levels > {MAX_LEVELS})
 """)  # noqa: S608 - of constants
+
+# The tasks of a block are created with the parents that are known by then and that can be set.
+FORGET_BAD = text(f"""
+    UPDATE import_links AS c SET parent_node = NULL, problem = NULL WHERE {_IN_BLOCK} AND c.problem IS NOT NULL
+""")  # noqa: S608 - of constants
+FORGET_ALL = text(f"UPDATE import_links AS c SET parent_node = NULL WHERE {_IN_BLOCK}")  # noqa: S608 - of constants
+
+# Another row of the file, which came later, has the name by which the parent was found.
+_IS_DOUBTED = """
+    c.level IS NULL AND CASE
+        WHEN EXISTS (SELECT FROM import_links AS f WHERE f.import_id = c.import_id AND f.ref = upper(c.parent))
+        THEN EXISTS (SELECT FROM import_links AS f
+                      WHERE f.import_id = c.import_id AND f.ref = upper(c.parent)
+                        AND f.node IS DISTINCT FROM c.parent_node)
+        ELSE EXISTS (SELECT FROM import_links AS f
+                      WHERE f.import_id = c.import_id AND f.external_ref = c.parent
+                        AND f.node IS DISTINCT FROM c.parent_node) END
+"""
+# Every task of the file was created with its parent, and later rows did not change what the names mean.
+ARE_SETTLED = text(f"""
+    SELECT NOT EXISTS (
+        SELECT FROM import_links AS c
+         WHERE c.import_id = :import_id AND c.node IS NOT NULL AND c.parent IS NOT NULL
+           AND (c.parent_node IS NULL OR {_IS_DOUBTED}))
+""")  # noqa: S608 - of constants
+_TAKE_BACK = """
+    UPDATE tasks AS linked SET parent_id = NULL, updated_at = :now, version = linked.version + 1
+      FROM (
+        SELECT t.id FROM import_links AS c JOIN tasks AS t ON t.id = c.node AND t.parent_id = c.parent_node
+         WHERE c.import_id = :import_id AND {reason}
+         ORDER BY t.id
+           FOR NO KEY UPDATE OF t
+      ) AS taken
+     WHERE linked.id = taken.id
+"""
+TAKE_BACK_DOUBTED = text(_TAKE_BACK.format(reason=_IS_DOUBTED))
+FORGET_DOUBTED = text(f"""
+    UPDATE import_links AS c SET parent_node = NULL
+     WHERE c.import_id = :import_id AND c.parent_node IS NOT NULL AND {_IS_DOUBTED}
+""")  # noqa: S608 - of constants
+TAKE_BACK_BAD = text(_TAKE_BACK.format(reason="c.problem IS NOT NULL"))
 
 # The rows that were not counted yet, and name another parent than the row before left to the task.
 CHANGES = text(f"""
@@ -226,13 +263,14 @@ MARK_VANISHED = f"""
     UPDATE import_links AS l SET problem = '{LinkProblem.CHANGED}'
       FROM (
         SELECT c.row_number,
-               (SELECT count(*) FROM tasks AS needed
-                 WHERE needed.id IN (c.node, c.parent_node) AND needed.project_id = :project_id
-                   AND needed.deleted_at IS NULL) AS found_count,
+               (SELECT count(*)
+                  FROM (SELECT n.project_id, n.deleted_at FROM tasks AS n
+                         WHERE n.id IN (c.node, c.parent_node) OFFSET 0) AS needed
+                 WHERE needed.project_id = :project_id AND needed.deleted_at IS NULL) AS found_count,
                1 + CAST(c.parent_node IS NOT NULL AS int) AS needed_count
           {_WISHED}
       ) AS wished
-     WHERE l.import_id = :import_id AND l.row_number BETWEEN :first AND :last AND l.row_number = wished.row_number
+     WHERE l.import_id = :import_id AND l.row_number = wished.row_number
        AND wished.found_count < wished.needed_count
 """  # noqa: S608 - of constants
 MARK_CHANGED = text(f"""

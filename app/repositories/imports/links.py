@@ -15,13 +15,16 @@ from sqlalchemy.orm import Session
 from app.csv_files.rows import RowNames
 from app.database.engine import violated_constraint
 from app.models.imports.link import LinkProblem
-from app.models.imports.task_import import DuplicatePolicy, ImportState, TaskImport
+from app.models.imports.task_import import DuplicatePolicy, TaskImport
 from app.repositories.copy_text import copy_from, copy_line
 from app.repositories.imports.link_statements import (
     ANALYZE,
+    ARE_SETTLED,
     CHANGES,
     FILL_NAMES,
     FIND_PARENTS,
+    FORGET_BAD,
+    FORGET_DOUBTED,
     JUDGE,
     LINK,
     LOCK,
@@ -29,13 +32,15 @@ from app.repositories.imports.link_statements import (
     MARK_CHANGED,
     MARK_VANISHED,
     MOVED_ONLY,
-    NOTE_CREATED,
     NOTE_MATCHED,
+    NOTE_NEW,
     NOTE_UNSAVED,
     PROBLEMS,
+    TAKE_BACK_BAD,
+    TAKE_BACK_DOUBTED,
     WISHES,
 )
-from app.repositories.imports.queue import RowRange
+from app.repositories.imports.queue import ALL_ROWS, RowRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +64,25 @@ class ImportLinkRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    def note_new(self, task_import: TaskImport, rows: Iterable[NamedRow]) -> None:
+        """Write down the names and the parents of a block whose good rows all make tasks, and choose their ids.
+
+        Call it before the tasks are created.
+        """
+        self._fill(rows)
+        self._session.execute(NOTE_NEW, {"import_id": task_import.id})
+
     def note(
         self, task_import: TaskImport, rows: Iterable[NamedRow], *, has_batch: bool, last_number: int | None
     ) -> None:
-        """Write down the names and the parents of a block's rows, with their tasks.
+        """Write down the names and the parents of a block's rows, with the tasks that they mean.
 
-        Call it after the batch has been matched and its tasks have been created, with the number that `create_all` or
+        Call it after the batch has been matched and its tasks have been created, with the number that
         `create_unmatched` got, or None if no task was created. A block without good rows has no batch.
         """
-        self._session.execute(MAKE_NAMES)
-        self._session.execute(text("TRUNCATE import_names"))
-        copy_from(self._session, FILL_NAMES, (copy_line((row.row_number, row.is_good, *row.names)) for row in rows))
+        self._fill(rows)
         is_matched = task_import.on_duplicate is not DuplicatePolicy.CREATE
-        statement = NOTE_UNSAVED
-        if has_batch and is_matched:
-            statement = NOTE_MATCHED
-        elif has_batch and task_import.state is ImportState.LOADING:
-            statement = NOTE_CREATED
+        statement = NOTE_MATCHED if has_batch and is_matched else NOTE_UNSAVED
         values = {
             "import_id": task_import.id,
             "project_id": task_import.project_id,
@@ -83,6 +90,39 @@ class ImportLinkRepository:
             "is_update": task_import.on_duplicate is DuplicatePolicy.UPDATE,
         }
         self._session.execute(statement, values)
+
+    def _fill(self, rows: Iterable[NamedRow]) -> None:
+        self._session.execute(MAKE_NAMES)
+        self._session.execute(text("TRUNCATE import_names"))
+        copy_from(self._session, FILL_NAMES, (copy_line((row.row_number, row.is_good, *row.names)) for row in rows))
+
+    def choose_parents(self, task_import: TaskImport, rows: RowRange) -> None:
+        """Choose the parents that the rows noted so far and the tasks of the project allow.
+
+        Later rows can give the names another meaning, and can move a tree further down: see `are_settled`.
+        """
+        self._execute(FIND_PARENTS, task_import, rows)
+        self._execute(JUDGE, task_import, rows)
+        self._execute(FORGET_BAD, task_import, rows)
+
+    def are_settled(self, task_import: TaskImport) -> bool:
+        """True if all tasks of the file were created with the parents that `find_parents` and `judge` would choose.
+
+        All blocks must have been noted.
+        """
+        settled: bool = self._execute(ARE_SETTLED, task_import, ALL_ROWS).scalar_one()
+        return settled
+
+    def take_back_doubted(self, task_import: TaskImport, *, now: datetime) -> int:
+        """Take the parents back whose names later rows have too. Return how many tasks have changed."""
+        taken: int = self._execute(TAKE_BACK_DOUBTED, task_import, ALL_ROWS, now=now).rowcount
+        self._execute(FORGET_DOUBTED, task_import, ALL_ROWS)
+        return taken
+
+    def take_back_bad(self, task_import: TaskImport, *, now: datetime) -> int:
+        """Take the parents back that were judged to be bad, because of rows that came later."""
+        taken: int = self._execute(TAKE_BACK_BAD, task_import, ALL_ROWS, now=now).rowcount
+        return taken
 
     def prepare(self) -> None:
         """Call it once all rows have been noted, in a short transaction: another import waits until it ends."""
@@ -121,7 +161,7 @@ class ImportLinkRepository:
         try:
             return self._link(statement, task_import, rows, now)
         except IntegrityError as error:
-            _ensure_about_tree(error)
+            ensure_about_tree(error)
         numbers = self._execute(text(WISHES.format(chosen=chosen)), task_import, rows).scalars().all()
         return sum(self._link_one(statement, task_import, number, now) for number in numbers)
 
@@ -130,7 +170,7 @@ class ImportLinkRepository:
         try:
             return self._link(statement, task_import, rows, now)
         except IntegrityError as error:
-            _ensure_about_tree(error)
+            ensure_about_tree(error)
             self._execute(MARK_CHANGED, task_import, rows)
             return 0
 
@@ -151,6 +191,6 @@ class ImportLinkRepository:
         return self._session.execute(statement, {name: values[name] for name in names})
 
 
-def _ensure_about_tree(error: IntegrityError) -> None:
+def ensure_about_tree(error: IntegrityError) -> None:
     if not (violated_constraint(error) or "").startswith("ck_tasks_tree_"):
         raise error

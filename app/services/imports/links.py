@@ -68,12 +68,19 @@ class ImportLinkService:
                 is_whole = task_import.state is ImportState.LOADING and task_import.mode is ImportMode.ALL_OR_NOTHING
                 if number == 0 and not is_whole:
                     self._links.prepare()
+                if number == 0 and _may_have_parents(task_import):
+                    if self._links.are_settled(task_import):
+                        task_import.next_link_step = _step_count(task_import)
+                        return
+                    self._tell(task_import, self._links.take_back_doubted(task_import, now=self._calendar.now()))
                 self._links.find_parents(task_import, rows)
             case 1:
                 bad = self._judge(task_import, rows)
             case _:
                 if number == 0 and task_import.on_duplicate is DuplicatePolicy.UPDATE:
                     self._move(task_import)
+                if number == 0 and _may_have_parents(task_import):
+                    self._tell(task_import, self._links.take_back_bad(task_import, now=self._calendar.now()))
                 bad = self._link(task_import, rows)
         self._name(task_import, ahead, number, bad)
         task_import.next_link_step += 1
@@ -131,6 +138,11 @@ class ImportLinkService:
 def _step_count(task_import: TaskImport) -> int:
     is_check = task_import.state is ImportState.CHECKING
     return (_PASSES_OF_CHECK if is_check else _PASSES_OF_CHECK + 1) * task_import.block_count
+
+
+def _may_have_parents(task_import: TaskImport) -> bool:
+    """True if tasks of the file may have been created with their parents."""
+    return task_import.state is ImportState.LOADING and task_import.on_duplicate is DuplicatePolicy.CREATE
 
 
 def _problem_of(link: BadLink, column: str | None, *, is_imported: bool) -> RowProblem:

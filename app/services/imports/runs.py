@@ -15,7 +15,7 @@ from app.csv_files.words import FileWords
 from app.database.unit_of_work import UnitOfWork
 from app.errors import UnavailableError
 from app.events import ImportWaiting
-from app.models.imports.task_import import ImportMode, ImportState, TaskImport
+from app.models.imports.task_import import DuplicatePolicy, ImportMode, ImportState, TaskImport
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.repositories.imports.imports import ImportRepository
 from app.repositories.imports.queue import Claim, ImportQueueRepository
@@ -232,6 +232,7 @@ class ImportRunService:
                 task_import.people_map,
             ),
             uploaded_on=task_import.created_at.astimezone(self._calendar.time_zone).date(),
+            updates_tasks=task_import.on_duplicate is DuplicatePolicy.UPDATE,
         )
 
 

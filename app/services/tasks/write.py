@@ -13,6 +13,7 @@ from app.events import RecurringTaskEnded, TaskChanged
 from app.models.people.user import User
 from app.models.projects.project import DEFAULT_PROJECT_KEY, Project
 from app.models.tasks.fields import PLAIN, TaskPriority, TaskStatus, defaults
+from app.models.tasks.recurrence import NEEDS_DEADLINE
 from app.models.tasks.task import Task
 from app.queries.pages import Precondition, ensure_unchanged
 from app.queries.tasks import TaskKey, TaskView
@@ -261,7 +262,7 @@ def publish_change(uow: UnitOfWork, task: Task) -> None:
 
 def _ensure_due_to_recur(recurrence: str | None, due_at: datetime | None) -> None:
     if recurrence is not None and due_at is None:
-        raise InvalidError.of("recurrence", "needs a deadline, from which it counts")
+        raise InvalidError.of("recurrence", NEEDS_DEADLINE)
 
 
 def _no_project(key: str) -> NoReturn:

@@ -8,6 +8,7 @@ from sqlalchemy import update
 
 from app.models.imports.task_import import DuplicatePolicy, ImportMode
 from app.models.tasks.task import Task
+from app.repositories.imports.links import ImportLinkRepository
 from app.services.imports.links import ImportLinkService
 from tests.services.imports.test_parents import parents
 from tests.services.imports.uploading import COUNTS, counts_of, report, upload
@@ -20,6 +21,8 @@ BAD_FILES = [
     (["Roof,,B,B"], {1: "a task cannot be its own parent"}),
     (["A,R-1,,R-2", "B,R-2,,R-1"], {1: "'R-2' is below this task", 2: "'R-1' is below this task"}),
     (["A,R-1,,", "B,R-2,,R-1", "C,R-3,,R-2", "D,R-4,,R-3"], {4: "below 'R-3' there would be more than 3 levels"}),
+    (["B,R-2,,R-1", "C,R-3,,R-2", "D,R-4,,R-3", "A,R-1,,"], {3: "below 'R-3' there would be more than 3 levels"}),
+    (["A,R-1,,", "C,,,R-1", "B,R-1,,"], {2: "'R-1' may mean several tasks"}),
     (["A,R-1,,", "B,R-1,,", "C,,,R-1"], {3: "'R-1' may mean several tasks"}),
     (["A,,E,", "B,,E,", "C,,,E"], {3: "'E' may mean several tasks"}),
 ]
@@ -169,7 +172,8 @@ class TestExistingTasks:
         link = ImportLinkService._link
         monkeypatch.setattr(ImportLinkService, "_link", before_linking)
 
-        outcome = upload(service, manager, HEADER, "Roof,,,A", "Wall,,B,", "Door,,,B", mode=mode)
+        rows = ["Roof,,,A", "Wall,,B,", "Door,,,B"]
+        outcome = upload(service, manager, HEADER, *rows, mode=mode, on_duplicate=DuplicatePolicy.UPDATE)
 
         reason = "'A' can no longer be the parent, because tasks were changed meanwhile"
         if mode is ImportMode.SKIP_BAD:
@@ -178,6 +182,37 @@ class TestExistingTasks:
             assert parents(session)["Door"] == "Wall"
         else:
             assert outcome.row.values["failure"] == f"line 2: {reason}; nothing was imported"
+
+    @pytest.mark.parametrize("change", ["moved", "deeper"])
+    @pytest.mark.parametrize("mode", ImportMode)
+    def test_so_is_one_that_became_impossible_before_the_tasks_were_created(
+        self, service, manager, session, factories, monkeypatch, change, mode
+    ):
+        top = factories.Task(title="Top")
+        above = factories.Task(title="Above", parent_id=top.id)
+        shed = factories.Task(title="Shed", external_ref="A")
+        other = factories.Project(key="OPS", includes_everyone=True)
+        values = {"moved": {"project_id": other.id}, "deeper": {"parent_id": above.id}}
+
+        def choose(links, task_import, rows):
+            choose_parents(links, task_import, rows)
+            session.execute(update(Task).where(Task.id == shed.id).values(values[change]))
+
+        choose_parents = ImportLinkRepository.choose_parents
+        monkeypatch.setattr(ImportLinkRepository, "choose_parents", choose)
+
+        outcome = upload(service, manager, HEADER, "Roof,,,A", "Wall,,B,", "Door,,,B", mode=mode)
+
+        reasons = {
+            "moved": "'A' is no task of the file or the project",
+            "deeper": "below 'A' there would be more than 3 levels",
+        }
+        if mode is ImportMode.SKIP_BAD:
+            assert problems(service, manager, outcome) == {1: ("parent", "A", f"{reasons[change]}{LEFT_OUT}")}
+            assert parents(session)["Roof"] is None
+            assert parents(session)["Door"] == "Wall"
+        else:
+            assert outcome.row.values["failure"] == f"line 2: {reasons[change]}; nothing was imported"
 
 
 names = st.sampled_from(["", "", "R-1", "R-2", "R-3", "E-1", "E-2", "GEN-901", "T-1", "none"])

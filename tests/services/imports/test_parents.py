@@ -18,7 +18,7 @@ from app.models.tasks.version import TaskVersion
 from app.queries.tasks import TaskQuery
 from app.services.imports.imports import ImportOptions
 from tests.services.imports.uploading import COUNTS, counts_of, report, upload
-from tests.stored import count
+from tests.stored import count, list_tasks
 
 UPDATE, SKIP = DuplicatePolicy.UPDATE, DuplicatePolicy.SKIP
 ROWS = ("Shed,OPS-1,", "Roof,OPS-2,OPS-1", "Tiles,OPS-3,OPS-2", "Fence,OPS-4,")
@@ -110,14 +110,40 @@ class TestNames:
 
 
 class TestHistory:
-    def test_the_uploader_and_the_request_sign_the_link(self, service, manager, session):
-        upload(service, manager, "title,ref,parent", "Shed,OPS-1,", "Roof,OPS-2,OPS-1")
+    def test_a_task_is_created_with_its_parent(self, service, manager, session, factories, monkeypatch):
+        """The parent comes before it, in its own block, or is a task of the project."""
+        monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", 2)
+        factories.Task(title="House", external_ref="A")
+        rows = ["Roof,OPS-2,OPS-1", "Shed,OPS-1,A", "Tiles,OPS-3,OPS-1", "Door,,A"]
 
-        versions = session.scalars(
-            select(TaskVersion).where(TaskVersion.title == "Roof").order_by(TaskVersion.revision)
-        ).all()
-        assert [version.parent_id is None for version in versions] == [True, False]
-        assert {version.actor_id for version in versions} == {manager.user_id}
+        upload(service, manager, "title,ref,parent", *rows)
+
+        assert parents(session) == {"House": None, "Roof": "Shed", "Shed": "House", "Tiles": "Shed", "Door": "House"}
+        assert {len(versions(session, title)) for title in ("Roof", "Shed", "Tiles", "Door")} == {1}
+        assert {task.version for task in list_tasks(session)} == {1}
+
+    def test_the_uploader_signs_a_later_link(self, service, manager, session, monkeypatch):
+        monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", 1)
+
+        upload(service, manager, "title,ref,parent", "Roof,OPS-2,OPS-1", "Shed,OPS-1,", "Door,OPS-3,OPS-1")
+
+        assert [version.parent_id is None for version in versions(session, "Roof")] == [True, False]
+        assert [version.parent_id is None for version in versions(session, "Door")] == [False]
+        assert {version.actor_id for version in versions(session, "Roof")} == {manager.user_id}
+
+    def test_a_parent_is_taken_back_if_a_later_row_has_its_name(
+        self, service, manager, session, factories, monkeypatch
+    ):
+        monkeypatch.setattr("app.csv_files.blocks.BLOCK_ROWS", 1)
+        factories.Task(title="A task", external_ref="B")
+        rows = ["Shed,A,", "Roof,,A", "Wall,,B", "Barn,A,", "House,B,"]
+
+        outcome = upload(service, manager, "title,external_ref,parent", *rows)
+
+        assert [row for row, *_ in report(service, manager, outcome)] == [2]
+        assert (parents(session)["Roof"], parents(session)["Wall"]) == (None, "House")
+        assert [version.parent_id is None for version in versions(session, "Roof")] == [False, True]
+        assert [version.parent_id is None for version in versions(session, "Wall")] == [False, True, False]
 
 
 class TestDuplicates:
@@ -230,6 +256,11 @@ class TestRoundTrip:
         assert parents(session, target.id) == before
         assert load(source, UPDATE) == dict(zip(COUNTS, (len(tree), 0, 0, len(tree), 0, 0), strict=True))
         assert parents(session, source.id) == before
+
+
+def versions(session, title):
+    statement = select(TaskVersion).where(TaskVersion.title == title).order_by(TaskVersion.revision)
+    return session.scalars(statement).all()
 
 
 def parents(session, project_id=None):
