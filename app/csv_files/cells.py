@@ -189,7 +189,7 @@ class CellReaders:
 
     def _assignee(self, cell: str) -> str | None:
         key = key_of(restored(cell))
-        return _name((self._words.people[key] or "") if key in self._words.people else cell)
+        return read_name((self._words.people[key] or "") if key in self._words.people else cell)
 
     def _one_member(self, cell: str) -> str | None:
         if "," in cell and key_of(cell) not in self._words.people:
@@ -284,7 +284,7 @@ def _fitting_labels(labels: Iterable[str]) -> list[str]:
     return labels
 
 
-def _name(cell: str) -> str | None:
+def read_name(cell: str) -> str | None:
     name = restored(cell)
     if name and not (name.isprintable() and skeleton_of(name)):
         raise CellError("holds characters that a name cannot have")

@@ -17,6 +17,8 @@ from app.http.responses import no_content, page_response, precondition, row_resp
 from app.http.uploads import Upload
 from app.schemas.base import PageQuery
 from app.schemas.imports import (
+    CommentImportForm,
+    CommentsUpload,
     CsvUpload,
     Import,
     ImportErrorsQuery,
@@ -93,6 +95,42 @@ def list_import_errors(query: dict[str, Any], import_id: int) -> Response:
         pieces, codec = services().imports.write_errors(current_actor(), import_id)
         return csv_response(pieces, f"import-{import_id}-errors.csv", codec)
     return page_response(services().imports.list_errors(current_actor(), import_id, **query))
+
+
+def _is_dry_run_of_comments(
+    _headers: dict[str, Any], form: dict[str, Any], _files: dict[str, Any], **_path: str
+) -> bool:
+    return bool(form["dry_run"])
+
+
+@blueprint.post("/projects/<key>/comments/import")
+@takes_file
+@requires(Permission.IMPORT_CREATE)
+@blueprint.arguments(ImportHeaders, location="headers")
+@blueprint.arguments(CommentImportForm, location="form")
+@blueprint.arguments(CommentsUpload, location="files")
+@limited_unless(_is_dry_run_of_comments, LimitName.UPLOAD)
+@blueprint.response(201, Import, headers=LOCATION)
+@blueprint.alt_response(202, Import, headers=LOCATION)
+@raises(ImportUnderWayError, IdempotencyKeyReusedError, ProjectArchivedError, UnreadableCsvError)
+def import_comments(headers: dict[str, Any], form: dict[str, Any], files: dict[str, Any], key: str) -> Response:
+    """Import comments on tasks of a project from a CSV file, as the export writes it. Managers and admins only.
+
+    It is an import like that of tasks, with the same limit, states and reports. A row names its task by `task` or
+    `external_ref`, and a comment that exists is skipped: the same file twice adds nothing.
+    """
+    upload: Upload = files["file"]
+    outcome = services().imports.import_comments(
+        current_actor(),
+        key,
+        upload,
+        filename=upload.filename,
+        is_dry_run=form["dry_run"],
+        creates_users=form["create_users"],
+        **headers,
+    )
+    status = 201 if outcome.is_finished else 202
+    return row_response(outcome.row, status, {"Location": f"/api/v1/imports/{outcome.import_id}"})
 
 
 @blueprint.get("/projects/<key>/import-mapping")

@@ -11,7 +11,7 @@ from app.csv_files.blocks import DELIMITERS
 from app.csv_files.cell_parts import MAX_SHOWN_LENGTH
 from app.csv_files.encodings import Encoding
 from app.csv_files.words import OWN_PRIORITIES, OWN_STATUSES, key_of
-from app.models.imports.task_import import DateFormat, DuplicatePolicy, ImportMode, ImportState
+from app.models.imports.task_import import DateFormat, DuplicatePolicy, ImportKind, ImportMode, ImportState
 from app.models.people.user import MAX_EMAIL_LENGTH
 from app.models.projects.project import DEFAULT_PROJECT_KEY
 from app.models.tasks.fields import READ_FROM_FILES, TaskPriority, TaskStatus
@@ -187,6 +187,28 @@ class ImportForm(StrictSchema):
         )
 
 
+class CommentImportForm(StrictSchema):
+    """Every field is optional. In the form, the file comes after them."""
+
+    dry_run = fields.Boolean(
+        load_default=False, metadata={"description": "checks and reports on the whole file, and creates nothing"}
+    )
+    create_users = fields.Boolean(
+        load_default=True, metadata={"description": "`false`: a row with an unknown author is refused"}
+    )
+
+
+class CommentsUpload(StrictSchema):
+    file = fields.Raw(
+        required=True,
+        metadata={
+            "type": "string",
+            "format": "binary",
+            "description": "needed, as the last field of the form; CSV with the columns of the export of comments",
+        },
+    )
+
+
 class Waiting(fields.String):
     """How many seconds the client is willing to wait, by a Prefer header (RFC 7240). None if it does not say."""
 
@@ -214,6 +236,7 @@ class ImportHeaders(Schema):
 
 class ImportSummary(Schema):
     id = fields.Integer(required=True)
+    kind = fields.Enum(ImportKind, by_value=True, required=True, metadata={"description": "what the rows are"})
     filename = fields.String(required=True)
     project = fields.String(required=True)
     creator = fields.String(required=True)
@@ -226,11 +249,13 @@ class ImportSummary(Schema):
     )
     state = fields.Enum(ImportState, by_value=True, required=True)
     read_count = fields.Integer(required=True, metadata={"description": "rows of the file"})
-    created_count = fields.Integer(required=True, metadata={"description": "new tasks"})
+    created_count = fields.Integer(required=True, metadata={"description": "new tasks or comments"})
     updated_count = fields.Integer(required=True, metadata={"description": "rows that changed a task"})
     skipped_count = fields.Integer(
         required=True,
-        metadata={"description": "rows whose task exists and was not changed, and rows that are no tasks"},
+        metadata={
+            "description": "rows whose task exists and was not changed, rows that are no tasks, and comments that exist"
+        },
     )
     refused_count = fields.Integer(required=True, metadata={"description": "bad rows"})
     error_count = fields.Integer(
