@@ -55,6 +55,29 @@ def create_import(headers: dict[str, Any], options: ImportOptions, files: dict[s
     while it arrives. A small file has been imported when the answer comes (201). Read the import of any other file at
     `Location` until it has ended (202).
     """
+    return _answer_to_upload(headers, options, files)
+
+
+@blueprint.post("/imports/comments")
+@takes_file
+@requires(Permission.IMPORT_CREATE)
+@blueprint.arguments(ImportHeaders, location="headers")
+@blueprint.arguments(CommentImportForm, location="form")
+@blueprint.arguments(CommentsUpload, location="files")
+@limited_unless(_is_dry_run, LimitName.UPLOAD)
+@blueprint.response(201, Import, headers=LOCATION)
+@blueprint.alt_response(202, Import, headers=LOCATION)
+@raises(ImportUnderWayError, IdempotencyKeyReusedError, ProjectArchivedError, UnreadableCsvError)
+def import_comments(headers: dict[str, Any], options: ImportOptions, files: dict[str, Any]) -> Response:
+    """Import comments from a CSV file as the export of comments writes it. Managers and admins only.
+
+    It is an import like that of tasks, with the same limit, states and reports. A row names its task by `task` or
+    `external_ref`. A comment that exists is skipped, so the same file twice adds nothing.
+    """
+    return _answer_to_upload(headers, options, files)
+
+
+def _answer_to_upload(headers: dict[str, Any], options: ImportOptions, files: dict[str, Any]) -> Response:
     upload: Upload = files["file"]
     outcome = services().imports.import_csv(
         current_actor(), upload, filename=upload.filename, options=options, **headers
@@ -95,42 +118,6 @@ def list_import_errors(query: dict[str, Any], import_id: int) -> Response:
         pieces, codec = services().imports.write_errors(current_actor(), import_id)
         return csv_response(pieces, f"import-{import_id}-errors.csv", codec)
     return page_response(services().imports.list_errors(current_actor(), import_id, **query))
-
-
-def _is_dry_run_of_comments(
-    _headers: dict[str, Any], form: dict[str, Any], _files: dict[str, Any], **_path: str
-) -> bool:
-    return bool(form["dry_run"])
-
-
-@blueprint.post("/projects/<key>/comments/import")
-@takes_file
-@requires(Permission.IMPORT_CREATE)
-@blueprint.arguments(ImportHeaders, location="headers")
-@blueprint.arguments(CommentImportForm, location="form")
-@blueprint.arguments(CommentsUpload, location="files")
-@limited_unless(_is_dry_run_of_comments, LimitName.UPLOAD)
-@blueprint.response(201, Import, headers=LOCATION)
-@blueprint.alt_response(202, Import, headers=LOCATION)
-@raises(ImportUnderWayError, IdempotencyKeyReusedError, ProjectArchivedError, UnreadableCsvError)
-def import_comments(headers: dict[str, Any], form: dict[str, Any], files: dict[str, Any], key: str) -> Response:
-    """Import comments on tasks of a project from a CSV file, as the export writes it. Managers and admins only.
-
-    It is an import like that of tasks, with the same limit, states and reports. A row names its task by `task` or
-    `external_ref`, and a comment that exists is skipped: the same file twice adds nothing.
-    """
-    upload: Upload = files["file"]
-    outcome = services().imports.import_comments(
-        current_actor(),
-        key,
-        upload,
-        filename=upload.filename,
-        is_dry_run=form["dry_run"],
-        creates_users=form["create_users"],
-        **headers,
-    )
-    status = 201 if outcome.is_finished else 202
-    return row_response(outcome.row, status, {"Location": f"/api/v1/imports/{outcome.import_id}"})
 
 
 @blueprint.get("/projects/<key>/import-mapping")

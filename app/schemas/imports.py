@@ -190,12 +190,24 @@ class ImportForm(StrictSchema):
 class CommentImportForm(StrictSchema):
     """Every field is optional. In the form, the file comes after them."""
 
+    project = ProjectKey(load_default=DEFAULT_PROJECT_KEY)
     dry_run = fields.Boolean(
         load_default=False, metadata={"description": "checks and reports on the whole file, and creates nothing"}
     )
     create_users = fields.Boolean(
         load_default=True, metadata={"description": "`false`: a row with an unknown author is refused"}
     )
+
+    @post_load
+    def _options(self, values: dict[str, Any], **_kwargs: Any) -> ImportOptions:
+        return ImportOptions(
+            project=values["project"],
+            kind=ImportKind.COMMENTS,
+            is_dry_run=values["dry_run"],
+            # An import that looks for what exists has the project to itself.
+            on_duplicate=DuplicatePolicy.SKIP,
+            creates_users=values["create_users"],
+        )
 
 
 class CommentsUpload(StrictSchema):

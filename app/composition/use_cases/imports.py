@@ -30,7 +30,6 @@ class ImportUseCases(UseCases):
             ImportRepository(self._session),
             self._import_uploads,
             self.import_runs,
-            ProjectRepository(self._session),
             self._resources.clock,
         )
 

@@ -13,10 +13,8 @@ from app.csv_files.encodings import ByteStream
 from app.csv_files.writing import FileForm, Lines, ReportedRow, report_header, report_rows
 from app.database.unit_of_work import UnitOfWork
 from app.errors import UnavailableError, not_found
-from app.models.imports.task_import import DuplicatePolicy, ImportKind
 from app.queries.pages import JsonRow, Page
 from app.repositories.imports.imports import ImportRepository
-from app.repositories.projects import ProjectRepository
 from app.services.imports.options import ImportOptions
 from app.services.imports.runs import ImportRunService
 from app.services.imports.uploads import ImportUploadService
@@ -48,14 +46,12 @@ class ImportService:
         imports: ImportRepository,
         uploads: ImportUploadService,
         runs: ImportRunService,
-        projects: ProjectRepository,
         clock: Clock,
     ) -> None:
         self._uow = uow
         self._imports = imports
         self._uploads = uploads
         self._runs = runs
-        self._projects = projects
         self._clock = clock
 
     def import_csv(
@@ -90,43 +86,6 @@ class ImportService:
                 refused_count=task_import.refused_count,
                 row=self._row(actor, import_id),
             )
-
-    def import_comments(
-        self,
-        actor: Actor,
-        project: str,
-        stream: ByteStream,
-        *,
-        filename: str,
-        is_dry_run: bool = False,
-        creates_users: bool = True,
-        idempotency_key: str | None = None,
-        wait_seconds: int | None = None,
-    ) -> ImportOutcome:
-        """Turn the rows of an export of comments into comments, as `import_csv` does with tasks.
-
-        Raises NotFoundError for a project that the actor may not see, and what `import_csv` raises.
-        """
-        ensure_may(actor, Permission.IMPORT_CREATE)
-        with self._uow.transaction():
-            if self._projects.get(actor, project) is None:
-                not_found("project", project)
-        options = ImportOptions(
-            project=project,
-            kind=ImportKind.COMMENTS,
-            is_dry_run=is_dry_run,
-            # One that looks for what exists has the project to itself.
-            on_duplicate=DuplicatePolicy.SKIP,
-            creates_users=creates_users,
-        )
-        return self.import_csv(
-            actor,
-            stream,
-            filename=filename,
-            options=options,
-            idempotency_key=idempotency_key,
-            wait_seconds=wait_seconds,
-        )
 
     def get(self, actor: Actor, import_id: int) -> JsonRow:
         with self._uow.transaction():

@@ -10,11 +10,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 
-from app.errors import ForbiddenError, NotFoundError, ProjectArchivedError, UnreadableCsvError
+from app.errors import ForbiddenError, InvalidError, ProjectArchivedError, UnreadableCsvError
 from app.models.comments.comment import Comment, CommentMention
 from app.models.comments.version import CommentVersion
+from app.models.imports.task_import import DuplicatePolicy, ImportKind
 from app.models.people.user import Role, User
 from app.models.tasks.task import Task
+from app.services.imports.imports import ImportOptions
 from tests.services.imports.uploading import COUNTS, counts_of, users_called
 from tests.stored import count
 
@@ -230,9 +232,9 @@ class TestAccess:
         with pytest.raises(ForbiddenError):
             load(f"{HEADER}\n", actor=acting_as(factories.User(role=role)))
 
-    def test_a_project_of_others_is_not_found(self, load, task, manager, factories):
+    def test_a_project_of_others_is_unknown(self, load, task, manager, factories):
         factories.Project(key="OPS")
-        with pytest.raises(NotFoundError):
+        with pytest.raises(InvalidError, match="there is no project OPS"):
             load(f"{HEADER}\n", project="OPS")
 
     def test_an_archived_project_refuses(self, load, session, boss, services, factories):
@@ -254,8 +256,9 @@ def rows_of(content):
 def load(service, manager):
     def load(content, *, project="GEN", actor=manager, key=None, **options):
         stream = io.BytesIO(content.encode())
-        return service.import_comments(
-            actor, project, stream, filename="comments.csv", idempotency_key=key, wait_seconds=5, **options
+        options = ImportOptions(project=project, kind=ImportKind.COMMENTS, on_duplicate=DuplicatePolicy.SKIP, **options)
+        return service.import_csv(
+            actor, stream, filename="comments.csv", options=options, idempotency_key=key, wait_seconds=5
         )
 
     return load
