@@ -16,7 +16,7 @@ from app.http.rate_limits import LimitName, limited_unless
 from app.http.responses import no_content, page_response, precondition, row_response, versioned_response
 from app.http.uploads import Upload
 from app.schemas.base import PageQuery
-from app.schemas.imports import (
+from app.schemas.imports.imports import (
     CommentImportForm,
     CommentsUpload,
     CsvUpload,
@@ -24,11 +24,10 @@ from app.schemas.imports import (
     ImportErrorsQuery,
     ImportForm,
     ImportHeaders,
-    ImportMapping,
-    ImportMappingInput,
     ImportPage,
     ImportProblemPage,
 )
+from app.schemas.imports.words import ImportMapping, ImportMappingInput
 from app.services.imports.imports import ImportOptions
 
 blueprint = Blueprint("imports", __name__, url_prefix="/api/v1", description="CSV imports")
