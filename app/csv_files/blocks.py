@@ -6,7 +6,7 @@ Memory does not grow with the file. The module `rows` reads the contents of the 
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -51,6 +51,9 @@ class Block:
 _SEPARATOR_LINE = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 
 
+FindLayout = Callable[[Sequence[str], Mapping[str, str | None] | None], Layout]
+
+
 class CsvFile:
     """The constructor reads the header. It raises UnreadableCsvError or TooLargeError, and so does `blocks`.
 
@@ -66,6 +69,7 @@ class CsvFile:
         delimiter: str | None = None,
         column_map: Mapping[str, str | None] | None = None,
         kept_column_map: Mapping[str, str | None] | None = None,
+        find_layout: FindLayout = layout_of,
     ) -> None:
         self._limits = limits
         self.text = DecodedText(stream, encoding)
@@ -86,7 +90,7 @@ class CsvFile:
         if len(self.header) > limits.columns:
             raise TooLargeError(f"the file has {len(self.header)} columns; {limits.columns} are the most")
         self.is_ours = is_ours(self.header)
-        self.layout: Layout = layout_of(self.header, column_map if self.is_ours else meant_columns)
+        self.layout: Layout = find_layout(self.header, column_map if self.is_ours else meant_columns)
         self._lines.take()
 
     def blocks(self) -> Iterator[Block]:

@@ -2,16 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import date, datetime, time
-from functools import cache
+from datetime import date
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
-from app.clock import deadline_from, in_zone
 from app.csv_files.cell_parts import CellError, parts_of, shown
-from app.csv_files.moments import WRITTEN_AS, formats_of, moment_of, parse_date
+from app.csv_files.date_cells import DateReaders
 from app.csv_files.statuses import StatusReaders
-from app.csv_files.todoist import is_a_plan, planned_date, with_plan
 from app.csv_files.words import FileWords, key_of, priority_from
 from app.models.imports.task_import import DateFormat
 from app.models.people.user import MAX_EMAIL_LENGTH, MAX_USERNAME_LENGTH, RESERVED_USERNAMES
@@ -44,8 +41,6 @@ _NUMBER = re.compile(r"\d{1,7}(?:\.\d{1,15}|,\d{1,2})?", re.ASCII)
 
 # Todoist writes labels into the name of a task.
 _LABEL_IN_NAME = re.compile(r"(?<!\S)@([^\s@,;]+)")
-# Vikunja writes the zero time of Go for a time that is not set.
-_ZERO_TIME = "0001-01-01T00:00:00Z"
 
 CellReader = Callable[[str], Any]
 
@@ -79,11 +74,9 @@ class CellReaders:
         *,
         uploaded_on: date,
     ) -> None:
-        self._time_zone = time_zone
+        self._dates = DateReaders(time_zone, date_format, uploaded_on=uploaded_on)
         self._priorities = priorities
-        self._date_format = date_format
         self._words = words
-        self._uploaded_on = uploaded_on
         statuses = StatusReaders(words)
         self.by_name: dict[str, CellReader] = {
             "title": _title,
@@ -96,18 +89,18 @@ class CellReaders:
             "trello_status": statuses.of_trello,
             "kanboard_status": statuses.of_kanboard,
             "priority": self._priority,
-            "start_on": self._day,
+            "start_on": self._dates.day,
             "estimate": _estimate,
             "recurrence": _recurrence,
-            "created_at": self._moment,
-            "started_at": self._moment,
-            "completed_at": self._moment,
-            "set_created_at": self._set_moment,
-            "set_completed_at": self._set_moment,
-            "due_at": self._deadline,
-            "due_on": self._due_day,
-            "set_due_at": self._set_deadline,
-            "todoist_due_at": self._todoist_deadline,
+            "created_at": self._dates.moment,
+            "started_at": self._dates.moment,
+            "completed_at": self._dates.moment,
+            "set_created_at": self._dates.set_moment,
+            "set_completed_at": self._dates.set_moment,
+            "due_at": self._dates.deadline,
+            "due_on": self._dates.due_day,
+            "set_due_at": self._dates.set_deadline,
+            "todoist_due_at": self._dates.todoist_deadline,
             "labels": _labels,
             "labels_in_content": _labels_in_content,
             "assignee": self._assignee,
@@ -129,67 +122,12 @@ class CellReaders:
             raise CellError(f"{shown(cell)} is not a priority; say one of {', '.join(TaskPriority)}")
         return priority
 
-    def _moment(self, cell: str) -> datetime | None:
-        return in_zone(moment_of(self._date(cell)), self._time_zone) if cell else None
-
-    def _day(self, cell: str) -> date | None:
-        """A day. A time is left out, and one with an offset is first moved to the workspace's time zone."""
-        if not cell:
-            return None
-        parsed = self._date(cell)
-        if not isinstance(parsed, datetime):
-            return parsed
-        return (parsed if parsed.tzinfo is None else parsed.astimezone(self._time_zone)).date()
-
-    def _deadline(self, cell: str) -> datetime | None:
-        return deadline_from(self._date(cell), self._time_zone) if cell else None
-
-    def _due_day(self, cell: str) -> datetime | None:
-        """Jira and Kanboard know only the day of a deadline, and write midnight as its time."""
-        if not cell:
-            return None
-        parsed = self._date(cell)
-        is_midnight = isinstance(parsed, datetime) and parsed.tzinfo is None and parsed.time() == time.min
-        return deadline_from(parsed.date() if isinstance(parsed, datetime) and is_midnight else parsed, self._time_zone)
-
-    def _set_moment(self, cell: str) -> datetime | None:
-        return self._moment("" if cell == _ZERO_TIME else cell)
-
-    def _set_deadline(self, cell: str) -> datetime | None:
-        return self._deadline("" if cell == _ZERO_TIME else cell)
-
-    def _todoist_deadline(self, cells: str) -> datetime | None:
-        """Date, deadline and time zone. The date says when somebody wants to do the task: the deadline comes first."""
-        planned, deadline, zone = parts_of(cells, 3)
-        if deadline:
-            parsed = self._date(deadline, part=1)
-        elif not planned:
-            return None
-        else:
-            dated = planned_date(planned, self._date_format, self._uploaded_on)
-            if dated is None and is_a_plan(planned):
-                return None
-            parsed = dated or self._date(planned)
-        return deadline_from(
-            parsed, self._zone_called(zone, part=2) if isinstance(parsed, datetime) else self._time_zone
-        )
-
     def _todoist_description(self, cells: str) -> str:
-        """Description and date. A date that no deadline can keep, such as a repetition, is kept here as text."""
-        description, planned = parts_of(cells, 2)
-        is_dated = planned_date(planned, self._date_format, self._uploaded_on) is not None
-        return _description(description if is_dated or not is_a_plan(planned) else with_plan(description, planned))
-
-    def _zone_called(self, name: str, *, part: int) -> ZoneInfo:
-        if not name:
-            return self._time_zone
-        if name not in _zone_names():
-            raise CellError(f"{shown(name)} is not a time zone such as Europe/Berlin", part)
-        return ZoneInfo(name)
+        return _description(self._dates.todoist_description(cells))
 
     def _assignee(self, cell: str) -> str | None:
         key = key_of(restored(cell))
-        return _name((self._words.people[key] or "") if key in self._words.people else cell)
+        return read_name((self._words.people[key] or "") if key in self._words.people else cell)
 
     def _one_member(self, cell: str) -> str | None:
         if "," in cell and key_of(cell) not in self._words.people:
@@ -200,20 +138,6 @@ class CellReaders:
         """Todoist writes a person as "Ada (123)"."""
         numbered = _NUMBERED_PERSON.fullmatch(cell)
         return self._assignee(cell if numbered is None else numbered[1])
-
-    def _date(self, cell: str, *, part: int = 0) -> date:
-        parsed = parse_date(cell, self._date_format)
-        if parsed is None:
-            fitting = " or ".join(formats_of(cell))
-            advice = f"set date_format={fitting}, or write" if fitting else "write"
-            forms = dict.fromkeys((WRITTEN_AS[DateFormat.ISO], WRITTEN_AS[self._date_format]))
-            raise CellError(f"{shown(cell)} is not a date; {advice} {' or '.join(forms)}", part)
-        return parsed
-
-
-@cache
-def _zone_names() -> set[str]:
-    return available_timezones()
 
 
 def _title(cell: str) -> str:
@@ -284,7 +208,7 @@ def _fitting_labels(labels: Iterable[str]) -> list[str]:
     return labels
 
 
-def _name(cell: str) -> str | None:
+def read_name(cell: str) -> str | None:
     name = restored(cell)
     if name and not (name.isprintable() and skeleton_of(name)):
         raise CellError("holds characters that a name cannot have")

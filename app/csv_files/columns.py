@@ -208,6 +208,21 @@ def layout_of(header: Sequence[str], column_map: Mapping[str, str | None] | None
     )
 
 
+def layout_with(header: Sequence[str], places: Mapping[str, int]) -> Layout:
+    """A layout with one column for each of these fields, at its place. The others are ignored."""
+    ignored = (
+        index
+        for index, name in enumerate(header)
+        if index not in places.values() and folded_name(name) not in PASSED_OVER
+    )
+    return Layout(
+        tuple(Column(index, field, _shown(header[index])) for field, index in places.items()),
+        len(header),
+        _listed([*dict.fromkeys(_shown(header[index]) for index in ignored)]),
+        {},
+    )
+
+
 def _columns_of(
     header: Sequence[str], folded: Sequence[str], tracker: Tracker, reads_as: dict[str, str]
 ) -> Iterator[Column]:

@@ -1,22 +1,19 @@
 """Reads a block of an uploaded CSV into rows: good ones with values, refused ones with the reasons."""
 
-import csv
-import io
 from collections import namedtuple
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from operator import itemgetter
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from app.csv_files.blocks import is_blank
 from app.csv_files.cell_parts import MAX_SHOWN_LENGTH, SEPARATOR, CellError, parts_of
 from app.csv_files.cells import CellReader, CellReaders, join_labels, labels_in_name, restored
 from app.csv_files.columns import FIELD_OF, Column, Layout
+from app.csv_files.numbered import RowProblem, numbered_rows, problem_of_shape
 from app.csv_files.words import FileWords
-from app.models.imports.task_import import DateFormat, ImportBlock
+from app.models.imports.task_import import DateFormat
 from app.models.tasks.fields import IMPORTED
 from app.models.tasks.recurrence import NEEDS_DEADLINE
 
@@ -54,15 +51,6 @@ class RowNames(NamedTuple):
     external_ref: str | None
     parent: str | None
     level: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RowProblem:
-    """A reason to refuse a row; a row may have several. `column` is None if the problem is not in one cell."""
-
-    column: str | None
-    value: str | None
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,28 +149,17 @@ class RowReader:
         return self._columns[_PARENT].name if self._has_parents else None
 
     def read(self, text: str, *, first_row: int, first_line: int, first_sheet_row: int | None) -> Iterator[AnyRow]:
-        """Read the rows in the order of the file. The text is valid CSV: that was checked when blocks were cut."""
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter, strict=True)
-        row_number = first_row - 1
-        line_number = first_line
-        for place, cells in enumerate(rows):
-            first_of_row, line_number = line_number, first_line + rows.line_num
-            if is_blank(cells):
-                continue
-            row_number += 1
-            sheet_row = None if first_sheet_row is None else first_sheet_row + place
-            yield self._read_row(row_number, first_of_row, sheet_row, cells)
+        """Read the rows in the order of the file."""
+        for row in numbered_rows(
+            text, self._delimiter, first_row=first_row, first_line=first_line, first_sheet_row=first_sheet_row
+        ):
+            yield self._read_row(*row)
 
     def _read_row(self, row_number: int, line_number: int, sheet_row: int | None, cells: list[str]) -> AnyRow:
-        if len(cells) != self._layout.width:
-            count = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
-            reason = f"has {count}, the header has {self._layout.width}"
-            return RefusedRow(row_number, line_number, sheet_row, cells, (RowProblem(None, None, reason),))
-        longest = max(map(len, cells))
-        if longest > self._max_cell_characters:
-            reason = f"has a cell of {longest} characters; {self._max_cell_characters} are the most"
+        problem = problem_of_shape(cells, width=self._layout.width, max_characters=self._max_cell_characters)
+        if problem is not None:
             cut = [cell[: self._max_cell_characters] for cell in cells]
-            return RefusedRow(row_number, line_number, sheet_row, cut, (RowProblem(None, None, reason),))
+            return RefusedRow(row_number, line_number, sheet_row, cut, (problem,))
         picked = self._pick([*cells, "", self._joined_labels(cells), *self._joined_cells(cells)])
         values = [values_of[cell] for values_of, cell in zip(self._values, picked, strict=True)]
         if self._may_skip and values[-1] is False:
@@ -239,43 +216,6 @@ class _Refusal:
 
     reason: str
     part: int
-
-
-class ReadAhead:
-    """Reads the next block in a thread while PostgreSQL works on the block before."""
-
-    def __init__(self, reader: RowReader) -> None:
-        self.reader = reader
-        self._executor = ThreadPoolExecutor(max_workers=1)
-        self._next: tuple[int, Future[list[AnyRow]]] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self._executor.shutdown()
-
-    def is_at(self, number: int) -> bool:
-        return self._next is not None and self._next[0] == number
-
-    def begin(self, block: ImportBlock) -> None:
-        self._next = block.number, self._executor.submit(self._read, block)
-
-    def rows(self) -> list[AnyRow]:
-        """The rows of the block passed to the last `begin`."""
-        if self._next is None:
-            raise RuntimeError("call begin() with a block first")
-        return self._next[1].result()
-
-    def _read(self, block: ImportBlock) -> list[AnyRow]:
-        return [
-            *self.reader.read(
-                block.body.decode(),
-                first_row=block.first_row,
-                first_line=block.first_line,
-                first_sheet_row=block.first_sheet_row,
-            )
-        ]
 
 
 class _Values(dict[str, Any]):

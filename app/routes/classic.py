@@ -44,7 +44,7 @@ from app.schemas.classic import (
     ClassicUser,
     ClassicUserInput,
 )
-from app.schemas.imports import CsvUpload
+from app.schemas.imports.imports import CsvUpload
 from app.schemas.login import Login
 from app.services.daily_log.read import NumberedPage
 from app.services.imports.imports import ImportOptions

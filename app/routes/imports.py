@@ -16,17 +16,18 @@ from app.http.rate_limits import LimitName, limited_unless
 from app.http.responses import no_content, page_response, precondition, row_response, versioned_response
 from app.http.uploads import Upload
 from app.schemas.base import PageQuery
-from app.schemas.imports import (
+from app.schemas.imports.imports import (
+    CommentImportForm,
+    CommentsUpload,
     CsvUpload,
     Import,
     ImportErrorsQuery,
     ImportForm,
     ImportHeaders,
-    ImportMapping,
-    ImportMappingInput,
     ImportPage,
     ImportProblemPage,
 )
+from app.schemas.imports.words import ImportMapping, ImportMappingInput
 from app.services.imports.imports import ImportOptions
 
 blueprint = Blueprint("imports", __name__, url_prefix="/api/v1", description="CSV imports")
@@ -53,6 +54,29 @@ def create_import(headers: dict[str, Any], options: ImportOptions, files: dict[s
     while it arrives. A small file has been imported when the answer comes (201). Read the import of any other file at
     `Location` until it has ended (202).
     """
+    return _answer_to_upload(headers, options, files)
+
+
+@blueprint.post("/imports/comments")
+@takes_file
+@requires(Permission.IMPORT_CREATE)
+@blueprint.arguments(ImportHeaders, location="headers")
+@blueprint.arguments(CommentImportForm, location="form")
+@blueprint.arguments(CommentsUpload, location="files")
+@limited_unless(_is_dry_run, LimitName.UPLOAD)
+@blueprint.response(201, Import, headers=LOCATION)
+@blueprint.alt_response(202, Import, headers=LOCATION)
+@raises(ImportUnderWayError, IdempotencyKeyReusedError, ProjectArchivedError, UnreadableCsvError)
+def import_comments(headers: dict[str, Any], options: ImportOptions, files: dict[str, Any]) -> Response:
+    """Import comments from a CSV file as the export of comments writes it. Managers and admins only.
+
+    It is an import like that of tasks, with the same limit, states and reports. A row names its task by `task` or
+    `external_ref`. A comment that exists is skipped, so the same file twice adds nothing.
+    """
+    return _answer_to_upload(headers, options, files)
+
+
+def _answer_to_upload(headers: dict[str, Any], options: ImportOptions, files: dict[str, Any]) -> Response:
     upload: Upload = files["file"]
     outcome = services().imports.import_csv(
         current_actor(), upload, filename=upload.filename, options=options, **headers

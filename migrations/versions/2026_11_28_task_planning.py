@@ -19,6 +19,8 @@ OLD_REVISED = (
 )
 REVISED = (*OLD_REVISED, "parent_id", "start_on", "estimate", "recurrence")
 
+# Nobody reads or writes tasks while their table is altered. A later revision validates the constraints, which reads
+# every task.
 ADD_COLUMNS = """
 ALTER TABLE task_history ADD parent_id bigint, ADD start_on date, ADD estimate double precision, ADD recurrence text;
 ALTER TABLE tasks
@@ -26,8 +28,8 @@ ALTER TABLE tasks
     ADD start_on date,
     ADD estimate double precision,
     ADD recurrence text,
-    ADD CONSTRAINT fk_tasks_parent_id FOREIGN KEY (parent_id) REFERENCES tasks (id) ON DELETE SET NULL,
-    ADD CONSTRAINT ck_tasks_estimate_range CHECK (estimate BETWEEN 0 AND 1000000);
+    ADD CONSTRAINT fk_tasks_parent_id FOREIGN KEY (parent_id) REFERENCES tasks (id) ON DELETE SET NULL NOT VALID,
+    ADD CONSTRAINT ck_tasks_estimate_range CHECK (estimate BETWEEN 0 AND 1000000) NOT VALID;
 """
 
 # A subtask is in its parent's project, and is at most on the third level; nobody is above itself. Two changes that are

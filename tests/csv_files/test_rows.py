@@ -8,9 +8,10 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from app.csv_files.ahead import ReadAhead
 from app.csv_files.blocks import BLOCK_ROWS
 from app.csv_files.encodings import Encoding
-from app.csv_files.rows import MAX_REMEMBERED_CELLS, ReadAhead, ReadRow, RefusedRow
+from app.csv_files.rows import MAX_REMEMBERED_CELLS, ReadRow, RefusedRow
 from app.errors import TooLargeError, UnreadableCsvError
 from app.models.imports.task_import import DateFormat, ImportBlock
 from app.models.tasks.fields import TaskPriority, TaskStatus

@@ -30,7 +30,8 @@ from app.routes.daily_log import with_link
 from app.schemas.classic import LOGGED_TASK, LOGGED_TASK_DETAIL, ClassicLogDetail, ClassicLogPage
 from app.schemas.comments import Comment, CommentPage, CommentVersionPage
 from app.schemas.daily_log import LogDayPage, LogRun, LogRunPage, TaskLog, TaskLogPage
-from app.schemas.imports import Import, ImportMapping, ImportPage, ImportProblem, ImportProblemPage, ImportSummary
+from app.schemas.imports.imports import Import, ImportPage, ImportProblem, ImportProblemPage, ImportSummary
+from app.schemas.imports.words import ImportMapping
 from app.schemas.login import ApiToken, ApiTokenPage
 from app.schemas.people import User, UserPage
 from app.schemas.projects import Member, MemberPage, Project, ProjectPage, ProjectSummary

@@ -4,15 +4,18 @@ from functools import cached_property
 
 from app.composition.use_cases.base import UseCases
 from app.repositories.imports.batches import ImportBatchRepository
+from app.repositories.imports.comments import ImportCommentRepository
 from app.repositories.imports.imports import ImportRepository
 from app.repositories.imports.links import ImportLinkRepository
 from app.repositories.imports.people import ImportPeopleRepository
 from app.repositories.imports.queue import ImportQueueRepository
 from app.repositories.projects import ProjectRepository
 from app.services.imports.blocks import ImportBlockService
+from app.services.imports.comments import ImportCommentService
 from app.services.imports.imports import ImportService
 from app.services.imports.links import ImportLinkService
 from app.services.imports.mappings import ImportMappingService
+from app.services.imports.people import ImportPeople
 from app.services.imports.report import ImportReport
 from app.services.imports.runs import ImportRunService
 from app.services.imports.steps import ImportSteps
@@ -23,7 +26,11 @@ class ImportUseCases(UseCases):
     @cached_property
     def imports(self) -> ImportService:
         return ImportService(
-            self._uow, ImportRepository(self._session), self._import_uploads, self.import_runs, self._resources.clock
+            self._uow,
+            ImportRepository(self._session),
+            self._import_uploads,
+            self.import_runs,
+            self._resources.clock,
         )
 
     @cached_property
@@ -64,6 +71,22 @@ class ImportUseCases(UseCases):
             ImportPeopleRepository(self._session),
             self._import_blocks,
             self._import_links,
+            self._import_comments,
+        )
+
+    @cached_property
+    def _import_people(self) -> ImportPeople:
+        return ImportPeople(ImportPeopleRepository(self._session), ProjectRepository(self._session))
+
+    @cached_property
+    def _import_comments(self) -> ImportCommentService:
+        return ImportCommentService(
+            self._uow,
+            ImportReport(ImportRepository(self._session)),
+            ImportCommentRepository(self._session),
+            self._import_people,
+            ProjectRepository(self._session),
+            self._calendar,
         )
 
     @cached_property
@@ -83,7 +106,7 @@ class ImportUseCases(UseCases):
             ImportReport(ImportRepository(self._session)),
             ImportBatchRepository(self._session),
             ImportLinkRepository(self._session),
-            ImportPeopleRepository(self._session),
+            self._import_people,
             ProjectRepository(self._session),
             self._calendar,
         )

@@ -23,6 +23,13 @@ class ImportState(StrEnum):
     FAILED = "failed"
 
 
+class ImportKind(StrEnum):
+    """What the rows of the file are."""
+
+    TASKS = "tasks"
+    COMMENTS = "comments"
+
+
 class ImportMode(StrEnum):
     """The effect of a bad row on the good ones."""
 
@@ -55,6 +62,7 @@ class TaskImport(WordColumns, Base):
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     creator_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    kind: Mapped[ImportKind] = mapped_column(word_enum(ImportKind, "import_kind"), server_default="tasks")
     filename: Mapped[str]
     is_dry_run: Mapped[bool] = mapped_column(server_default=text("false"))
     mode: Mapped[ImportMode] = mapped_column(word_enum(ImportMode, "import_mode"), server_default="skip_bad")

@@ -107,14 +107,18 @@ def _view(actor: Actor, by_ref: bool) -> PlannedOnce:
 def _page(
     actor: Actor, by_ref: bool, deleted: bool, is_as_of: bool, is_descending: bool, has_cursor: bool
 ) -> PlannedOnce:
-    """The best plan is the same for all tasks: to walk the index of their comments."""
+    """The best plan is the same for all tasks: to walk the index of their comments.
+
+    With `=`, PostgreSQL would expect as few comments as most tasks have, and read and sort those of a task that has
+    thousands. From a range it expects many.
+    """
     comment = _comment_as_of(actor, parameter("as_of", _MOMENT)) if is_as_of else Comment
-    chosen = select(comment).where(
-        comment.task_id == visible_task_id(actor, by_ref=by_ref), is_deleted(deleted, comment)
-    )
+    task = select(visible_task_id(actor, by_ref=by_ref).label("id")).cte("task")
+    task_id = select(task.c.id).scalar_subquery()
+    chosen = select(comment).where(comment.task_id >= task_id, comment.task_id <= task_id, is_deleted(deleted, comment))
     if has_cursor:
-        here = tuple_(comment.created_at, comment.id)
-        first = tuple_(cast(parameter("first_key", Text), _MOMENT), parameter("first_id", BigInteger))
+        here = tuple_(comment.task_id, comment.created_at, comment.id)
+        first = tuple_(task_id, cast(parameter("first_key", Text), _MOMENT), parameter("first_id", BigInteger))
         chosen = chosen.where(here < first if is_descending else here > first)
     page = _ordered(chosen, comment, is_descending).limit(parameter("rows", BigInteger)).subquery("page")
     # The page is cut before names are joined, so that only its own rows are joined.
@@ -124,7 +128,7 @@ def _page(
 
 
 def _ordered(statement: Any, comment: CommentEntity, is_descending: bool) -> Any:
-    keys = (comment.created_at, comment.id)
+    keys = (comment.task_id, comment.created_at, comment.id)
     return statement.order_by(*(key.desc() if is_descending else key for key in keys))
 
 

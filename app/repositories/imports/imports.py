@@ -25,6 +25,7 @@ from app.repositories.pages import AnySelect, json_text, page_of, row_of
 
 IMPORT_FIELDS: dict[str, Any] = {
     "id": TaskImport.id,
+    "kind": TaskImport.kind,
     "filename": TaskImport.filename,
     "project": Project.key,
     "creator": User.username,

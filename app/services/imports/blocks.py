@@ -3,17 +3,18 @@
 from collections.abc import Iterator, Sequence
 
 from app.clock import Calendar
-from app.csv_files.rows import AnyRow, ReadRow, RefusedRow, RowProblem, RowReader
+from app.csv_files.ahead import RowOfFile
+from app.csv_files.numbered import RowProblem
+from app.csv_files.rows import ReadRow, RefusedRow, RowReader
 from app.database.unit_of_work import UnitOfWork
 from app.events import TasksImported
 from app.models.imports.task_import import DuplicatePolicy, ImportState, TaskImport
-from app.models.people.user import MAX_USERNAME_LENGTH
 from app.models.tasks.recurrence import NEEDS_DEADLINE
 from app.repositories.imports.batches import BatchOutcome, ImportBatchRepository, Person
 from app.repositories.imports.links import ImportLinkRepository, NamedRow
-from app.repositories.imports.people import ImportPeopleRepository
 from app.repositories.imports.queue import RowRange
 from app.repositories.projects import ProjectRepository
+from app.services.imports.people import ImportPeople, stranger_problem
 from app.services.imports.report import ImportReport
 
 
@@ -26,7 +27,7 @@ class ImportBlockService:
         report: ImportReport,
         batches: ImportBatchRepository,
         links: ImportLinkRepository,
-        people: ImportPeopleRepository,
+        people: ImportPeople,
         projects: ProjectRepository,
         calendar: Calendar,
     ) -> None:
@@ -38,7 +39,7 @@ class ImportBlockService:
         self._projects = projects
         self._calendar = calendar
 
-    def take(self, task_import: TaskImport, reader: RowReader, rows: Sequence[AnyRow]) -> bool:
+    def take(self, task_import: TaskImport, reader: RowReader, rows: Sequence[RowOfFile]) -> bool:
         """Import the rows of a block, or check them. True if the project has new members.
 
         Its version does not show them yet. Raises what `ImportReport.refuse` raises.
@@ -46,7 +47,8 @@ class ImportBlockService:
         good = [row for row in rows if isinstance(row, ReadRow)]
         refused = [row for row in rows if isinstance(row, RefusedRow)]
         task_import.skipped_count += len(rows) - len(good) - len(refused)
-        people, has_new_members = self._people_of(task_import, good)
+        names = dict.fromkeys(row.row.assignee for row in good if row.row.assignee is not None)
+        people, has_new_members = self._people.find(task_import, names)
         strangers = {name for name, person in people.items() if not person.may_be_assigned}
         refused += _refuse_strangers(task_import, good, people, reader.column_of("assignee"))
         good = [row for row in good if row.row.assignee not in strangers]
@@ -107,40 +109,6 @@ class ImportBlockService:
         self._links.choose_parents(task_import, rows)
         return rows
 
-    def _people_of(self, task_import: TaskImport, rows: Sequence[ReadRow]) -> tuple[dict[str, Person], bool]:
-        """Find the person of each assignee cell, and tell whether one of them has joined the project.
-
-        An import that creates users adds unknown names while it loads.
-        """
-        names = dict.fromkeys(row.row.assignee for row in rows if row.row.assignee is not None)
-        if not names:
-            return {}, False
-        if task_import.state is ImportState.LOADING:
-            self._people.lock_unclaimed(names)
-        people = self._people.find(task_import.project_id, names)
-        unknown = [name for name in names if name not in people]
-        look_alikes: set[str] = set()
-        # An address may be longer than a username. Such an address, which nobody has, becomes no user.
-        short = dict.fromkeys(name for name in unknown if len(name) <= MAX_USERNAME_LENGTH)
-        new = short if task_import.creates_users else {}
-        if new:
-            if task_import.state is ImportState.LOADING:
-                self._people.add(new)
-                self._people.lock_unclaimed(new)
-                people |= self._people.find(task_import.project_id, new)
-                look_alikes = {name for name in new if name not in people}
-            else:
-                look_alikes = self._people.find_look_alikes(new)
-        is_loading = task_import.state is ImportState.LOADING
-        has_new_members = is_loading and self._projects.add_unclaimed_members(task_import.project_id, names)
-        for name in unknown:
-            is_like = name in look_alikes
-            may_be_assigned = name in new and not is_like
-            people.setdefault(
-                name, Person(None, name.lower(), may_be_assigned=may_be_assigned, looks_like_another=is_like)
-            )
-        return people, has_new_members
-
     def _write(
         self, task_import: TaskImport, reader: RowReader, outcome: BatchOutcome, noted: RowRange | None
     ) -> int | None:
@@ -184,11 +152,7 @@ def _refuse_strangers(
         person = None if row.row.assignee is None else people[row.row.assignee]
         if person is None or person.may_be_assigned:
             continue
-        is_known = task_import.creates_users and person.id is not None
-        reason = "is not in the project" if is_known else "is nobody in the project"
-        if person.looks_like_another:
-            reason = "looks like the name of somebody else"
-        yield _refused(row, RowProblem(column, row.row.assignee, reason))
+        yield _refused(row, stranger_problem(task_import, row.row.assignee, person, column))
 
 
 def _refuse_undue(row: ReadRow, reader: RowReader) -> RefusedRow:

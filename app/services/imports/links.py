@@ -5,8 +5,10 @@ that is only checked ends before the last.
 """
 
 from app.clock import Calendar
+from app.csv_files.ahead import ReadAhead
 from app.csv_files.cell_parts import MAX_SHOWN_LENGTH, shown
-from app.csv_files.rows import ReadAhead, ReadRow, RefusedRow, RowProblem, RowReader
+from app.csv_files.numbered import RowProblem
+from app.csv_files.rows import ReadRow, RefusedRow, RowReader
 from app.database.unit_of_work import UnitOfWork
 from app.events import TasksImported
 from app.models.imports.link import LinkProblem
@@ -58,7 +60,7 @@ class ImportLinkService:
     def are_left(self, task_import: TaskImport, reader: RowReader) -> bool:
         return reader.parent_column is not None and task_import.next_link_step < _step_count(task_import)
 
-    def take_step(self, task_import: TaskImport, ahead: ReadAhead) -> None:
+    def take_step(self, task_import: TaskImport, reader: RowReader, ahead: ReadAhead) -> None:
         """Find, judge or set the parents of the next block. Raises what `ImportReport.refuse` raises."""
         number_of_pass, number = divmod(task_import.next_link_step, task_import.block_count)
         rows = self._queue.get_rows_of_block(task_import.id, number)
@@ -82,7 +84,7 @@ class ImportLinkService:
                 if number == 0 and _may_have_parents(task_import):
                     self._tell(task_import, self._links.take_back_bad(task_import, now=self._calendar.now()))
                 bad = self._link(task_import, rows)
-        self._name(task_import, ahead, number, bad)
+        self._name(task_import, reader, ahead, number, bad)
         task_import.next_link_step += 1
 
     def _judge(self, task_import: TaskImport, rows: RowRange) -> list[BadLink]:
@@ -113,7 +115,9 @@ class ImportLinkService:
         if count:
             self._uow.publish(TasksImported(task_import.id, count))
 
-    def _name(self, task_import: TaskImport, ahead: ReadAhead, number: int, bad: list[BadLink]) -> None:
+    def _name(
+        self, task_import: TaskImport, reader: RowReader, ahead: ReadAhead, number: int, bad: list[BadLink]
+    ) -> None:
         """Report the rows whose parents are not set. They are read again, because the report shows their cells."""
         if not bad:
             return
@@ -127,7 +131,7 @@ class ImportLinkService:
                 row.line_number,
                 row.sheet_row,
                 row.cells,
-                (_problem_of(links[row.row.row_number], ahead.reader.parent_column, is_imported=is_imported),),
+                (_problem_of(links[row.row.row_number], reader.parent_column, is_imported=is_imported),),
             )
             for row in ahead.rows()
             if isinstance(row, ReadRow) and row.row.row_number in links

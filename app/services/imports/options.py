@@ -8,7 +8,7 @@ from typing import Any
 
 from app.csv_files.encodings import Encoding
 from app.models.imports.mapping import MAP_NAMES
-from app.models.imports.task_import import DateFormat, DuplicatePolicy, ImportMode
+from app.models.imports.task_import import DateFormat, DuplicatePolicy, ImportKind, ImportMode
 from app.models.projects.project import DEFAULT_PROJECT_KEY
 from app.models.tasks.fields import TaskPriority, TaskStatus
 
@@ -22,6 +22,7 @@ class ImportOptions:
     """
 
     project: str = DEFAULT_PROJECT_KEY
+    kind: ImportKind = ImportKind.TASKS
     is_dry_run: bool = False
     mode: ImportMode = ImportMode.SKIP_BAD
     on_duplicate: DuplicatePolicy = DuplicatePolicy.CREATE

@@ -9,13 +9,15 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from app.clock import Calendar
+from app.csv_files.ahead import ReadAhead
 from app.csv_files.columns import layout_of
-from app.csv_files.rows import ReadAhead, RowReader
+from app.csv_files.comments import CommentReader, comment_layout
+from app.csv_files.rows import RowReader
 from app.csv_files.words import FileWords
 from app.database.unit_of_work import UnitOfWork
 from app.errors import UnavailableError
 from app.events import ImportWaiting
-from app.models.imports.task_import import DuplicatePolicy, ImportMode, ImportState, TaskImport
+from app.models.imports.task_import import DuplicatePolicy, ImportKind, ImportMode, ImportState, TaskImport
 from app.models.tasks.fields import TaskPriority, TaskStatus
 from app.repositories.imports.imports import ImportRepository
 from app.repositories.imports.queue import Claim, ImportQueueRepository
@@ -207,8 +209,9 @@ class ImportRunService:
         self._queue.drop_staged(task_import.id)
         self._imports.flush()
         logger.info(
-            "import %d %s: %d rows read, %d tasks created, %d updated, %d rows skipped, %d refused",
+            "import %d of %s %s: %d rows read, %d created, %d updated, %d skipped, %d refused",
             task_import.id,
+            task_import.kind.value,
             state.value,
             task_import.read_count,
             task_import.created_count,
@@ -219,7 +222,14 @@ class ImportRunService:
             extra={"request_id": task_import.request_id},
         )
 
-    def _reader_of(self, task_import: TaskImport) -> RowReader:
+    def _reader_of(self, task_import: TaskImport) -> RowReader | CommentReader:
+        if task_import.kind is ImportKind.COMMENTS:
+            return CommentReader(
+                comment_layout(task_import.header),
+                task_import.delimiter,
+                self._calendar.time_zone,
+                cell_characters=self._max_cell_characters,
+            )
         return RowReader(
             layout_of(task_import.header, task_import.column_map),
             task_import.delimiter,

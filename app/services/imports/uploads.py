@@ -9,6 +9,8 @@ from app.auth.actor import Actor
 from app.auth.tokens import TokenInvalidError
 from app.clock import Clock
 from app.csv_files.blocks import Block, CsvFile
+from app.csv_files.columns import layout_of
+from app.csv_files.comments import comment_layout
 from app.csv_files.encodings import ByteStream, DecodedText
 from app.database.unit_of_work import UnitOfWork
 from app.errors import (
@@ -23,7 +25,7 @@ from app.errors import (
 )
 from app.events import ImportWaiting
 from app.models.imports.mapping import MAP_NAMES
-from app.models.imports.task_import import DateFormat, ImportBlock, ImportMode, ImportState, TaskImport
+from app.models.imports.task_import import DateFormat, ImportBlock, ImportKind, ImportMode, ImportState, TaskImport
 from app.models.projects.project import Project
 from app.repositories.imports.imports import ImportRepository
 from app.repositories.imports.people import ImportPeopleRepository
@@ -81,6 +83,7 @@ class ImportUploadService:
             delimiter=options.delimiter,
             column_map=options.column_map if first is None else first.column_map,
             kept_column_map=kept_maps.get("column_map"),
+            find_layout=comment_layout if options.kind is ImportKind.COMMENTS else layout_of,
         )
         if first is not None:
             return _ensure_same(first, file, options)
@@ -125,7 +128,9 @@ class ImportUploadService:
         return max(0, int((MAX_SILENCE - silence).total_seconds()) + 1) if abs(silence) <= MAX_SILENCE else 0
 
     def _kept_maps(self, actor: Actor, options: ImportOptions) -> Mapping[str, Mapping[str, Any]]:
-        """The maps that the project has kept."""
+        """The maps that the project has kept for files of tasks."""
+        if options.kind is not ImportKind.TASKS:
+            return {}
         with self._uow.transaction():
             mapping = self._imports.get_mapping(self._get_project(actor, options.project).id)
         return {} if mapping is None else mapping.maps
@@ -151,6 +156,7 @@ class ImportUploadService:
             task_import = TaskImport(
                 creator_id=actor.user_id,
                 project_id=project.id,
+                kind=options.kind,
                 filename=_printable(filename),
                 is_dry_run=options.is_dry_run,
                 mode=options.mode,

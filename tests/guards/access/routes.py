@@ -6,6 +6,8 @@ import re
 from tests.factories import PASSWORD
 
 AUTOMATIC_METHODS = {"HEAD", "OPTIONS"}
+# A valid file for each route that takes another one than those of tasks.
+FILES = {"/api/v1/imports/comments": b"task,author,body\nGEN-1,ada,One\n"}
 PATH_ARGUMENT = re.compile(r"<(\w+:)?(?P<name>\w+)>")
 # A user of this name must be in all projects, so that merging and reassigning have an effect.
 MEMBER = "member"
@@ -65,7 +67,9 @@ def nameless(route):
 def send(client, method, rule, path, *, body=None):
     """Send a valid request to this route, or one with another body."""
     if getattr(client.app.view_functions[rule.endpoint], "takes_file", False):
-        return client.request(method, path, data={"file": (io.BytesIO(b"task_name\nOne\n"), "one.csv")})
+        return client.request(
+            method, path, data={"file": (io.BytesIO(FILES.get(rule.rule, b"task_name\nOne\n")), "one.csv")}
+        )
     if method == "GET":
         return client.get(path)
     return client.request(method, path, json=BODIES.get((method, rule.rule), {}) if body is None else body)

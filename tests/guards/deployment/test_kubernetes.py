@@ -188,7 +188,7 @@ class TestIngress:
 
         backends = {path["path"]: services[path["backend"]["service"]["name"]] for path in ingress_paths(manifests)}
 
-        assert backends.keys() == {"/metrics", "/", "/api/v1/imports", "/upload-csv"}
+        assert backends.keys() == {"/metrics", "/", "/api/v1/imports", "/api/v1/imports/comments", "/upload-csv"}
         assert {backends[path]["spec"]["selector"][COMPONENT] for path in backends.keys() - {"/metrics"}} == {"api"}
         assert backends["/metrics"]["spec"]["selector"][COMPONENT] not in workloads
 

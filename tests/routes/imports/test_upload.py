@@ -9,7 +9,7 @@ from app.job_queue import JobName
 from app.models.imports.task_import import ImportBlock, TaskImport
 from app.models.people.user import Role
 from app.models.tasks.task import Task
-from app.schemas.imports import MAX_IDEMPOTENCY_KEY_LENGTH
+from app.schemas.imports.imports import MAX_IDEMPOTENCY_KEY_LENGTH
 from app.settings import CsvLimits, RateLimit
 from tests.routes.imports.uploads import CSV, DETAILS, IMPORTS, upload
 from tests.stored import count

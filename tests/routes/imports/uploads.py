@@ -4,7 +4,18 @@ import io
 
 IMPORTS = "/api/v1/imports"
 FIELDS = {
-    *("id", "filename", "project", "creator", "is_dry_run", "mode", "on_duplicate", "create_users", "ignored_columns"),
+    *(
+        "id",
+        "kind",
+        "filename",
+        "project",
+        "creator",
+        "is_dry_run",
+        "mode",
+        "on_duplicate",
+        "create_users",
+        "ignored_columns",
+    ),
     *("state", "read_count", "created_count", "updated_count", "skipped_count", "refused_count", "error_count"),
     *("failure", "created_at", "finished_at"),
 }

@@ -71,7 +71,8 @@ said_of_a_task = st.fixed_dictionaries(
         "assignee": st.none()
         | texts(MAX_USERNAME_LENGTH - 10).map(lambda words: "".join(filter(str.isprintable, words)).strip()),
     }
-)
+    # Only a task with a deadline recurs.
+).map(lambda values: values if values["due_at"] else {**values, "recurrence": None})
 
 
 def said(**values):

@@ -1,10 +1,14 @@
+import runpy
+
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from app.errors import HasSubtasksError, InvalidError, OpenSubtasksError
 from app.models.people.user import Role
 from app.models.tasks.fields import TaskStatus
 from app.queries.tasks import Selection, TaskQuery
+from tests.servers import ROOT
 
 
 class TestParent:
@@ -155,6 +159,24 @@ class TestDeleting:
         for task in chain:
             session.refresh(task)
         assert [task.deleted_at for task in chain] == [clock()] * 3
+
+    def test_psql_leaves_no_task_below_a_deleted_one(self, session, chain):
+        session.execute(text("UPDATE tasks SET deleted_at = now() WHERE id = :id"), {"id": chain[0].id})
+
+        with pytest.raises(IntegrityError, match="there are tasks below the deleted task"):
+            session.execute(text("SET CONSTRAINTS check_deleted_task IMMEDIATE"))
+
+    def test_tasks_that_were_below_a_deleted_one_before_this_rule_stand_by_themselves(self, session, chain):
+        session.execute(text("UPDATE tasks SET deleted_at = now() WHERE id = :id"), {"id": chain[0].id})
+
+        free = runpy.run_path(str(ROOT / "migrations/versions/2026_11_28_free_restored.py"))["FREE"]
+        for _ in range(2):
+            session.execute(text(free))
+
+        session.execute(text("SET CONSTRAINTS check_deleted_task IMMEDIATE"))
+        for task in chain:
+            session.refresh(task)
+        assert [task.parent_id for task in chain] == [None, None, chain[1].id]
 
 
 class TestMoving:

@@ -4,24 +4,20 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from app.csv_files.blocks import DELIMITERS
-from app.csv_files.cell_parts import MAX_SHOWN_LENGTH
 from app.csv_files.encodings import Encoding
-from app.csv_files.words import OWN_PRIORITIES, OWN_STATUSES, key_of
-from app.models.imports.task_import import DateFormat, DuplicatePolicy, ImportMode, ImportState
-from app.models.people.user import MAX_EMAIL_LENGTH
+from app.csv_files.words import OWN_PRIORITIES, OWN_STATUSES
+from app.models.imports.task_import import DateFormat, DuplicatePolicy, ImportKind, ImportMode, ImportState
 from app.models.projects.project import DEFAULT_PROJECT_KEY
-from app.models.tasks.fields import READ_FROM_FILES, TaskPriority, TaskStatus
-from app.schemas.base import Format, PageOrFileQuery, StrictSchema, Text, page_schema
+from app.schemas.base import Format, PageOrFileQuery, StrictSchema, page_schema
+from app.schemas.imports.words import WordMaps, WrittenWordMap, field_name, person_name
 from app.schemas.projects import ProjectKey
 from app.schemas.tasks.inputs import Priority, Status
 from app.services.imports.imports import MAX_WAIT_SECONDS, ImportOptions
 
 MAX_IDEMPOTENCY_KEY_LENGTH = 255
-MAX_MAPPED_WORDS = 500
 _DELIMITER_NAMES = {"\t": "tab"}
 _WAIT = re.compile(r"wait=(\d{1,9})", re.ASCII)
 
@@ -48,60 +44,6 @@ class Delimiter(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         words = super()._deserialize(value, attr, data, **kwargs)
         return "\t" if words == "tab" else str(words)
-
-
-class WordMap(fields.Dict):
-    """Maps words of a file, in any case, to their meanings. They are stored as `key_of` folds them.
-
-    The words in `own` are ours, and keep the meaning that they have there.
-    """
-
-    def __init__(self, meaning: fields.Field[Any], own: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        self._own = own or {}
-        self._length = validate.Length(max=MAX_MAPPED_WORDS)
-        word = Text(min_length=1, max_length=MAX_SHOWN_LENGTH)
-        super().__init__(keys=word, values=meaning, validate=self._length, **kwargs)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
-        if isinstance(value, Mapping):
-            self._length(value)
-        words: dict[str, Any] = super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]
-        folded = {key_of(word): meaning for word, meaning in sorted(words.items())}
-        if len(folded) < len(words):
-            raise ValidationError("Name each word once; its case makes no difference.")
-        changed = [word for word, meaning in words.items() if self._own.get(key_of(word), meaning) != meaning]
-        if changed:
-            raise ValidationError(
-                {
-                    word: {"key": [f"Always means {self._own[key_of(word)]}: it is a word of our own."]}
-                    for word in changed
-                }
-            )
-        return folded
-
-
-class WrittenWordMap(WordMap):
-    """A map in a form, where it is JSON text."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
-        try:
-            written = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            raise ValidationError("Not a JSON object.") from None
-        return super()._deserialize(written, attr, data, **kwargs)
-
-
-def _person() -> Text:
-    return Text(
-        min_length=1,
-        max_length=MAX_EMAIL_LENGTH,
-        allow_none=True,
-        validate=validate.Predicate("isprintable", error="Holds characters that a name cannot have."),
-    )
-
-
-def _field() -> fields.String:
-    return fields.String(validate=validate.OneOf(sorted(READ_FROM_FILES)), allow_none=True)
 
 
 class ImportForm(StrictSchema):
@@ -138,7 +80,7 @@ class ImportForm(StrictSchema):
     )
     day_first = fields.Boolean(metadata={"description": "`true`: short for `date_format=day_first`"})
     column_map = WrittenWordMap(
-        _field(),
+        field_name(),
         metadata={
             "description": 'the fields that columns of the file fill, as JSON: `{"Titel": "title", "Zweck": null}`; '
             "null ignores a column; kept for the next import into the project, which uses it if it names none; an "
@@ -159,7 +101,7 @@ class ImportForm(StrictSchema):
         metadata={"description": "the same for priorities; our own always keep their meaning"},
     )
     people_map = WrittenWordMap(
-        _person(), metadata={"description": "the same for people: a username, an email address, or null for nobody"}
+        person_name(), metadata={"description": "the same for people: a username, an email address, or null for nobody"}
     )
 
     @validates_schema
@@ -185,6 +127,40 @@ class ImportForm(StrictSchema):
             priority_map=values.get("priority_map"),
             people_map=values.get("people_map"),
         )
+
+
+class CommentImportForm(StrictSchema):
+    """Every field is optional. In the form, the file comes after them."""
+
+    project = ProjectKey(load_default=DEFAULT_PROJECT_KEY)
+    dry_run = fields.Boolean(
+        load_default=False, metadata={"description": "checks and reports on the whole file, and creates nothing"}
+    )
+    create_users = fields.Boolean(
+        load_default=True, metadata={"description": "`false`: a row with an unknown author is refused"}
+    )
+
+    @post_load
+    def _options(self, values: dict[str, Any], **_kwargs: Any) -> ImportOptions:
+        return ImportOptions(
+            project=values["project"],
+            kind=ImportKind.COMMENTS,
+            is_dry_run=values["dry_run"],
+            # An import that looks for what exists has the project to itself.
+            on_duplicate=DuplicatePolicy.SKIP,
+            creates_users=values["create_users"],
+        )
+
+
+class CommentsUpload(StrictSchema):
+    file = fields.Raw(
+        required=True,
+        metadata={
+            "type": "string",
+            "format": "binary",
+            "description": "needed, as the last field of the form; CSV with the columns of the export of comments",
+        },
+    )
 
 
 class Waiting(fields.String):
@@ -214,6 +190,7 @@ class ImportHeaders(Schema):
 
 class ImportSummary(Schema):
     id = fields.Integer(required=True)
+    kind = fields.Enum(ImportKind, by_value=True, required=True, metadata={"description": "what the rows are"})
     filename = fields.String(required=True)
     project = fields.String(required=True)
     creator = fields.String(required=True)
@@ -226,11 +203,13 @@ class ImportSummary(Schema):
     )
     state = fields.Enum(ImportState, by_value=True, required=True)
     read_count = fields.Integer(required=True, metadata={"description": "rows of the file"})
-    created_count = fields.Integer(required=True, metadata={"description": "new tasks"})
+    created_count = fields.Integer(required=True, metadata={"description": "new tasks or comments"})
     updated_count = fields.Integer(required=True, metadata={"description": "rows that changed a task"})
     skipped_count = fields.Integer(
         required=True,
-        metadata={"description": "rows whose task exists and was not changed, and rows that are no tasks"},
+        metadata={
+            "description": "rows whose task exists and was not changed, rows that are no tasks, and comments that exist"
+        },
     )
     refused_count = fields.Integer(required=True, metadata={"description": "bad rows"})
     error_count = fields.Integer(
@@ -251,14 +230,7 @@ class ProblemGroup(Schema):
     message = fields.String(required=True, metadata={"description": "the count, column and cell in one sentence"})
 
 
-class _WordMaps(Schema):
-    column_map = fields.Dict(keys=fields.String(), values=fields.String(allow_none=True), required=True)
-    status_map = fields.Dict(keys=fields.String(), values=fields.Enum(TaskStatus, by_value=True), required=True)
-    priority_map = fields.Dict(keys=fields.String(), values=fields.Enum(TaskPriority, by_value=True), required=True)
-    people_map = fields.Dict(keys=fields.String(), values=fields.String(allow_none=True), required=True)
-
-
-class Import(ImportSummary, _WordMaps):
+class Import(ImportSummary, WordMaps):
     """An import with the words that it used, and its most frequent problems."""
 
     date_format = fields.Enum(DateFormat, by_value=True, required=True)
@@ -267,18 +239,6 @@ class Import(ImportSummary, _WordMaps):
         required=True,
         metadata={"description": "the 20 most frequent problems; beyond 200 different ones the rarest do not count"},
     )
-
-
-class ImportMapping(_WordMaps):
-    updated_at = fields.AwareDateTime(required=True, allow_none=True, metadata={"description": "null until it is set"})
-    version = fields.Integer(required=True)
-
-
-class ImportMappingInput(StrictSchema):
-    column_map = WordMap(_field(), load_default=dict)
-    status_map = WordMap(Status(), OWN_STATUSES, load_default=dict)
-    priority_map = WordMap(Priority(), OWN_PRIORITIES, load_default=dict)
-    people_map = WordMap(_person(), load_default=dict)
 
 
 class ImportErrorsQuery(PageOrFileQuery):

@@ -1,0 +1,120 @@
+"""The SQL of imported comments: which tasks and comments do the rows of a block mean, and adding the new ones."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.database.engine import ensure_signed
+
+# A row with both names means the task that has both, or else the oldest task with its `external_ref`, as in a file of
+# tasks.
+_FIND_TASKS = text("""
+    SELECT named.place,
+           CASE WHEN named.external_ref IS NULL THEN by_ref.id
+                WHEN by_ref.external_ref = named.external_ref THEN by_ref.id
+                ELSE (SELECT t.id FROM tasks AS t
+                       WHERE t.project_id = :project_id AND t.external_ref = named.external_ref AND t.deleted_at IS NULL
+                       ORDER BY t.id LIMIT 1) END
+      FROM projects AS p
+     CROSS JOIN unnest(CAST(:refs AS text[]), CAST(:external_refs AS text[]))
+           WITH ORDINALITY AS named (ref, external_ref, place)
+      LEFT JOIN LATERAL (
+          SELECT t.id, t.external_ref
+            FROM (SELECT t.id, t.external_ref, t.deleted_at FROM tasks AS t
+                   WHERE t.project_id = :project_id
+                     AND t.number = CASE WHEN named.ref ~ ('^' || p.key || '-[0-9]{1,18}$')
+                                         THEN CAST(substr(named.ref, length(p.key) + 2) AS bigint) END
+                  OFFSET 0) AS t
+           WHERE t.deleted_at IS NULL
+      ) AS by_ref ON true
+     WHERE p.id = :project_id
+     ORDER BY named.place
+""")
+# In the order of their ids. Whoever writes comments locks their task first.
+_LOCK_TASKS = text("""
+    SELECT t.id FROM tasks AS t
+     WHERE t.id = ANY (CAST(:ids AS bigint[])) AND t.project_id = :project_id AND t.deleted_at IS NULL
+     ORDER BY t.id
+       FOR NO KEY UPDATE
+""")
+# A comment that was deleted exists too: otherwise the file would bring back what somebody has deleted.
+_FIND_EXISTING = text("""
+    SELECT row.place
+      FROM unnest(CAST(:task_ids AS bigint[]), CAST(:author_ids AS bigint[]), CAST(:times AS timestamptz[]),
+                  CAST(:bodies AS text[])) WITH ORDINALITY AS row (task_id, author_id, created_at, body, place)
+     WHERE EXISTS (SELECT FROM comments AS c
+                    WHERE c.task_id = row.task_id AND c.author_id = row.author_id AND c.body = row.body
+                      AND (row.created_at IS NULL OR c.created_at = row.created_at))
+""")
+_CHOOSE_IDS = text("SELECT nextval(pg_get_serial_sequence('comments', 'id')) FROM generate_series(1, :count)")
+_ADD = text("""
+    INSERT INTO comments (id, task_id, author_id, created_at, body, body_html) OVERRIDING SYSTEM VALUE
+    SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:task_ids AS bigint[]), CAST(:author_ids AS bigint[]),
+                         CAST(:times AS timestamptz[]), CAST(:bodies AS text[]), CAST(:html AS text[]))
+""")
+_MENTION = text("""
+    INSERT INTO comment_mentions (comment_id, version, user_id)
+    SELECT m.comment_id, 1, m.user_id
+      FROM unnest(CAST(:comment_ids AS bigint[]), CAST(:user_ids AS bigint[])) AS m (comment_id, user_id)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedComment:
+    """`created_at` is None if the file does not say it."""
+
+    task_id: int
+    author_id: int
+    created_at: datetime | None
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewComment:
+    comment: ImportedComment
+    body_html: str
+    mentioned_ids: Collection[int]
+
+
+class ImportCommentRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def find_tasks(self, project_id: int, names: Sequence[tuple[str | None, str | None]]) -> list[int | None]:
+        """The task of the project that each ref, in capital letters, and `external_ref` mean. None for no task."""
+        refs, external_refs = [ref for ref, _ in names], [external_ref for _, external_ref in names]
+        values = {"project_id": project_id, "refs": refs, "external_refs": external_refs}
+        return [task_id for _place, task_id in self._session.execute(_FIND_TASKS, values)]
+
+    def lock_tasks(self, project_id: int, task_ids: Collection[int]) -> set[int]:
+        """Lock the tasks until the commit. Return those that are still in the project and not deleted."""
+        return set(self._session.scalars(_LOCK_TASKS, {"project_id": project_id, "ids": [*task_ids]}))
+
+    def find_existing(self, comments: Sequence[ImportedComment]) -> set[int]:
+        """The places, from 0 on, of those that exist already. Lock their tasks first."""
+        return {place - 1 for place in self._session.scalars(_FIND_EXISTING, _columns(comments))}
+
+    def add(self, comments: Sequence[NewComment], *, now: datetime) -> None:
+        """Add the comments in their order, with whom they mention."""
+        ensure_signed(self._session)
+        ids = self._session.scalars(_CHOOSE_IDS, {"count": len(comments)}).all()
+        columns = _columns([new.comment for new in comments])
+        times = [time or now for time in columns["times"]]
+        html = [new.body_html for new in comments]
+        self._session.execute(_ADD, {**columns, "ids": ids, "times": times, "html": html})
+        mentions = [(id_, user) for id_, new in zip(ids, comments, strict=True) for user in sorted(new.mentioned_ids)]
+        if mentions:
+            comment_ids, user_ids = zip(*mentions, strict=True)
+            self._session.execute(_MENTION, {"comment_ids": [*comment_ids], "user_ids": [*user_ids]})
+
+
+def _columns(comments: Sequence[ImportedComment]) -> dict[str, list[object]]:
+    return {
+        "task_ids": [comment.task_id for comment in comments],
+        "author_ids": [comment.author_id for comment in comments],
+        "times": [comment.created_at for comment in comments],
+        "bodies": [comment.body for comment in comments],
+    }

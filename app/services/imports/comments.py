@@ -1,0 +1,112 @@
+"""How a block of a staged file of comments becomes comments, or is only checked. See docs/adr/027."""
+
+from collections.abc import Sequence
+
+from app.clock import Calendar
+from app.csv_files.ahead import RowOfFile
+from app.csv_files.comments import CommentReader, ReadComment, refused
+from app.csv_files.numbered import RowProblem
+from app.csv_files.rows import RefusedRow
+from app.database.unit_of_work import UnitOfWork
+from app.events import TasksImported
+from app.markdown import Markdown
+from app.models.comments.comment import MAX_MENTIONS
+from app.models.imports.task_import import ImportState, TaskImport
+from app.repositories.imports.batches import Person
+from app.repositories.imports.comments import ImportCommentRepository, ImportedComment, NewComment
+from app.repositories.projects import ProjectRepository
+from app.services.imports.people import ImportPeople, stranger_problem
+from app.services.imports.report import ImportReport
+
+
+class ImportCommentService:
+    """Each method runs inside the caller's transaction."""
+
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        report: ImportReport,
+        comments: ImportCommentRepository,
+        people: ImportPeople,
+        projects: ProjectRepository,
+        calendar: Calendar,
+    ) -> None:
+        self._uow = uow
+        self._report = report
+        self._comments = comments
+        self._people = people
+        self._projects = projects
+        self._calendar = calendar
+
+    def take(self, task_import: TaskImport, reader: CommentReader, rows: Sequence[RowOfFile]) -> bool:
+        """Import the comments of a block, or check them. True if the project has new members.
+
+        Its version does not show them yet. A comment that exists is skipped, and so is one that stands in the block
+        twice: its task, author, time and text say which one it is.
+        """
+        good = [row for row in rows if isinstance(row, ReadComment)]
+        bad = [row for row in rows if isinstance(row, RefusedRow)]
+        # Parsed before anything is locked, because a long text takes a while.
+        texts = [Markdown(row.body) for row in good]
+        people, has_new_members = self._people.find(task_import, dict.fromkeys(row.author for row in good))
+        mentionable = self._mentionable(task_import, texts)
+        task_ids = self._comments.find_tasks(task_import.project_id, [(row.ref, row.external_ref) for row in good])
+        open_ids = self._comments.lock_tasks(task_import.project_id, {id_ for id_ in task_ids if id_ is not None})
+        known = self._known(good, task_ids, people)
+        new: dict[tuple[object, ...], NewComment] = {}
+        for number, (row, text, task_id) in enumerate(zip(good, texts, task_ids, strict=True)):
+            if number in known:
+                continue
+            person = people[row.author]
+            mentioned = text.names_among(mentionable)
+            problem = self._problem_of(task_import, reader, row, person, len(mentioned))
+            if problem is None and (task_id is None or task_id not in open_ids):
+                name = row.ref if row.external_ref is None else row.external_ref
+                column = reader.column_of("task" if row.external_ref is None else "external_ref")
+                problem = RowProblem(column, name, "is no task of the project")
+            if problem is not None or task_id is None:
+                bad.append(refused(row.row, *(() if problem is None else (problem,))))
+                continue
+            # An author whom only a load creates has no id yet.
+            comment = ImportedComment(task_id, person.id or 0, row.created_at, row.body)
+            user_ids = [mentionable[name] for name in mentioned]
+            key = (task_id, person.username, row.created_at, row.body)
+            if key not in new:
+                new[key] = NewComment(comment, text.to_html(mentioned), user_ids)
+        self._report.refuse(task_import, sorted(bad, key=lambda row: row.row_number))
+        task_import.created_count += len(new)
+        task_import.skipped_count += len(rows) - len(bad) - len(new)
+        if new and task_import.state is ImportState.LOADING:
+            self._comments.add([*new.values()], now=self._calendar.now())
+            self._uow.publish(TasksImported(task_import.id, len(new)))
+        return has_new_members
+
+    def _mentionable(self, task_import: TaskImport, texts: Sequence[Markdown]) -> dict[str, int]:
+        """The people whom the comments may mention: only those who see the project, as everywhere."""
+        names = {name for text in texts for name in text.names}
+        people = self._projects.list_named(task_import.project_id, names) if names else ()
+        return {person.username.lower(): person.id for person in people}
+
+    def _known(
+        self, rows: Sequence[ReadComment], task_ids: Sequence[int | None], people: dict[str, Person]
+    ) -> set[int]:
+        """The places of the rows whose comments exist."""
+        found = [
+            (place, ImportedComment(task_id, author_id, row.created_at, row.body))
+            for place, (row, task_id) in enumerate(zip(rows, task_ids, strict=True))
+            if task_id is not None and (author_id := people[row.author].id) is not None
+        ]
+        existing = self._comments.find_existing([comment for _place, comment in found])
+        return {place for number, (place, _comment) in enumerate(found) if number in existing}
+
+    def _problem_of(
+        self, task_import: TaskImport, reader: CommentReader, row: ReadComment, person: Person, mention_count: int
+    ) -> RowProblem | None:
+        if not person.may_be_assigned:
+            return stranger_problem(task_import, row.author, person, reader.column_of("author"))
+        if row.created_at is not None and row.created_at > self._calendar.now():
+            return RowProblem(reader.column_of("created_at"), row.created_at.isoformat(), "is in the future")
+        if mention_count > MAX_MENTIONS:
+            reason = f"mentions {mention_count} people; {MAX_MENTIONS} are the most"
+            return RowProblem(reader.column_of("body"), None, reason)
+        return None
