@@ -84,11 +84,19 @@ class FeedEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Events in the order of their positions, and the cursor to continue with."""
+    """Events in the order of their positions, and the position to continue from."""
 
+    feed: Feed
     events: Sequence[FeedEvent]
-    next_cursor: str
-    has_more: bool
+    position: int
+
+    @property
+    def next_cursor(self) -> str:
+        return self.feed.cursor_at(self.position)
+
+    @property
+    def has_more(self) -> bool:
+        return self.position < self.feed.head
 
 
 def field_names(columns: Sequence[str]) -> list[str]:

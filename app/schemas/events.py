@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from app.queries.events import EventPage, FeedEvent
+from app.queries.events import EventPage, Feed, FeedEvent
 from app.schemas.base import Moment, StrictSchema
 
 DEFAULT_EVENTS = 200
@@ -38,7 +38,7 @@ class TaskOfEvent(Schema):
 
 
 class Event(Schema):
-    position = fields.Integer(required=True, metadata={"description": "dense and rising, in the order of commits"})
+    id = fields.String(required=True, metadata={"description": "the cursor behind this event: `after` takes it too"})
     kind = fields.String(required=True, metadata={"example": "task.changed"})
     occurred_at = Moment(required=True)
     actor = fields.String(required=True, allow_none=True, metadata={"description": "the user who did it"})
@@ -64,11 +64,11 @@ class Events(Schema):
     has_more = fields.Boolean(required=True, metadata={"description": "more events are waiting already"})
 
 
-def event_values(event: FeedEvent) -> dict[str, Any]:
+def event_values(feed: Feed, event: FeedEvent) -> dict[str, Any]:
     """An event as clients see it."""
     task = event.task
     return {
-        "position": event.position,
+        "id": feed.cursor_at(event.position),
         "kind": event.kind,
         "occurred_at": event.occurred_at,
         "actor": event.actor,
@@ -83,7 +83,7 @@ def event_values(event: FeedEvent) -> dict[str, Any]:
 
 def page_values(page: EventPage) -> dict[str, Any]:
     return {
-        "items": [event_values(event) for event in page.events],
+        "items": [event_values(page.feed, event) for event in page.events],
         "next_cursor": page.next_cursor,
         "has_more": page.has_more,
     }

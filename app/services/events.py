@@ -45,7 +45,7 @@ class EventFeed:
                         seen.append(shown)
                         if len(seen) == limit:
                             break
-        return EventPage(seen, feed.cursor_at(position), has_more=position < feed.head)
+        return EventPage(feed, seen, position)
 
     def number(self) -> None:
         """Number what nobody reads at the moment, so that the outbox stays short."""

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "2026_11_29_events"
-down_revision = "2026_11_29_import_link_index"
+down_revision = "2026_11_29_validate_plans"
 branch_labels = None
 depends_on = None
 

@@ -16,7 +16,7 @@ class TestList:
         assert page["has_more"] is False
         (event,) = page["items"]
         assert event == {
-            "position": event["position"],
+            "id": page["next_cursor"],
             "kind": "task.created",
             "occurred_at": task["updated_at"],
             "actor": task["creator"],
