@@ -117,7 +117,7 @@ FIND_PARENTS = text(f"""
           ) AS m ON true
          WHERE {_IN_BLOCK} AND c.parent IS NOT NULL AND c.node IS NOT NULL AND c.may_decide AND c.parent_node IS NULL
       ) AS named
-     WHERE l.import_id = :import_id AND l.row_number = named.row_number
+     WHERE l.import_id = :import_id AND l.row_number BETWEEN :first AND :last AND l.row_number = named.row_number
 """)  # noqa: S608 - of constants
 
 # The last row that has a say in its task's parent decides.
@@ -175,7 +175,7 @@ JUDGE = text(f"""
     UPDATE import_links AS l
        SET problem = CASE WHEN p.is_circle THEN '{LinkProblem.CIRCLE}' ELSE '{LinkProblem.TOO_DEEP}' END
       FROM placed AS p
-     WHERE l.import_id = :import_id AND l.row_number = p.row_number
+     WHERE l.import_id = :import_id AND l.row_number BETWEEN :first AND :last AND l.row_number = p.row_number
        AND (p.is_circle OR p.levels > {MAX_LEVELS})
 """)  # noqa: S608 - of constants
 
@@ -270,7 +270,7 @@ MARK_VANISHED = f"""
                1 + CAST(c.parent_node IS NOT NULL AS int) AS needed_count
           {_WISHED}
       ) AS wished
-     WHERE l.import_id = :import_id AND l.row_number = wished.row_number
+     WHERE l.import_id = :import_id AND l.row_number BETWEEN :first AND :last AND l.row_number = wished.row_number
        AND wished.found_count < wished.needed_count
 """  # noqa: S608 - of constants
 MARK_CHANGED = text(f"""

@@ -60,12 +60,11 @@ class ImportCommentService:
             person = people[row.author]
             mentioned = text.names_among(mentionable)
             problem = self._problem_of(task_import, reader, row, person, len(mentioned))
-            if problem is None and (task_id is None or task_id not in open_ids):
-                name = row.ref if row.external_ref is None else row.external_ref
-                column = reader.column_of("task" if row.external_ref is None else "external_ref")
-                problem = RowProblem(column, name, "is no task of the project")
-            if problem is not None or task_id is None:
-                bad.append(refused(row.row, *(() if problem is None else (problem,))))
+            if task_id is None or task_id not in open_ids:
+                bad.append(refused(row.row, problem or _unknown_task(reader, row)))
+                continue
+            if problem is not None:
+                bad.append(refused(row.row, problem))
                 continue
             # An author whom only a load creates has no id yet.
             comment = ImportedComment(task_id, person.id or 0, row.created_at, row.body)
@@ -110,3 +109,9 @@ class ImportCommentService:
             reason = f"mentions {mention_count} people; {MAX_MENTIONS} are the most"
             return RowProblem(reader.column_of("body"), None, reason)
         return None
+
+
+def _unknown_task(reader: CommentReader, row: ReadComment) -> RowProblem:
+    if row.external_ref is not None:
+        return RowProblem(reader.column_of("external_ref"), row.external_ref, "is no task of the project")
+    return RowProblem(reader.column_of("task"), row.ref, "is no task of the project")

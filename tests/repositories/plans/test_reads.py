@@ -5,21 +5,14 @@ everything and are not here: the flow reads the whole history, and the ages of t
 """
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import text
 
-from app.auth.actor import Actor
-from app.database.engine import make_session_factory
-from app.models.people.user import Role
 from app.models.tasks.fields import TaskPriority, TaskStatus
-from app.queries.comments import CommentQuery
 from app.queries.daily_log import NumberedLogQuery, TaskLogQuery
-from app.queries.pages import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, MAX_TOTAL, Position, Shape, encode_cursor
+from app.queries.pages import MAX_TOTAL, Shape
 from app.queries.tasks import SORT_NAMES, TaskQuery
-from app.repositories.comments.export import CommentExportRepository
-from app.repositories.comments.read import CommentViewRepository
 from app.repositories.daily_log.days import TaskLogRepository
 from app.repositories.daily_log.export import TaskLogExportRepository
 from app.repositories.daily_log.numbered import NumberedLogRepository
@@ -27,46 +20,21 @@ from app.repositories.daily_log.reports import TaskLogReportRepository
 from app.repositories.health.checks import HealthRepository
 from app.repositories.projects import ProjectRepository
 from app.repositories.reports import ReportRepository
-from app.repositories.tasks.board import BoardRepository
 from app.repositories.tasks.export import TaskExportRepository
 from app.repositories.tasks.filters import FILTERS
-from app.repositories.tasks.followers import FollowerRepository
 from app.repositories.tasks.handover import HandoverRepository
 from app.repositories.tasks.history import TaskHistoryRepository
 from app.repositories.tasks.history_clock import HistoryClockRepository
-from app.repositories.tasks.order import ColumnKey, OrderRepository, Place
 from app.repositories.tasks.read import TaskListRepository
 from app.repositories.tasks.recurring import RecurringTaskRepository
 from app.repositories.tasks.tree import TaskTreeRepository
 from app.repositories.tasks.write import TaskRepository
 from app.repositories.views import SavedViewRepository
-from tests.repositories.explained import explained
-from tests.repositories.large_database import DAY_ROWS, NOW, large_database
+from tests.repositories.plans.large_database import DAY_ROWS, NOW
+from tests.repositories.plans.readers import ACTORS, ACTORS_WITH_MANY_TASKS, ADMIN, MEMBER, days_from_now
 
 TODAY, YESTERDAY = date(2026, 3, 11), date(2026, 3, 10)
 ID = Shape.of(id="id")
-LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-# The tasks of the project with the id 50.
-HUNDRED_TASKS = 100
-
-ADMIN = Actor(1, "person-1", Role.ADMIN, frozenset())
-# Members of one project: with two fifths of all tasks, and with a hundred.
-MEMBER = Actor(2, "person-2", Role.USER, frozenset({7}))
-NEWCOMER = Actor(3, "person-3", Role.USER, frozenset({50}))
-ACTORS = [pytest.param(ADMIN, id="admin"), pytest.param(MEMBER, id="member"), pytest.param(NEWCOMER, id="newcomer")]
-# The history and the log have no index by project. Somebody with few tasks makes PostgreSQL read much of them.
-ACTORS_WITH_MANY_TASKS = ACTORS[:2]
-
-
-def days_from_now(count):
-    return NOW + timedelta(days=count)
-
-
-def some_cursor(query):
-    """For somebody who does not see the task."""
-    return encode_cursor(query.sort, Position("2026-01-01 00:00:00+00", 1))
-
-
 FILTERED = {
     "status": TaskQuery(statuses=(TaskStatus.BLOCKED,)),
     "statuses": TaskQuery(statuses=(TaskStatus.TODO, TaskStatus.BLOCKED)),
@@ -115,8 +83,6 @@ FILTERS_OF_THE_PAST = {"hidden_then", "archived_then"}
 
 # PostgreSQL does not know that the tasks created first are also those that were changed longest ago: docs/adr/016.
 UNFORESEEN = {"created_before"}
-# Those of task 300, which has the most, and a few that other tasks have on the same pages of the table.
-COMMENTS_OF_A_TASK = 1_010
 # A sort by several keys reads every task that is equal in the first key to a task of the page: docs/adr/016.
 SORTS_BY_SEVERAL_KEYS = [("priority", "-due_at"), ("priority", "due_at"), ("-due_at", "title", "status")]
 
@@ -232,77 +198,6 @@ class TestViews:
         assert seen.problems() == []
 
 
-class TestBoard:
-    @pytest.mark.parametrize("actor", ACTORS)
-    @pytest.mark.parametrize("projects", [(), ("P7",), ("P50",), ("P7", "P50")])
-    def test_reads_its_first_tasks_and_counts_up_to_a_limit(self, session, plans, actor, projects):
-        query = TaskQuery(projects=projects, sort=("position",))
-
-        with plans() as seen:
-            columns = BoardRepository(session).list_columns(actor, query, now=NOW)
-
-        assert len(columns) == len(TaskStatus)
-        assert len(seen) == (2 if projects else 1)
-        assert seen.problems(len(TaskStatus) * (MAX_TOTAL + 1)) == []
-
-    def test_of_a_small_project_does_not_read_the_tasks_of_others(self, session, plans):
-        with plans() as seen:
-            for actor, projects in ((ADMIN, ("P50",)), (NEWCOMER, ())):
-                BoardRepository(session).list_columns(actor, TaskQuery(projects=projects), now=NOW)
-
-        assert seen.problems(4 * HUNDRED_TASKS) == []
-
-    def test_the_next_tasks_of_a_column(self, session, plans):
-        (column, *_) = BoardRepository(session).list_columns(ADMIN, TaskQuery(projects=("P7",)), now=NOW)
-        query = TaskQuery(
-            projects=("P7",), statuses=(column.status,), sort=("position",), cursor=column.page.next_cursor
-        )
-
-        with plans() as seen:
-            TaskListRepository(session).list_page(ADMIN, query, now=NOW)
-
-        assert seen.problems() == []
-
-    @pytest.mark.parametrize(
-        "query",
-        [TaskQuery(assignee="17"), TaskQuery(labels=("rare",)), TaskQuery(projects=("P7",), q='"word77"')],
-        ids=["assignee", "label", "words"],
-    )
-    def test_with_a_filter_that_few_tasks_pass(self, session, plans, query):
-        with plans() as seen:
-            BoardRepository(session).list_columns(ADMIN, query, now=NOW)
-
-        assert seen.scans() == []
-
-    def test_with_a_filter_reads_each_task_of_a_small_board_once_to_choose_it_and_once_to_show_it(self, session, plans):
-        query = TaskQuery(projects=("P50",), updated_since=LONG_AGO, limit=MAX_PAGE_SIZE)
-
-        with plans() as seen:
-            columns = BoardRepository(session).list_columns(ADMIN, query, now=NOW)
-
-        assert sum(column.page.total.count for column in columns) == HUNDRED_TASKS
-        assert seen.rows_of("tasks") == 2 * HUNDRED_TASKS
-
-    @pytest.mark.parametrize("actor", ACTORS)
-    @pytest.mark.parametrize("projects", [(), ("P3",), ("P7",), ("P7", "P50")])
-    def test_is_the_same_with_a_filter_that_every_task_passes(self, session, actor, projects):
-        """A filtered board is read at once if it has few tasks, and otherwise column by column."""
-        query, board = TaskQuery(projects=projects), BoardRepository(session)
-
-        every = board.list_columns(actor, query, now=NOW)
-
-        assert board.list_columns(actor, replace(query, updated_since=LONG_AGO), now=NOW) == every
-
-    def test_the_neighbours_of_a_place_are_read_by_the_index(self, session, plans):
-        column = ColumnKey(7, TaskStatus.TODO)
-        places = [Place(column), Place(column, is_end=True), Place(column, 500), Place(column, "P7-300")]
-
-        with plans() as seen:
-            OrderRepository(session).list_surroundings(places, moving=[1], count=8)
-
-        assert seen.problems(len(places) * 20) == []
-
-
 class TestSingleTask:
     @pytest.mark.parametrize("actor", ACTORS)
     @pytest.mark.parametrize("key", [300, "P7-300", "P3-1000300"])
@@ -317,71 +212,6 @@ class TestSingleTask:
 
         assert len(seen) == 4
         assert seen.problems() == []
-
-
-class TestComments:
-    @pytest.mark.parametrize("actor", ACTORS)
-    @pytest.mark.parametrize("key", [300, "P7-300"])
-    def test_a_page_and_the_next_read_little_more_than_they_show(self, session, plans, actor, key):
-        comments, query = CommentViewRepository(session), CommentQuery()
-
-        with plans() as seen:
-            first = comments.list_page(actor, key, query)
-            comments.list_page(actor, key, replace(query, cursor=first.next_cursor or some_cursor(query)))
-
-        assert len(seen) == 2
-        assert seen.problems(2 * DEFAULT_PAGE_SIZE) == []
-
-    @pytest.mark.parametrize(
-        ("query", "most_rows"),
-        [
-            (CommentQuery(sort="-created_at"), 2 * DEFAULT_PAGE_SIZE),
-            (CommentQuery(as_of=days_from_now(-100)), 2 * DEFAULT_PAGE_SIZE),
-            (CommentQuery(as_of=days_from_now(-100), sort="-created_at"), 2 * DEFAULT_PAGE_SIZE),
-            (CommentQuery(deleted=True), COMMENTS_OF_A_TASK),
-        ],
-    )
-    def test_other_lists_do_too_except_for_that_of_deleted_ones(self, session, plans, query, most_rows):
-        with plans() as seen:
-            CommentViewRepository(session).list_page(ADMIN, 300, query)
-
-        assert seen.problems(most_rows) == []
-
-    def test_one_comment_and_its_versions(self, session, plans):
-        comments = CommentViewRepository(session)
-
-        with plans() as seen:
-            comments.has_task(MEMBER, 300)
-            comments.get_view(MEMBER, 300, 20)
-            comments.list_versions(20, before_version=None, limit=50)
-
-        assert len(seen) == 3
-        assert seen.problems(10) == []
-
-    @pytest.mark.parametrize("actor", ACTORS_WITH_MANY_TASKS)
-    @pytest.mark.parametrize("projects", [(), ("P7",)])
-    def test_a_slice_of_the_export(self, session, plans, actor, projects):
-        """Comments have no index by project. For a small one, PostgreSQL reads them all, in one slice."""
-        with plans() as seen:
-            CommentExportRepository(session).list_page(actor, projects=projects, after_id=500, limit=100)
-
-        assert seen.scans() == []
-
-    def test_the_followers_of_a_task(self, session, plans):
-        with plans() as seen:
-            FollowerRepository(session).list_page(300, cursor=None, limit=50)
-
-        assert seen.problems(50) == []
-
-    @pytest.mark.parametrize("sort", ["-updated_at", "title"])
-    def test_an_instant_counts_only_the_comments_of_the_tasks_on_the_page(self, session, sort):
-        session.execute(text("SET LOCAL track_functions = 'all'"))
-        calls = text("SELECT calls FROM pg_stat_xact_user_functions WHERE funcname = 'comment_count_at'")
-        before = session.scalar(calls) or 0
-
-        TaskListRepository(session).list_page(ADMIN, TaskQuery(as_of=days_from_now(-1), sort=(sort,)), now=NOW)
-
-        assert session.scalar(calls) - before == 51
 
 
 class TestHandover:
@@ -550,21 +380,3 @@ class TestJobs:
             TaskLogRepository(session).write_day(date(2026, 3, 12), instant=NOW, is_first=True)
 
         assert seen.scans() == ["scan of tasks"]
-
-
-@pytest.fixture
-def plans(session):
-    """The plans of the statements that the repositories send in a block."""
-    return lambda: explained(session.connection())
-
-
-@pytest.fixture
-def session(large):
-    with make_session_factory(large)() as session:
-        yield session
-
-
-@pytest.fixture(scope="module")
-def large(postgres_url):
-    with large_database(postgres_url) as engine:
-        yield engine
