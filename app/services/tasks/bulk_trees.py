@@ -29,7 +29,8 @@ class BulkTrees:
         changing = [(each, task) for each, task in with_tasks if each.has_closed or _changes_tree(each)]
         if not changing:
             return
-        projects = {task.project_id for each, task in changing if _changes_tree(each)}
+        # A deletion does not wait for other changes of trees, such as those of an import. It is checked at the end.
+        projects = {task.project_id for each, task in changing if _changes_tree(each) and not each.is_deleted}
         above = [id_ for _, task in changing for id_ in (task.id, task.parent_id) if id_ is not None]
         heads = [task.id for each, task in changing if not each.is_restored]
         forest = _Forest(self._tree.list_around(above, heads, locking=projects))
