@@ -195,7 +195,8 @@ class TestRoundTrips:
                 )
             counts.append(len(seen))
 
-        assert counts[0] == counts[1] <= 10
+        # One of them checks the deletions.
+        assert counts[0] == counts[1] <= 11
 
 
 @pytest.fixture
