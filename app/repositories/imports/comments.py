@@ -40,14 +40,27 @@ _LOCK_TASKS = text("""
      ORDER BY t.id
        FOR NO KEY UPDATE
 """)
-# A comment that was deleted exists too: otherwise the file would bring back what somebody has deleted.
+# A comment that was deleted exists too: otherwise the file would bring back what somebody has deleted. Rows search by
+# task and time, which have an index, each pair once. So many rows of one task without a time read its comments only once.
 _FIND_EXISTING = text("""
-    SELECT row.place
-      FROM unnest(CAST(:task_ids AS bigint[]), CAST(:author_ids AS bigint[]), CAST(:times AS timestamptz[]),
-                  CAST(:bodies AS text[])) WITH ORDINALITY AS row (task_id, author_id, created_at, body, place)
-     WHERE EXISTS (SELECT FROM comments AS c
-                    WHERE c.task_id = row.task_id AND c.author_id = row.author_id AND c.body = row.body
-                      AND (row.created_at IS NULL OR c.created_at = row.created_at))
+    WITH row AS MATERIALIZED (
+        SELECT row.place, row.task_id, row.author_id, row.created_at, md5(row.body) AS body_hash
+          FROM unnest(CAST(:task_ids AS bigint[]), CAST(:author_ids AS bigint[]), CAST(:times AS timestamptz[]),
+                      CAST(:bodies AS text[])) WITH ORDINALITY AS row (task_id, author_id, created_at, body, place)
+    ), existing AS MATERIALIZED (
+        SELECT searched.task_id, c.author_id, c.body_hash, coalesce(searched.created_at, '-infinity') AS searched_at
+          FROM (SELECT DISTINCT row.task_id, row.created_at FROM row) AS searched
+         CROSS JOIN LATERAL (
+              SELECT c.author_id, md5(c.body) AS body_hash FROM comments AS c
+               WHERE c.task_id = searched.task_id
+                 AND c.created_at >= coalesce(searched.created_at, '-infinity')
+                 AND c.created_at <= coalesce(searched.created_at, 'infinity')
+              OFFSET 0
+         ) AS c
+    )
+    SELECT row.place FROM row
+     WHERE (row.task_id, row.author_id, row.body_hash, coalesce(row.created_at, '-infinity'))
+           IN (SELECT task_id, author_id, body_hash, searched_at FROM existing)
 """)
 _CHOOSE_IDS = text("SELECT nextval(pg_get_serial_sequence('comments', 'id')) FROM generate_series(1, :count)")
 _ADD = text("""
