@@ -24,7 +24,7 @@ class ImportState(StrEnum):
 
 
 class ImportKind(StrEnum):
-    """What the rows of the file are."""
+    """The kind of the rows in a file."""
 
     TASKS = "tasks"
     COMMENTS = "comments"

@@ -40,8 +40,8 @@ _LOCK_TASKS = text("""
      ORDER BY t.id
        FOR NO KEY UPDATE
 """)
-# A comment that was deleted exists too: otherwise the file would bring back what somebody has deleted. Rows search by
-# task and time, which have an index, each pair once. So many rows of one task without a time read its comments only once.
+# A comment that was deleted exists too: otherwise the file would bring back what somebody has deleted. Each task and
+# time is looked up once, by their index: many rows of one task without a time read its comments only once.
 _FIND_EXISTING = text("""
     WITH row AS MATERIALIZED (
         SELECT row.place, row.task_id, row.author_id, row.created_at, md5(row.body) AS body_hash

@@ -15,6 +15,7 @@ from app.models.comments.comment import Comment, CommentMention
 from app.models.comments.version import CommentVersion
 from app.models.imports.task_import import DuplicatePolicy, ImportKind
 from app.models.people.user import Role, User
+from app.models.projects.project import Project, ProjectMember
 from app.models.tasks.task import Task
 from app.services.imports.imports import ImportOptions
 from tests.services.imports.uploading import COUNTS, counts_of, users_called
@@ -183,6 +184,19 @@ class TestBadRow:
         assert page == service.list_errors(manager, dry.import_id, cursor=None, limit=200).items
         assert counts_of(dry) == counts_of(outcome) == dict(zip(COUNTS, (13, 1, 0, 0, 12, 12), strict=True))
         assert session.scalars(select(Comment.body)).all() == ["Good"]
+
+    def test_brings_no_author_along(self, load, session, ops_manager, factories, clock):
+        ops = session.scalars(select(Project).where(Project.key == "OPS")).one()
+        factories.Task(project_id=ops.id, number=1)
+        factories.User(username="hopper", password_hash=None, is_active=False)
+        members = count(session, ProjectMember)
+        rows = ["OPS-999,,Grace,,One", f"OPS-1,,Grace,{clock() + timedelta(hours=1)},Two", ",X,Hopper,,Three"]
+
+        outcome = load("\n".join([HEADER, *rows]), project="OPS", actor=ops_manager)
+
+        assert counts_of(outcome)["refused_count"] == 3
+        assert users_called(session, "grace") == 0
+        assert count(session, ProjectMember) == members
 
     def test_has_an_unknown_author_if_none_are_created(self, load, service, manager, session, task):
         outcome = load(f"{HEADER}\n{task_ref(task)},,Grace,,One\n", creates_users=False)
