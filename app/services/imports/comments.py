@@ -13,7 +13,7 @@ from app.markdown import Markdown
 from app.models.comments.comment import MAX_MENTIONS
 from app.models.imports.task_import import ImportState, TaskImport
 from app.repositories.imports.batches import Person
-from app.repositories.imports.comments import ImportCommentRepository, ImportedComment, NewComment
+from app.repositories.imports.comments import CommentOfRow, ImportCommentRepository, ImportedComment, NewComment
 from app.repositories.projects import ProjectRepository
 from app.services.imports.people import ImportPeople, stranger_problem
 from app.services.imports.report import ImportReport
@@ -41,7 +41,7 @@ class ImportCommentService:
     def take(self, task_import: TaskImport, reader: CommentReader, rows: Sequence[RowOfFile]) -> bool:
         """Import the comments of a block, or check them. True if the project has new members.
 
-        Its version does not show them yet. A comment that exists is skipped, and so is one that stands in the block
+        Its version does not show them yet. A comment that exists is skipped, and so is one that stands in the file
         twice: its task, author, time and text say which one it is.
         """
         bad = [row for row in rows if isinstance(row, RefusedRow)]
@@ -58,10 +58,10 @@ class ImportCommentService:
         people, has_new_members = self._people.find(task_import, dict.fromkeys(row.author for row, _task_id in good))
         mentionable = self._mentionable(task_import, texts)
         open_ids = self._comments.lock_tasks(task_import.project_id, {task_id for _row, task_id in good})
-        known = self._known(good, people)
-        new: dict[tuple[object, ...], NewComment] = {}
-        for number, ((row, task_id), text) in enumerate(zip(good, texts, strict=True)):
-            if number in known:
+        known = self._known(task_import, good, people)
+        new: dict[CommentOfRow, NewComment] = {}
+        for (row, task_id), text in zip(good, texts, strict=True):
+            if row.row.row_number in known:
                 continue
             person = people[row.author]
             mentioned = text.names_among(mentionable)
@@ -74,15 +74,17 @@ class ImportCommentService:
             # An author whom only a load creates has no id yet.
             comment = ImportedComment(task_id, person.id or 0, row.created_at, row.body)
             user_ids = [mentionable[name] for name in mentioned]
-            key = (task_id, person.username, row.created_at, row.body)
-            if key not in new:
-                new[key] = NewComment(comment, text.to_html(mentioned), user_ids)
+            comment_of_row = _comment_of(row, task_id, person)
+            if comment_of_row not in new:
+                new[comment_of_row] = NewComment(comment, text.to_html(mentioned), user_ids)
         self._report.refuse(task_import, sorted(bad, key=lambda row: row.row_number))
         task_import.created_count += len(new)
         task_import.skipped_count += len(rows) - len(bad) - len(new)
         if new and task_import.state is ImportState.LOADING:
             self._comments.add([*new.values()], now=self._calendar.now())
             self._uow.publish(TasksImported(task_import.id, len(new)))
+        elif new:
+            self._comments.draft(task_import.id, new.keys(), now=self._calendar.now())
         return has_new_members
 
     def _with_tasks(
@@ -99,15 +101,21 @@ class ImportCommentService:
         people = self._projects.list_named(task_import.project_id, names) if names else ()
         return {person.username.lower(): person.id for person in people}
 
-    def _known(self, rows: Sequence[tuple[ReadComment, int]], people: dict[str, Person]) -> set[int]:
-        """The places of the rows whose comments exist."""
+    def _known(
+        self, task_import: TaskImport, rows: Sequence[tuple[ReadComment, int]], people: dict[str, Person]
+    ) -> set[int]:
+        """The numbers of the rows whose comments exist, or in a check, that an earlier row would have added."""
         comments = {
-            place: ImportedComment(task_id, author_id, row.created_at, row.body)
-            for place, (row, task_id) in enumerate(rows)
+            row.row.row_number: ImportedComment(task_id, author_id, row.created_at, row.body)
+            for row, task_id in rows
             if (author_id := people[row.author].id) is not None
         }
-        places = [*comments]
-        return {places[number] for number in self._comments.find_existing([*comments.values()])}
+        row_numbers = [*comments]
+        known = {row_numbers[place] for place in self._comments.find_existing([*comments.values()])}
+        if task_import.state is ImportState.CHECKING:
+            of_rows = [_comment_of(row, task_id, people[row.author]) for row, task_id in rows]
+            known |= self._comments.find_drafts(task_import.id, of_rows)
+        return known
 
     def _problem_of_time(self, reader: CommentReader, row: ReadComment) -> RowProblem | None:
         if row.created_at is None or row.created_at <= self._calendar.now():
@@ -123,6 +131,10 @@ class ImportCommentService:
             reason = f"mentions {mention_count} people; {MAX_MENTIONS} are the most"
             return RowProblem(reader.column_of("body"), None, reason)
         return None
+
+
+def _comment_of(row: ReadComment, task_id: int, person: Person) -> CommentOfRow:
+    return CommentOfRow(row.row.row_number, task_id, person.username, row.created_at, row.body)
 
 
 def _unknown_task(reader: CommentReader, row: ReadComment) -> RowProblem:

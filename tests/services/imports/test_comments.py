@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -13,7 +13,7 @@ from sqlalchemy import func, select, text
 from app.errors import ForbiddenError, InvalidError, ProjectArchivedError, UnreadableCsvError
 from app.models.comments.comment import Comment, CommentMention
 from app.models.comments.version import CommentVersion
-from app.models.imports.task_import import DuplicatePolicy, ImportKind
+from app.models.imports.task_import import DuplicatePolicy, ImportDraft, ImportKind
 from app.models.people.user import Role, User
 from app.models.projects.project import Project, ProjectMember
 from app.models.tasks.task import Task
@@ -119,6 +119,17 @@ class TestGoodRow:
 
         assert counts_of(outcome) == dict(zip(COUNTS, (10, 4, 0, 6, 0, 0), strict=True))
         assert session.scalar(select(Task.comment_count)) == 4
+
+    def test_of_several_blocks_is_counted_once_by_a_dry_run(self, load, session, task, ada, small_blocks):
+        authors = ["ada", "ADA", "Grace", "grace"]
+        times = ["", MARCH, MARCH + timedelta(days=1), MARCH.astimezone(timezone(timedelta(hours=2)))]
+        rows = [f"{task_ref(task)},,{author},{time},Text" for time in times for author in authors]
+
+        dry = load("\n".join([HEADER, *rows, *reversed(rows)]), is_dry_run=True)
+        outcome = load("\n".join([HEADER, *rows, *reversed(rows)]))
+
+        assert counts_of(dry) == counts_of(outcome) == dict(zip(COUNTS, (32, 6, 0, 26, 0, 0), strict=True))
+        assert count(session, ImportDraft) == 0
 
     def test_brings_an_unknown_author_along(self, load, session, task):
         outcome = load(f"{HEADER}\n{task_ref(task)},,Grace,,One\n", is_dry_run=True)
