@@ -104,7 +104,7 @@ class ImportCommentService:
     def _known(
         self, task_import: TaskImport, rows: Sequence[tuple[ReadComment, int]], people: dict[str, Person]
     ) -> set[int]:
-        """The numbers of the rows whose comments exist, or in a check, that an earlier row would have added."""
+        """The numbers of the rows whose comments exist or, in a check, would have been added by an earlier block."""
         comments = {
             row.row.row_number: ImportedComment(task_id, author_id, row.created_at, row.body)
             for row, task_id in rows
