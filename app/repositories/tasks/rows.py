@@ -116,14 +116,16 @@ def _id_of_ref(ref: ColumnElement[str]) -> ColumnElement[int]:
 
 
 def ids_of_refs() -> AnySelect:
-    """The ids of the tasks that have the refs in a parameter now. A null among them has none."""
+    """The ids of the tasks that have or had the refs in a parameter. A null among them has none."""
     named = func.unnest(parameter("refs", ARRAY(Text))).table_valued("ref", name="named").render_derived()
     number = cast(func.split_part(named.c.ref, "-", 2), BigInteger)
+    # PostgreSQL looks for a former ref only if there is no present one.
+    before = select(FormerRef.task_id).where(FormerRef.project_id == Project.id, FormerRef.number == number)
     return (
-        select(Task.id)
+        select(func.coalesce(Task.id, before.correlate(Project, named).scalar_subquery()))
         .select_from(named)
         .join(Project, Project.key == func.split_part(named.c.ref, "-", 1))
-        .join(Task, (Task.project_id == Project.id) & (Task.number == number))
+        .outerjoin(Task, (Task.project_id == Project.id) & (Task.number == number))
         .correlate(None)
     )
 

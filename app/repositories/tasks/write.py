@@ -91,9 +91,9 @@ class TaskRepository:
     def list_for_update(self, actor: Actor, keys: Sequence[TaskKey]) -> Mapping[TaskKey, Task]:
         """Each of these tasks under its id and its ref, deleted ones too, with current values.
 
-        They are locked in the order of their ids, until the commit. A task that the actor may not see is absent.
-        Refs that no task has now are looked for among the former ones. A task that was found by one stands under that,
-        too, after its present ref. It is locked after the others, because most requests name no former ref.
+        One statement locks them in the order of their ids, until the commit, so that two requests do not wait for
+        each other in a circle. A task that the actor may not see is absent. A task that is named by a former ref
+        stands under that, too, after its present ref.
         """
         scope = scope_parameters(actor)
         locked: dict[TaskKey, Task] = {}
@@ -101,11 +101,9 @@ class TaskRepository:
             locked[row.id] = locked[row.ref] = locked_task(row[: len(_LOCKED)])
         missing = [key for key in keys if isinstance(key, str) and key not in locked]
         if missing:
-            for row in _former_locked(anybody_like(actor)).rows(self._session, {"refs": missing, **scope}):
-                task = locked.get(row.id) or locked_task(row[: len(_LOCKED)])
-                locked[row.id] = task
-                locked.setdefault(row.ref, task)
-                locked[row.former_ref] = task
+            for row in _IDS_OF_FORMER_REFS.rows(self._session, {"refs": missing}):
+                if row.id in locked:
+                    locked[row.former_ref] = locked[row.id]
         return locked
 
     def add(self, task: Task) -> TaskView:
@@ -190,13 +188,8 @@ def _all_locked(actor: Actor) -> Prepared:
     return Prepared(statement.order_by(Task.id).with_for_update(key_share=True))
 
 
-@cache
-def _former_locked(actor: Actor) -> Prepared:
-    named = func.unnest(parameter("refs", ARRAY(Text))).table_valued("former_ref", name="named").render_derived()
-    former_ref = named.c.former_ref
-    statement = select(*LOCKED_COLUMNS, _PRESENT_REF, former_ref).select_from(named)
-    statement = statement.join(Task, Task.id == func.id_of_ref(former_ref))
-    return Prepared(statement.where(visible_to(actor)).order_by(Task.id).with_for_update(key_share=True, of=Task))
+_FORMER = func.unnest(parameter("refs", ARRAY(Text))).table_valued("former_ref", name="named").render_derived()
+_IDS_OF_FORMER_REFS = Prepared(select(_FORMER.c.former_ref, func.id_of_ref(_FORMER.c.former_ref).label("id")))
 
 
 def locked_task(row: Sequence[Any]) -> Task:

@@ -64,7 +64,8 @@ class BulkService(TaskService):
         """Change each task as its item says. Each task may be named once; moves see those before them.
 
         Raises BulkRefusedError if `is_atomic` and one of the items cannot be done: nothing is changed then. Otherwise
-        such an item has an error, and the others are done.
+        such an item has an error, and the others are done. Raises ChangesCollidedError if somebody else puts a task
+        below one that is deleted.
         """
         with self._uow.transaction(by=actor):
             moves = [(item.key, item.value) for item in items if item.verb is Verb.MOVE]
@@ -159,6 +160,8 @@ class BulkService(TaskService):
             now = saved.get(task.id)
             outcome.is_changed = now is not None
             outcome.ref, outcome.version = (now.ref, now.version) if now else (refs[id(task)], task.version)
+        if any(each.is_deleted for each in done):
+            self._tree.end_deletion()
         if saved:
             self._uow.publish(TasksChanged(len(saved)))
         for outcome in done:

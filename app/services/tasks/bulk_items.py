@@ -1,4 +1,4 @@
-"""An item of a request that changes many tasks, and what has become of it."""
+"""An item of a request that changes many tasks, and its result."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ from app.queries.tasks import TaskKey
 
 
 class Verb(StrEnum):
-    """What happens to a task. The value is the name of the field that says it."""
+    """The ways to change a task. Each value is the name of the field of an item."""
 
     PATCH = "patch"
     MOVE = "move"
@@ -34,7 +34,7 @@ class BulkItem:
 
 @dataclass(slots=True)
 class Outcome:
-    """What has become of an item: the task's ref and version, or the error that refused it."""
+    """The result of an item: the task's ref and version, or the error that refused it."""
 
     item: BulkItem
     task: Task | None = None

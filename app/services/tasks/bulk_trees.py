@@ -21,14 +21,16 @@ class BulkTrees:
     def refuse_what_breaks_them(self, outcomes: Sequence[Outcome]) -> None:
         """Give an error to each outcome that the trees do not allow, unless the same request sees to it.
 
-        All tasks change at the same moment, so only the end counts. If several changes are too many together, the last
+        All tasks change at the same moment, so only the end counts: a task that leaves in the same request is in
+        nobody's way. A closed task may get an open one, as always. If several changes are too many together, the last
         of them is refused first.
         """
         with_tasks = [(each, each.task) for each in outcomes if each.task is not None]
         changing = [(each, task) for each, task in with_tasks if each.has_closed or _changes_tree(each)]
         if not changing:
             return
-        projects = {task.project_id for each, task in changing if _changes_tree(each)}
+        # A deletion does not wait for other changes of trees, such as those of an import. It is checked at the end.
+        projects = {task.project_id for each, task in changing if _changes_tree(each) and not each.is_deleted}
         above = [id_ for _, task in changing for id_ in (task.id, task.parent_id) if id_ is not None]
         heads = [task.id for each, task in changing if not each.is_restored]
         forest = _Forest(self._tree.list_around(above, heads, locking=projects))
@@ -102,10 +104,10 @@ class _Forest:
             ids.discard(task.id)
 
     def list_below(self, task_id: int) -> Sequence[TreeRow]:
-        """The tasks that are below a task before the changes, in the order of their ids."""
+        """The tasks that are below a task before the changes and after them, in the order of their ids."""
         children = self._children_before[task_id]
         ids = [*children, *(id_ for child in children for id_ in self._children_before[child])]
-        return [self._rows[id_] for id_ in sorted(ids)]
+        return [self._rows[id_] for id_ in sorted(ids) if task_id in self._above(id_)]
 
     def is_deleted(self, task_id: int | None) -> bool:
         if task_id is None or task_id in self._restored:

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.composition.services import serving
 from app.errors import ChangesCollidedError
 from app.models.tasks.fields import TaskStatus
 from app.models.tasks.task import Task
@@ -50,6 +51,31 @@ class TestOppositeOrders:
         with own_resources.new_session() as session:
             rows = session.execute(select(Task.status, Task.position)).all()
         assert len(set(rows)) == TASKS
+
+    def test_of_present_and_former_refs_do_not_wait_in_a_circle(self, own_resources, own_boss, task_ids):
+        with Session(own_resources.engine) as session:
+            all_factories.bind(session)
+            all_factories.Project(key="NEW")
+            session.commit()
+        former, present = [], []
+        with serving(own_resources) as services:
+            for task_id in task_ids[:2]:
+                former.append(services.task_views.get(own_boss, task_id).ref)
+                present.append(services.tasks.change(own_boss, task_id, {"project": "NEW"}).ref)
+
+        def act(services, number):
+            collisions = 0
+            keys = (present[number], former[1 - number])
+            for turn in range(TURNS * 10):
+                items = [BulkItem(key, Verb.PATCH, {"title": f"By {number}, {turn}"}) for key in keys]
+                try:
+                    outcomes = services.task_bulk.change_all(own_boss, items, precondition_of=None, is_atomic=True)
+                    assert all(outcome.is_changed for outcome in outcomes)
+                except ChangesCollidedError:
+                    collisions += 1
+            return collisions
+
+        assert at_once(own_resources, act, count=2) == [0, 0]
 
 
 class TestTwoProjects:

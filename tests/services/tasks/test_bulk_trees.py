@@ -259,6 +259,50 @@ class TestParents:
         assert "there are tasks below" in outcome.error.detail
 
 
+class TestATaskThatLeaves:
+    """An item takes the task away that is below the task of another item."""
+
+    @pytest.mark.parametrize(
+        "item", [(Verb.DELETE, True), (Verb.PATCH, {"status": DONE}), (Verb.PATCH, {"project": "WEB"})]
+    )
+    @pytest.mark.parametrize("is_first", [True, False])
+    def test_is_in_nobodys_way(self, change, boss, session, factories, item, is_first):
+        factories.Project(key="WEB")
+        above = factories.Task()
+        leaving = factories.Task(parent_id=above.id)
+        items = [(above.id, *item), (leaving.id, Verb.PATCH, {"parent": None})]
+
+        change(boss, *(items if is_first else reversed(items)))
+
+        session.refresh(leaving)
+        assert (leaving.parent_id, leaving.deleted_at, leaving.status) == (None, None, TaskStatus.TODO)
+
+    def test_takes_what_is_below_it_along(self, change, boss, session, factories, chain):
+        change(boss, (chain[0].id, Verb.DELETE, True), (chain[1].id, Verb.PATCH, {"parent": None}))
+
+        session.refresh(chain[1])
+        assert chain[1].parent_id is None
+
+    def test_is_in_the_way_if_it_is_refused(self, change, boss, factories, chain):
+        other = factories.Task(parent_id=factories.Task(parent_id=factories.Task().id).id)
+
+        for items in ([(chain[1].id, Verb.PATCH, {"parent": other.id})], []):
+            outcomes = change(boss, (chain[0].id, Verb.DELETE, True), *items, is_atomic=False)
+
+            assert isinstance(outcomes[0].error, HasSubtasksError)
+
+    def test_is_in_the_way_if_it_only_changes_its_level(self, change, boss, chain):
+        outcomes = change(
+            boss,
+            (chain[0].id, Verb.PATCH, {"status": DONE}),
+            (chain[1].id, Verb.PATCH, {"status": DONE}),
+            (chain[2].id, Verb.PATCH, {"parent": chain[0].id}),
+            is_atomic=False,
+        )
+
+        assert [type(outcome.error) for outcome in outcomes] == [OpenSubtasksError, type(None), type(None)]
+
+
 class TestRecurring:
     def test_the_next_task_comes_at_once(self, change, boss, factories, services, job_queue, clock):
         task = factories.Task(due_at=clock(), recurrence="FREQ=DAILY")

@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
 from app.composition.services import serving
@@ -18,6 +19,11 @@ from tests.servers import wait_for
 CALLERS = 4
 TURNS = 40
 DELETE = text("UPDATE tasks SET deleted_at = now(), version = version + 1 WHERE id = :id")
+INSERT = """
+    INSERT INTO tasks (project_id, number, position, title, description, status, priority, creator_id, parent_id)
+    SELECT project_id, nextval('tasks_id_seq') + 1000, 1, 'New', '', 'todo', 'medium', creator_id, id
+      FROM tasks WHERE id = {parent_id}
+"""
 CHECK = text("SET CONSTRAINTS ALL IMMEDIATE")
 
 
@@ -53,8 +59,8 @@ class TestDeleting:
     """A task is put below it in a transaction that has not committed yet."""
 
     @pytest.mark.parametrize("act", ["delete", "delete all", "delete many"])
-    @pytest.mark.parametrize("put", ["change", "restore"])
-    def test_waits_and_is_refused(self, own_resources, own_boss, family, act, put):
+    @pytest.mark.parametrize("put", ["insert", "change", "restore"])
+    def test_is_refused(self, own_resources, own_boss, family, act, put):
         parent_id, free_id, deleted_id = family
         acts = {
             "delete": lambda services: services.tasks.delete(own_boss, parent_id),
@@ -62,6 +68,7 @@ class TestDeleting:
             "delete many": lambda services: run_bulk(services, own_boss, BulkItem(parent_id, Verb.DELETE, True)),
         }
         statement = {
+            "insert": INSERT.format(parent_id=parent_id),
             "change": f"UPDATE tasks SET parent_id = {parent_id} WHERE id = {free_id}",
             "restore": f"UPDATE tasks SET deleted_at = NULL WHERE id = {deleted_id}",
         }[put]
@@ -78,6 +85,40 @@ class TestDeleting:
         # The next one sees it.
         run(own_resources, lambda services: services.tasks.delete(own_boss, parent_id, cascade=True))
         assert orphans(own_resources) == []
+
+    @pytest.mark.parametrize("act", ["delete", "delete all", "delete many"])
+    def test_does_not_wait_for_tasks_that_are_put_below_others(self, own_resources, own_boss, family, act):
+        parent_id, free_id, _deleted_id = family
+        acts = {
+            "delete": lambda services: services.tasks.delete(own_boss, free_id),
+            "delete all": lambda services: services.tasks.delete(own_boss, free_id, cascade=True),
+            "delete many": lambda services: run_bulk(services, own_boss, BulkItem(free_id, Verb.DELETE, True)),
+        }
+
+        with own_resources.new_session() as session:
+            session.execute(text(INSERT.format(parent_id=parent_id)))
+            run(own_resources, acts[act])
+            session.commit()
+
+        assert orphans(own_resources) == []
+
+    def test_keeps_those_out_who_come_while_others_change_trees(self, own_resources, own_boss, family):
+        """The lock of the project's trees is not to be had, so the row of the deleted task is locked."""
+        parent_id, free_id, _deleted_id = family
+
+        with (
+            own_resources.new_session() as importing,
+            own_resources.new_session() as deleting,
+            ThreadPoolExecutor(1) as thread,
+        ):
+            importing.execute(text(INSERT.format(parent_id=free_id)))
+            deleting.execute(DELETE, {"id": parent_id})
+            deleting.execute(CHECK)
+            acting = thread.submit(importing.execute, text(INSERT.format(parent_id=parent_id)))
+            wait_for(lambda: acting.done() or is_waiting(own_resources.engine))
+            deleting.commit()
+            with pytest.raises(IntegrityError, match="would be below a deleted one"):
+                acting.result(timeout=20)
 
 
 class TestEverybodyAtOnce:
