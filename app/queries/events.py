@@ -64,17 +64,23 @@ class FeedEvent:
     project_id: int | None
     previous_project_id: int | None
     previous_project: str | None
+    member_id: int | None
     user_id: int | None
 
     def seen_by(self, user_id: int, project_ids: frozenset[int] | None) -> "FeedEvent | None":
         """The event as a user sees it; None if it is not for them. `project_ids` is None for whoever sees everything.
 
-        Members of only the project that a task has left learn that it is gone, and nothing else.
+        Members of only the project that a task has left learn that it is gone, and nothing else. Somebody who was
+        removed from a project learns that, and of a change in any project everybody learns only that there was one.
         """
         if self.user_id is not None:
             return self if self.user_id == user_id else None
-        if project_ids is None or self.project_id is None or self.project_id in project_ids:
+        if project_ids is None or self.project_id in project_ids:
             return self
+        if self.project_id is None:
+            return replace(self, actor=None, count=None)
+        if self.member_id == user_id:
+            return replace(self, actor=None)
         if self.previous_project_id in project_ids:
             return replace(
                 self, kind=TASK_GONE, project=self.previous_project, task=self.left, changed=None, actor=None

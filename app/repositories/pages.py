@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, Select, String, Text, cast, func, literal_column, select
+from sqlalchemy import JSON, ColumnElement, DateTime, Select, String, Text, cast, func, literal_column, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from app.queries.pages import MAX_TOTAL, JsonRow, Page, Position, Shape, Total, encode_cursor
@@ -59,6 +60,8 @@ def json_object(fields: Mapping[str, Any]) -> ColumnElement[Any]:
 
 
 def _printed(column: Any) -> Any:
+    if isinstance(column.type, JSONB):
+        return cast(func.compact_json(column), JSON)
     if not isinstance(column.type, DateTime):
         return column
     # By itself, PostgreSQL leaves out the zeros at the end of a fraction, and a fraction of zero.

@@ -28,7 +28,9 @@ class EventQuery(StrictSchema):
 class TaskOfEvent(Schema):
     id = fields.Integer(required=True)
     ref = fields.String(
-        required=True, allow_none=True, metadata={"description": "`null` if the task was removed for good"}
+        required=True,
+        allow_none=True,
+        metadata={"description": "`null` if the task was removed for good, or has left the project since"},
     )
     version = fields.Integer(
         required=True,

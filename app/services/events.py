@@ -10,6 +10,8 @@ from app.queries.events import EventPage, Feed, FeedEvent
 from app.repositories.events import EventRepository
 
 BATCH_EVENTS = 1_000
+# A request for a few events reads this many at once, since its client may not see all of them.
+MIN_READ_EVENTS = 200
 # A request looks through this many events for those that its client may see.
 MAX_SCANNED_EVENTS = 5_000
 # One job numbers at most this many; the next one continues.
@@ -35,12 +37,19 @@ class EventFeed:
             self._events.number(batch=BATCH_EVENTS)
             feed = self._events.get_feed()
             position = feed.head if after is None else _position_of(feed, after)
+            # Read after the head. With the actor's projects of a moment before, the events of a project that has just
+            # become theirs would be passed over for good.
+            project_ids = None if actor.sees_everything else self._events.list_project_ids(actor.user_id)
             seen: list[FeedEvent] = []
             last = min(feed.head, position + MAX_SCANNED_EVENTS)
             while position < last and len(seen) < limit:
-                for event in self._events.list_after(position, limit=min(BATCH_EVENTS, last - position)):
+                batch = self._events.list_after(position, limit=min(max(limit, MIN_READ_EVENTS), last - position))
+                if not batch or batch[0].position != position + 1:
+                    # They were deleted meanwhile.
+                    raise _expired()
+                for event in batch:
                     position = event.position
-                    shown = event.seen_by(actor.user_id, None if actor.sees_everything else actor.project_ids)
+                    shown = event.seen_by(actor.user_id, project_ids)
                     if shown is not None:
                         seen.append(shown)
                         if len(seen) == limit:
@@ -68,7 +77,11 @@ class EventFeed:
 def _position_of(feed: Feed, cursor: str) -> int:
     position = feed.position_of(cursor)
     if position is None:
-        raise EventsExpiredError(
-            "the feed cannot continue from there; read your lists anew, then the feed without `after`"
-        )
+        raise _expired()
     return position
+
+
+def _expired() -> EventsExpiredError:
+    return EventsExpiredError(
+        "the feed cannot continue from there; read your lists anew, then the feed without `after`"
+    )

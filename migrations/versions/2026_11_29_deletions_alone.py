@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "2026_11_29_deletions_alone"
-down_revision = "2026_11_29_member_events"
+down_revision = "2026_11_29_compact_json"
 branch_labels = None
 depends_on = None
 

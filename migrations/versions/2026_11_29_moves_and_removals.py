@@ -9,8 +9,7 @@ depends_on = None
 
 UPGRADE = """
 -- The two transition tables are joined only if they are small: the plan of the first call is kept, and for many rows it
--- would take minutes. Many moves are recognised by sums: if no revision has changed but the positions have, the tasks
--- have only moved. If revisions have changed, their event is for everybody already.
+-- would take minutes. That many tasks have moved is recognised by a sum over their positions.
 CREATE FUNCTION announce_task_moves() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (SELECT count(*) FROM (SELECT FROM written LIMIT 101) AS few) <= 100 THEN
@@ -20,8 +19,7 @@ BEGIN
           FROM written AS w JOIN replaced AS r ON r.id = w.id
          WHERE r.position <> w.position AND r.revision = w.revision
          ORDER BY w.id;
-    ELSIF (SELECT sum(revision) FROM written) = (SELECT sum(revision) FROM replaced)
-      AND (SELECT sum(hashfloat8extended(position, id)::numeric) FROM written)
+    ELSIF (SELECT sum(hashfloat8extended(position, id)::numeric) FROM written)
        <> (SELECT sum(hashfloat8extended(position, id)::numeric) FROM replaced) THEN
         INSERT INTO event_outbox (kind, project_id, actor_id, request_id, detail)
         SELECT 'tasks.moved', project_id, acting_user_id(), acting_request_id(), jsonb_build_object('count', count(*))

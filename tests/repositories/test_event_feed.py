@@ -51,8 +51,16 @@ class TestManyWriters:
             slow.commit()
             assert [event.task.id for event in numbered(session, before + 1)] == [1]
 
+    def test_a_poll_without_news_writes_nothing(self, database):
+        with Session(database) as session:
+            EventRepository(session).number(batch=10)
+
+            assert session.scalar(text("SELECT pg_current_xact_id_if_assigned()")) is None
+
     def test_a_reader_does_not_wait_for_a_session_that_numbers(self, database):
         with Session(database) as one, Session(database) as other:
+            one.execute(text("INSERT INTO event_outbox (kind) VALUES ('tasks.changed')"))
+            one.commit()
             one.execute(text("SELECT number_events(10)"))
 
             assert EventRepository(other).number(batch=10) is None

@@ -3,6 +3,7 @@
 import orjson
 import pytest
 from sqlalchemy import Integer, Text, case, column, literal, null, select, values
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app.queries.pages import Shape
 from app.repositories.pages import json_object, json_text, shaped_text
@@ -35,6 +36,23 @@ class TestJsonText:
         response = client.acting_as(admin).get(f"/api/v1/{path}?limit=1")
 
         assert response.data == orjson.dumps(response.json)
+
+    def test_nor_has_a_value_that_is_stored_as_json(self, session):
+        value = {"a b": 'x: y, "z"', "list": [1, 2.5, None, {"deep": [True, []]}], "empty": {}}
+        stored = literal(value, JSONB).label("stored")
+
+        row = session.scalar(select(json_text({"stored": stored, "nothing": literal(None, JSONB(none_as_null=True))})))
+
+        assert orjson.loads(row) == {"stored": value, "nothing": None}
+        assert len(row) == len(orjson.dumps(orjson.loads(row)))
+
+    def test_no_project_or_view_has_blanks_between_its_values(self, client, admin, factories):
+        factories.Project(key="OPS", wip_limits={"todo": 3, "in_progress": 2})
+        view = factories.SavedView(owner_id=admin.id, query={"status": "todo,done", "deleted": True})
+
+        for path in ("projects/OPS", f"views/{view.id}", "views"):
+            response = client.acting_as(admin).get(f"/api/v1/{path}")
+            assert response.data == orjson.dumps(response.json)
 
 
 class TestShapedText:

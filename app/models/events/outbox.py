@@ -1,4 +1,4 @@
-"""What has happened and has no position in the feed yet. Triggers write it in the transactions of the changes."""
+"""The outbox: events without a position in the feed yet. Triggers write them in the transactions of the changes."""
 
 from datetime import datetime
 from typing import Any

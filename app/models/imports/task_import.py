@@ -24,7 +24,7 @@ class ImportState(StrEnum):
 
 
 class ImportKind(StrEnum):
-    """What the rows of the file are."""
+    """The kind of the rows in a file."""
 
     TASKS = "tasks"
     COMMENTS = "comments"
@@ -147,14 +147,17 @@ class ImportBlock(Base):
 
 
 class ImportDraft(Base):
-    """A task that a checked file would have created or changed so far: how to find it, and its state."""
+    """A task that a checked file would have created or changed so far: how to find it, and its state.
+
+    In a file of comments, a comment that it would have added.
+    """
 
     __tablename__ = "import_drafts"
 
     import_id: Mapped[int] = mapped_column(ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True)
     # The first row of the file that means the task.
     row_number: Mapped[int] = mapped_column(primary_key=True)
-    # None if the file would create the task.
+    # None if the file would create the task. A comment's task exists.
     task_id: Mapped[int | None]
     external_ref: Mapped[str | None]
     content: Mapped[UUID]

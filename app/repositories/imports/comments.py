@@ -1,7 +1,7 @@
 """The SQL of imported comments: which tasks and comments do the rows of a block mean, and adding the new ones."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import text
@@ -40,15 +40,53 @@ _LOCK_TASKS = text("""
      ORDER BY t.id
        FOR NO KEY UPDATE
 """)
-# A comment that was deleted exists too: otherwise the file would bring back what somebody has deleted.
+# A comment that was deleted exists too: otherwise the file would bring back what somebody has deleted. Each task and
+# time is looked up once, by their index: many rows of one task without a time read its comments only once.
 _FIND_EXISTING = text("""
-    SELECT row.place
-      FROM unnest(CAST(:task_ids AS bigint[]), CAST(:author_ids AS bigint[]), CAST(:times AS timestamptz[]),
-                  CAST(:bodies AS text[])) WITH ORDINALITY AS row (task_id, author_id, created_at, body, place)
-     WHERE EXISTS (SELECT FROM comments AS c
-                    WHERE c.task_id = row.task_id AND c.author_id = row.author_id AND c.body = row.body
-                      AND (row.created_at IS NULL OR c.created_at = row.created_at))
+    WITH row AS MATERIALIZED (
+        SELECT row.place, row.task_id, row.author_id, row.created_at, md5(row.body) AS body_hash
+          FROM unnest(CAST(:task_ids AS bigint[]), CAST(:author_ids AS bigint[]), CAST(:times AS timestamptz[]),
+                      CAST(:bodies AS text[])) WITH ORDINALITY AS row (task_id, author_id, created_at, body, place)
+    ), existing AS MATERIALIZED (
+        SELECT searched.task_id, c.author_id, c.body_hash, coalesce(searched.created_at, '-infinity') AS searched_at
+          FROM (SELECT DISTINCT row.task_id, row.created_at FROM row) AS searched
+         CROSS JOIN LATERAL (
+              SELECT c.author_id, md5(c.body) AS body_hash FROM comments AS c
+               WHERE c.task_id = searched.task_id
+                 AND c.created_at >= coalesce(searched.created_at, '-infinity')
+                 AND c.created_at <= coalesce(searched.created_at, 'infinity')
+              OFFSET 0
+         ) AS c
+    )
+    SELECT row.place FROM row
+     WHERE (row.task_id, row.author_id, row.body_hash, coalesce(row.created_at, '-infinity'))
+           IN (SELECT task_id, author_id, body_hash, searched_at FROM existing)
 """)
+# `content` is the hash of all that says which comment it is, without its time, and `fingerprint` is that with its time.
+_HASH_ROWS = """
+    WITH row AS MATERIALIZED (
+        SELECT row.row_number, row.task_id, row.created_at,
+               CAST(md5(ROW(row.task_id, row.author, row.body)::text) AS uuid) AS content,
+               CAST(md5(ROW(row.task_id, row.author, row.body, extract(epoch FROM row.created_at))::text) AS uuid)
+                   AS fingerprint
+          FROM unnest(CAST(:row_numbers AS bigint[]), CAST(:task_ids AS bigint[]), CAST(:authors AS text[]),
+                      CAST(:times AS timestamptz[]), CAST(:bodies AS text[]))
+               AS row (row_number, task_id, author, created_at, body)
+    )
+"""
+_FIND_DRAFTS = text(f"""{_HASH_ROWS}, draft AS MATERIALIZED (
+        SELECT d.content, d.fingerprint
+          FROM (SELECT DISTINCT row.content FROM row) AS searched JOIN import_drafts AS d USING (content)
+         WHERE d.import_id = :import_id
+    )
+    SELECT row.row_number FROM row
+     WHERE CASE WHEN row.created_at IS NULL THEN row.content ELSE row.fingerprint END
+           IN (SELECT content FROM draft UNION ALL SELECT fingerprint FROM draft)
+""")  # noqa: S608 - of constants
+_WRITE_DRAFTS = text(f"""{_HASH_ROWS}
+    INSERT INTO import_drafts (import_id, row_number, task_id, content, created_on, fingerprint)
+    SELECT :import_id, row_number, task_id, content, coalesce(created_at, :now)::date, fingerprint FROM row
+""")  # noqa: S608 - of constants
 _CHOOSE_IDS = text("SELECT nextval(pg_get_serial_sequence('comments', 'id')) FROM generate_series(1, :count)")
 _ADD = text("""
     INSERT INTO comments (id, task_id, author_id, created_at, body, body_html) OVERRIDING SYSTEM VALUE
@@ -68,6 +106,17 @@ class ImportedComment:
 
     task_id: int
     author_id: int
+    created_at: datetime | None
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommentOfRow:
+    """The comment that a row means. Its author is a username, which nobody may have before the file is loaded."""
+
+    row_number: int = field(compare=False)
+    task_id: int
+    author: str
     created_at: datetime | None
     body: str
 
@@ -97,6 +146,14 @@ class ImportCommentRepository:
         """The places, from 0 on, of those that exist already. Lock their tasks first."""
         return {place - 1 for place in self._session.scalars(_FIND_EXISTING, _columns(comments))}
 
+    def find_drafts(self, import_id: int, comments: Sequence[CommentOfRow]) -> set[int]:
+        """The numbers of the rows that mean a comment which the blocks checked before would have added."""
+        return set(self._session.scalars(_FIND_DRAFTS, {"import_id": import_id, **_columns_of_rows(comments)}))
+
+    def draft(self, import_id: int, comments: Collection[CommentOfRow], *, now: datetime) -> None:
+        """Write down the comments that this block would have added, for the next block of a file that is checked."""
+        self._session.execute(_WRITE_DRAFTS, {"import_id": import_id, "now": now, **_columns_of_rows(comments)})
+
     def add(self, comments: Sequence[NewComment], *, now: datetime) -> None:
         """Add the comments in their order, with whom they mention."""
         ensure_signed(self._session)
@@ -115,6 +172,16 @@ def _columns(comments: Sequence[ImportedComment]) -> dict[str, list[object]]:
     return {
         "task_ids": [comment.task_id for comment in comments],
         "author_ids": [comment.author_id for comment in comments],
+        "times": [comment.created_at for comment in comments],
+        "bodies": [comment.body for comment in comments],
+    }
+
+
+def _columns_of_rows(comments: Collection[CommentOfRow]) -> dict[str, list[object]]:
+    return {
+        "row_numbers": [comment.row_number for comment in comments],
+        "task_ids": [comment.task_id for comment in comments],
+        "authors": [comment.author for comment in comments],
         "times": [comment.created_at for comment in comments],
         "bodies": [comment.body for comment in comments],
     }

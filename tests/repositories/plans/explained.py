@@ -9,7 +9,7 @@ from app.queries.pages import MAX_PAGE_SIZE
 
 GROWING = re.compile(
     r"tasks|task_history|task_logs(_\d{4}_\d{2})?|comments|comment_versions|comment_mentions|task_followers"
-    r"|former_refs|saved_views|import_links"
+    r"|former_refs|saved_views|import_links|events"
 )
 CHANGE = re.compile(r"\b(INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b")
 # A page may read as many rows of growing tables as this, whether it shows or sorts them or leaves them out.

@@ -1,6 +1,7 @@
 """PostgreSQL's plans for comments, and for the followers of a task."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -10,6 +11,7 @@ from app.queries.pages import DEFAULT_PAGE_SIZE, Position, encode_cursor
 from app.queries.tasks import TaskQuery
 from app.repositories.comments.export import CommentExportRepository
 from app.repositories.comments.read import CommentViewRepository
+from app.repositories.imports.comments import ImportCommentRepository, ImportedComment
 from app.repositories.tasks.followers import FollowerRepository
 from app.repositories.tasks.read import TaskListRepository
 from tests.repositories.plans.large_database import NOW
@@ -66,6 +68,32 @@ class TestComments:
             CommentExportRepository(session).list_page(actor, projects=projects, after_id=500, limit=100)
 
         assert seen.scans() == []
+
+    @pytest.mark.parametrize("has_times", [True, False])
+    @pytest.mark.parametrize("count", [300, 2000])
+    def test_an_import_reads_the_comments_of_a_task_once(self, session, plans, count, has_times):
+        rows = [
+            ImportedComment(300, 1, NOW - timedelta(minutes=n) if has_times else None, f"Text {n}")
+            for n in range(count)
+        ]
+
+        with plans() as seen:
+            ImportCommentRepository(session).find_existing(rows)
+
+        assert seen.scans() == []
+        assert seen.rows_of("comments") <= COMMENTS_OF_A_TASK
+
+    def test_an_import_does_not_read_the_comments_of_other_times(self, session, plans):
+        (comment,) = session.execute(text("SELECT * FROM comments WHERE task_id = 300 ORDER BY id LIMIT 1")).all()
+        times = [comment.created_at + timedelta(days=400 * n) for n in range(100)]
+        rows = [ImportedComment(300, comment.author_id, time, comment.body) for time in times]
+
+        with plans() as seen:
+            existing = ImportCommentRepository(session).find_existing(rows)
+
+        assert existing == {0}
+        assert seen.scans() == []
+        assert seen.rows_of("comments") == 1
 
     def test_the_followers_of_a_task(self, session, plans):
         with plans() as seen:

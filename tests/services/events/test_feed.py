@@ -115,6 +115,17 @@ class TestWhatIsAnEvent:
         (event,) = news()
         assert (event.kind, event.project, event.count) == ("tasks.moved", "OPS", 101)
 
+    def test_many_moved_tasks_of_which_one_is_changed_are_both(self, session, news, ops, admin, task):
+        add_tasks(session, ops, admin, 101)
+        news()
+
+        session.execute(
+            text("UPDATE tasks SET position = position + 1, title = CASE id WHEN :id THEN 'New' ELSE title END"),
+            {"id": task.id},
+        )
+
+        assert {(event.kind, event.count) for event in news()} == {("task.changed", None), ("tasks.moved", 102)}
+
     def test_many_counted_comments_are_none(self, session, news, ops, admin):
         add_tasks(session, ops, admin, 101)
         news()
@@ -160,6 +171,53 @@ class TestWhoSeesIt:
             None,
             None,
         )
+
+    def test_who_is_not_in_the_projects_of_many_changed_tasks_learns_nothing_about_them(
+        self, services, session, ops, admin, factories, acting_as
+    ):
+        stranger = acting_as(factories.User())
+        add_tasks(session, ops, admin, 101)
+        cursor = cursor_of(services, stranger)
+
+        session.execute(text("UPDATE tasks SET title = 'New'"))
+
+        (event,) = services.event_feed.list_page(stranger, after=cursor, limit=10).events
+        assert (event.kind, event.actor, event.count) == ("tasks.changed", None, None)
+
+    def test_a_member_learns_of_their_removal(self, services, boss, task, member):
+        ann = member("ann", Role.USER)
+        cursor = cursor_of(services, ann)
+
+        services.projects.remove_member(boss, "OPS", username="ann")
+        services.tasks.change(boss, task.id, {"title": "Secret"})
+
+        (event,) = services.event_feed.list_page(ann, after=cursor, limit=10).events
+        assert (event.kind, event.project, event.member) == ("member.removed", "OPS", "ann")
+
+    def test_a_request_that_began_before_its_user_became_a_member_passes_over_nothing(
+        self, services, boss, task, factories, acting_as
+    ):
+        ann = acting_as(factories.User(username="ann"))
+        cursor = cursor_of(services, ann)
+        services.projects.add_member(boss, "OPS", username="ann")
+        services.tasks.change(boss, task.id, {"title": "Two"})
+
+        # `ann` is who she was before.
+        page = services.event_feed.list_page(ann, after=cursor, limit=10)
+
+        assert [event.kind for event in page.events] == ["member.added", "task.changed"]
+
+    def test_a_comment_on_a_task_that_has_left_does_not_show_its_number_elsewhere(
+        self, services, boss, news, task, factories
+    ):
+        factories.Project(key="WEB")
+        news()
+        services.comments.create(boss, task.id, body="One")
+        services.tasks.change(boss, task.id, {"project": "WEB"})
+
+        comment, _ = news()
+
+        assert (comment.project, comment.task.ref) == ("OPS", None)
 
     def test_a_page_goes_past_what_the_reader_may_not_see(self, services, boss, task, factories, acting_as):
         stranger = acting_as(factories.User())
@@ -207,6 +265,16 @@ class TestCursor:
         with pytest.raises(EventsExpiredError):
             services.event_feed.list_page(boss, after=cursor, limit=10)
         assert services.event_feed.list_page(boss, after=later, limit=10).events == []
+
+    def test_so_has_one_whose_next_events_are_deleted_while_they_are_read(self, services, session, boss, task):
+        cursor = cursor_of(services, boss)
+        for title in ("Two", "Three"):
+            services.tasks.change(boss, task.id, {"title": title})
+        cursor_of(services, boss)
+        session.execute(text("DELETE FROM events WHERE position = (SELECT max(position) - 1 FROM events)"))
+
+        with pytest.raises(EventsExpiredError):
+            services.event_feed.list_page(boss, after=cursor, limit=10)
 
     def test_events_that_are_not_old_stay(self, services, boss, task, clock):
         cursor = cursor_of(services, boss)

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -13,8 +13,9 @@ from sqlalchemy import func, select, text
 from app.errors import ForbiddenError, InvalidError, ProjectArchivedError, UnreadableCsvError
 from app.models.comments.comment import Comment, CommentMention
 from app.models.comments.version import CommentVersion
-from app.models.imports.task_import import DuplicatePolicy, ImportKind
+from app.models.imports.task_import import DuplicatePolicy, ImportDraft, ImportKind
 from app.models.people.user import Role, User
+from app.models.projects.project import Project, ProjectMember
 from app.models.tasks.task import Task
 from app.services.imports.imports import ImportOptions
 from tests.services.imports.uploading import COUNTS, counts_of, users_called
@@ -119,6 +120,17 @@ class TestGoodRow:
         assert counts_of(outcome) == dict(zip(COUNTS, (10, 4, 0, 6, 0, 0), strict=True))
         assert session.scalar(select(Task.comment_count)) == 4
 
+    def test_of_several_blocks_is_counted_once_by_a_dry_run(self, load, session, task, ada, small_blocks):
+        authors = ["ada", "ADA", "Grace", "grace"]
+        times = ["", MARCH, MARCH + timedelta(days=1), MARCH.astimezone(timezone(timedelta(hours=2)))]
+        rows = [f"{task_ref(task)},,{author},{time},Text" for time in times for author in authors]
+
+        dry = load("\n".join([HEADER, *rows, *reversed(rows)]), is_dry_run=True)
+        outcome = load("\n".join([HEADER, *rows, *reversed(rows)]))
+
+        assert counts_of(dry) == counts_of(outcome) == dict(zip(COUNTS, (32, 6, 0, 26, 0, 0), strict=True))
+        assert count(session, ImportDraft) == 0
+
     def test_brings_an_unknown_author_along(self, load, session, task):
         outcome = load(f"{HEADER}\n{task_ref(task)},,Grace,,One\n", is_dry_run=True)
         assert (counts_of(outcome)["created_count"], users_called(session, "grace")) == (1, 0)
@@ -183,6 +195,19 @@ class TestBadRow:
         assert page == service.list_errors(manager, dry.import_id, cursor=None, limit=200).items
         assert counts_of(dry) == counts_of(outcome) == dict(zip(COUNTS, (13, 1, 0, 0, 12, 12), strict=True))
         assert session.scalars(select(Comment.body)).all() == ["Good"]
+
+    def test_brings_no_author_along(self, load, session, ops_manager, factories, clock):
+        ops = session.scalars(select(Project).where(Project.key == "OPS")).one()
+        factories.Task(project_id=ops.id, number=1)
+        factories.User(username="hopper", password_hash=None, is_active=False)
+        members = count(session, ProjectMember)
+        rows = ["OPS-999,,Grace,,One", f"OPS-1,,Grace,{clock() + timedelta(hours=1)},Two", ",X,Hopper,,Three"]
+
+        outcome = load("\n".join([HEADER, *rows]), project="OPS", actor=ops_manager)
+
+        assert counts_of(outcome)["refused_count"] == 3
+        assert users_called(session, "grace") == 0
+        assert count(session, ProjectMember) == members
 
     def test_has_an_unknown_author_if_none_are_created(self, load, service, manager, session, task):
         outcome = load(f"{HEADER}\n{task_ref(task)},,Grace,,One\n", creates_users=False)
