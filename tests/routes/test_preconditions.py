@@ -90,8 +90,9 @@ class TestProjects:
         assert changed != tag
         assert as_admin.patch(path, {"name": "New"}, headers={"If-Match": tag}).status_code == 412
 
+        # Its numbers of tasks have changed, and the version has not.
         upload(services.imports, boss, *lines, "3,grace", **options)
-        assert read(as_admin, path)[1] == changed
+        assert as_admin.patch(path, {"name": "New"}, headers={"If-Match": changed}).status_code == 200
 
     def test_adding_a_member_again_and_a_new_task_leave_the_version(self, as_admin, ops, user):
         member = f"{PROJECTS}/OPS/members/{user.username}"
@@ -102,7 +103,7 @@ class TestProjects:
         as_admin.delete(f"{PROJECTS}/OPS/members/{as_admin.get(f'{USERS}/me').json['username']}")
         as_admin.post(TASKS, {"title": "New", "project": "OPS"})
 
-        assert read(as_admin, path)[1] == tag
+        assert as_admin.patch(path, {"name": "New"}, headers={"If-Match": tag}).status_code == 200
 
     @pytest.mark.parametrize(("key", "status"), [("GEN", 403), ("OPS", 404)])
     def test_a_stale_version_tells_nothing_to_those_who_may_not_change_it(self, as_manager, ops, key, status):
