@@ -93,7 +93,8 @@ class TestComments:
 
         assert existing == {0}
         assert seen.scans() == []
-        assert seen.rows_of("comments") == 1
+        # PostgreSQL before 18 rounds the rows of a loop to whole ones, so one row of a hundred loops is none.
+        assert seen.rows_of("comments") <= 1
 
     def test_the_followers_of_a_task(self, session, plans):
         with plans() as seen:
