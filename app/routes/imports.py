@@ -18,7 +18,6 @@ from app.http.uploads import Upload
 from app.schemas.base import PageQuery
 from app.schemas.imports.imports import (
     CommentImportForm,
-    CommentsUpload,
     CsvUpload,
     Import,
     ImportErrorsQuery,
@@ -62,7 +61,7 @@ def create_import(headers: dict[str, Any], options: ImportOptions, files: dict[s
 @requires(Permission.IMPORT_CREATE)
 @blueprint.arguments(ImportHeaders, location="headers")
 @blueprint.arguments(CommentImportForm, location="form")
-@blueprint.arguments(CommentsUpload, location="files")
+@blueprint.arguments(CsvUpload, location="files")
 @limited_unless(_is_dry_run, LimitName.UPLOAD)
 @blueprint.response(201, Import, headers=LOCATION)
 @blueprint.alt_response(202, Import, headers=LOCATION)

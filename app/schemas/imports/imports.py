@@ -29,7 +29,8 @@ class CsvUpload(StrictSchema):
             "type": "string",
             "format": "binary",
             "description": "needed, as the last field of the form; CSV with task_name and any of description, status, "
-            "priority, created_at, assigned_user, due_at, labels, external_ref",
+            "priority, created_at, assigned_user, due_at, labels, external_ref; for comments, with the columns of "
+            "their export",
         },
     )
 
@@ -150,17 +151,6 @@ class CommentImportForm(StrictSchema):
             on_duplicate=DuplicatePolicy.SKIP,
             creates_users=values["create_users"],
         )
-
-
-class CommentsUpload(StrictSchema):
-    file = fields.Raw(
-        required=True,
-        metadata={
-            "type": "string",
-            "format": "binary",
-            "description": "needed, as the last field of the form; CSV with the columns of the export of comments",
-        },
-    )
 
 
 class Waiting(fields.String):
