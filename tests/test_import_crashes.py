@@ -214,7 +214,8 @@ class Stage:
     def wait_for_link_step(self, import_id: int, *, after: int) -> int:
         """The first step comes after the whole file was loaded, which takes long on a busy machine."""
         statement = "SELECT next_link_step FROM imports WHERE id = %s"
-        assert wait_for(lambda: self.ask(statement, import_id)[0][0] > after, seconds=4 * SECONDS_TO_GO_ON)
+        patience = SECONDS_TO_GO_ON if after else 4 * SECONDS_TO_GO_ON
+        assert wait_for(lambda: self.ask(statement, import_id)[0][0] > after, seconds=patience)
         step = self.ask(statement, import_id)[0][0]
         assert isinstance(step, int)
         return step

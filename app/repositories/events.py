@@ -59,8 +59,6 @@ _DELETE = Prepared(
     RETURNING 1
 """)
 )
-
-
 _PROJECT_IDS = Prepared(select(project_ids_of_user()[0]).where(User.id == parameter("user_id", BigInteger)))
 
 

@@ -96,9 +96,11 @@ def _parent(actor: Actor, by_ref: bool) -> PlannedOnce:
     return PlannedOnce(statement.where(Task.project_id == parameter("project_id", BigInteger)))
 
 
-# Two statements in one round trip: the second one sees what was committed until the first one had the locks. A tree has
-# three levels. With arrays of ids, PostgreSQL looks up each task by an index, however many there are.
+# Statements in one round trip: the last one sees what was committed until the one before had the locks. Deletions are
+# checked by the statement that saves them, since it saves all tasks at once. A tree has three levels. With arrays of
+# ids, PostgreSQL looks up each task by an index, however many there are.
 _AROUND = text("""
+    SET CONSTRAINTS check_deleted_task IMMEDIATE;
     SELECT lock_trees(CAST(:locking AS bigint[]));
     WITH near AS (
         SELECT ARRAY(SELECT parent_id FROM tasks WHERE id = ANY (CAST(:ids AS bigint[])) AND parent_id IS NOT NULL)

@@ -160,8 +160,6 @@ class BulkService(TaskService):
             now = saved.get(task.id)
             outcome.is_changed = now is not None
             outcome.ref, outcome.version = (now.ref, now.version) if now else (refs[id(task)], task.version)
-        if any(each.is_deleted for each in done):
-            self._tree.end_deletion()
         if saved:
             self._uow.publish(TasksChanged(len(saved)))
         for outcome in done:

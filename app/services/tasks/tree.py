@@ -82,7 +82,8 @@ class TaskTree:
         """List these tasks and those above them, and the heads and all tasks below those.
 
         Before it looks, it keeps everybody else from changing the trees of the projects `locking`. Call it once, after
-        tasks and projects have been locked.
+        tasks and projects have been locked. From then on, saving a deleted task raises ChangesCollidedError if somebody
+        has put a task below it meanwhile, so save all tasks in one statement.
         """
         return self._tree.list_around(task_ids, heads, locking=locking)
 
