@@ -25,7 +25,7 @@ def list_events(query: dict[str, Any]) -> Response:
 
     Begin without `after`: the answer has no events, and the cursor of now. Then send each `next_cursor` as `after`.
     Every change is in the feed, whether it came through the API, from an import or from SQL. None is missed or
-    repeated, and those of one task come in the order of its versions. A statement that changes more than 100 tasks is one event.
-    Events are kept for 30 days.
+    repeated, and those of one task come in the order of its versions. A statement that changes more than 100
+    tasks is one event. Events are kept for 30 days.
     """
     return value_response(page_values(services().event_feed.list_page(current_actor(), **query)))
